@@ -1,0 +1,145 @@
+"""The decision rules: findings about the photos in, one verdict for the member out.
+
+No arrays and no models here: a function over a handful of enums, so that every rule can be
+written down as a row of a table (`tests/unit/test_decide.py`). The rules in order; the first
+that applies decides:
+
+1. The selfie could not be had, or shows no single usable face.
+2. The same picture was sent as selfie and as gallery photo.
+3. A photo of one person shows, confidently, somebody else.
+4. The first photo of one person that can be judged: `same` approves, `unsure` goes to a person.
+5. Nothing of the kind: the member is asked for a photo, or the operator told of the fault.
+
+A contradiction of the declared gender turns an approval into a review and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.verdict import Fault, Gender, Outcome, PhotoFinding, Reason, Status
+
+POLICY_VERSION = "1"
+"""Raised whenever a rule below changes its answer; every verdict carries it."""
+
+_SELFIE_REASONS = {
+    Outcome.NO_FACE: Reason.SELFIE_NO_FACE,
+    Outcome.SEVERAL_FACES: Reason.SELFIE_SEVERAL_FACES,
+    Outcome.FACE_TOO_SMALL: Reason.SELFIE_FACE_TOO_SMALL,
+    Outcome.TOO_BLURRED: Reason.SELFIE_TOO_BLURRED,
+    Outcome.TOO_DARK: Reason.SELFIE_TOO_DARK,
+    Outcome.TOO_BRIGHT: Reason.SELFIE_TOO_BRIGHT,
+    Outcome.EXTREME_POSE: Reason.SELFIE_EXTREME_POSE,
+    Outcome.OCCLUDED: Reason.SELFIE_OCCLUDED,
+    Outcome.INVALID_IMAGE: Reason.SELFIE_INVALID,
+    Outcome.NOT_FETCHED: Reason.SELFIE_NOT_FETCHED,
+}
+_JUDGED = frozenset({Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE})
+_GROUP = frozenset({Outcome.GROUP_SAME, Outcome.MEMBER_NOT_SEEN})
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator may set. The defaults never reject a member by machine."""
+
+    auto_reject: bool = False
+    """Reject on a confident `different` in the primary photo. Needs a calibrated bundle."""
+    gender_conflict_probability: float = 0.95
+    """How sure the gender must be to contradict the declared one."""
+
+
+@dataclass(frozen=True, slots=True)
+class GenderReading:
+    """What the faces say of the gender; ``probability`` (0.5..1) is the likelier one's."""
+
+    gender: Gender
+    probability: float | None
+    likelier: Gender = Gender.UNKNOWN
+
+    def contradicts(self, declared: Gender | None, at_least: float) -> bool:
+        """Whether the declared gender is contradicted with enough confidence."""
+        if declared in (None, Gender.UNKNOWN) or self.gender is Gender.UNKNOWN or self.probability is None:
+            return False
+        return self.gender is not declared and self.probability >= at_least
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict without its numbers."""
+
+    status: Status
+    reason: Reason
+    photo: int | None = None
+    """Position of the photo that decided."""
+    same_person: bool | None = None
+
+
+def decide(
+    selfie: PhotoFinding,
+    photos: Sequence[PhotoFinding],
+    gender: GenderReading,
+    declared: Gender | None,
+    policy: Policy,
+    *,
+    calibrated: bool = False,
+) -> Decision:
+    """The rules of this module's docstring, in their order."""
+    if selfie.outcome is not Outcome.USABLE:
+        return _unusable_selfie(selfie)
+    if not photos:
+        return Decision(Status.RETRY_PHOTO, Reason.NO_PHOTOS)
+    decision = _replay(photos) or _different(photos, policy, calibrated) or _primary(photos)
+    if decision is None:
+        return _nothing_judged(photos)
+    if decision.status is Status.APPROVED and gender.contradicts(declared, policy.gender_conflict_probability):
+        return Decision(Status.REVIEW, Reason.GENDER_CONFLICT, 0, decision.same_person)
+    return decision
+
+
+def _unusable_selfie(selfie: PhotoFinding) -> Decision:
+    """Ask the member for another selfie, unless the fault is not the member's."""
+    ours = selfie.outcome is Outcome.NOT_FETCHED and selfie.fault is not Fault.MEMBER
+    return Decision(Status.ERROR if ours else Status.RETRY_PHOTO, _SELFIE_REASONS[selfie.outcome], 0)
+
+
+def _replay(photos: Sequence[PhotoFinding]) -> Decision | None:
+    """The stolen photo sent twice looks like a perfect match: a person must see it."""
+    copies = [photo.position for photo in photos if photo.replay]
+    return Decision(Status.REVIEW, Reason.SAME_PICTURE, copies[0]) if copies else None
+
+
+def _different(photos: Sequence[PhotoFinding], policy: Policy, calibrated: bool) -> Decision | None:
+    """However many others match, one photo of somebody else needs a person's eye."""
+    strangers = [photo for photo in photos if photo.solo and photo.outcome is Outcome.DIFFERENT]
+    if not strangers:
+        return None
+    primary = next(photo for photo in photos if photo.solo and photo.outcome in _JUDGED)
+    reject = policy.auto_reject and calibrated and primary.outcome is Outcome.DIFFERENT
+    status = Status.REJECTED if reject else Status.REVIEW
+    return Decision(status, Reason.DIFFERENT_PERSON, strangers[0].position, same_person=False)
+
+
+def _primary(photos: Sequence[PhotoFinding]) -> Decision | None:
+    """The first photo of one person that can be judged carries the verdict."""
+    for photo in photos:
+        if photo.solo and photo.outcome is Outcome.SAME:
+            return Decision(Status.APPROVED, Reason.SAME_PERSON, photo.position, same_person=True)
+        if photo.solo and photo.outcome is Outcome.UNSURE:
+            return Decision(Status.REVIEW, Reason.PRIMARY_UNSURE, photo.position)
+    return None
+
+
+def _nothing_judged(photos: Sequence[PhotoFinding]) -> Decision:
+    """No photo of one person could be judged: whose fault is it, and what helps?
+
+    While one photo is missing by our fault or its host's, nobody can say that the member has
+    sent nothing usable, so that comes first.
+    """
+    missing = [p.position for p in photos if p.outcome is Outcome.NOT_FETCHED and p.fault is not Fault.MEMBER]
+    if missing:
+        return Decision(Status.ERROR, Reason.PHOTOS_NOT_FETCHED, missing[0])
+    groups = [photo.position for photo in photos if photo.outcome in _GROUP]
+    if groups:
+        return Decision(Status.RETRY_PHOTO, Reason.NO_SOLO_PHOTO, groups[0])
+    return Decision(Status.RETRY_PHOTO, Reason.NO_USABLE_PHOTO, photos[0].position)

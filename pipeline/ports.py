@@ -1,0 +1,54 @@
+"""What the story in `verify.py` needs of the models, in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.verdict import Box
+
+Rgb = NDArray[np.uint8]
+"""(height, width, 3) uint8, RGB, upright."""
+Vector = NDArray[np.float32]
+Vectors = NDArray[np.float32]
+Points = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Face:
+    """A detected face in pixels of the upright photo.
+
+    ``landmarks`` is (6, 2) float32 in BlazeFace's order: the right eye and the left eye of the
+    person (right comes first and lies left in the picture), nose tip, mouth centre, right ear
+    tragion, left ear tragion. ``score`` is the detector's confidence, 0..1.
+    """
+
+    box: Box
+    landmarks: Points
+    score: float
+
+
+class FaceDetector(Protocol):
+    """Finds faces."""
+
+    def detect(self, rgb: Rgb) -> Sequence[Face]:
+        """All faces, the largest first. An empty sequence where there is none."""
+        ...
+
+
+class FaceEmbedder(Protocol):
+    """Turns faces into vectors."""
+
+    name: str
+
+    def crop(self, rgb: Rgb, face: Face) -> Rgb:
+        """The aligned face as this network wants it, (side, side, 3) uint8."""
+        ...
+
+    def embed(self, crops: Sequence[Rgb]) -> Vectors:
+        """(n, d) float32, each row of length 1."""
+        ...
