@@ -1,0 +1,77 @@
+"""What can go wrong in the worker.
+
+* WorkerError
+  + RetryableError            may go well later: the job is kept and tried again
+    - StoreUnavailable        the database cannot be reached, is locked, or has no tables yet
+  + PermanentError            will not go well by itself: recorded, not tried again
+    - BadMessage              a message that is not a job; carries a stable code
+    - RequestConflict         a request ID that was used before, with other content
+    - MemberForgotten         the member was erased; nothing about them may be written
+    - NotRequeueable          a dead job that cannot be made into a job again
+    - StoreRefused            the database does not take the values
+    - BadSettings             an environment variable is wrong; its name is in the text
+    - SchemaConflict          tables of other people stand where ours should be
+    - MappingError            the app's member table is not as the settings say
+"""
+
+from __future__ import annotations
+
+
+class WorkerError(Exception):
+    """Base of everything that the worker raises on purpose."""
+
+
+class RetryableError(WorkerError):
+    """May go well later: the job is kept and tried again."""
+
+
+class StoreUnavailable(RetryableError):
+    """The database cannot be reached, is locked, or has no tables yet."""
+
+
+class PermanentError(WorkerError):
+    """Will not go well by itself: recorded, not tried again."""
+
+
+class BadMessage(PermanentError):
+    """A message that is not a job.
+
+    ``code`` is stable and meant for programs; ``text`` is for people and holds no value out of
+    the message, for it may be logged.
+    """
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+        self.code, self.text = code, text
+
+
+class RequestConflict(PermanentError):
+    """A request ID that was used before, with other content."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"request {request_id} was sent before with other content")
+        self.request_id = request_id
+
+
+class MemberForgotten(PermanentError):
+    """The member was erased; nothing about them may be written."""
+
+
+class NotRequeueable(PermanentError):
+    """A dead job that cannot be made into a job again; the text says why."""
+
+
+class StoreRefused(PermanentError):
+    """The database does not take the values."""
+
+
+class BadSettings(PermanentError):
+    """An environment variable is wrong; its name is in the text, its value is not."""
+
+
+class SchemaConflict(PermanentError):
+    """Tables of other people stand where ours should be."""
+
+
+class MappingError(PermanentError):
+    """The app's member table is not as the settings say."""

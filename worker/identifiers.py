@@ -1,0 +1,27 @@
+"""Member and request IDs: `[!-~]{1,64}`, checked at every door.
+
+Printable ASCII without the space, so that no database's collation can make two members one:
+MariaDB's default takes `Ab1`, `ab1` and `Ab1 ` for the same key.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime
+
+MAX_LENGTH = 64
+_ALLOWED = re.compile(r"[!-~]{1,64}")
+
+
+def is_identifier(text: object) -> bool:
+    """Whether the value may be a member's or a request's ID."""
+    return isinstance(text, str) and _ALLOWED.fullmatch(text) is not None
+
+
+def new_request_id(now: datetime) -> str:
+    """A fresh request ID, 33 characters; later ones sort behind earlier ones (to the millisecond).
+
+    The order matters where two requests of a member carry the same time: the larger ID is newer.
+    """
+    return f"{int(now.timestamp() * 1000):012x}-{secrets.token_hex(10)}"
