@@ -1,0 +1,1 @@
+"""What the tests share: servers of their own, a photo host, the model bundle."""
