@@ -1,0 +1,181 @@
+"""What the operator may set: environment variables with the prefix `VERIFY_`, read once, frozen.
+
+With nothing set everything is embedded: SQLite and the filesystem broker under `var/`. A list is
+written with commas (`VERIFY_PHOTO_HOSTS=cdn.example.com,*.photos.example.com`), a mapping as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from worker.errors import BadSettings
+from worker.urls import normalise_database_url
+
+PREFIX = "VERIFY_"
+_FOLLOWS = "default_factory_not_called"  # says only that another variable is wrong
+
+
+def _split(value: object) -> object:
+    """`a, b` to `("a", "b")`; what is no text passes as it is."""
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
+def _mapping(value: object) -> object:
+    """A JSON object to a dict; here and not in pydantic-settings, which would not name the variable."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError("must be a JSON object") from None
+
+
+def _database_url(value: object) -> object:
+    return SecretStr(normalise_database_url(value)) if isinstance(value, str) else value
+
+
+Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)]
+Seconds = Annotated[float, Field(gt=0)]
+Waits = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, Field(pattern=r"^\w*$")]
+Names = Annotated[dict[str, Name], NoDecode, BeforeValidator(_mapping)]
+QualifiedName = Annotated[str, Field(pattern=r"^(\w+(\.\w+)?)?$")]
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Each field is the variable `VERIFY_` + its name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_file=".env",
+        env_ignore_empty=True,  # compose files pass unset variables on as empty ones
+        extra="ignore",  # .env also carries what is meant for the containers
+        frozen=True,
+        hide_input_in_errors=True,  # a broken database URL still holds its password
+        validate_default=True,
+    )
+
+    # Places
+    home: Path = Path("var")
+    """The folder of everything that is kept without a server."""
+    database_url: Annotated[SecretStr, BeforeValidator(_database_url)] = Field(
+        default_factory=lambda data: SecretStr(f"sqlite:///{data['home']}/verify.db")
+    )
+    """`mysql://user:password@host/database` or `sqlite:///path`."""
+    broker_url: SecretStr = SecretStr("filesystem://")
+    """`redis://host:6379/0`, or `filesystem://` for the one under `home`."""
+    bundle: Path = Field(default_factory=lambda data: data["home"] / "bundle")
+    """The folder with the models."""
+
+    # Photos
+    photo_hosts: Texts = ()
+    """Hosts that photos may come from, `*.` for every subdomain; empty: every public host."""
+    photo_ports: Ports = (80, 443)
+    allow_http: bool = False
+    allow_private_addresses: bool = False
+    """Loopback and private networks, on every port; for tests and the demo."""
+    fetch_max_bytes: Annotated[int, Field(gt=0)] = 10 * 1024 * 1024
+    fetch_connect_seconds: Seconds = 4
+    fetch_read_seconds: Seconds = 10
+    fetch_total_seconds: Seconds = 20
+    """For one photo, whatever its server does, redirects included."""
+    fetch_redirects: Annotated[int, Field(ge=0, le=10)] = 3
+    fetch_retry_seconds: Waits = (30, 120, 300)
+    """Waits before a job whose photo server is in trouble is tried again; then it is judged without."""
+
+    # Work
+    concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    """Processes of one worker; each holds its own models (about 300 MB)."""
+    time_limit_seconds: Seconds = 50
+    """A job that runs longer is killed; must be shorter than the lease."""
+    lease_seconds: Seconds = 60
+    """How long a started job belongs to its process before another one may take it over."""
+    max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
+    """Starts without an end (a killed process) before a job is dead."""
+    sweep_seconds: Seconds = 15
+    """How often the database is asked for what is unfinished."""
+    stale_seconds: Seconds = 120
+    """How long a queued job may wait before the sweep takes its message for lost."""
+
+    # Policy
+    auto_reject: bool = False
+    """Let the machine reject. Works with a calibrated bundle only."""
+    gender_conflict_probability: Annotated[float, Field(ge=0.5, le=1)] = 0.95
+    blind_audit_share: Share = 0.02
+    """Share of the approvals that a person looks at, so that wrong ones become visible."""
+
+    # The app's own member table (mapped mode)
+    mapped_table: QualifiedName = ""
+    """`table` or `database.table`; empty: our own table `member`."""
+    mapped_id_column: Name = "member_id"
+    mapped_columns: Names = Field(default_factory=dict)
+    """Our result columns to the app's, as JSON; `""` leaves one out."""
+    table_prefix: Name | None = None
+    """Goes before our own tables' names; unset: `verify_` in mapped mode, nothing otherwise."""
+
+    # Privacy and logs
+    tombstone_key: SecretStr = SecretStr("")
+    """Keys the hashes of forgotten members; must never change."""
+    retention_days: Annotated[int, Field(ge=1)] = 365
+    """How long the history of a member's older requests is kept."""
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.fetch_total_seconds < self.time_limit_seconds < self.lease_seconds:
+            raise ValueError(
+                "VERIFY_FETCH_TOTAL_SECONDS must be shorter than VERIFY_TIME_LIMIT_SECONDS, "
+                "and that shorter than VERIFY_LEASE_SECONDS"
+            )
+        return self
+
+    @property
+    def tables_prefix(self) -> str:
+        """What goes before our own tables' names."""
+        if self.table_prefix is not None:
+            return self.table_prefix
+        return "verify_" if self.mapped_table else ""
+
+    @property
+    def broker_folder(self) -> Path:
+        """Where the filesystem broker keeps its queues."""
+        return self.home / "broker"
+
+    @property
+    def lease(self) -> timedelta:
+        """`lease_seconds` as a duration."""
+        return timedelta(seconds=self.lease_seconds)
+
+    @property
+    def stale_after(self) -> timedelta:
+        """`stale_seconds` as a duration."""
+        return timedelta(seconds=self.stale_seconds)
+
+
+def load_settings(values: Mapping[str, Any] | None = None) -> Settings:
+    """The settings from the environment; ``values`` by field name go before it.
+
+    Raises BadSettings that names each wrong variable and shows no value.
+    """
+    try:
+        return Settings(**(values or {}))
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False, include_context=False)
+        texts = [_describe(p["loc"], p["msg"]) for p in problems if p["type"] != _FOLLOWS]
+        raise BadSettings("; ".join(texts)) from None
+
+
+def _describe(where: tuple[int | str, ...], message: str) -> str:
+    text = message.removeprefix("Value error, ")
+    return f"{PREFIX}{str(where[0]).upper()}: {text}" if where else text

@@ -1,0 +1,34 @@
+"""Database addresses: the spellings people use to the one that is meant."""
+
+from __future__ import annotations
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+_MYSQL = frozenset({"mysql", "mariadb", "mysql+pymysql", "mariadb+pymysql"})
+_SQLITE = frozenset({"sqlite", "sqlite+pysqlite"})
+
+
+def normalise_database_url(text: str) -> str:
+    """`mysql://…` to `mysql+pymysql://…?charset=utf8mb4`; SQLite as it is, with its file named.
+
+    Raises ValueError for every other database; the text holds no password.
+    """
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError("not a database address") from None
+    if url.drivername in _MYSQL:
+        url = _mysql(url)
+    elif url.drivername not in _SQLITE:
+        raise ValueError("only mysql://, mariadb:// and sqlite:// are supported")
+    elif not url.database or url.database == ":memory:":
+        raise ValueError("SQLite needs a file: the processes of a worker share it")
+    return url.render_as_string(hide_password=False)
+
+
+def _mysql(url: URL) -> URL:
+    if not url.database:
+        raise ValueError("names no database")
+    # Said explicitly: a server's default (latin1 here and there) would turn names into question marks.
+    return url.set(drivername="mysql+pymysql").update_query_dict({"charset": "utf8mb4"})
