@@ -55,7 +55,6 @@ class GenderReading:
 
     gender: Gender
     probability: float | None
-    likelier: Gender = Gender.UNKNOWN
 
     def contradicts(self, declared: Gender | None, at_least: float) -> bool:
         """Whether the declared gender is contradicted with enough confidence."""

@@ -1,0 +1,19 @@
+"""Images in, verdict out. Knows nothing of queues, databases, the network or the environment."""
+
+from __future__ import annotations
+
+from pipeline.decide import Policy
+from pipeline.errors import PipelineError
+from pipeline.verdict import Gender, NotFetched, Outcome, PhotoFinding, Reason, Status, Verdict
+
+__all__ = [
+    "Gender",
+    "NotFetched",
+    "Outcome",
+    "PhotoFinding",
+    "PipelineError",
+    "Policy",
+    "Reason",
+    "Status",
+    "Verdict",
+]

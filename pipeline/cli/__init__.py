@@ -1,0 +1,37 @@
+"""`python -m pipeline`: one module for each command, imported only when it is called."""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+COMMANDS = {
+    "verify": "pipeline.cli.verify",
+    "weights": "pipeline.cli.weights",
+    "fit": "pipeline.cli.fit",
+    "evaluate": "pipeline.cli.evaluate",
+}
+
+
+class LazyGroup(click.Group):
+    """Knows its commands by name, so that `--help` needs neither models nor TensorFlow."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order of a first use."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module that defines the command."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name]).command
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=LazyGroup)
+def main() -> None:
+    """Verify that photos show the same person; build and measure the models for it."""

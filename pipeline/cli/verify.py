@@ -1,0 +1,55 @@
+"""`python -m pipeline verify SELFIE PHOTO...`: one verification on the command line."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.load import load_models
+from pipeline.verdict import Gender, PhotoFinding, Verdict
+from pipeline.verify import verify
+
+PHOTO = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.argument("selfie", type=PHOTO)
+@click.argument("photos", type=PHOTO, nargs=-1, required=True)
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@click.option("--declared", type=click.Choice(["female", "male"]), help="The gender that the member declared.")
+@click.option("--json", "as_json", is_flag=True, help="Print the whole verdict as JSON.")
+def command(selfie: Path, photos: tuple[Path, ...], bundle: Path, declared: str | None, as_json: bool) -> None:
+    """Do the gallery PHOTOS show the person of the SELFIE? Exit status 0 whatever the verdict."""
+    verdict = verify(
+        load_models(bundle),
+        selfie.read_bytes(),
+        [photo.read_bytes() for photo in photos],
+        Gender(declared) if declared else None,
+    )
+    if as_json:
+        click.echo(json.dumps(asdict(verdict), indent=2))
+    else:
+        _print(verdict, [selfie, *photos])
+
+
+def _print(verdict: Verdict, files: list[Path]) -> None:
+    console = Console()
+    table = Table("photo", "outcome", "similarity", "faces", "why")
+    for file, finding in zip(files, [verdict.selfie, *verdict.photos], strict=True):
+        similarity = f"{finding.comparison.similarity:.3f}" if finding.comparison else ""
+        table.add_row(file.name, finding.outcome, similarity, str(finding.faces), _why(finding))
+    console.print(table)
+    gender = f"{verdict.gender} ({verdict.gender_probability:.2f})" if verdict.gender_probability else verdict.gender
+    console.print(f"[bold]{verdict.status}[/bold]: {verdict.reason}; gender {gender}; bundle {verdict.model_version}")
+    console.print(", ".join(f"{stage} {ms:.0f} ms" for stage, ms in verdict.timings.items()))
+
+
+def _why(finding: PhotoFinding) -> str:
+    if finding.gate:
+        return f"{finding.gate.name} {finding.gate.value:.2f}, limit {finding.gate.limit:.2f}"
+    return "the same picture as the selfie" if finding.replay else finding.detail

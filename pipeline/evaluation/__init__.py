@@ -1,0 +1,1 @@
+"""Honest figures: labelled photos in, error rates with their uncertainty out."""

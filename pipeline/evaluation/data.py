@@ -1,0 +1,95 @@
+"""The labelled sets: `pairs.csv` and `faces.csv`, read once and checked."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import DataError
+from pipeline.verdict import Gender
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two photos and whether they show one person. Paths are relative to the image folder."""
+
+    file_x: str
+    file_y: str
+    same: bool
+    fold: str = ""
+    set: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledFace:
+    """A photo, whose it is, and what else is known. Empty text where nothing is known."""
+
+    file: str
+    identity: str
+    gender: Gender
+    split: str = ""
+    age: str = ""
+
+
+def read_pairs(path: Path) -> list[Pair]:
+    """`file_x,file_y,same` (1/0) and optionally `fold` and `set`. Raises DataError."""
+    rows = _rows(path, {"file_x", "file_y", "same"})
+    return [
+        Pair(row["file_x"], row["file_y"], _flag(row["same"], path, line), row.get("fold") or "", row.get("set") or "")
+        for line, row in enumerate(rows, 2)
+    ]
+
+
+def read_faces(path: Path) -> list[LabelledFace]:
+    """`file`, optionally `identity`, `gender`, `split`, `age` or `age_group`. Raises DataError.
+
+    A photo without an identity is a person of its own.
+    """
+    rows = _rows(path, {"file"})
+    return [
+        LabelledFace(
+            file=row["file"],
+            identity=row.get("identity") or row["file"],
+            gender=_gender(row.get("gender") or "unknown", path, line),
+            split=row.get("split") or "",
+            age=row.get("age_group") or row.get("age") or "",
+        )
+        for line, row in enumerate(rows, 2)
+    ]
+
+
+def identity_of(file: str, faces: dict[str, str]) -> str:
+    """Whose photo it is: by `faces.csv` where it stands there, else the name of its folder."""
+    return faces.get(file) or Path(file).parent.name or file
+
+
+def first_age(age: str) -> int | None:
+    """The lower end of an age or an age group ("50-59", "more than 70", "63")."""
+    digits = "".join(c if c.isdigit() else " " for c in age).split()
+    return int(digits[0]) if digits else None
+
+
+def _rows(path: Path, required: set[str]) -> Sequence[dict[str, str]]:
+    if not path.is_file():
+        raise DataError(f"{path} is not there")
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        missing = required - set(reader.fieldnames or ())
+        if missing:
+            raise DataError(f"{path} has no column {', '.join(sorted(missing))}")
+        return list(reader)
+
+
+def _flag(text: str, path: Path, line: int) -> bool:
+    if text not in ("0", "1"):
+        raise DataError(f"{path}, line {line}: same is {text!r}, not 0 or 1")
+    return text == "1"
+
+
+def _gender(text: str, path: Path, line: int) -> Gender:
+    try:
+        return Gender(text.strip().lower())
+    except ValueError:
+        raise DataError(f"{path}, line {line}: gender is {text!r}, not male, female or unknown") from None

@@ -1,0 +1,133 @@
+"""Embeddings of labelled photos, computed once and kept by content.
+
+The cache holds embeddings of people, so it exists only where a folder is named for it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import ImageError
+from pipeline.images import decode
+from pipeline.models import Models
+from pipeline.ports import Face, Rgb, Vectors
+from pipeline.progress import track
+
+SAVE_EVERY = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedded:
+    """The main faces of n photos.
+
+    ``row`` finds a photo's row by its path; a photo without a face has none. ``vectors`` has
+    (n, d) float32 for each embedder. ``missing`` are the photos with no face or no picture.
+    """
+
+    row: dict[str, int]
+    vectors: dict[str, Vectors]
+    missing: tuple[str, ...]
+
+    def rows(self, files: Sequence[str]) -> NDArray[np.int64]:
+        """Row numbers of photos, -1 where no face was found."""
+        return np.array([self.row.get(file, -1) for file in files], dtype=np.int64)
+
+
+def main_face(rgb: Rgb, faces: Sequence[Face]) -> Face:
+    """The face that a labelled photo is about: large and in the middle.
+
+    LFW's labels mean the central face, and one photo in seven shows a bystander too, at
+    times a larger one; in the product the largest face counts.
+    """
+    height, width = rgb.shape[:2]
+
+    def prominence(face: Face) -> float:
+        x, y = face.box.centre
+        return face.box.side - float(np.hypot(x - width / 2, y - height / 2))
+
+    return max(faces, key=prominence)
+
+
+def embed_files(models: Models, root: Path, files: Sequence[str], cache: Path | None = None) -> Embedded:
+    """Embed the main face of every photo below ``root``; each file is read once."""
+    wanted = sorted(set(files))
+    store = _Store(cache / f"embeddings-{fingerprint(models)}.npz" if cache else None, models)
+    digests = {file: _digest(root / file) for file in wanted}
+    todo = [file for file in wanted if digests[file] not in store.index]
+    for count, file in enumerate(track(todo, "embedding faces"), 1):
+        store.add(digests[file], _embed_one(models, root / file))
+        if count % SAVE_EVERY == 0:
+            store.save()
+    if todo:
+        store.save()
+    return store.table(digests)
+
+
+def fingerprint(models: Models) -> str:
+    """What the vectors depend on: the detector and the embedders with their crops."""
+    parts = [models.detector.fingerprint, *(e.fingerprint for _, e in sorted(models.embedders.items()))]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _embed_one(models: Models, path: Path) -> dict[str, Vectors] | None:
+    try:
+        picture = decode(path.read_bytes())
+    except ImageError:
+        return None
+    detection = models.detector.detect(picture.rgb)
+    if not detection.faces:
+        return None
+    face = main_face(detection.rgb, detection.faces)
+    return {name: e.embed([e.crop(detection.rgb, face)])[0] for name, e in models.embedders.items()}
+
+
+class _Store:
+    """Vectors by content hash; a row of NaN says that the photo shows no face."""
+
+    def __init__(self, path: Path | None, models: Models) -> None:
+        self._path = path
+        self._names = sorted(models.embedders)
+        self._vectors: dict[str, list[Vectors]] = {name: [] for name in self._names}
+        self._dimensions = {name: e.dimensions for name, e in models.embedders.items()}
+        self.index: dict[str, int] = {}
+        if path and path.is_file():
+            self._load(path)
+
+    def _load(self, path: Path) -> None:
+        with np.load(path, allow_pickle=False) as data:
+            self.index = {str(digest): i for i, digest in enumerate(data["sha256"])}
+            self._vectors = {name: list(data[name]) for name in self._names}
+
+    def add(self, digest: str, vectors: dict[str, Vectors] | None) -> None:
+        if digest in self.index:
+            return
+        self.index[digest] = len(self.index)
+        for name in self._names:
+            empty = np.full(self._dimensions[name], np.nan, np.float32)
+            self._vectors[name].append(empty if vectors is None else vectors[name])
+
+    def save(self) -> None:
+        if self._path is None:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_suffix(".tmp.npz")
+        arrays = {name: np.stack(rows) for name, rows in self._vectors.items()}
+        np.savez(temporary, sha256=np.array(list(self.index)), **arrays)
+        os.replace(temporary, self._path)
+
+    def table(self, digests: dict[str, str]) -> Embedded:
+        vectors = {name: np.array(rows, np.float32) for name, rows in self._vectors.items()}
+        lost = np.isnan(vectors[self._names[0]][:, 0])
+        row = {file: self.index[d] for file, d in digests.items() if not lost[self.index[d]]}
+        return Embedded(row, vectors, tuple(file for file in digests if file not in row))

@@ -1,0 +1,94 @@
+"""The one scorer: embeddings of two faces in, one calibrated similarity out.
+
+The same few lines of numpy serve training, evaluation and the workers. Each embedder (a
+"tower") has a mean that is taken off and a projection, both fitted on open data, then
+lengths are made 1 again; the fused score is the weighted sum of the towers' cosines. The
+similarity puts the approve edge at 0.5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.ports import Vectors
+from pipeline.verdict import Comparison
+
+Scores = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tower:
+    """What is done to one embedder's vectors: ``mean`` (d,), ``projection`` (d, k), ``weight``."""
+
+    mean: Vectors
+    projection: Vectors
+    weight: float
+
+    def project(self, vectors: Vectors) -> Vectors:
+        """(n, d) embeddings to (n, k) float32 of length 1."""
+        projected = (np.atleast_2d(vectors) - self.mean) @ self.projection
+        lengths = np.linalg.norm(projected, axis=1, keepdims=True)
+        return np.asarray(projected / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """The two thresholds on the fused score, and the slope of the similarity (per unit of score).
+
+    At or above ``approve`` two faces count as the same person, below ``different`` as
+    different people; between the two nobody knows.
+    """
+
+    approve: float
+    different: float
+    scale: float
+
+    def similarity(self, score: float) -> float:
+        """0..1, 0.5 at the approve edge."""
+        return float(1 / (1 + np.exp(-self.scale * (score - self.approve))))
+
+    def approve_among(self, faces: int) -> float:
+        """The approve edge for the best of ``faces`` comparisons.
+
+        Each further face is another chance of a false match. ``scale`` is how fast the log of
+        the false-match rate falls with the score, so this keeps the rate of the whole photo.
+        """
+        return self.approve + float(np.log(max(faces, 1))) / self.scale
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scorer:
+    """Towers by embedder name, and the edges."""
+
+    towers: Mapping[str, Tower]
+    edges: Edges
+
+    def project(self, embeddings: Mapping[str, Vectors]) -> dict[str, Vectors]:
+        """Every tower's vectors of the same n faces, ready to be compared."""
+        return {name: tower.project(embeddings[name]) for name, tower in self.towers.items()}
+
+    def scores(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Scores:
+        """Fused scores (n,) of projected faces, row by row."""
+        rows = (t.weight * np.sum(first[n] * second[n], axis=1) for n, t in self.towers.items())
+        return np.asarray(sum(rows), dtype=np.float64)
+
+    def matrix(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Scores:
+        """Fused scores (n, m) of every projected face against every other."""
+        return np.asarray(sum(t.weight * (first[n] @ second[n].T) for n, t in self.towers.items()), np.float64)
+
+    def compare(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Comparison:
+        """One projected face ((1, k) for each tower) against one other, with all its numbers."""
+        cosines = {name: float(np.sum(first[name] * second[name])) for name in self.towers}
+        score = sum(self.towers[name].weight * cosine for name, cosine in cosines.items())
+        return Comparison(
+            score=score,
+            similarity=self.edges.similarity(score),
+            approve_edge=self.edges.approve,
+            different_edge=self.edges.different,
+            cosines=cosines,
+            distances={name: float(np.sqrt(max(0.0, 2 - 2 * c))) for name, c in cosines.items()},
+        )
