@@ -32,11 +32,24 @@ class Face:
     score: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """What was found in a photo. ``faces`` are in pixels of ``rgb``, the largest first.
+
+    ``rgb`` is the photo as given, or turned by 90, 180 or 270 degrees where its faces stood
+    upright only then (``turned``, counter-clockwise).
+    """
+
+    rgb: Rgb
+    faces: tuple[Face, ...]
+    turned: int = 0
+
+
 class FaceDetector(Protocol):
     """Finds faces."""
 
-    def detect(self, rgb: Rgb) -> Sequence[Face]:
-        """All faces, the largest first. An empty sequence where there is none."""
+    def detect(self, rgb: Rgb) -> Detection:
+        """All faces; none is an answer, not an error."""
         ...
 
 

@@ -1,0 +1,23 @@
+"""Perceptual hash of a picture: near copies (scaled, recompressed, slightly edited) differ in few bits."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from pipeline.ports import Rgb
+
+
+def perceptual_hash(rgb: Rgb) -> int:
+    """64 bits, the first one the highest; the same as ImageHash's `phash`, without its SciPy.
+
+    The signs, against their median, of the 8 x 8 lowest frequencies of the picture's 32 x 32
+    greyscale thumbnail.
+    """
+    thumbnail = Image.fromarray(rgb).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    low = cv2.dct(np.asarray(thumbnail, dtype=np.float64))[:8, :8]
+    low[0] *= np.sqrt(2)  # OpenCV's transform is orthonormal, ImageHash's is not
+    low[:, 0] *= np.sqrt(2)
+    bits = low > np.median(low)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -1,0 +1,82 @@
+"""The format of a file by its first bytes; names and content types are not believed."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pipeline.errors import UndecodableImage, UnsupportedFormat
+
+
+class ImageFormat(StrEnum):
+    """The formats that are taken."""
+
+    JPEG = "JPEG"
+    PNG = "PNG"
+    WEBP = "WebP"
+    HEIC = "HEIC"
+
+
+_TAKEN = (
+    (b"\xff\xd8\xff", ImageFormat.JPEG),
+    (b"\x89PNG\r\n\x1a\n", ImageFormat.PNG),
+)
+_REFUSED = (
+    (b"GIF8", "GIF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"BM", "BMP"),
+    (b"\0\0\1\0", "ICO"),
+    (b"%PDF", "PDF"),
+    (b"8BPS", "PSD"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"PK\3\4", "ZIP"),
+)
+_MARKUP = ((b"<svg", "SVG"), (b"<html", "HTML"), (b"<!doctype html", "HTML"), (b"<?xml", "XML"))
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+_AVIF_BRANDS = frozenset({b"avif", b"avis"})
+
+
+def sniff(data: bytes) -> ImageFormat:
+    """The format of ``data``.
+
+    Raises UnsupportedFormat, naming the format, for one that is known but not taken, and
+    UndecodableImage for everything else.
+    """
+    if not data:
+        raise UndecodableImage("the file is empty")
+    for magic, taken in _TAKEN:
+        if data.startswith(magic):
+            return taken
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return ImageFormat.WEBP
+    if data[4:8] == b"ftyp":
+        return _iso_media(data)
+    if name := _refused(data):
+        raise UnsupportedFormat(f"{name} is not taken; JPEG, PNG, WebP and HEIC are")
+    raise UndecodableImage("not an image")
+
+
+def _iso_media(data: bytes) -> ImageFormat:
+    """HEIC, AVIF and videos share one container; its brands tell them apart."""
+    length = min(int.from_bytes(data[:4], "big"), 256)
+    brands = {data[8:12], *(data[at : at + 4] for at in range(16, length, 4))}
+    if brands & _AVIF_BRANDS:
+        raise UnsupportedFormat("AVIF is not taken; JPEG, PNG, WebP and HEIC are")
+    if brands & _HEIC_BRANDS:
+        return ImageFormat.HEIC
+    raise UnsupportedFormat("this ISO media file (a video?) is not taken; JPEG, PNG, WebP and HEIC are")
+
+
+def _refused(data: bytes) -> str | None:
+    for magic, name in _REFUSED:
+        if data.startswith(magic):
+            return name
+    text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(b"<"):
+        return next((name for tag, name in _MARKUP if tag in text), None)
+    return None
