@@ -163,7 +163,7 @@ def read_job(raw: bytes) -> VerifyJob:
 def _encode(body: object) -> bytes:
     if not isinstance(body, Mapping):
         raise BadMessage("not_an_object", "the message must be an object")
-    _check_depth(body)
+    check_depth(body)
     try:
         return json.dumps(dict(body), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
@@ -179,11 +179,11 @@ def _decode(raw: bytes) -> Mapping[str, Any]:
         raise BadMessage("bad_json", "not JSON") from None
     if not isinstance(body, dict):
         raise BadMessage("not_an_object", "the message must be an object")
-    _check_depth(body)
+    check_depth(body)
     return body
 
 
-def _check_depth(body: object) -> None:
+def check_depth(body: object) -> None:
     """Level by level, so that no nesting can exhaust the stack."""
     level: list[object] = [body]
     for _ in range(MAX_DEPTH):

@@ -1,0 +1,263 @@
+"""What arrives on a queue, made safe for kombu and Celery: pure functions over bytes and values.
+
+Two doors, one behind the other. `open_item` takes the raw bytes of a Redis list or a queue file and
+always gives a payload that kombu can make a message of; what was none is sealed inside, as garbage.
+`admit` takes the parts of a message, from whatever broker, and gives the only headers and the only
+body that Celery gets to see, or raises BadMessage. Garbage becomes a well-formed task of its own
+(`burial`), so that acknowledging late, retrying and surviving a crash hold for it as for every job.
+
+Codes of BadMessage here, beside those of `worker.messages`: ``not_an_envelope``, ``bad_base64``,
+``compressed``, ``wrong_content_type``, ``wrong_encoding``, ``no_task``, ``unknown_task``,
+``bad_task_id``, ``bad_eta``, ``bad_retries``, ``wrong_body``, ``wrong_arguments``, ``undecodable``.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from worker.errors import BadMessage
+from worker.messages import MAX_BODY_BYTES, check_depth
+
+MAX_ITEM_BYTES: Final = 256 * 1024
+"""Of an envelope: a body in base64 takes 88 KiB of it."""
+EXCERPT_BYTES: Final = 4096
+MAX_ETA: Final = timedelta(minutes=2)
+"""A message that is due later would be held by one worker, unacknowledged, until then."""
+MAX_RETRIES: Final = 1000
+BURY: Final = "worker.bury"
+
+_SEAL: Final = "worker_garbage"
+_EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A message as kombu took it in."""
+
+    headers: Mapping[str, Any]
+    body: bytes
+    content_type: str | None
+    content_encoding: str | None
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """Headers and body (JSON, UTF-8) of a task message of Celery's protocol 2."""
+
+    headers: dict[str, Any]
+    body: bytes
+
+
+class TaskSignature(Protocol):
+    """What `admit` needs of a Celery task."""
+
+    def __header__(self, *args: Any, **kwargs: Any) -> object:
+        """Raises TypeError where the arguments do not fit."""
+        ...
+
+
+def open_item(raw: bytes, queue: str) -> dict[str, Any]:
+    """The payload in a raw queue item; never raises.
+
+    The delivery tag is always a new one: two copies of one message, pushed by hand, must not share
+    their acknowledgement. A redelivery goes back to the queue that the item came from.
+    """
+    try:
+        payload = _open(raw)
+    except BadMessage as bad:
+        payload = _sealed(raw, bad)
+    payload["properties"] |= {
+        "delivery_tag": str(uuid.uuid4()),
+        "delivery_info": {"exchange": "", "routing_key": queue},
+        "priority": 0,
+    }
+    return payload
+
+
+def _open(raw: bytes) -> dict[str, Any]:
+    if len(raw) > MAX_ITEM_BYTES:
+        raise BadMessage("too_large", f"{len(raw)} bytes, at most {MAX_ITEM_BYTES} are taken")
+    payload = _read(raw)
+    if not isinstance(payload, dict):
+        raise BadMessage("not_an_envelope", "JSON, but no message of Celery's protocol")
+    properties, headers = payload.get("properties"), payload.get("headers") or {}
+    if not isinstance(properties, dict) or not isinstance(headers, dict):
+        raise BadMessage("not_an_envelope", "no properties or no headers: not a message of Celery's protocol")
+    if headers.get("compression"):
+        raise BadMessage("compressed", "compressed bodies are not taken")
+    _check_texts(payload)
+    _check_body(payload.get("body"), properties.get("body_encoding"))
+    return {**payload, "properties": dict(properties), "headers": headers}
+
+
+def _read(raw: bytes) -> Any:
+    try:
+        value = json.loads(raw, object_hook=_plain)
+    except RecursionError:
+        raise BadMessage("too_deep", "nested too deep") from None
+    except ValueError:
+        raise BadMessage("bad_json", "not JSON") from None
+    check_depth(value)  # what is read here is written, wrapped and read again: far below any limit
+    return value
+
+
+def _plain(value: dict[str, Any]) -> dict[str, Any]:
+    """kombu would make Python objects of these in the pool process, or fail there and drop the task."""
+    if value.keys() == {"__type__", "__value__"}:
+        raise BadMessage("bad_json", "holds a typed value of kombu's, not plain JSON")
+    return value
+
+
+def _check_texts(payload: Mapping[str, Any]) -> None:
+    for key in ("content-type", "content-encoding"):
+        if not isinstance(payload.get(key), str | None):
+            raise BadMessage("not_an_envelope", f"{key} is no text")
+
+
+def _check_body(body: object, encoding: object) -> None:
+    if not isinstance(body, str | None):
+        raise BadMessage("not_an_envelope", "the body is no text")
+    if encoding not in (None, "utf-8", "base64"):
+        raise BadMessage("wrong_encoding", "body_encoding is neither base64 nor utf-8")
+    try:
+        base64.b64decode((body or "").encode()) if encoding == "base64" else (body or "").encode()
+    except (binascii.Error, ValueError):
+        raise BadMessage("bad_base64", "the body is not what body_encoding says") from None
+
+
+def _sealed(raw: bytes, bad: BadMessage) -> dict[str, Any]:
+    seal = {"code": bad.code, "text": bad.text, "sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)}
+    return {
+        "body": base64.b64encode(raw[:EXCERPT_BYTES]).decode(),
+        "content-type": "application/octet-stream",
+        "content-encoding": "binary",
+        "headers": {_SEAL: seal},
+        "properties": {"body_encoding": "base64", "delivery_mode": 2},
+    }
+
+
+def admit(parts: Parts, tasks: Mapping[str, TaskSignature], now: datetime) -> Letter:
+    """The task message that Celery may have in place of this one. Raises BadMessage.
+
+    Callbacks, chains, time limits and expiry dates of a stranger are dropped.
+    """
+    _refuse_sealed(parts.headers)
+    name = _task_name(parts.headers, tasks)
+    args, kwargs = _arguments(parts)
+    try:
+        tasks[name].__header__(*args, **kwargs)
+    except TypeError:
+        raise BadMessage("wrong_arguments", f"the arguments are not those of {name}") from None
+    headers = task_headers(name, _task_id(parts.headers))
+    headers |= {"retries": _retries(parts.headers), "eta": _eta(parts.headers.get("eta"), now)}
+    return Letter(headers, json.dumps([args, kwargs, _EMBED]).encode())
+
+
+def task_headers(name: str, task_id: str) -> dict[str, Any]:
+    """All headers that Celery's protocol 2 knows. The texts of the arguments are left empty: Celery
+    would log them, and they hold URLs."""
+    return {
+        "lang": "py",
+        "task": name,
+        "id": task_id,
+        "root_id": task_id,
+        "parent_id": None,
+        "argsrepr": "",
+        "kwargsrepr": "",
+        "origin": "",
+        "shadow": None,
+        "ignore_result": True,
+        "eta": None,
+        "expires": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "group": None,
+        "group_index": None,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+    }
+
+
+def _refuse_sealed(headers: Mapping[str, Any]) -> None:
+    seal = headers.get(_SEAL)
+    if isinstance(seal, dict):
+        raise BadMessage(str(seal.get("code"))[:64], str(seal.get("text"))[:500])
+
+
+def _task_name(headers: Mapping[str, Any], tasks: Mapping[str, TaskSignature]) -> str:
+    name = headers.get("task")
+    if name is None:
+        raise BadMessage("no_task", "no task header: not a message of Celery's protocol 2")
+    if not isinstance(name, str) or not name.startswith("worker.") or name not in tasks:
+        raise BadMessage("unknown_task", "the task header names no task of this worker")
+    return name
+
+
+def _task_id(headers: Mapping[str, Any]) -> str:
+    task_id = headers.get("id")
+    if not isinstance(task_id, str) or not 0 < len(task_id) <= 255 or not task_id.isprintable():
+        raise BadMessage("bad_task_id", "the id header is no text of 1 to 255 characters")
+    return task_id
+
+
+def _retries(headers: Mapping[str, Any]) -> int:
+    retries = headers.get("retries") or 0
+    if not isinstance(retries, int) or not 0 <= retries <= MAX_RETRIES:
+        raise BadMessage("bad_retries", "the retries header is no whole number of 0 to 1000")
+    return int(retries)
+
+
+def _eta(eta: object, now: datetime) -> str | None:
+    if eta is None:
+        return None
+    due = _moment(eta)
+    if due > now + MAX_ETA:
+        raise BadMessage("bad_eta", f"due in more than {MAX_ETA.total_seconds():.0f} s")
+    return due.isoformat()
+
+
+def _moment(value: object) -> datetime:
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise BadMessage("bad_eta", "the eta header is no time") from None
+
+
+def _arguments(parts: Parts) -> tuple[list[Any], dict[str, Any]]:
+    if parts.content_type != "application/json":
+        raise BadMessage("wrong_content_type", "the content type is not application/json")
+    if (parts.content_encoding or "utf-8").lower() not in ("utf-8", "binary"):
+        raise BadMessage("wrong_encoding", "the content encoding is not utf-8")
+    if len(parts.body) > MAX_BODY_BYTES:
+        raise BadMessage("too_large", f"{len(parts.body)} bytes, at most {MAX_BODY_BYTES} are taken")
+    match _read(parts.body):
+        case [list() as args, dict() as kwargs, dict() | None]:
+            return args, kwargs
+    raise BadMessage("wrong_body", "the body is not [args, kwargs, embed]")
+
+
+def burial(parts: Parts, bad: BadMessage, now: datetime) -> Letter:
+    """A task message that tells of garbage: sha256, length, first 4 KiB, reason, never the whole."""
+    seal = parts.headers.get(_SEAL)
+    known = seal if isinstance(seal, dict) else {}
+    dead = {
+        "code": bad.code,
+        "text": bad.text,
+        "sha256": str(known.get("sha256") or hashlib.sha256(parts.body).hexdigest())[:64],
+        "size": int(known["size"]) if isinstance(known.get("size"), int) else len(parts.body),
+        "excerpt": base64.b64encode(parts.body[:EXCERPT_BYTES]).decode(),
+        "queue": parts.queue[:64],
+        "received_at": now.isoformat(),
+    }
+    return Letter(task_headers(BURY, str(uuid.uuid4())), json.dumps([[], {"dead": dead}, _EMBED]).encode())
