@@ -1,0 +1,131 @@
+"""What a photo's server answered: bytes of a photo, another address, or a refusal by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, ProtocolError, ReadTimeoutError
+
+from pipeline.verdict import FetchProblem
+from worker.addresses import AddressRefused
+from worker.clock import utc_now
+from worker.signed_urls import expired
+
+LONGEST_WAIT: Final = timedelta(minutes=15)
+"""Cap of a server's own Retry-After."""
+_STATUS: Final = {
+    401: FetchProblem.FORBIDDEN,
+    403: FetchProblem.FORBIDDEN,
+    404: FetchProblem.GONE,
+    408: FetchProblem.SERVER_ERROR,
+    410: FetchProblem.GONE,
+    425: FetchProblem.SERVER_ERROR,
+    429: FetchProblem.SERVER_ERROR,
+}
+_MAY_BE_EXPIRY: Final = (400, 401, 403)  # Google says 400
+_PAGE_TYPES: Final = ("text/html", "application/xhtml+xml", "application/json", "text/plain")
+_PAGE_STARTS: Final = (b"<!doctype html", b"<html", b"<head", b"<body")
+_PHOTO_STARTS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8", b"II*\0", b"MM\0*", b"BM")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there are no bytes. ``broken``: the connection broke, a new one may do better."""
+
+    problem: FetchProblem
+    detail: str
+    """For operators; never holds a URL."""
+    retry_after: timedelta | None = None
+    broken: bool = False
+
+
+def redirect_of(response: requests.Response) -> str | None:
+    """The address that the answer leads to; None where it leads nowhere else."""
+    location = response.headers.get("Location")
+    if location is None or response.status_code not in (301, 302, 303, 307, 308):
+        return None
+    # Headers arrive read as latin-1; an address outside of ASCII is UTF-8 all the same.
+    return location.encode("latin-1", "replace").decode("utf-8", "replace")
+
+
+def refusal_of(response: requests.Response, url: str, max_bytes: int) -> Refusal | None:
+    """Why the body is not worth reading; None for a success."""
+    status = response.status_code
+    if status != 200:
+        return _refused_status(response, url)
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding not in ("", "identity"):
+        return Refusal(FetchProblem.BAD_RESPONSE, "an encoding that was not asked for")
+    length = response.headers.get("Content-Length", "")
+    if length.isdecimal() and int(length) > max_bytes:
+        return Refusal(FetchProblem.TOO_LARGE, f"{length} bytes, at most {max_bytes} are taken")
+    return None
+
+
+def body_or_refusal(body: bytes, content_type: str) -> bytes | Refusal:
+    """The body, unless it is empty or a web page in a photo's place.
+
+    Only the bytes can say what they are; the type that the server names is not trusted, neither
+    for a photo nor against one.
+    """
+    if not body:
+        return Refusal(FetchProblem.WRONG_TYPE, "an empty body")
+    start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    kind = content_type.partition(";")[0].strip().lower()
+    if start.startswith(_PAGE_STARTS) or (kind in _PAGE_TYPES and not _is_photo(body)):
+        return Refusal(FetchProblem.WRONG_TYPE, "a web page or a text instead of a photo")
+    return body
+
+
+def trouble(error: Exception) -> Refusal:
+    """The word for what went wrong on the way."""
+    if isinstance(error, AddressRefused):
+        return Refusal(FetchProblem.REFUSED_ADDRESS, str(error))
+    name = type(_cause(error)).__name__
+    if isinstance(error, requests.Timeout | ReadTimeoutError | ConnectTimeoutError | TimeoutError):
+        return Refusal(FetchProblem.TIMEOUT, name)
+    if isinstance(error, ProtocolError):
+        return Refusal(FetchProblem.BAD_RESPONSE, f"the body broke off: {name}", broken=True)
+    if isinstance(error, requests.ConnectionError | OSError):
+        broken = isinstance(_cause(error), ProtocolError)
+        return Refusal(FetchProblem.UNREACHABLE, name, broken=broken)
+    return Refusal(FetchProblem.BAD_RESPONSE, name)
+
+
+def _cause(error: Exception) -> object:
+    """What requests and urllib3 wrapped."""
+    inner = error.args[0] if error.args and isinstance(error.args[0], Exception) else error
+    return getattr(inner, "reason", None) or inner
+
+
+def _refused_status(response: requests.Response, url: str) -> Refusal:
+    status = response.status_code
+    if status in _MAY_BE_EXPIRY and expired(url, utc_now()):
+        return Refusal(FetchProblem.EXPIRED, f"status {status}, and the address's own date is over")
+    default = FetchProblem.SERVER_ERROR if status >= 500 else FetchProblem.BAD_RESPONSE
+    problem = _STATUS.get(status, default)
+    wait = _retry_after(response) if problem is FetchProblem.SERVER_ERROR else None
+    return Refusal(problem, f"status {status}", wait)
+
+
+def _retry_after(response: requests.Response) -> timedelta | None:
+    """Seconds or a date, capped; None where the server does not say, or not understandably."""
+    text = response.headers.get("Retry-After", "").strip()
+    try:
+        wait = timedelta(seconds=int(text)) if text.isdecimal() else _from_now(text)
+    except (ValueError, OverflowError):
+        return LONGEST_WAIT if text.isdecimal() else None
+    return max(timedelta(0), min(wait, LONGEST_WAIT))
+
+
+def _from_now(text: str) -> timedelta:
+    moment = parsedate_to_datetime(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - utc_now()
+
+
+def _is_photo(body: bytes) -> bool:
+    return body.startswith(_PHOTO_STARTS) or body[4:8] == b"ftyp"
