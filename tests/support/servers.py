@@ -20,7 +20,7 @@ import redis
 
 _START_SECONDS: Final = 30.0
 _SYSTEM_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/sbin")  # mariadbd lies off an ordinary PATH
-INSTALL_HINT: Final = "install it with: apt-get update && apt-get install -y mariadb-server redis-server"
+INSTALL_HINT: Final = "install it with: apt-get update && apt-get install -y mariadb-server-core redis-server"
 
 
 class ServerMissing(Exception):

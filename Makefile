@@ -1,0 +1,74 @@
+# The commands of this project. `make demo` and `make test` each work on a fresh machine with
+# Python 3.11 and the package index; everything that they make lies in .venv and var.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+
+PYTHON ?= $(shell for p in python3.11 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && echo $$p && break; done)
+VENV := .venv
+PY := $(VENV)/bin/python
+BUNDLE ?= var/bundle
+
+# An environment is up to date when it holds the stamp of these very pins.
+hash = $(shell cat $(1) | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:12])')
+RUN_PINS := worker/requirements.txt pipeline/requirements.txt pipeline/constraints.txt
+RUN := $(VENV)/installed-run-$(call hash,$(RUN_PINS))
+TEST := $(VENV)/installed-test-$(call hash,requirements.txt tests/requirements.txt $(RUN_PINS))
+
+# Compiling 30,000 files takes longer than unpacking them, and most are never imported.
+PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check
+
+export PYTHONUNBUFFERED := 1
+export TF_CPP_MIN_LOG_LEVEL ?= 2
+
+.PHONY: help demo test lint weights setup services clean
+
+help:  ## Say what there is
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+demo: $(BUNDLE)/manifest.json  ## Verify a handful of members, end to end, and show the outcome
+	@$(PY) -m worker demo
+
+test: setup $(BUNDLE)/manifest.json  ## Check everything, against real MariaDB and Redis
+	@$(MAKE) --no-print-directory lint
+	@$(PY) -m pytest -n 2 --dist loadfile $(PYTEST)
+
+lint: $(TEST)  ## Run ruff and mypy
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+
+weights: $(BUNDLE)/manifest.json  ## Get the networks' weights and convert them into the bundle
+
+setup: $(TEST) services  ## Install what the tests need
+
+services:  # MariaDB, Redis and libGL, where they are missing and may be installed
+	@bash tests/setup.sh
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed; name it with: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(RUN): $(RUN_PINS) | $(VENV)/bin/python
+	@echo "Installing the packages into $(VENV): about two minutes and 3 GB, this once"
+	@$(PIP) -r worker/requirements.txt -r pipeline/requirements.txt
+	@$(PY) -c 'import cv2' 2>/dev/null || { \
+		echo "OpenCV cannot be loaded; it needs libGL.so.1: sudo apt-get install -y libgl1 libglib2.0-0"; exit 1; }
+	@touch $@
+
+$(TEST): $(RUN)
+	@echo "Installing the packages of the tests"
+	@$(PIP) -r requirements.txt
+	@$(PY) -m pip check
+	@touch $@
+
+$(BUNDLE)/manifest.json: | $(RUN)
+	@echo "Getting the networks' weights and converting them: about a minute, this once"
+	@$(PY) -m worker.fetch_weights --out $(BUNDLE)
+
+clean:  ## Remove everything that was made here
+	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis
