@@ -1,0 +1,72 @@
+"""Column types that mean the same in MySQL, MariaDB and SQLite."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware in Python, UTC without a zone in the database, always with microseconds."""
+
+    impl = sa.DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """DATETIME(6) in MySQL, which cuts the microseconds off otherwise."""
+        return dialect.type_descriptor(mysql.DATETIME(fsp=6) if dialect.name == "mysql" else sa.DateTime())
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """To UTC; a time without a zone is a mistake of the caller."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError("a time without a time zone")
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002
+        """Back with its zone."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+def ascii_text(length: int) -> TypeEngine[str]:
+    """Text of IDs, codes and hashes: compared byte by byte."""
+    binary = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")
+    return sa.String(length).with_variant(binary, "mysql")
+
+
+def identifier() -> TypeEngine[str]:
+    """A member's or a request's ID."""
+    return ascii_text(64)
+
+
+def sha256() -> TypeEngine[str]:
+    """A hash in hexadecimal."""
+    return ascii_text(64)
+
+
+def code() -> TypeEngine[str]:
+    """A word out of a short list."""
+    return ascii_text(32)
+
+
+def json_map() -> TypeEngine[Any]:
+    """A small JSON object; None is SQL's NULL and not JSON's null."""
+    return sa.JSON(none_as_null=True)
+
+
+def row_number() -> TypeEngine[int]:
+    """A key that counts up (SQLite does so for INTEGER only)."""
+    return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def one_of(
+    column: str, words: type[StrEnum], *, nullable: bool = True
+) -> tuple[sa.Column[str], sa.CheckConstraint]:
+    """A column for the words of an enum, with its CHECK."""
+    listed = ", ".join(f"'{word}'" for word in words)
+    return sa.Column(column, code(), nullable=nullable), sa.CheckConstraint(f"{column} IN ({listed})", column)

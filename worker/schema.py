@@ -1,0 +1,273 @@
+"""The tables, in SQLAlchemy Core; the same for MySQL, MariaDB and SQLite.
+
+What makes them portable:
+
+* IDs and codes are ASCII in a binary collation, or MariaDB would take `Ab1` and `ab1` for one key;
+* utf8mb4 is said explicitly;
+* enums are text with a CHECK: SQLite takes any value for a native enum;
+* times are UTC with microseconds, and a time without a zone is refused.
+
+The migrations under `worker/migrations` build the same tables; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, Reason, Status
+from worker.columns import UtcDateTime, ascii_text, code, identifier, json_map, one_of, row_number, sha256
+from worker.messages import MAX_URL, Why
+from worker.states import Decider, ModelState, PairLabel, State
+
+MESSAGE_HEAD_BYTES = 4096
+TEXT_LENGTH = 255
+ERROR_LENGTH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """All tables under one prefix."""
+
+    prefix: str
+    metadata: sa.MetaData
+    member: sa.Table
+    photo: sa.Table
+    verification: sa.Table
+    verification_photo: sa.Table
+    label: sa.Table
+    model_version: sa.Table
+    dead_job: sa.Table
+    tombstone: sa.Table
+
+
+@lru_cache
+def tables(prefix: str = "") -> Tables:
+    """Our tables; ``prefix`` goes before each name, so that they can stand beside the app's own."""
+    metadata = sa.MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    build = _Builder(metadata, prefix)
+    return Tables(
+        prefix=prefix,
+        metadata=metadata,
+        member=_member(build),
+        photo=_photo(build),
+        verification=_verification(build),
+        verification_photo=_verification_photo(build),
+        label=_label(build),
+        model_version=_model_version(build),
+        dead_job=_dead_job(build),
+        tombstone=_tombstone(build),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Builder:
+    metadata: sa.MetaData
+    prefix: str
+
+    def table(self, name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
+        return sa.Table(
+            self.prefix + name,
+            self.metadata,
+            *parts,
+            mysql_engine="InnoDB",
+            mysql_charset="utf8mb4",
+            mysql_collate="utf8mb4_bin",
+        )
+
+    def parent(self, *columns: str) -> sa.ForeignKeyConstraint:
+        """To the columns of the same name in another table: `parent("member.member_id")`."""
+        names = [column.rsplit(".", 1)[1] for column in columns]
+        return sa.ForeignKeyConstraint(
+            names, [self.prefix + column for column in columns], ondelete="CASCADE"
+        )
+
+
+def _member(build: _Builder) -> sa.Table:
+    """One row per member with the latest result. The app may insert rows itself: little is required."""
+    return build.table(
+        "member",
+        sa.Column("member_id", identifier(), primary_key=True),
+        *one_of("declared_gender", Gender),
+        sa.Column("selfie_url", sa.String(MAX_URL)),
+        *one_of("verification_status", Status),
+        sa.Column("same_person", sa.Boolean),
+        sa.Column("similarity", sa.Double),
+        *one_of("predicted_gender", Gender),
+        sa.Column("gender_probability", sa.Double),
+        *one_of("reason", Reason),
+        sa.Column("model_version", sa.String(64)),
+        sa.Column("verified_at", UtcDateTime),
+        # The newest request that was accepted, whatever became of it: older ones write nothing any more.
+        sa.Column("request_id", identifier()),
+        sa.Column("requested_at", UtcDateTime),
+        sa.Column("training_consent", sa.Boolean, nullable=False, server_default=sa.false()),
+        # Wants a request: set by the import and by whoever inserts a row or changes photos in SQL.
+        sa.Column("pending", sa.Boolean, nullable=False, server_default=sa.true()),
+        sa.Column("created_at", UtcDateTime),
+        sa.Column("updated_at", UtcDateTime),
+        sa.Index(None, "pending"),
+    )
+
+
+def _photo(build: _Builder) -> sa.Table:
+    """The gallery in the member's order; position 1 is the primary photo."""
+    return build.table(
+        "photo",
+        sa.Column("member_id", identifier(), primary_key=True),
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("url", sa.String(MAX_URL), nullable=False),
+        sa.Column("created_at", UtcDateTime),
+        build.parent("member.member_id"),
+    )
+
+
+def _verification(build: _Builder) -> sa.Table:
+    """One row per request, never deleted by work: what was asked, where it stands, what was decided."""
+    return build.table(
+        "verification",
+        sa.Column("request_id", identifier(), primary_key=True),
+        sa.Column("member_id", identifier(), nullable=False),
+        *one_of("why", Why, nullable=False),
+        sa.Column("queue", code(), nullable=False),
+        sa.Column("requested_at", UtcDateTime, nullable=False),
+        # The whole message: the sweep must be able to send it again.
+        sa.Column("message", json_map(), nullable=False),
+        sa.Column("content_hash", sha256(), nullable=False),
+        *one_of("state", State, nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        # Starts that have not come to an end: what kills its process is counted here.
+        sa.Column("open_attempts", sa.Integer, nullable=False),
+        sa.Column("postponed", sa.Integer, nullable=False),
+        sa.Column("sweeps", sa.Integer, nullable=False),
+        sa.Column("worker", sa.String(TEXT_LENGTH)),
+        sa.Column("problem", sa.String(TEXT_LENGTH)),
+        sa.Column("lease_until", UtcDateTime),
+        sa.Column("next_attempt_at", UtcDateTime),
+        # When the sweep must look at it again; NULL once it has ended.
+        sa.Column("due_at", UtcDateTime),
+        sa.Column("accepted_at", UtcDateTime, nullable=False),
+        sa.Column("started_at", UtcDateTime),
+        sa.Column("finished_at", UtcDateTime),
+        *one_of("status", Status),
+        *one_of("reason", Reason),
+        sa.Column("photo", sa.Integer),
+        sa.Column("same_person", sa.Boolean),
+        sa.Column("similarity", sa.Double),
+        *one_of("predicted_gender", Gender),
+        sa.Column("gender_probability", sa.Double),
+        *one_of("decided_by", Decider),
+        sa.Column("photo_set_hash", sha256()),
+        sa.Column("model_version", sa.String(64)),
+        sa.Column("policy_version", sa.String(64)),
+        sa.Column("timings", json_map()),
+        build.parent("member.member_id"),
+        sa.Index(None, "member_id", "requested_at"),
+        sa.Index(None, "due_at"),
+        sa.Index(None, "state"),
+    )
+
+
+def _verification_photo(build: _Builder) -> sa.Table:
+    """What was found in each photo of a request; position 0 is the selfie."""
+    return build.table(
+        "verification_photo",
+        sa.Column("request_id", identifier(), primary_key=True),
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        *one_of("outcome", Outcome, nullable=False),
+        *one_of("fault", Fault),
+        sa.Column("sha256", sha256()),
+        sa.Column("faces", sa.Integer, nullable=False),
+        sa.Column("box_x", sa.Double),
+        sa.Column("box_y", sa.Double),
+        sa.Column("box_width", sa.Double),
+        sa.Column("box_height", sa.Double),
+        sa.Column("gate", code()),
+        sa.Column("gate_value", sa.Double),
+        sa.Column("gate_limit", sa.Double),
+        sa.Column("quality", json_map()),
+        sa.Column("score", sa.Double),
+        sa.Column("similarity", sa.Double),
+        sa.Column("approve_edge", sa.Double),
+        sa.Column("different_edge", sa.Double),
+        sa.Column("cosines", json_map()),
+        sa.Column("distances", json_map()),
+        *one_of("fetch_problem", FetchProblem),
+        sa.Column("detail", sa.String(TEXT_LENGTH), nullable=False),
+        sa.Column("replay", sa.Boolean, nullable=False),
+        build.parent("verification.request_id"),
+    )
+
+
+def _label(build: _Builder) -> sa.Table:
+    """What a person decided about one photo: the training truth."""
+    return build.table(
+        "label",
+        sa.Column("id", row_number(), primary_key=True),
+        sa.Column("request_id", identifier(), nullable=False),
+        sa.Column("position", sa.Integer, nullable=False),
+        *one_of("label", PairLabel, nullable=False),
+        *one_of("gender", Gender),
+        sa.Column("labelled_by", sa.String(TEXT_LENGTH), nullable=False),
+        sa.Column("labelled_at", UtcDateTime, nullable=False),
+        build.parent("verification_photo.request_id", "verification_photo.position"),
+        sa.Index(None, "request_id", "position"),
+    )
+
+
+def _model_version(build: _Builder) -> sa.Table:
+    """Heads that workers pull between two jobs, with their manifest and figures."""
+    return build.table(
+        "model_version",
+        sa.Column("version", ascii_text(64), primary_key=True),
+        *one_of("state", ModelState, nullable=False),
+        sa.Column("manifest", json_map(), nullable=False),
+        sa.Column("head", sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql"), nullable=False),
+        sa.Column("head_sha256", sha256(), nullable=False),
+        sa.Column("figures", json_map()),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("promoted_at", UtcDateTime),
+        sa.Index(None, "state"),
+    )
+
+
+def _dead_job(build: _Builder) -> sa.Table:
+    """What could not be processed. Garbage has no IDs, so nothing here points to another table."""
+    return build.table(
+        "dead_job",
+        sa.Column("id", row_number(), primary_key=True),
+        sa.Column("reason", code(), nullable=False),
+        sa.Column("error", sa.String(ERROR_LENGTH), nullable=False),
+        sa.Column("queue", code(), nullable=False),
+        sa.Column("request_id", identifier()),
+        sa.Column("member_id", identifier()),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("message_sha256", sha256(), nullable=False),
+        sa.Column("message_length", sa.BigInteger, nullable=False),
+        sa.Column("message_head", sa.LargeBinary().with_variant(mysql.BLOB(), "mysql"), nullable=False),
+        sa.Column("created_at", UtcDateTime, nullable=False),
+        sa.Column("requeued_at", UtcDateTime),
+        sa.Index(None, "request_id"),
+        sa.Index(None, "member_id"),
+        sa.Index(None, "created_at"),
+    )
+
+
+def _tombstone(build: _Builder) -> sa.Table:
+    """Keyed hashes of forgotten members; who they were cannot be read from it."""
+    return build.table(
+        "tombstone",
+        sa.Column("member_hash", sha256(), primary_key=True),
+        sa.Column("forgotten_at", UtcDateTime, nullable=False),
+    )

@@ -1,0 +1,50 @@
+"""The truth about members and requests, in SQL; the broker is only a courier.
+
+`Store` is made of one small class per concern. Every public method is one short transaction,
+may be called by many processes at once, and raises `StoreUnavailable` when trying again later
+may help. Times go in as `now` and come out in UTC.
+"""
+
+from worker.states import Decider, State
+from worker.store.engine import build_engine
+from worker.store.mapped import MappedMember
+from worker.store.records import (
+    Accepted,
+    Attempt,
+    Change,
+    DeadJob,
+    DeadJobRecord,
+    Enqueued,
+    MemberRecord,
+    NewMember,
+    PendingMember,
+    Queued,
+    Refusal,
+    Refused,
+    RequestRecord,
+    StatusReport,
+)
+from worker.store.store import Store, open_store
+
+__all__ = [
+    "Accepted",
+    "Attempt",
+    "Change",
+    "DeadJob",
+    "DeadJobRecord",
+    "Decider",
+    "Enqueued",
+    "MappedMember",
+    "MemberRecord",
+    "NewMember",
+    "PendingMember",
+    "Queued",
+    "Refusal",
+    "Refused",
+    "RequestRecord",
+    "State",
+    "StatusReport",
+    "Store",
+    "build_engine",
+    "open_store",
+]

@@ -1,0 +1,61 @@
+"""Engines: one per process, built after the fork."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+
+_LOCK_WAIT_SECONDS = 10
+"""How long a statement waits for another one's lock before it gives up and is tried again."""
+
+
+def build_engine(url: str) -> sa.Engine:
+    """An engine for a URL that `normalise_database_url` has seen. Connects to nothing yet."""
+    return _mysql(url) if sa.make_url(url).get_backend_name() == "mysql" else _sqlite(url)
+
+
+def _mysql(url: str) -> sa.Engine:
+    engine = sa.create_engine(
+        url,
+        # The default, REPEATABLE READ, locks gaps: two sign-ups of new members would stop each other.
+        isolation_level="READ COMMITTED",
+        pool_pre_ping=True,  # "MySQL server has gone away" after a quiet night
+        pool_recycle=1800,
+        pool_timeout=_LOCK_WAIT_SECONDS,
+        connect_args={"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30},
+    )
+    event.listen(engine, "connect", _prepare_mysql)
+    return engine
+
+
+def _prepare_mysql(connection: Any, _record: Any) -> None:
+    with connection.cursor() as cursor:
+        # Said explicitly, for servers differ: a value that does not fit must be refused, not cut.
+        cursor.execute(
+            "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
+            f"innodb_lock_wait_timeout = {_LOCK_WAIT_SECONDS}"
+        )
+
+
+def _sqlite(url: str) -> sa.Engine:
+    Path(str(sa.make_url(url).database)).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": _LOCK_WAIT_SECONDS})
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    connection.isolation_level = None  # pysqlite would begin by itself, and too late; see _begin_sqlite
+    connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for the writer
+    connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    """Take the write lock first: a read that turns into a write fails at once when another writes."""
+    reads = connection.get_execution_options().get("reads_only", False)
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")

@@ -1,0 +1,215 @@
+"""What goes into the store and comes out of it: frozen values, no rows and no connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pipeline.verdict import Gender, PhotoFinding, Reason, Status
+from worker.messages import VerifyJob, Why
+from worker.states import Decider, State
+
+
+class Refusal(StrEnum):
+    """Why a delivery may not start work. All but `EXHAUSTED` mean: drop the message."""
+
+    DONE = "done"
+    DEAD = "dead"
+    RUNNING = "running"
+    """Another process holds the lease; if it dies, the sweep brings the request back."""
+    EXHAUSTED = "exhausted"
+    """Started as often as allowed and never ended: give it up."""
+    SUPERSEDED = "superseded"
+    NOT_DUE = "not_due"
+    """Waits for a photo server; the sweep brings it back in time."""
+    UNKNOWN = "unknown"
+    """No such request: never accepted, or its member was forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Returned by accept when the request stands in the database."""
+
+    request_id: str
+    state: State
+    new: bool
+    """False when it was there before, with the same content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A started attempt: the right to finish this request until the lease ends.
+
+    ``number`` counts all starts of the request and fences: who holds an older number has lost.
+    """
+
+    request_id: str
+    member_id: str
+    number: int
+    postponed: int
+    """How often it was put off because of a photo server: the index into the waits."""
+    worker: str
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Returned by start_attempt when the delivery may not start work."""
+
+    request_id: str
+    why: Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJob:
+    """What could not be processed. Of ``body`` only the hash, the length and 4 KiB are kept."""
+
+    reason: str
+    """A stable code: that of a BadMessage, or `poison`, `conflict`, `internal_error`, ..."""
+    error: str
+    body: bytes
+    queue: str
+    request_id: str | None = None
+    """Only where it is a valid ID."""
+    member_id: str | None = None
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class DeadJobRecord:
+    """A dead job as it stands in the database."""
+
+    id: int
+    reason: str
+    error: str
+    queue: str
+    request_id: str | None
+    member_id: str | None
+    attempts: int
+    message_sha256: str
+    message_length: int
+    created_at: datetime
+    requeued_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """A job that belongs on a queue of the broker."""
+
+    job: VerifyJob
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """What became of members who were to get a request."""
+
+    jobs: tuple[Queued, ...]
+    refused: Mapping[str, str]
+    """Member IDs, as they stand in the database, with why not."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    """A member as an import brings it. IDs and URLs must have been checked at the door."""
+
+    member_id: str
+    declared_gender: Gender | None
+    selfie_url: str
+    photo_urls: tuple[str, ...]
+
+
+class Change(StrEnum):
+    """What became of an imported member."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FORGOTTEN = "forgotten"
+    """Erased at an earlier time: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingMember:
+    """A member with a selfie who wants a request. An app may have written it in SQL: nothing is checked."""
+
+    member_id: str
+    declared_gender: str | None
+    selfie_url: str
+    photo_urls: tuple[str, ...]
+    seen_before: bool
+    """Whether an earlier request of the member was accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """A member with the latest result; the result is None before there was one."""
+
+    member_id: str
+    declared_gender: Gender | None
+    selfie_url: str | None
+    photo_urls: tuple[str, ...]
+    status: Status | None
+    same_person: bool | None
+    similarity: float | None
+    gender: Gender | None
+    gender_probability: float | None
+    reason: Reason | None
+    model_version: str | None
+    verified_at: datetime | None
+    request_id: str | None
+    """The newest request, which need not be the one that the result is from."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRecord:
+    """One request with what became of it."""
+
+    request_id: str
+    member_id: str
+    why: Why
+    queue: str
+    state: State
+    attempts: int
+    postponed: int
+    problem: str | None
+    """The last trouble on the way, for operators."""
+    requested_at: datetime
+    accepted_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    status: Status | None = None
+    reason: Reason | None = None
+    photo: int | None = None
+    same_person: bool | None = None
+    similarity: float | None = None
+    gender: Gender | None = None
+    gender_probability: float | None = None
+    decided_by: Decider | None = None
+    model_version: str | None = None
+    policy_version: str | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    selfie: PhotoFinding | None = None
+    photos: tuple[PhotoFinding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """How much there is of what. The counts of ``requests`` add up to all requests ever accepted."""
+
+    members: int
+    pending: int
+    """Members who want a request and have none yet."""
+    requests: Mapping[State, int]
+    verdicts: Mapping[Status, int]
+    """Members by their standing status; members without one are in none."""
+    queued: Mapping[str, int]
+    """Unfinished requests by queue."""
+    lapsed: int
+    """Running requests whose lease has ended."""
+    dead_jobs: int
+    """Dead jobs that nobody has put back yet."""
+    oldest_waiting: timedelta | None
+    """How long the oldest unfinished request has been there."""

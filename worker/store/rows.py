@@ -1,0 +1,200 @@
+"""Verdicts to rows and rows to records. Nothing here talks to a database."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from pipeline.verdict import (
+    Box,
+    Comparison,
+    Fault,
+    FetchProblem,
+    GateResult,
+    Gender,
+    Outcome,
+    PhotoFinding,
+    Reason,
+    Status,
+    Verdict,
+)
+from worker.messages import Why
+from worker.schema import TEXT_LENGTH
+from worker.states import Decider, State
+from worker.store.base import AnyRow
+from worker.store.records import MemberRecord, RequestRecord
+
+
+def photo_set_hash(findings: Sequence[PhotoFinding]) -> str:
+    """SHA-256 over the photos' contents in their order: what a verdict is bound to.
+
+    A photo that could not be had counts as an empty one.
+    """
+    listed = "|".join(finding.sha256 or "" for finding in findings)
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def verdict_values(verdict: Verdict) -> dict[str, Any]:
+    """The verdict's columns of `verification`."""
+    return {
+        "status": verdict.status,
+        "reason": verdict.reason,
+        "photo": verdict.photo,
+        "same_person": verdict.same_person,
+        "similarity": _finite(verdict.similarity),
+        "predicted_gender": verdict.gender,
+        "gender_probability": _finite(verdict.gender_probability),
+        "decided_by": Decider.MACHINE,
+        "photo_set_hash": photo_set_hash((verdict.selfie, *verdict.photos)),
+        "model_version": verdict.model_version,
+        "policy_version": verdict.policy_version,
+        "timings": _finite_map(verdict.timings),
+    }
+
+
+def member_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
+    """The result columns of `member`: those that mapped mode knows, too."""
+    return {
+        "verification_status": verdict.status,
+        "same_person": verdict.same_person,
+        "similarity": _finite(verdict.similarity),
+        "predicted_gender": verdict.gender,
+        "gender_probability": _finite(verdict.gender_probability),
+        "reason": verdict.reason,
+        "model_version": verdict.model_version,
+        "verified_at": now,
+    }
+
+
+def finding_values(finding: PhotoFinding) -> dict[str, Any]:
+    """A row of `verification_photo`, without its request."""
+    return {
+        "position": finding.position,
+        "outcome": finding.outcome,
+        "fault": finding.fault,
+        "sha256": finding.sha256,
+        "faces": finding.faces,
+        **_box_values(finding.box),
+        **_gate_values(finding.gate),
+        "quality": _finite_map(finding.quality),
+        **_comparison_values(finding.comparison),
+        "fetch_problem": finding.fetch_problem,
+        "detail": finding.detail[:TEXT_LENGTH],
+        "replay": finding.replay,
+    }
+
+
+def _box_values(box: Box | None) -> dict[str, Any]:
+    numbers = (None,) * 4 if box is None else (box.x, box.y, box.width, box.height)
+    return _finite_columns(("box_x", "box_y", "box_width", "box_height"), numbers)
+
+
+def _gate_values(gate: GateResult | None) -> dict[str, Any]:
+    numbers = (None, None) if gate is None else (gate.value, gate.limit)
+    return {"gate": gate and gate.name, **_finite_columns(("gate_value", "gate_limit"), numbers)}
+
+
+def _comparison_values(comparison: Comparison | None) -> dict[str, Any]:
+    names = ("score", "similarity", "approve_edge", "different_edge")
+    return {
+        **_finite_columns(names, [getattr(comparison, name, None) for name in names]),
+        "cosines": _finite_map(comparison.cosines) if comparison else None,
+        "distances": _finite_map(comparison.distances) if comparison else None,
+    }
+
+
+def _finite_columns(names: Sequence[str], numbers: Sequence[float | None]) -> dict[str, float | None]:
+    return {name: _finite(number) for name, number in zip(names, numbers, strict=True)}
+
+
+def _finite(value: float | None) -> float | None:
+    """MySQL holds no NaN, and numpy's floats are no floats to a driver."""
+    return None if value is None or not math.isfinite(value) else float(value)
+
+
+def _finite_map(values: Mapping[str, float]) -> dict[str, float]:
+    return {str(name): float(value) for name, value in values.items() if math.isfinite(value)}
+
+
+def finding_of(row: AnyRow) -> PhotoFinding:
+    """The finding out of a row of `verification_photo`."""
+    return PhotoFinding(
+        position=row.position,
+        outcome=Outcome(row.outcome),
+        fault=row.fault and Fault(row.fault),
+        sha256=row.sha256,
+        faces=row.faces,
+        box=None if row.box_x is None else Box(row.box_x, row.box_y, row.box_width, row.box_height),
+        gate=row.gate and GateResult(row.gate, row.gate_value, row.gate_limit),
+        quality=row.quality or {},
+        comparison=_comparison_of(row),
+        fetch_problem=row.fetch_problem and FetchProblem(row.fetch_problem),
+        detail=row.detail,
+        replay=row.replay,
+    )
+
+
+def _comparison_of(row: AnyRow) -> Comparison | None:
+    if row.score is None:
+        return None
+    return Comparison(
+        score=row.score,
+        similarity=row.similarity,
+        approve_edge=row.approve_edge,
+        different_edge=row.different_edge,
+        cosines=row.cosines or {},
+        distances=row.distances or {},
+    )
+
+
+def member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
+    """The member out of a row of `member` and the photos' URLs."""
+    return MemberRecord(
+        member_id=row.member_id,
+        declared_gender=row.declared_gender and Gender(row.declared_gender),
+        selfie_url=row.selfie_url,
+        photo_urls=gallery,
+        status=row.verification_status and Status(row.verification_status),
+        same_person=row.same_person,
+        similarity=row.similarity,
+        gender=row.predicted_gender and Gender(row.predicted_gender),
+        gender_probability=row.gender_probability,
+        reason=row.reason and Reason(row.reason),
+        model_version=row.model_version,
+        verified_at=row.verified_at,
+        request_id=row.request_id,
+    )
+
+
+def request_of(row: AnyRow, findings: Sequence[PhotoFinding]) -> RequestRecord:
+    """The request out of a row of `verification` and its findings, the selfie's first."""
+    return RequestRecord(
+        request_id=row.request_id,
+        member_id=row.member_id,
+        why=Why(row.why),
+        queue=row.queue,
+        state=State(row.state),
+        attempts=row.attempts,
+        postponed=row.postponed,
+        problem=row.problem,
+        requested_at=row.requested_at,
+        accepted_at=row.accepted_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        status=row.status and Status(row.status),
+        reason=row.reason and Reason(row.reason),
+        photo=row.photo,
+        same_person=row.same_person,
+        similarity=row.similarity,
+        gender=row.predicted_gender and Gender(row.predicted_gender),
+        gender_probability=row.gender_probability,
+        decided_by=row.decided_by and Decider(row.decided_by),
+        model_version=row.model_version,
+        policy_version=row.policy_version,
+        timings=row.timings or {},
+        selfie=findings[0] if findings else None,
+        photos=tuple(findings[1:]),
+    )
