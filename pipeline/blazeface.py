@@ -99,7 +99,8 @@ class BlazeFace:
         """(n, 16) offsets → (n, 8, 2) in 0..1 of the square: box corners, then six landmarks."""
         offsets = raw.reshape(-1, 8, 2) / np.float32(self._grid.size)
         centre, size = offsets[:, :1] + anchors[:, None], offsets[:, 1:2]
-        return np.concatenate([centre - size / 2, centre + size / 2, offsets[:, 2:] + anchors[:, None]], axis=1)
+        marks = offsets[:, 2:] + anchors[:, None]
+        return np.concatenate([centre - size / 2, centre + size / 2, marks], axis=1)
 
 
 def _interpreter(path: Path) -> Any:

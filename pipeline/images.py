@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import struct
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from pipeline.errors import ImageTooLarge, UndecodableImage, UnsupportedFormat
+from pipeline.errors import ImageTooLarge, UndecodableImage
 from pipeline.phash import perceptual_hash
 from pipeline.ports import Rgb
 from pipeline.sniff import ImageFormat, sniff
@@ -65,8 +66,16 @@ class Picture:
 # What Pillow and pillow-heif were seen to raise on damaged files. A MemoryError is not among
 # them: the caps have been checked by then, so it is this machine's trouble and not the file's.
 _DECODER_ERRORS = (
-    OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, RuntimeError, struct.error,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+)
 
 _TURNS: dict[int, Callable[[Rgb], Rgb]] = {
     2: np.fliplr,
@@ -80,7 +89,7 @@ _TURNS: dict[int, Callable[[Rgb], Rgb]] = {
 """EXIF orientation to what makes the picture upright."""
 
 
-def decode(data: bytes, limits: ImageLimits = ImageLimits()) -> Picture:  # noqa: B008  (frozen)
+def decode(data: bytes, limits: ImageLimits = ImageLimits()) -> Picture:
     """The picture in a file's bytes.
 
     Raises UnsupportedFormat (naming the format), ImageTooLarge, or UndecodableImage.
@@ -161,7 +170,9 @@ def _finish(image: Image.Image, size: tuple[int, int], limits: ImageLimits) -> t
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1..8; 1 where there is none that can be read."""
     try:
-        value = image.getexif().get(0x0112, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged EXIF block is no reason to refuse the photo
+            value = image.getexif().get(0x0112, 1)
     except _DECODER_ERRORS:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

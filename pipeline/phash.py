@@ -16,8 +16,8 @@ def perceptual_hash(rgb: Rgb) -> int:
     greyscale thumbnail.
     """
     thumbnail = Image.fromarray(rgb).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
-    low = cv2.dct(np.asarray(thumbnail, dtype=np.float64))[:8, :8]
-    low[0] *= np.sqrt(2)  # OpenCV's transform is orthonormal, ImageHash's is not
-    low[:, 0] *= np.sqrt(2)
+    # OpenCV's transform is orthonormal, ImageHash's is not: the constant terms differ by sqrt(2).
+    weights = np.where(np.arange(8) == 0, np.sqrt(2), 1.0)
+    low = cv2.dct(np.asarray(thumbnail, dtype=np.float64))[:8, :8] * np.outer(weights, weights)
     bits = low > np.median(low)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
