@@ -90,10 +90,9 @@ def trouble(error: Exception) -> Refusal:
         return Refusal(FetchProblem.TIMEOUT, name)
     if isinstance(error, ProtocolError):
         return Refusal(FetchProblem.BAD_RESPONSE, f"the body broke off: {name}", broken=True)
-    if isinstance(error, requests.ConnectionError | OSError):
-        broken = isinstance(_cause(error), ProtocolError)
-        return Refusal(FetchProblem.UNREACHABLE, name, broken=broken)
-    return Refusal(FetchProblem.BAD_RESPONSE, name)
+    if isinstance(error, requests.RequestException) and not isinstance(error, requests.ConnectionError):
+        return Refusal(FetchProblem.BAD_RESPONSE, name)
+    return Refusal(FetchProblem.UNREACHABLE, name, broken=isinstance(_cause(error), ProtocolError))
 
 
 def _cause(error: Exception) -> object:

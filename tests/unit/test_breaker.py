@@ -1,0 +1,50 @@
+"""A host in trouble is left alone for a while."""
+
+from __future__ import annotations
+
+from worker.breaker import Breaker
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_host_rests_after_failures_in_a_row() -> None:
+    breaker = Breaker(3, 30, Clock())
+    for _ in range(2):
+        breaker.failed("a")
+    assert breaker.rest("a") == 0
+    breaker.failed("a")
+    assert breaker.rest("a") == 30
+    assert breaker.rest("b") == 0
+
+
+def test_one_answer_forgives_the_failures() -> None:
+    breaker = Breaker(2, 30, Clock())
+    breaker.failed("a")
+    breaker.answered("a")
+    breaker.failed("a")
+    assert breaker.rest("a") == 0
+
+
+def test_after_its_rest_a_host_is_tried_and_rests_again_at_its_first_failure() -> None:
+    clock = Clock()
+    breaker = Breaker(2, 30, clock)
+    breaker.failed("a")
+    breaker.failed("a")
+    clock.now += 30
+    assert breaker.rest("a") == 0
+    breaker.failed("a")
+    assert breaker.rest("a") == 30
+
+
+def test_a_flood_of_hosts_is_forgotten_from_its_oldest_end() -> None:
+    breaker = Breaker(1, 30, Clock())
+    for number in range(1001):
+        breaker.failed(f"host{number}")
+    assert breaker.rest("host0") == 0
+    assert breaker.rest("host1") == 30
