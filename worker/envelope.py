@@ -25,6 +25,7 @@ from typing import Any, Final, Protocol
 
 from worker.errors import BadMessage
 from worker.messages import MAX_BODY_BYTES, check_depth
+from worker.queues import BURY
 
 MAX_ITEM_BYTES: Final = 256 * 1024
 """Of an envelope: a body in base64 takes 88 KiB of it."""
@@ -32,7 +33,6 @@ EXCERPT_BYTES: Final = 4096
 MAX_ETA: Final = timedelta(minutes=2)
 """A message that is due later would be held by one worker, unacknowledged, until then."""
 MAX_RETRIES: Final = 1000
-BURY: Final = "worker.bury"
 
 _SEAL: Final = "worker_garbage"
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}

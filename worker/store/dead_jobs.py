@@ -43,8 +43,8 @@ def dead_job_values(dead: DeadJob, now: datetime) -> dict[str, Any]:
         "request_id": dead.request_id if is_identifier(dead.request_id) else None,
         "member_id": dead.member_id if is_identifier(dead.member_id) else None,
         "attempts": dead.attempts,
-        "message_sha256": hashlib.sha256(dead.body).hexdigest(),
-        "message_length": len(dead.body),
+        "message_sha256": dead.sha256 or hashlib.sha256(dead.body).hexdigest(),
+        "message_length": len(dead.body) if dead.length is None else dead.length,
         "message_head": dead.body[:MESSAGE_HEAD_BYTES],
         "created_at": now,
     }

@@ -75,6 +75,9 @@ class DeadJob:
     """Only where it is a valid ID."""
     member_id: str | None = None
     attempts: int = 0
+    sha256: str | None = None
+    """Of the whole message, where ``body`` is only its beginning; ``length`` likewise, in bytes."""
+    length: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

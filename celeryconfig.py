@@ -1,0 +1,121 @@
+"""Celery's settings. Each stands here because its default will not do; the reason is beside it.
+
+What an operator may change is in `worker.settings` (variables `VERIFY_…`).
+"""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from typing import Any
+
+from kombu.entity import Exchange, Queue
+
+from worker.queues import BULK, IN_ORDER, MAINTENANCE, SWEEP, VERIFY, VERIFY_MEMBER
+from worker.settings import load_settings
+
+_settings = load_settings()
+_url = _settings.broker_url.get_secret_value()
+_scheme = _url.partition("://")[0]
+_redis = _scheme in ("redis", "rediss", "sentinel")
+
+
+def _filesystem_options(folder: Path) -> dict[str, Any]:
+    (folder / "queues").mkdir(parents=True, exist_ok=True)
+    return {
+        "data_folder_in": str(folder / "queues"),
+        "data_folder_out": str(folder / "queues"),
+        "control_folder": str(folder / "control"),
+        # kombu's second between two looks at empty queues would be most of a job's time.
+        "polling_interval": 0.1,
+    }
+
+
+_redis_options: dict[str, Any] = {
+    # BRPOP looks at the queues in the order in which the worker consumes them: bulk comes last.
+    "queue_order_strategy": "priority",
+    # A message that a dead worker held comes back after this time. Longer than any job may run; the
+    # sweep is faster, and a late second delivery does nothing.
+    "visibility_timeout": 300,
+    # Default: looked for every 100 s only.
+    "unacked_restore_interval": 10,
+    "unacked_restore_throttle": 1,
+    # Without these a worker waits for ever on a connection whose other end is gone.
+    "socket_keepalive": True,
+    "socket_connect_timeout": 5,
+    "socket_timeout": 30,
+}
+
+# Broker
+broker_url = _url
+broker_transport_options = (
+    _redis_options
+    if _redis
+    else _filesystem_options(_settings.broker_folder)
+    if _scheme == "filesystem"
+    else {}
+)
+# Celery's default for rediss:// does not check the certificate.
+broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED} if _scheme == "rediss" else None
+# A worker that starts before its broker waits for it, and one that loses it tries for ever.
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+
+# Messages
+task_serializer = "json"
+accept_content = ["json"]  # never pickle: a message may come from anyone who reaches the broker
+task_ignore_result = True  # the result is in the database
+task_store_errors_even_if_ignored = False
+enable_utc = True
+timezone = "UTC"
+
+# Queues
+task_queues = [Queue(name, Exchange(name), routing_key=name) for name in IN_ORDER]  # type: ignore[no-untyped-call]
+task_default_queue = VERIFY
+task_create_missing_queues = False  # a misspelt queue must be an error, not a queue without a consumer
+task_routes = {
+    VERIFY_MEMBER: {"queue": VERIFY},
+    SWEEP: {"queue": MAINTENANCE},
+    # The periodic work of later versions finds its queue by its name.
+    "worker.bulk_*": {"queue": BULK},
+}
+
+# Delivery: at least once; the database makes it once.
+task_acks_late = True
+# Safe only because attempts are counted in the database: Celery by itself would go round for ever.
+task_reject_on_worker_lost = True
+worker_prefetch_multiplier = 1
+# The multiplier's count drifts upward over days on Redis; other brokers know nothing of the option.
+worker_disable_prefetch = _redis
+# Jobs that wait for the database (a few seconds) are held by the worker: not without limit.
+worker_eta_task_limit = 16
+# With True (Celery 6) a broker that restarts would kill every running job, three times: poison. A
+# job that runs on and is delivered a second time is refused by its lease.
+worker_cancel_long_running_tasks_on_connection_loss = False
+
+# Limits of one job. Both lie below the lease, so that nobody takes a job over that still runs.
+task_soft_time_limit = _settings.time_limit_seconds
+task_time_limit = (_settings.time_limit_seconds + _settings.lease_seconds) / 2
+
+# Processes
+worker_consumer = "worker.wire:GuardedConsumer"  # no message ends the worker or gets lost
+worker_concurrency = _settings.concurrency
+# Models are loaded when a process starts; after 4 s (default) Celery would kill it, again and again.
+worker_proc_alive_timeout = 60
+# A belt against leaks in native libraries: a new process costs half a second.
+worker_max_tasks_per_child = 2000
+worker_max_memory_per_child = 800_000  # KiB; a process has about 300 MB
+# SIGQUIT: jobs get so long to end before their messages are given back.
+worker_soft_shutdown_timeout = 10.0
+worker_enable_soft_shutdown_on_idle = True
+worker_hijack_root_logger = False  # worker.logs owns it
+worker_redirect_stdouts = False
+# On the filesystem broker remote control would leave files behind that nobody reads.
+worker_enable_remote_control = _scheme != "filesystem"
+
+# Schedule
+# In memory: every entry is an interval, so nothing is worth a file that a crash can damage.
+beat_scheduler = "celery.beat:Scheduler"
+beat_schedule = {
+    "sweep": {"task": SWEEP, "schedule": _settings.sweep_seconds, "options": {"queue": MAINTENANCE}},
+}

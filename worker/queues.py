@@ -1,0 +1,29 @@
+"""Names that go over the wire: queues and tasks."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERIFY: Final = "verify"
+"""Live sign-ups."""
+BULK: Final = "bulk"
+"""Imports, sweeps of imports, re-verification; taken only when `verify` is empty."""
+RETRAIN: Final = "retrain"
+MAINTENANCE: Final = "maintenance"
+"""The sweep: milliseconds of work, so it goes before everything else."""
+
+IN_ORDER: Final = (MAINTENANCE, VERIFY, BULK, RETRAIN)
+"""All queues, in the order in which a worker that consumes several serves them."""
+JUDGING: Final = frozenset({VERIFY, BULK})
+"""Queues whose jobs need the models."""
+
+VERIFY_MEMBER: Final = "worker.verify_member"
+SWEEP: Final = "worker.sweep"
+BURY: Final = "worker.bury"
+
+
+def in_order(names: list[str] | tuple[str, ...]) -> list[str]:
+    """These queues in the order of service. Whoever verifies live members also takes the bulk jobs
+    when there is nothing else: a queue `bulk` must never be without a consumer."""
+    wanted = set(names) | ({BULK} if VERIFY in names else set())
+    return [name for name in IN_ORDER if name in wanted]
