@@ -19,7 +19,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, Reason, Status
-from worker.columns import UtcDateTime, ascii_text, code, identifier, json_map, one_of, row_number, sha256
+from worker.columns import (
+    NAMING,
+    UtcDateTime,
+    ascii_text,
+    code,
+    identifier,
+    json_map,
+    one_of,
+    row_number,
+    sha256,
+)
 from worker.messages import MAX_URL, Why
 from worker.states import Decider, ModelState, PairLabel, State
 
@@ -47,15 +57,7 @@ class Tables:
 @lru_cache
 def tables(prefix: str = "") -> Tables:
     """Our tables; ``prefix`` goes before each name, so that they can stand beside the app's own."""
-    metadata = sa.MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
+    metadata = sa.MetaData(naming_convention=NAMING)
     build = _Builder(metadata, prefix)
     return Tables(
         prefix=prefix,
