@@ -80,4 +80,4 @@ def _count(c: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) ->
 
 def _counts(c: sa.Connection, column: sa.Column[Any], *where: sa.ColumnElement[bool]) -> dict[Any, int]:
     query = sa.select(column, sa.func.count()).where(column.is_not(None), *where).group_by(column)
-    return dict(c.execute(query).tuples().all())
+    return {row[0]: row[1] for row in c.execute(query)}

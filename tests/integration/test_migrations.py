@@ -1,0 +1,107 @@
+"""The migrations build what `worker.schema` describes, and nothing of anybody else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import sqlalchemy as sa
+
+from worker.errors import SchemaConflict, StoreUnavailable
+from worker.migrations import current_revision, migrate
+from worker.schema import tables
+from worker.store import Store, build_engine
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[sa.Engine]:
+    engine = build_engine(database_url)
+    yield engine
+    engine.dispose()
+
+
+def definitions(engine: sa.Engine) -> dict[str, list[str]]:
+    """The SQL of every table and index, as the database itself writes it down.
+
+    By lines and sorted: the order of the indexes and constraints in it is by chance.
+    """
+    with engine.connect() as c:
+        if engine.dialect.name == "sqlite":
+            sqls = c.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").all()
+        else:
+            names = sa.inspect(engine).get_table_names()
+            sqls = [c.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one() for name in names]
+        return {name: sorted(line.strip(" ,\t") for line in sql.split("\n")) for name, sql in sqls}
+
+
+@pytest.mark.parametrize("prefix", ["", "verify_"])
+def test_migrations_build_exactly_the_tables_of_the_schema(engine: sa.Engine, prefix: str) -> None:
+    migrate(engine, prefix)
+    migrated = definitions(engine)
+    tables(prefix).metadata.drop_all(engine)
+    tables(prefix).metadata.create_all(engine)
+    described = definitions(engine)
+    migrated.pop("verify_schema_version")
+    described.pop("verify_schema_version")
+    assert len(described) >= 8
+    assert migrated == described
+
+
+def test_migrating_again_changes_nothing(engine: sa.Engine) -> None:
+    assert current_revision(engine) is None
+    revision = migrate(engine)
+    before = definitions(engine)
+    assert migrate(engine) == revision == current_revision(engine)
+    assert definitions(engine) == before
+
+
+def test_two_processes_that_migrate_at_once_both_succeed(database_url: str) -> None:
+    engines = [build_engine(database_url) for _ in range(3)]
+    revisions: list[str] = []
+    threads = [threading.Thread(target=lambda e=e: revisions.append(migrate(e))) for e in engines]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(revisions) == 3
+    assert len(set(revisions)) == 1
+    for engine in engines:
+        engine.dispose()
+
+
+def test_a_first_migration_that_broke_off_goes_on(engine: sa.Engine) -> None:
+    migrate(engine)
+    whole = definitions(engine)
+    with engine.begin() as c:
+        c.execute(sa.text("DROP TABLE tombstone"))
+        c.execute(sa.text("DROP TABLE dead_job"))
+        c.execute(sa.text("DELETE FROM verify_schema_version"))
+    migrate(engine)
+    assert definitions(engine) == whole
+
+
+def test_tables_of_other_people_with_our_names_are_refused_and_left_alone(engine: sa.Engine) -> None:
+    with engine.begin() as c:
+        c.execute(sa.text("CREATE TABLE member (id INTEGER PRIMARY KEY, name VARCHAR(20))"))
+        c.execute(sa.text("INSERT INTO member VALUES (1, 'Kim')"))
+    before = definitions(engine)
+    with pytest.raises(SchemaConflict, match=r"member.*VERIFY_TABLE_PREFIX"):
+        migrate(engine)
+    assert definitions(engine) == before
+    migrate(engine, "verify_")
+    assert definitions(engine)["member"] == before["member"]
+
+
+def test_the_store_says_how_to_make_the_tables_that_are_missing(engine: sa.Engine) -> None:
+    with pytest.raises(StoreUnavailable, match="init-db"):
+        Store(engine).member("m1")
+
+
+def test_words_outside_of_an_enum_are_refused_by_the_database(engine: sa.Engine) -> None:
+    migrate(engine)
+    insert = sa.text("INSERT INTO member (member_id, verification_status) VALUES (:id, :status)")
+    with engine.begin() as c:
+        c.execute(insert, {"id": "m1", "status": "approved"})
+    with engine.begin() as c, pytest.raises((sa.exc.IntegrityError, sa.exc.OperationalError)):
+        c.execute(insert, {"id": "m2", "status": "APPROVED"})
