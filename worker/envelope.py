@@ -17,6 +17,7 @@ import base64
 import binascii
 import hashlib
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ from typing import Any, Final, Protocol
 
 from worker.errors import BadMessage
 from worker.messages import MAX_BODY_BYTES, check_depth
-from worker.queues import BURY
+from worker.queues import BURY, IN_ORDER
+from worker.store.records import DeadJob
 
 MAX_ITEM_BYTES: Final = 256 * 1024
 """Of an envelope: a body in base64 takes 88 KiB of it."""
@@ -33,6 +35,7 @@ EXCERPT_BYTES: Final = 4096
 MAX_ETA: Final = timedelta(minutes=2)
 """A message that is due later would be held by one worker, unacknowledged, until then."""
 MAX_RETRIES: Final = 1000
+"""Of a job that waits for the database; only the length of the waits depends on it."""
 
 _SEAL: Final = "worker_garbage"
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
@@ -212,9 +215,9 @@ def _task_id(headers: Mapping[str, Any]) -> str:
 
 def _retries(headers: Mapping[str, Any]) -> int:
     retries = headers.get("retries") or 0
-    if not isinstance(retries, int) or not 0 <= retries <= MAX_RETRIES:
-        raise BadMessage("bad_retries", "the retries header is no whole number of 0 to 1000")
-    return int(retries)
+    if not isinstance(retries, int) or retries < 0:
+        raise BadMessage("bad_retries", "the retries header is no whole number")
+    return min(int(retries), MAX_RETRIES)
 
 
 def _eta(eta: object, now: datetime) -> str | None:
@@ -261,3 +264,32 @@ def burial(parts: Parts, bad: BadMessage, now: datetime) -> Letter:
         "received_at": now.isoformat(),
     }
     return Letter(task_headers(BURY, str(uuid.uuid4())), json.dumps([[], {"dead": dead}, _EMBED]).encode())
+
+
+def buried(dead: object) -> DeadJob:
+    """The dead job that a burial tells of. A stranger may have sent it: nothing in it is trusted."""
+    told = dead if isinstance(dead, dict) else {}
+    size, queue = told.get("size"), told.get("queue")
+    return DeadJob(
+        reason=_matching(r"[a-z0-9_]{1,32}", told.get("code")) or "bad_burial",
+        error=_printable(told.get("text")),
+        body=_excerpt(told.get("excerpt")),
+        queue=str(queue) if queue in IN_ORDER else "",
+        sha256=_matching(r"[0-9a-f]{64}", told.get("sha256")),
+        length=size if isinstance(size, int) and 0 <= size < 2**31 else None,
+    )
+
+
+def _matching(pattern: str, value: object) -> str | None:
+    return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
+
+
+def _printable(value: object) -> str:
+    return "".join(c for c in str(value)[:500] if c.isprintable())
+
+
+def _excerpt(value: object) -> bytes:
+    try:
+        return base64.b64decode(str(value), validate=True)[:EXCERPT_BYTES]
+    except ValueError:
+        return str(value).encode(errors="backslashreplace")[:EXCERPT_BYTES]

@@ -1,0 +1,70 @@
+"""The Celery app: `celery -A worker.app worker -Q verify`, `celery -A worker.app beat`."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from typing import Any, Final
+
+from celery import Celery, signals
+from kombu.transport import TRANSPORT_ALIASES
+
+from worker import logs, queues, runtime
+from worker.errors import WorkerError
+
+logger = logging.getLogger(__name__)
+
+# Ordinary broker URLs, guarded transports; a fail-over to a second URL keeps the guard as well.
+TRANSPORT_ALIASES.update(
+    {
+        "redis": "worker.wire:RedisTransport",
+        "rediss": "worker.wire:RedisTransport",
+        "sentinel": "worker.wire:SentinelTransport",
+        "filesystem": "worker.wire:FilesystemTransport",
+    }
+)
+
+app = Celery("worker", include=["worker.tasks"])
+app.config_from_object("celeryconfig")
+app.steps["consumer"].add("worker.heartbeat:Heartbeat")
+
+_PR_SET_PDEATHSIG: Final = 1
+_judging: set[str] = set()
+"""The queues of this worker whose jobs need models; set before the fork, read after it."""
+
+
+@signals.setup_logging.connect
+def _configure_logging(**_: Any) -> None:
+    """With a receiver of this signal Celery leaves logging alone."""
+    logs.configure(runtime.settings().log_level)
+
+
+@signals.celeryd_after_setup.connect
+def _prepare_worker(instance: Any, **_: Any) -> None:
+    """Queues in the order of service, and no start at all without models: one clear line instead."""
+    chosen = queues.in_order(list(instance.app.amqp.queues.consume_from))
+    instance.app.amqp.queues.select(chosen)
+    _judging.update(queues.JUDGING & set(chosen))
+    if _judging and (problem := runtime.check()):
+        sys.exit(f"the worker cannot start: {problem}")
+
+
+@signals.worker_process_init.connect
+def _prepare_process(**_: Any) -> None:
+    try:
+        runtime.preload(judging=bool(_judging))
+    except Exception as error:
+        # Celery would swallow it, and the worker would live without being able to work.
+        logger.critical("the worker ends: %s", error, exc_info=not isinstance(error, WorkerError))
+        os.kill(os.getppid(), signal.SIGTERM)
+        raise
+
+
+@signals.beat_embedded_init.connect
+def _die_with_the_worker(**_: Any) -> None:
+    """A worker that is killed must not leave its beat behind, enqueueing for nobody."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

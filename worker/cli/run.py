@@ -1,0 +1,64 @@
+"""`python -m worker run`: one command that starts a worker with the right options."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from worker import queues, runtime
+
+
+@click.command()
+@click.option(
+    "-Q",
+    "--queues",
+    "chosen",
+    metavar="NAMES",
+    help="Queues to serve, with commas; see below for the defaults.",
+)
+@click.option(
+    "-c", "--concurrency", type=click.IntRange(1, 256), help="Pool processes (default: VERIFY_CONCURRENCY)."
+)
+@click.option("--beat/--no-beat", default=None, help="Also send the periodic jobs (default: embedded only).")
+def run(chosen: str | None, concurrency: int | None, beat: bool | None) -> None:
+    """Start a worker and keep it running until it is told to end (TERM, or Ctrl-C).
+
+    \b
+    With a broker of its own:  serves verify and bulk; the sweep is the work of
+                               `celery -A worker.app worker -Q maintenance,retrain -c 1`
+                               and `celery -A worker.app beat`.
+    Embedded (nothing set):    serves everything, and sends itself the periodic jobs.
+    """
+    embedded = runtime.settings().broker_url.get_secret_value().startswith("filesystem:")
+    names = _names(chosen) if chosen else list(queues.IN_ORDER if embedded else (queues.VERIFY, queues.BULK))
+    from worker.app import app  # it reads all settings, and what is wrong with them belongs below --help
+
+    app.worker_main(arguments(names, concurrency, beat=embedded if beat is None else beat))
+
+
+def arguments(names: list[str], concurrency: int | None, *, beat: bool) -> list[str]:
+    """The command line for Celery."""
+    return [
+        "worker",
+        f"--queues={','.join(names)}",
+        # Several workers of one machine must not answer to one name.
+        f"--hostname=worker{os.getpid()}@%h",
+        # Gossip between workers and their event heartbeats: nobody here reads them.
+        "--without-gossip",
+        "--without-mingle",
+        "--without-heartbeat",
+        *([f"--concurrency={concurrency}"] if concurrency else []),
+        *(["--beat"] if beat else []),
+    ]
+
+
+def _names(chosen: str) -> list[str]:
+    names = [name.strip() for name in chosen.split(",") if name.strip()]
+    unknown = [name for name in names if name not in queues.IN_ORDER]
+    if unknown or not names:
+        known = ", ".join(queues.IN_ORDER)
+        raise click.BadParameter(
+            f"{', '.join(unknown) or 'none'}; known queues: {known}", param_hint="--queues"
+        )
+    return names

@@ -1,0 +1,119 @@
+"""Whether a worker lives, is ready and still hears its broker: files, for probes without a network.
+
+`python -m worker.health` is the probe of a container: exit 0 if every worker of this machine is
+well, 1 otherwise, with one line that says why. Files under `VERIFY_HOME/health/PID`, by the worker's
+main process: ``alive`` (touched by its event loop), ``ready-PID`` (one for each pool process whose
+models are warm).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+BEAT_SECONDS: Final = 5.0
+STALE_SECONDS: Final = 60.0
+"""An event loop that was silent for so long hangs, or has been without a broker all the time."""
+DEAF_SECONDS: Final = 60.0
+"""So long may jobs lie on the queues of a worker that does nothing."""
+
+
+def _running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class HealthFiles:
+    """The files of one worker."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, home: Path, pid: int) -> HealthFiles:
+        """Those of the worker with this main process."""
+        return cls(home / "health" / str(pid))
+
+    def open(self) -> None:
+        """A worker starts: its folder is made, those of dead workers are removed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for other in self.folder.parent.iterdir():
+            if not (other.name.isdigit() and _running(int(other.name))):
+                shutil.rmtree(other, ignore_errors=True)
+
+    def beat(self) -> None:
+        """The event loop came round."""
+        (self.folder / "alive").touch()
+
+    def ready(self, pid: int) -> None:
+        """A pool process has warm models."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / f"ready-{pid}").touch()
+
+    def close(self) -> None:
+        """The worker ends in good order."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def trouble(self, now: float) -> str | None:
+        """What is wrong, in a few words; None if all is well. ``now`` in seconds since 1970."""
+        alive = self.folder / "alive"
+        if not alive.exists():
+            return "is starting"
+        if now - alive.stat().st_mtime > STALE_SECONDS:
+            return f"has not come round for {now - alive.stat().st_mtime:.0f} s"
+        if not any(_running(int(f.name.removeprefix("ready-"))) for f in self.folder.glob("ready-*")):
+            return "has no process that is ready"
+        return None
+
+
+class Hearing:
+    """Tells a worker that is idle because there is nothing to do from one that has gone deaf.
+
+    kombu's Redis transport has been seen to sit on a dead connection for ever, alive by every other
+    sign.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, patience: float = DEAF_SECONDS) -> None:
+        self._clock = clock
+        self._patience = patience
+        self._heard = -1
+        self._well = clock()
+
+    def deaf(self, *, waiting: int, busy: bool, heard: int) -> bool:
+        """Ask regularly: jobs ``waiting`` on the broker, whether any job is held, jobs begun so far."""
+        if not waiting or busy or heard != self._heard:
+            self._heard, self._well = heard, self._clock()
+        return self._clock() - self._well > self._patience
+
+
+def check(home: Path, now: float) -> list[str]:
+    """One line for each worker that is not well; one that says so if there is no worker."""
+    pids = [int(f.name) for f in (home / "health").glob("*") if f.name.isdigit() and _running(int(f.name))]
+    if not pids:
+        return ["no worker runs here"]
+    troubles = {pid: HealthFiles.of(home, pid).trouble(now) for pid in pids}
+    return [f"worker {pid} {trouble}" for pid, trouble in troubles.items() if trouble]
+
+
+def main() -> int:
+    """The probe."""
+    from worker.settings import load_settings
+
+    troubles = check(load_settings().home, time.time())
+    sys.stdout.write("".join(f"{trouble}\n" for trouble in troubles) or "well\n")
+    return 1 if troubles else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""The tasks: names on the wire, retries, and one call each."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from worker import queues, runtime
+from worker.app import app
+from worker.clock import utc_now
+from worker.envelope import buried
+from worker.errors import StoreUnavailable
+from worker.messages import VerifyJob
+from worker.sweep import sweep as sweep_once
+
+WAITING_FOR_THE_DATABASE: Final[dict[str, Any]] = {
+    "autoretry_for": (StoreUnavailable,),
+    "retry_backoff": 1,
+    "retry_backoff_max": 20,
+    "retry_jitter": True,
+    "max_retries": None,
+}
+"""Seconds, so that nothing is held for long by one worker; for as long as it takes."""
+
+
+@app.task(name=queues.VERIFY_MEMBER, bind=True, **WAITING_FOR_THE_DATABASE)
+def verify_member(self: Any, job: Any) -> str:
+    """Handle one delivery of a verification job."""
+    came_from = self.request.delivery_info.get("routing_key")
+    queue = came_from if came_from in queues.JUDGING else queues.VERIFY
+    return str(runtime.verification().handle(job, queue))
+
+
+@app.task(name=queues.BURY, **WAITING_FOR_THE_DATABASE)
+def bury(dead: Any) -> int:
+    """Record what arrived and was no job; see `worker.envelope`."""
+    return runtime.store().bury(buried(dead), utc_now())
+
+
+@app.task(name=queues.SWEEP)
+def sweep() -> str:
+    """Enqueue what the database says is unfinished. Not retried: the next one comes anyway."""
+    return str(sweep_once(runtime.store(), send, utc_now()))
+
+
+def send(job: VerifyJob, queue: str) -> None:
+    """Put a job on a queue of the broker; its arguments, which hold URLs, are not spelt out for logs."""
+    verify_member.apply_async(kwargs={"job": job.to_message()}, queue=queue, argsrepr="", kwargsrepr="")
