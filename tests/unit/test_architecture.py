@@ -1,0 +1,120 @@
+"""The map of the project, as checks: who may import whom, and how large things may grow."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from support.bundle import ROOT
+
+SOURCES = [
+    path
+    for path in (
+        *(ROOT / "pipeline").rglob("*.py"),
+        *(ROOT / "worker").rglob("*.py"),
+        ROOT / "celeryconfig.py",
+    )
+    if path.is_file()
+]
+PIPELINE = [path for path in SOURCES if path.is_relative_to(ROOT / "pipeline")]
+TENSORFLOW = {"tensorflow", "keras", "keras_facenet", "imgaug", "mediapipe"}
+NOT_FOR_THE_PIPELINE = {
+    *("worker", "celeryconfig", "celery", "kombu", "sqlalchemy", "alembic", "pymysql", "redis"),
+    *("requests", "requests_hardened", "urllib3", "httpx", "socket"),
+}
+MODEL_MAKERS = ("pipeline/training/", "pipeline/weights/")
+MOST_LINES = 300
+MOST_LINES_OF_A_FUNCTION = 45
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module that is imported anywhere in the file, by its full name."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def roots_of(path: Path) -> set[str]:
+    return {module.split(".")[0] for module in imports_of(path)}
+
+
+def loaded_by(module: str) -> set[str]:
+    """What a fresh process has in memory after importing this module."""
+    code = f"import sys, {module}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("path", PIPELINE, ids=name_of)
+def test_the_pipeline_knows_nothing_of_the_worker_or_the_network(path: Path) -> None:
+    assert not roots_of(path) & NOT_FOR_THE_PIPELINE
+
+
+@pytest.mark.parametrize("path", PIPELINE, ids=name_of)
+def test_the_pipeline_does_not_read_the_environment(path: Path) -> None:
+    uses = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute)]
+    assert not [use for use in uses if use.attr in ("environ", "getenv")]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_tensorflow_stays_where_models_are_made(path: Path) -> None:
+    if not name_of(path).startswith(MODEL_MAKERS):
+        assert not roots_of(path) & TENSORFLOW
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_file_says_what_it_is_and_stays_short(path: Path) -> None:
+    assert ast.get_docstring(tree_of(path)), "no docstring"
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_functions_stay_short(path: Path) -> None:
+    functions = [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions}
+    assert not {name: n for name, n in lengths.items() if n > MOST_LINES_OF_A_FUNCTION}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_what_is_public_and_not_trivial_has_a_docstring(path: Path) -> None:
+    functions = [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+    assert not [
+        node.name
+        for node in functions
+        if not node.name.startswith("_")
+        and not ast.get_docstring(node)
+        and (node.end_lineno or 0) - node.lineno >= 12
+    ]
+
+
+def test_one_module_alone_loads_models_and_one_builds_engines() -> None:
+    """The composition root, and the store's own; everybody else is handed what they need."""
+    worker = [path for path in SOURCES if path not in PIPELINE]
+    assert {name_of(p) for p in worker if "pipeline.load" in imports_of(p)} <= {"worker/runtime.py"}
+    assert {name_of(p) for p in worker if "create_engine(" in p.read_text()} <= {"worker/store/engine.py"}
+
+
+@pytest.mark.parametrize(
+    "module", ["worker.tasks", "worker.client", "pipeline", "pipeline.verify", "worker.cli"]
+)
+def test_importing_it_loads_no_training_library(module: str) -> None:
+    assert not loaded_by(module) & TENSORFLOW
+
+
+def test_the_client_for_the_app_needs_no_model_and_no_picture_library() -> None:
+    assert not loaded_by("worker.client") & {"numpy", "cv2", "PIL", "ai_edge_litert"}
