@@ -1,0 +1,150 @@
+"""Settings: embedded with nothing set, and clear about what is wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from worker.errors import BadSettings
+from worker.settings import Settings, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no .env of the machine that runs the tests."""
+    monkeypatch.chdir(tmp_path)
+    for field in Settings.model_fields:
+        monkeypatch.delenv(f"VERIFY_{field.upper()}", raising=False)
+
+
+def database_url() -> str:
+    return load_settings().database_url.get_secret_value()
+
+
+def test_with_nothing_set_everything_is_embedded() -> None:
+    settings = load_settings()
+    assert settings.database_url.get_secret_value() == "sqlite:///var/verify.db"
+    assert settings.broker_url.get_secret_value() == "filesystem://"
+    assert settings.broker_folder == Path("var/broker")
+    assert settings.bundle == Path("var/bundle")
+    assert settings.auto_reject is False
+    assert settings.tables_prefix == ""
+
+
+def test_home_moves_everything_that_is_embedded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_HOME", "/srv/verify")
+    settings = load_settings()
+    assert settings.database_url.get_secret_value() == "sqlite:////srv/verify/verify.db"
+    assert (settings.broker_folder, settings.bundle) == (
+        Path("/srv/verify/broker"),
+        Path("/srv/verify/bundle"),
+    )
+
+
+@pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql"])
+def test_a_mysql_address_gets_its_driver_and_utf8mb4(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    monkeypatch.setenv("VERIFY_DATABASE_URL", f"{scheme}://app:p%40ss@db:3307/verify?charset=latin1")
+    assert database_url() == "mysql+pymysql://app:p%40ss@db:3307/verify?charset=utf8mb4"
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:hunter2@h/x", "mysql://u:hunter2@h", "nonsense hunter2", "sqlite://"]
+)
+def test_a_database_that_cannot_serve_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("VERIFY_DATABASE_URL", url)
+    with pytest.raises(BadSettings, match="VERIFY_DATABASE_URL") as wrong:
+        load_settings()
+    assert "hunter2" not in str(wrong.value)
+    assert wrong.value.__cause__ is None
+
+
+def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_DATABASE_URL", "mysql://app:hunter2@db/verify")
+    monkeypatch.setenv("VERIFY_BROKER_URL", "redis://:hunter2@redis:6379/0")
+    monkeypatch.setenv("VERIFY_TOMBSTONE_KEY", "hunter2")
+    settings = load_settings()
+    assert "hunter2" not in repr(settings) + str(settings) + str(settings.model_dump())
+    assert settings.tombstone_key.get_secret_value() == "hunter2"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LEASE_SECONDS", "soon"),
+        ("LEASE_SECONDS", "-1"),
+        ("CONCURRENCY", "0"),
+        ("MAX_ATTEMPTS", "many"),
+        ("AUTO_REJECT", "perhaps"),
+        ("GENDER_CONFLICT_PROBABILITY", "95"),
+        ("BLIND_AUDIT_SHARE", "2"),
+        ("FETCH_RETRY_SECONDS", "30, x"),
+        ("PHOTO_PORTS", "https"),
+        ("MAPPED_TABLE", "member; DROP TABLE member"),
+        ("MAPPED_COLUMNS", "{broken"),
+        ("MAPPED_COLUMNS", '{"reason": "a b"}'),
+        ("TABLE_PREFIX", "a.b"),
+        ("LOG_LEVEL", "LOUD"),
+        ("RETENTION_DAYS", "0"),
+    ],
+)
+def test_an_error_names_the_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    monkeypatch.setenv(f"VERIFY_{name}", value)
+    with pytest.raises(BadSettings, match=f"VERIFY_{name}"):
+        load_settings()
+
+
+def test_all_wrong_variables_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_CONCURRENCY", "0")
+    monkeypatch.setenv("VERIFY_HOME", "")
+    monkeypatch.setenv("VERIFY_DATABASE_URL", "oracle://h/x")
+    with pytest.raises(BadSettings) as wrong:
+        load_settings()
+    assert "VERIFY_CONCURRENCY" in str(wrong.value)
+    assert "VERIFY_DATABASE_URL" in str(wrong.value)
+
+
+def test_a_job_must_be_killed_before_its_lease_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_LEASE_SECONDS", "45")
+    with pytest.raises(BadSettings, match=r"VERIFY_TIME_LIMIT_SECONDS.*VERIFY_LEASE_SECONDS"):
+        load_settings()
+
+
+def test_lists_are_written_with_commas_and_mappings_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_PHOTO_HOSTS", "cdn.example.com, *.photos.example.com,")
+    monkeypatch.setenv("VERIFY_PHOTO_PORTS", "443,8443")
+    monkeypatch.setenv("VERIFY_FETCH_RETRY_SECONDS", "1, 2.5")
+    monkeypatch.setenv("VERIFY_MAPPED_COLUMNS", '{"verified_at": "face_checked_at", "reason": ""}')
+    settings = load_settings()
+    assert settings.photo_hosts == ("cdn.example.com", "*.photos.example.com")
+    assert settings.photo_ports == (443, 8443)
+    assert settings.fetch_retry_seconds == (1.0, 2.5)
+    assert settings.mapped_columns == {"verified_at": "face_checked_at", "reason": ""}
+
+
+def test_our_tables_get_a_prefix_beside_a_mapped_table_unless_one_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VERIFY_MAPPED_TABLE", "app.users")
+    assert load_settings().tables_prefix == "verify_"
+    monkeypatch.setenv("VERIFY_TABLE_PREFIX", "fv_")
+    assert load_settings().tables_prefix == "fv_"
+
+
+def test_a_file_env_is_read_and_variables_go_before_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("VERIFY_CONCURRENCY=7\nVERIFY_MAX_ATTEMPTS=5\nMYSQL_ROOT_PASSWORD=x\n")
+    monkeypatch.setenv("VERIFY_CONCURRENCY", "8")
+    settings = load_settings()
+    assert (settings.concurrency, settings.max_attempts) == (8, 5)
+
+
+def test_settings_cannot_be_changed() -> None:
+    settings = load_settings({"concurrency": 3})
+    with pytest.raises(ValidationError, match="frozen"):
+        settings.concurrency = 4  # type: ignore[misc]
+    assert settings.concurrency == 3
