@@ -15,7 +15,7 @@ from worker import queues, runtime
     "--queues",
     "chosen",
     metavar="NAMES",
-    help="Queues to serve, with commas; see below for the defaults.",
+    help="Queues to serve, with commas; defaults below.",
 )
 @click.option(
     "-c", "--concurrency", type=click.IntRange(1, 256), help="Pool processes (default: VERIFY_CONCURRENCY)."
