@@ -38,6 +38,7 @@ MAX_RETRIES: Final = 1000
 """Of a job that waits for the database; only the length of the waits depends on it."""
 
 _SEAL: Final = "worker_garbage"
+_CODE: Final = r"[a-z0-9_]{1,32}"
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -194,7 +195,7 @@ def task_headers(name: str, task_id: str) -> dict[str, Any]:
 def _refuse_sealed(headers: Mapping[str, Any]) -> None:
     seal = headers.get(_SEAL)
     if isinstance(seal, dict):
-        raise BadMessage(str(seal.get("code"))[:64], str(seal.get("text"))[:500])
+        raise BadMessage(_matching(_CODE, seal.get("code")) or "bad_burial", _printable(seal.get("text")))
 
 
 def _task_name(headers: Mapping[str, Any], tasks: Mapping[str, TaskSignature]) -> str:
@@ -271,7 +272,7 @@ def buried(dead: object) -> DeadJob:
     told = dead if isinstance(dead, dict) else {}
     size, queue = told.get("size"), told.get("queue")
     return DeadJob(
-        reason=_matching(r"[a-z0-9_]{1,32}", told.get("code")) or "bad_burial",
+        reason=_matching(_CODE, told.get("code")) or "bad_burial",
         error=_printable(told.get("text")),
         body=_excerpt(told.get("excerpt")),
         queue=str(queue) if queue in IN_ORDER else "",
@@ -285,7 +286,7 @@ def _matching(pattern: str, value: object) -> str | None:
 
 
 def _printable(value: object) -> str:
-    return "".join(c for c in str(value)[:500] if c.isprintable())
+    return "".join(c for c in value[:500] if c.isprintable()) if isinstance(value, str) else ""
 
 
 def _excerpt(value: object) -> bytes:

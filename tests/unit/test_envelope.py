@@ -1,0 +1,154 @@
+"""Whatever arrives becomes a message that kombu takes and a task that Celery has."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from support.garbage import EVERYTHING, NO_MESSAGES, NO_TASKS, body_of, envelope, headers, job_message
+from worker.envelope import EXCERPT_BYTES, Letter, Parts, admit, burial, buried, open_item
+from worker.errors import BadMessage
+from worker.tasks import app
+
+NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=12,
+)
+FIELDS = st.fixed_dictionaries(
+    {},
+    optional={
+        "body": JSON,
+        "content-type": JSON | st.just("application/json"),
+        "content-encoding": JSON | st.just("utf-8"),
+        "headers": JSON
+        | st.fixed_dictionaries(
+            {},
+            optional={
+                "task": JSON | st.sampled_from(sorted(app.tasks)),
+                "id": JSON,
+                "eta": JSON,
+                "expires": JSON,
+                "retries": JSON,
+                "timelimit": JSON,
+                "compression": JSON,
+                "worker_garbage": JSON,
+            },
+        ),
+        "properties": JSON
+        | st.fixed_dictionaries(
+            {}, optional={"body_encoding": JSON | st.sampled_from(["base64", "utf-8"]), "delivery_tag": JSON}
+        ),
+    },
+)
+
+
+def parts_of(raw: bytes) -> Parts:
+    """What kombu makes of an item that has been through the first door."""
+    payload = open_item(raw, "verify")
+    body = payload.get("body") or ""
+    encoded = payload["properties"].get("body_encoding") == "base64"
+    return Parts(
+        payload.get("headers") or {},
+        base64.b64decode(body) if encoded else body.encode(),
+        payload.get("content-type"),
+        payload.get("content-encoding"),
+        payload["properties"]["delivery_info"]["routing_key"],
+    )
+
+
+def letter_of(raw: bytes) -> Letter:
+    """What Celery gets to see of an item."""
+    parts = parts_of(raw)
+    try:
+        return admit(parts, app.tasks, NOW)
+    except BadMessage as bad:
+        return burial(parts, bad, NOW)
+
+
+def dead_of(raw: bytes) -> Any:
+    """What becomes of garbage in the database."""
+    letter = letter_of(raw)
+    assert letter.headers["task"] == "worker.bury"
+    return buried(json.loads(letter.body)[1]["dead"])
+
+
+@pytest.mark.parametrize("name", [*NO_MESSAGES, *NO_TASKS])
+def test_garbage_gets_a_clear_reason(name: str) -> None:
+    raw, reason = EVERYTHING[name]
+    assert dead_of(raw).reason == reason
+
+
+def test_a_job_passes_as_it_is() -> None:
+    letter = letter_of(job_message({"member_id": "회원-1", "photo_urls": ["https://a/1?x=%2F"]}))
+    assert letter.headers["task"] == "worker.verify_member"
+    assert json.loads(letter.body)[1] == {"job": {"member_id": "회원-1", "photo_urls": ["https://a/1?x=%2F"]}}
+
+
+def test_of_garbage_the_hash_the_length_and_the_first_four_kilobytes_are_kept() -> None:
+    raw = json.dumps({"x": "y" * 10_000_000}).encode()
+    dead = dead_of(raw)
+    assert dead.sha256 == hashlib.sha256(raw).hexdigest()
+    assert dead.length == len(raw)
+    assert dead.body == raw[:EXCERPT_BYTES]
+
+
+def test_two_copies_of_one_message_do_not_share_their_acknowledgement() -> None:
+    raw = job_message({})
+    tags = {open_item(raw, "verify")["properties"]["delivery_tag"] for _ in range(2)}
+    assert len(tags) == 2
+
+
+def test_a_message_goes_back_to_the_queue_that_it_came_from_whatever_it_says() -> None:
+    raw = job_message({})
+    assert b'"routing_key": "verify"' in raw
+    assert open_item(raw, "bulk")["properties"]["delivery_info"] == {"exchange": "", "routing_key": "bulk"}
+
+
+def test_a_stranger_cannot_attach_other_tasks_to_a_job_nor_change_its_limits() -> None:
+    hooks = {"callbacks": [{"task": "worker.sweep"}], "chain": [{"task": "worker.sweep"}]}
+    raw = envelope(
+        json.dumps([[], {"job": {}}, hooks]).encode(),
+        headers(timelimit=[1e9, 1e9], expires="2020-01-01T00:00:00Z", kwargsrepr="https://secret"),
+    )
+    letter = letter_of(raw)
+    assert set(json.loads(letter.body)[2].values()) == {None}
+    assert letter.headers["timelimit"] == [None, None]
+    assert letter.headers["expires"] is None
+    assert letter.headers["kwargsrepr"] == ""
+
+
+def test_a_retry_of_our_own_keeps_its_time_and_its_count() -> None:
+    due = (NOW + timedelta(seconds=20)).isoformat()
+    letter = letter_of(envelope(body_of({}), headers(eta=due, retries=7)))
+    assert (letter.headers["eta"], letter.headers["retries"]) == (due, 7)
+
+
+def test_the_log_line_of_forged_garbage_is_one_line() -> None:
+    raw = envelope(b"x", {"worker_garbage": {"code": "fine", "text": "first\nERROR second"}})
+    with pytest.raises(BadMessage) as refused:
+        admit(parts_of(raw), app.tasks, NOW)
+    assert "\n" not in str(refused.value)
+
+
+@given(st.binary(max_size=200) | FIELDS.map(lambda fields: json.dumps(fields).encode()))
+def test_anything_becomes_a_known_task_with_arguments_that_fit(raw: bytes) -> None:
+    letter = letter_of(raw)
+    args, kwargs, _ = json.loads(letter.body)
+    app.tasks[letter.headers["task"]].__header__(*args, **kwargs)
+
+
+@given(JSON | st.dictionaries(st.sampled_from(["code", "text", "sha256", "size", "excerpt", "queue"]), JSON))
+def test_whatever_a_burial_tells_can_be_written_down(told: object) -> None:
+    dead = buried(told)
+    assert dead.reason.isascii()
+    assert len(dead.reason) <= 32
+    assert dead.error.isprintable()
