@@ -18,8 +18,7 @@ import sqlalchemy as sa
 from support.bundle import ROOT, ensure_bundle
 from support.databases import fresh_database
 from support.photo_server import PhotoServer
-from support.servers import MariaDb, Redis, ServerMissing
-
+from support.servers import MariaDb, Redis, ServerMissing, quick_folder
 from worker.migrations import migrate
 from worker.store import build_engine
 
@@ -52,13 +51,14 @@ def _running(server: _Server) -> Iterator[_Server]:
 
 
 @pytest.fixture(scope="session")
-def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDb]:
+def mariadb_server() -> Iterator[MariaDb]:
     """The test process's own MariaDB. Whoever kills it must start it again."""
-    try:
-        server = MariaDb(tmp_path_factory.mktemp("mariadb"))
-    except ServerMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
-    yield from _running(server)
+    with quick_folder() as folder:
+        try:
+            server = MariaDb(folder)
+        except ServerMissing as missing:
+            pytest.fail(str(missing), pytrace=False)
+        yield from _running(server)
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,10 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +21,7 @@ import pymysql
 import redis
 
 _START_SECONDS: Final = 30.0
+_MEMORY_NEEDED: Final = 2 * 1024**3
 _SYSTEM_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/sbin")  # mariadbd lies off an ordinary PATH
 INSTALL_HINT: Final = "install it with: apt-get update && apt-get install -y mariadb-server-core redis-server"
 
@@ -46,6 +49,19 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A temporary folder in memory where there is room, else on the disk.
+
+    MariaDB waits for the disk at each CREATE TABLE: in memory a test's tables are there in a fifth of
+    the time. What is in memory outlives a killed server all the same.
+    """
+    memory = Path("/dev/shm")
+    roomy = os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > _MEMORY_NEEDED
+    with tempfile.TemporaryDirectory(prefix="verify-", dir=memory if roomy else None) as folder:
+        yield Path(folder)
 
 
 class PrivateServer:
@@ -166,6 +182,7 @@ class MariaDb(PrivateServer):
             "--character-set-server=utf8mb4",  # its own default is latin1
             "--skip-name-resolve",
             "--innodb-buffer-pool-size=64M",
+            "--innodb-log-file-size=16M",
             "--innodb-flush-log-at-trx-commit=2",  # survives the process, not the power: enough here
         ]
 
