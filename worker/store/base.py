@@ -6,8 +6,10 @@ import hashlib
 import hmac
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -21,6 +23,8 @@ T = TypeVar("T")
 
 AnyRow = sa.Row[*tuple[Any, ...]]
 
+BATCH: Final = 50
+"""Members or requests that one transaction of a longer work takes on: a sign-up waits for no more."""
 _TRIES: Final = 6
 # A report is of several statements: they should see the same moment. (SQLite's always do.)
 _SNAPSHOT: Final = {"mysql": {"isolation_level": "REPEATABLE READ"}}
@@ -51,15 +55,26 @@ class Database:
 
     def _write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run the work in a transaction of its own; again, from the start, after a lost race."""
-        for tried in range(1, _TRIES + 1):
+        for tried in count(1):
             try:
                 with self.engine.begin() as connection:
                     return work(connection)
             except SQLAlchemyError as error:
-                if tried == _TRIES or not lost_race(error):
+                if tried >= _TRIES or not lost_race(error):
                     raise translate(error) from error
             time.sleep(random.uniform(0, 0.01 * 2**tried))  # noqa: S311  # spreads the losers, no secret
-        raise AssertionError("unreachable")
+        raise AssertionError  # count() does not end
+
+    def _write_batches(self, work: Callable[[int, sa.Connection], Sequence[T]], limit: int) -> list[T]:
+        """Small transactions, one after the other, until the limit or until one finds less than it may."""
+        found: list[T] = []
+        while len(found) < limit:
+            size = min(BATCH, limit - len(found))
+            batch = self._write(partial(work, size))
+            found += batch
+            if len(batch) < size:
+                break
+        return found
 
     def _read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run the work on one consistent view of the database."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -13,9 +14,12 @@ from worker.errors import BadMessage, MemberForgotten
 from worker.identifiers import new_request_id
 from worker.messages import VerifyJob, Why, new_job
 from worker.store.acceptance import Acceptance
-from worker.store.base import AnyRow
+from worker.store.base import BATCH, AnyRow
 from worker.store.dead_jobs import dead_job_values
 from worker.store.records import Change, DeadJob, Enqueued, NewMember, PendingMember, Queued
+
+_Answer = tuple[str, Queued | str]
+"""A member's ID with the job, or with the reason why there is none."""
 
 
 class Members(Acceptance):
@@ -24,11 +28,15 @@ class Members(Acceptance):
     def import_members(self, members: Sequence[NewMember], now: datetime) -> list[Change]:
         """Write down new and changed members, who then are pending; the answers in the order given.
 
-        One transaction: hand over some hundred at a time, or sign-ups have to wait.
+        In small transactions, so that sign-ups need not wait: what broke off is imported again.
         """
-        return self._write(lambda c: self._import_all(c, members, now))
+        starts = range(0, len(members), BATCH)
+        batches = [members[start : start + BATCH] for start in starts]
+        return [
+            change for batch in batches for change in self._write(partial(self._import_batch, batch, now))
+        ]
 
-    def _import_all(self, c: sa.Connection, members: Sequence[NewMember], now: datetime) -> list[Change]:
+    def _import_batch(self, members: Sequence[NewMember], now: datetime, c: sa.Connection) -> list[Change]:
         # In the order of the IDs, whatever the file's: two imports must not wait for each other.
         changes = {i: self._import(c, members[i], now) for i in _by_id(members)}
         return [changes[i] for i in range(len(members))]
@@ -81,33 +89,39 @@ class Members(Acceptance):
         Two callers at once share the members out. A member whose row cannot become a job gets a
         `dead_job` row instead, and is pending no more. Call it until it returns nothing.
         """
-        query = self._wanting().limit(limit).with_for_update(skip_locked=True)
-        return self._write(lambda c: self._enqueue(c, self._pending(c, query), None, queue, now))
+        query = self._wanting().with_for_update(skip_locked=True)
+
+        def enqueue(size: int, c: sa.Connection) -> list[_Answer]:
+            return self._enqueue(c, self._pending(c, query.limit(size)), None, queue, now=now)
+
+        return _enqueued(self._write_batches(enqueue, limit))
 
     def enqueue_members(
         self, member_ids: Iterable[str], queue: str, now: datetime, why: Why = Why.OPERATOR
     ) -> Enqueued:
         """Accept a new request for each of these members, pending or not."""
-        ids = sorted(set(member_ids))
+        answers = [self._write(partial(self._enqueue_one, i, why, queue, now)) for i in member_ids]
+        return _enqueued(answers)
+
+    def _enqueue_one(self, member_id: str, why: Why, queue: str, now: datetime, c: sa.Connection) -> _Answer:
         m = self.t.member
-        query = sa.select(m).where(m.c.member_id.in_(ids)).order_by(m.c.member_id).with_for_update()
-        done = self._write(lambda c: self._enqueue(c, self._pending(c, query), why, queue, now))
-        known = {q.job.member_id for q in done.jobs} | set(done.refused)
-        return Enqueued(done.jobs, {**done.refused, **{i: _UNKNOWN for i in ids if i not in known}})
+        found = self._pending(c, sa.select(m).where(m.c.member_id == member_id).with_for_update())
+        answers = self._enqueue(c, found, why, queue, now=now)
+        return answers[0] if answers else (member_id, "no such member")
 
     def _enqueue(
-        self, c: sa.Connection, members: list[PendingMember], why: Why | None, queue: str, now: datetime
-    ) -> Enqueued:
-        jobs, refused = [], {}
+        self, c: sa.Connection, members: list[PendingMember], why: Why | None, queue: str, *, now: datetime
+    ) -> list[_Answer]:
+        answers: list[_Answer] = []
         for member in members:
             try:
                 job = _job_for(member, why, now)
                 self._accept(c, job, queue, now)
-                jobs.append(Queued(job, queue))
+                answers.append((member.member_id, Queued(job, queue)))
             except (BadMessage, MemberForgotten) as error:
-                refused[member.member_id] = str(error)
                 self._refuse(c, member, error, queue, now)
-        return Enqueued(tuple(jobs), refused)
+                answers.append((member.member_id, str(error)))
+        return answers
 
     def _refuse(
         self,
@@ -166,7 +180,12 @@ class Members(Acceptance):
             c.execute(sa.insert(self.t.tombstone).values(**grave))
 
 
-_UNKNOWN = "no such member"
+def _enqueued(answers: Iterable[_Answer]) -> Enqueued:
+    listed = list(answers)
+    return Enqueued(
+        jobs=tuple(answer for _, answer in listed if isinstance(answer, Queued)),
+        refused={member_id: answer for member_id, answer in listed if isinstance(answer, str)},
+    )
 
 
 def _by_id(members: Sequence[NewMember]) -> list[int]:

@@ -27,7 +27,7 @@ class Sweeping(Results):
         Each is handed out once, though two sweeps run at once; if it stays unfinished it comes
         again later, and later each time. The longest overdue come first.
         """
-        rows = self._write(lambda c: self._claim(c, now, limit))
+        rows = self._write_batches(lambda size, c: self._claim(c, now, size), limit)
         return [queued for row in rows if (queued := self._queued(row, now))]
 
     def _claim(self, c: sa.Connection, now: datetime, limit: int) -> Sequence[AnyRow]:

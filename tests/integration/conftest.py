@@ -1,0 +1,60 @@
+"""The store on a migrated, empty database of each kind."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from support.databases import fresh_database
+from worker.migrations import migrate
+from worker.schema import tables
+from worker.store import Store, build_engine
+
+KEY = b"test key"
+
+
+@pytest.fixture(scope="session")
+def migrated_mariadb(mariadb_url: str) -> Iterator[sa.Engine]:
+    """A MariaDB database with our tables; the tests that share it empty it."""
+    with fresh_database(mariadb_url) as url:
+        engine = build_engine(url)
+        migrate(engine)
+        yield engine
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite file with our tables; tests work on copies."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    engine = build_engine(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine]:
+    """An engine on empty tables; every test that asks for it runs on both kinds."""
+    if request.param == "sqlite":
+        path = tmp_path / "verify.db"
+        shutil.copy(request.getfixturevalue("migrated_sqlite"), path)
+        engine = build_engine(f"sqlite:///{path}")
+        yield engine
+        engine.dispose()
+        return
+    engine = request.getfixturevalue("migrated_mariadb")
+    with engine.begin() as connection:
+        for table in reversed(tables().metadata.sorted_tables):
+            connection.execute(sa.delete(table))
+    yield engine
+
+
+@pytest.fixture
+def store(engine: sa.Engine) -> Store:
+    """The store in own-table mode."""
+    return Store(engine, tombstone_key=KEY)
