@@ -1,0 +1,249 @@
+"""What the service makes of deliveries, on a real database, with photos and verdicts of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import pytest
+
+from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Reason, Status, Verdict
+from support.jobs import NOW, a_message, a_verdict
+from worker.downloads import FetchFailure
+from worker.states import State
+from worker.store import RequestRecord, Store
+from worker.verification import HAND_BACK, RETRY_AFTER_CAP, DeliveryRules, Handled, OutOfMemory, Verification
+
+BUSY = FetchFailure(FetchProblem.SERVER_ERROR, Fault.HOST, "503")
+GONE = FetchFailure(FetchProblem.GONE, Fault.MEMBER, "404")
+Photo = bytes | NotFetched
+
+
+@dataclass
+class Photos:
+    """A fetcher whose photos the test says, by position; everything else is there."""
+
+    missing: dict[int, NotFetched] = field(default_factory=dict)
+
+    def fetch_all(self, urls: Sequence[str]) -> list[Photo]:
+        return [self.missing.get(position, url.encode()) for position, url in enumerate(urls)]
+
+
+@dataclass
+class Scene:
+    """The service with everything around it."""
+
+    store: Store
+    photos: Photos = field(default_factory=Photos)
+    rules: DeliveryRules = field(default_factory=DeliveryRules)
+    now: datetime = NOW
+    seen: list[tuple[Photo, Sequence[Photo], Gender | None]] = field(default_factory=list)
+    meanwhile: Callable[[], object] = lambda: None
+    """What happens while a job is judged."""
+
+    def judge(self, selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verdict:
+        self.seen.append((selfie, photos, declared_gender))
+        self.meanwhile()
+        return a_verdict(photos=())
+
+    def deliver(self, body: object | None = None, after: float = 0) -> Handled:
+        """One delivery, so many seconds after the last one."""
+        self.now += timedelta(seconds=after)
+        service = Verification(
+            requests=self.store,
+            fetcher=self.photos,
+            judge=self.judge,
+            rules=self.rules,
+            worker="here:1",
+            clock=lambda: self.now,
+        )
+        return service.handle(a_message() if body is None else body, "verify")
+
+    def request(self) -> RequestRecord:
+        found = self.store.request("r1")
+        assert found is not None
+        return found
+
+    def due(self, after: float) -> bool:
+        """Whether a sweep so many seconds from now would take the request."""
+        return any(self.store.unfinished(self.now + timedelta(seconds=after)))
+
+
+@pytest.fixture
+def scene(store: Store) -> Scene:
+    return Scene(store)
+
+
+def test_a_job_is_fetched_judged_and_stored(scene: Scene) -> None:
+    assert scene.deliver() is Handled.STORED
+    selfie, photos, gender = scene.seen[0]
+    assert selfie == b"https://photos.example.com/m1/selfie.jpg?sig=abc"
+    assert photos == [b"https://photos.example.com/m1/1.jpg", b"https://photos.example.com/m1/2.jpg"]
+    assert gender is Gender.FEMALE
+    assert scene.request().status is Status.APPROVED
+
+
+def test_a_second_delivery_does_nothing(scene: Scene) -> None:
+    scene.deliver()
+    assert scene.deliver() is Handled.REFUSED
+    assert len(scene.seen) == 1
+
+
+def test_an_attempt_is_on_record_before_a_photo_is_looked_at(scene: Scene) -> None:
+    during: list[State] = []
+    scene.meanwhile = lambda: during.append(scene.request().state)
+    scene.deliver()
+    assert during == [State.RUNNING]
+
+
+def test_a_busy_photo_host_is_given_time(scene: Scene) -> None:
+    scene.photos.missing[1] = BUSY
+    assert scene.deliver() is Handled.POSTPONED
+    assert not scene.seen
+    assert not scene.due(after=29)
+    assert scene.due(after=37)
+
+
+def test_a_photo_host_that_stays_busy_is_done_without(scene: Scene) -> None:
+    scene.photos.missing[2] = BUSY
+    handled = [scene.deliver(after=1000) for _ in range(4)]
+    assert handled == [Handled.POSTPONED] * 3 + [Handled.STORED]
+    assert scene.seen[0][1][1] is BUSY
+
+
+def test_waiting_for_a_photo_host_does_not_count_as_a_failed_attempt(scene: Scene) -> None:
+    scene.photos.missing[1] = BUSY
+    for _ in range(3):
+        scene.deliver(after=1000)
+    scene.photos.missing.clear()
+    assert scene.deliver(after=1000) is Handled.STORED
+
+
+def test_a_photo_that_is_gone_is_not_waited_for(scene: Scene) -> None:
+    scene.photos.missing[1] = GONE
+    assert scene.deliver() is Handled.STORED
+    assert scene.seen[0][1][0] is GONE
+
+
+def test_a_host_that_asks_for_patience_gets_it(scene: Scene) -> None:
+    scene.photos.missing[0] = FetchFailure(
+        FetchProblem.SERVER_ERROR, Fault.HOST, "429", retry_after=timedelta(seconds=200)
+    )
+    scene.deliver()
+    assert not scene.due(after=199)
+    assert scene.due(after=241)
+
+
+def test_a_host_that_asks_for_too_much_patience_does_not(scene: Scene) -> None:
+    scene.photos.missing[0] = FetchFailure(
+        FetchProblem.SERVER_ERROR, Fault.HOST, "429", retry_after=timedelta(days=30)
+    )
+    scene.deliver()
+    assert scene.due(after=RETRY_AFTER_CAP.total_seconds() * 1.2 + 1)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (a_message(selfie_url=...), "missing_field"),
+        (a_message(photo_urls="https://a/1"), "wrong_type"),
+        (a_message(schema=2), "unknown_schema"),
+        (a_message(member_id="two words"), "bad_id"),
+        (a_message(member_id="nul\x00byte"), "bad_id"),
+        ([1, 2, 3], "not_an_object"),
+        ("text", "not_an_object"),
+    ],
+)
+def test_a_message_that_is_no_job_is_recorded_with_its_reason(
+    scene: Scene, body: object, reason: str
+) -> None:
+    assert scene.deliver(body) is Handled.BURIED
+    assert [dead.reason for dead in scene.store.dead_jobs()] == [reason]
+
+
+def test_the_same_request_with_other_content_is_recorded_and_changes_nothing(scene: Scene) -> None:
+    scene.deliver()
+    other = a_message(selfie_url="https://photos.example.com/other.jpg")
+    assert [scene.deliver(other) for _ in range(2)] == [Handled.BURIED] * 2
+    assert [dead.reason for dead in scene.store.dead_jobs()] == ["conflict"]
+    assert len(scene.seen) == 1
+
+
+def test_a_job_of_a_forgotten_member_is_dropped(scene: Scene) -> None:
+    scene.store.forget("m1", NOW)
+    assert scene.deliver() is Handled.FORGOTTEN
+    assert scene.store.member("m1") is None
+
+
+def test_a_member_forgotten_while_the_job_runs_stays_forgotten(scene: Scene) -> None:
+    scene.meanwhile = lambda: scene.store.forget("m1", NOW)
+    assert scene.deliver() is Handled.LOST
+    assert scene.store.member("m1") is None
+
+
+class Killed(BaseException):
+    """As `kill -9`: nobody gets to clean up."""
+
+
+def _raise(error: BaseException) -> Callable[[], object]:
+    def blow_up() -> None:
+        raise error
+
+    return blow_up
+
+
+def test_a_job_that_kills_its_process_three_times_is_given_up_the_fourth(scene: Scene) -> None:
+    scene.meanwhile = _raise(Killed())
+    for _ in range(3):
+        with pytest.raises(Killed):
+            scene.deliver(after=61)
+    assert scene.deliver(after=61) is Handled.BURIED
+    (dead,) = scene.store.dead_jobs()
+    assert (dead.reason, dead.request_id, dead.attempts) == ("poison", "r1", 3)
+    assert scene.request().state is State.DEAD
+    assert scene.deliver(after=61) is Handled.REFUSED
+
+
+def test_a_second_process_leaves_a_running_job_alone(scene: Scene) -> None:
+    scene.meanwhile = _raise(Killed())
+    with pytest.raises(Killed):
+        scene.deliver()
+    assert scene.deliver(after=59) is Handled.REFUSED
+
+
+def test_a_failure_of_our_own_counts_and_is_tried_again_soon(scene: Scene) -> None:
+    scene.meanwhile = _raise(RuntimeError("a bug"))
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            scene.deliver(after=HAND_BACK.total_seconds() + 1)
+    assert scene.deliver(after=HAND_BACK.total_seconds() + 1) is Handled.BURIED
+
+
+def test_running_out_of_memory_does_not_reach_celery_as_such(scene: Scene) -> None:
+    scene.meanwhile = _raise(MemoryError())
+    with pytest.raises(OutOfMemory):
+        scene.deliver()
+
+
+def test_the_result_of_a_job_that_another_process_has_taken_over_is_dropped(scene: Scene) -> None:
+    def taken_over() -> None:
+        scene.meanwhile = lambda: None
+        assert scene.deliver(after=61) is Handled.STORED
+
+    scene.meanwhile = taken_over
+    assert scene.deliver() is Handled.LOST
+
+
+def test_a_share_of_the_approvals_goes_to_a_person_and_always_the_same(scene: Scene) -> None:
+    scene.rules = DeliveryRules(blind_audit_share=0.3)
+    for number in range(60):
+        scene.deliver(a_message(request_id=f"a{number}", member_id=f"m{number}"))
+    reviewed = {n for n in range(60) if scene.store.request(f"a{n}").status is Status.REVIEW}  # type: ignore[union-attr]
+    assert 5 <= len(reviewed) <= 35
+    assert all(scene.store.request(f"a{n}").reason is Reason.BLIND_AUDIT for n in reviewed)  # type: ignore[union-attr]
+
+
+def test_without_an_audit_no_approval_goes_to_a_person(scene: Scene) -> None:
+    scene.deliver()
+    assert scene.request().reason is Reason.SAME_PERSON

@@ -1,0 +1,96 @@
+"""A worker's health files, and how it notices that it has gone deaf."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from support.bundle import ROOT
+from worker.health import DEAF_SECONDS, STALE_SECONDS, HealthFiles, Hearing, check
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> HealthFiles:
+    """Those of a worker that has just started; this test's process plays the worker."""
+    made = HealthFiles.of(tmp_path, os.getpid())
+    made.open()
+    return made
+
+
+def test_a_worker_is_well_when_its_loop_turns_and_a_process_is_ready(
+    files: HealthFiles, tmp_path: Path
+) -> None:
+    files.beat()
+    assert check(tmp_path, time.time()) == [f"worker {os.getpid()} has no process that is ready"]
+    files.ready(os.getpid())
+    assert check(tmp_path, time.time()) == []
+
+
+def test_a_worker_whose_loop_hangs_is_not_well(files: HealthFiles, tmp_path: Path) -> None:
+    files.beat()
+    files.ready(os.getpid())
+    assert "has not come round" in check(tmp_path, time.time() + STALE_SECONDS + 1)[0]
+
+
+def test_a_pool_process_that_has_died_is_not_ready(files: HealthFiles) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    files.beat()
+    files.ready(gone.pid)
+    assert files.trouble(time.time()) == "has no process that is ready"
+
+
+def test_where_no_worker_runs_none_is_well(tmp_path: Path) -> None:
+    assert check(tmp_path, time.time()) == ["no worker runs here"]
+
+
+def test_a_new_worker_clears_away_what_a_killed_one_left(tmp_path: Path) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    HealthFiles(tmp_path / "health" / str(gone.pid)).folder.mkdir(parents=True)
+    HealthFiles.of(tmp_path, os.getpid()).open()
+    assert [f.name for f in (tmp_path / "health").iterdir()] == [str(os.getpid())]
+
+
+def test_the_probe_of_a_container_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "worker.health"],
+        env={**os.environ, "VERIFY_HOME": str(tmp_path)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "no worker runs here\n")
+
+
+class Ears:
+    """A worker whose clock the test moves."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.hearing = Hearing(clock=lambda: self.now)
+
+    def deaf_after(self, seconds: float, *, waiting: int = 5, busy: bool = False, heard: int = 3) -> bool:
+        self.now += seconds
+        return self.hearing.deaf(waiting=waiting, busy=busy, heard=heard)
+
+
+def test_a_worker_that_gets_nothing_while_jobs_wait_is_deaf() -> None:
+    ears = Ears()
+    assert not ears.deaf_after(0)
+    assert not ears.deaf_after(DEAF_SECONDS - 1)
+    assert ears.deaf_after(2)
+
+
+@pytest.mark.parametrize("state", [{"waiting": 0}, {"busy": True}, {"heard": 4}])
+def test_a_worker_that_is_idle_busy_or_served_is_not_deaf(state: dict[str, int]) -> None:
+    ears = Ears()
+    ears.deaf_after(0)
+    assert not ears.deaf_after(DEAF_SECONDS - 1, **state)  # type: ignore[arg-type]
+    assert not ears.deaf_after(2)
