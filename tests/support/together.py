@@ -5,16 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
-
-T = TypeVar("T")
+from typing import Any
 
 
-def together(works: Sequence[Callable[[], T]]) -> list[T | Exception]:
+def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
     """Start all at once; what each returned or raised, in their order."""
     gate = threading.Barrier(len(works))
 
-    def run(work: Callable[[], T]) -> T | Exception:
+    def run(work: Callable[[], Any]) -> Any:
         gate.wait()
         try:
             return work()
