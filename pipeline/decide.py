@@ -91,7 +91,9 @@ def decide(
     decision = _replay(photos) or _different(photos, policy, calibrated) or _primary(photos)
     if decision is None:
         return _nothing_judged(photos)
-    if decision.status is Status.APPROVED and gender.contradicts(declared, policy.gender_conflict_probability):
+    if decision.status is Status.APPROVED and gender.contradicts(
+        declared, policy.gender_conflict_probability
+    ):
         return Decision(Status.REVIEW, Reason.GENDER_CONFLICT, 0, decision.same_person)
     return decision
 

@@ -120,7 +120,11 @@ def across_folds(scores: Scores, same: Flags, folds: NDArray[np.str_]) -> Folds:
     names = sorted(set(folds.tolist()))
     return Folds(
         tuple(
-            accuracy(scores[folds == name], same[folds == name], best_threshold(scores[folds != name], same[folds != name]))
+            accuracy(
+                scores[folds == name],
+                same[folds == name],
+                best_threshold(scores[folds != name], same[folds != name]),
+            )
             for name in names
         )
     )
@@ -150,7 +154,12 @@ def upper95(false_matches: int, pairs: int) -> float | None:
 
 
 def identity_bootstrap(
-    hits: NDArray[np.float64], first: NDArray[np.int64], second: NDArray[np.int64], *, seed: int, rounds: int = 1000
+    hits: NDArray[np.float64],
+    first: NDArray[np.int64],
+    second: NDArray[np.int64],
+    *,
+    seed: int,
+    rounds: int = 1000,
 ) -> tuple[float, float]:
     """95 % interval of the share of hits among pairs, people drawn again rather than pairs.
 

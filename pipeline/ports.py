@@ -19,6 +19,22 @@ Points = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Mesh:
+    """What the face mesh says of a face, in pixels of the upright photo.
+
+    ``five`` is (5, 2) float32: the person's right eye, left eye, nose tip, right and left corner
+    of the mouth. The mesh's own box, tighter than the detector's, has its middle at ``centre``,
+    ``width`` and ``height`` along the face's own axes, which are turned by ``roll`` (radians).
+    """
+
+    five: Points
+    centre: tuple[float, float]
+    width: float
+    height: float
+    roll: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Face:
     """A detected face in pixels of the upright photo.
 
@@ -30,6 +46,8 @@ class Face:
     box: Box
     landmarks: Points
     score: float
+    mesh: Mesh | None = None
+    """None until it was looked for, or where the mesh does not fit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

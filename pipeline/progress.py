@@ -36,4 +36,5 @@ def _lines(items: Iterable[T], label: str) -> Iterator[T]:
         if now - last >= PLAIN_EVERY_S:
             last = now
             left = (now - start) / done * (total - done)
-            print(f"{label}: {done} of {total}, about {left:.0f} s left", file=sys.stderr, flush=True)
+            sys.stderr.write(f"{label}: {done} of {total}, about {left:.0f} s left\n")
+            sys.stderr.flush()

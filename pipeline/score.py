@@ -78,7 +78,9 @@ class Scorer:
 
     def matrix(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Scores:
         """Fused scores (n, m) of every projected face against every other."""
-        return np.asarray(sum(t.weight * (first[n] @ second[n].T) for n, t in self.towers.items()), np.float64)
+        return np.asarray(
+            sum(t.weight * (first[n] @ second[n].T) for n, t in self.towers.items()), np.float64
+        )
 
     def compare(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Comparison:
         """One projected face ((1, k) for each tower) against one other, with all its numbers."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from typing import cast
 
 import click
 
@@ -27,9 +28,7 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(COMMANDS[cmd_name]).command
-        assert isinstance(command, click.Command)
-        return command
+        return cast(click.Command, importlib.import_module(COMMANDS[cmd_name]).command)
 
 
 @click.group(cls=LazyGroup)

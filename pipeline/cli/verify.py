@@ -21,9 +21,13 @@ PHOTO = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.argument("selfie", type=PHOTO)
 @click.argument("photos", type=PHOTO, nargs=-1, required=True)
 @click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
-@click.option("--declared", type=click.Choice(["female", "male"]), help="The gender that the member declared.")
+@click.option(
+    "--declared", type=click.Choice(["female", "male"]), help="The gender that the member declared."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the whole verdict as JSON.")
-def command(selfie: Path, photos: tuple[Path, ...], bundle: Path, declared: str | None, as_json: bool) -> None:
+def command(
+    selfie: Path, photos: tuple[Path, ...], bundle: Path, declared: str | None, as_json: bool
+) -> None:
     """Do the gallery PHOTOS show the person of the SELFIE? Exit status 0 whatever the verdict."""
     verdict = verify(
         load_models(bundle),
@@ -44,8 +48,14 @@ def _print(verdict: Verdict, files: list[Path]) -> None:
         similarity = f"{finding.comparison.similarity:.3f}" if finding.comparison else ""
         table.add_row(file.name, finding.outcome, similarity, str(finding.faces), _why(finding))
     console.print(table)
-    gender = f"{verdict.gender} ({verdict.gender_probability:.2f})" if verdict.gender_probability else verdict.gender
-    console.print(f"[bold]{verdict.status}[/bold]: {verdict.reason}; gender {gender}; bundle {verdict.model_version}")
+    gender = (
+        f"{verdict.gender} ({verdict.gender_probability:.2f})"
+        if verdict.gender_probability
+        else verdict.gender
+    )
+    console.print(
+        f"[bold]{verdict.status}[/bold]: {verdict.reason}; gender {gender}; bundle {verdict.model_version}"
+    )
     console.print(", ".join(f"{stage} {ms:.0f} ms" for stage, ms in verdict.timings.items()))
 
 

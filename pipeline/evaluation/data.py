@@ -37,7 +37,13 @@ def read_pairs(path: Path) -> list[Pair]:
     """`file_x,file_y,same` (1/0) and optionally `fold` and `set`. Raises DataError."""
     rows = _rows(path, {"file_x", "file_y", "same"})
     return [
-        Pair(row["file_x"], row["file_y"], _flag(row["same"], path, line), row.get("fold") or "", row.get("set") or "")
+        Pair(
+            row["file_x"],
+            row["file_y"],
+            _flag(row["same"], path, line),
+            row.get("fold") or "",
+            row.get("set") or "",
+        )
         for line, row in enumerate(rows, 2)
     ]
 

@@ -6,7 +6,6 @@ The cache holds embeddings of people, so it exists only where a folder is named 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,7 +123,7 @@ class _Store:
         temporary = self._path.with_suffix(".tmp.npz")
         arrays = {name: np.stack(rows) for name, rows in self._vectors.items()}
         np.savez(temporary, sha256=np.array(list(self.index)), **arrays)
-        os.replace(temporary, self._path)
+        temporary.replace(self._path)
 
     def table(self, digests: dict[str, str]) -> Embedded:
         vectors = {name: np.array(rows, np.float32) for name, rows in self._vectors.items()}

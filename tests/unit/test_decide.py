@@ -20,7 +20,9 @@ def finding(position: int, text: str) -> PhotoFinding:
     return PhotoFinding(position, outcome, Fault(fault) if fault else None, faces=faces, replay=bool(replay))
 
 
-def answer(selfie: str, *gallery: str, policy: Policy | None = None, calibrated: bool = False) -> tuple[str, str, int | None]:
+def answer(
+    selfie: str, *gallery: str, policy: Policy | None = None, calibrated: bool = False
+) -> tuple[str, str, int | None]:
     photos = [finding(i, text) for i, text in enumerate(gallery, 1)]
     decision = decide(finding(0, selfie), photos, UNKNOWN, None, policy or Policy(), calibrated=calibrated)
     return decision.status, decision.reason, decision.photo
@@ -107,8 +109,18 @@ def test_the_machine_rejects_only_where_the_operator_switched_it_on_and_calibrat
         ("same", GenderReading(Gender.MALE, 0.99), None, (Status.APPROVED, Reason.SAME_PERSON)),
         ("same", GenderReading(Gender.UNKNOWN, 0.6), Gender.FEMALE, (Status.APPROVED, Reason.SAME_PERSON)),
         ("unsure", GenderReading(Gender.MALE, 0.99), Gender.FEMALE, (Status.REVIEW, Reason.PRIMARY_UNSURE)),
-        ("different", GenderReading(Gender.MALE, 0.99), Gender.FEMALE, (Status.REVIEW, Reason.DIFFERENT_PERSON)),
-        ("no_face", GenderReading(Gender.MALE, 0.99), Gender.FEMALE, (Status.RETRY_PHOTO, Reason.NO_USABLE_PHOTO)),
+        (
+            "different",
+            GenderReading(Gender.MALE, 0.99),
+            Gender.FEMALE,
+            (Status.REVIEW, Reason.DIFFERENT_PERSON),
+        ),
+        (
+            "no_face",
+            GenderReading(Gender.MALE, 0.99),
+            Gender.FEMALE,
+            (Status.RETRY_PHOTO, Reason.NO_USABLE_PHOTO),
+        ),
     ],
 )
 def test_a_contradicted_gender_turns_only_an_approval_into_a_review(
