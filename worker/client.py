@@ -1,0 +1,69 @@
+"""The app's door: ask for a verification, and go on.
+
+    from worker.client import request_verification
+
+    request_id = request_verification(
+        member_id="m-1024",
+        selfie_url="https://photos.example.com/m-1024/selfie.jpg?sig=…",
+        photo_urls=["https://photos.example.com/m-1024/1.jpg?sig=…"],
+        declared_gender="female",
+    )
+
+Needs neither TensorFlow nor the models nor the database; the verdict is in the member table some
+seconds later. The broker is `VERIFY_BROKER_URL`. Other languages send the same message as JSON:
+see MESSAGE.md beside this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import lru_cache
+
+from pipeline.verdict import Gender
+from worker.clock import utc_now
+from worker.identifiers import new_request_id
+from worker.messages import Why, new_job
+from worker.publishing import NotSent, Publisher
+from worker.queues import VERIFY
+from worker.settings import load_settings
+
+__all__ = ["NotSent", "Publisher", "request_verification"]
+
+
+def request_verification(
+    member_id: str,
+    selfie_url: str,
+    photo_urls: Sequence[str],
+    declared_gender: Gender | str | None = None,
+    why: Why | str = Why.SIGNUP,
+    *,
+    request_id: str | None = None,
+    requested_at: datetime | None = None,
+    queue: str = VERIFY,
+    publisher: Publisher | None = None,
+) -> str:
+    """Queue one verification; returns its request ID.
+
+    ``photo_urls`` in the member's order, the primary photo first. The newest request of a member
+    counts, by ``requested_at`` (default: now, in UTC). The same ``request_id`` twice gives one
+    result: to try again after NotSent, keep ID and time. ``queue`` is `bulk` for what nobody waits
+    for. Raises BadMessage, before anything is sent, and NotSent.
+    """
+    now = requested_at or utc_now()
+    job = new_job(
+        request_id=request_id or new_request_id(now),
+        member_id=member_id,
+        selfie_url=selfie_url,
+        photo_urls=list(photo_urls),
+        why=why,
+        declared_gender=declared_gender,
+        requested_at=now,
+    )
+    (publisher or _default_publisher()).send(job, queue)
+    return job.request_id
+
+
+@lru_cache(maxsize=1)
+def _default_publisher() -> Publisher:
+    return Publisher.of(load_settings())

@@ -1,0 +1,130 @@
+"""Jobs onto the broker, from any process: the app's, a command's. Light: kombu, no Celery app.
+
+A message is sent when the broker has said so: RabbitMQ by its confirms, Redis by its answer.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+import uuid
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from kombu.connection import Connection, ConnectionPool
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import KombuError, OperationalError
+from kombu.pools import ProducerPool
+
+from worker.envelope import task_headers
+from worker.errors import RetryableError
+from worker.messages import VerifyJob
+from worker.queues import VERIFY_MEMBER
+from worker.settings import Settings
+
+_PATIENCE: Final = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
+"""A sign-up waits for this: a broker that is away is reported within seconds."""
+_CONNECTIONS: Final = 4
+_CONNECT_SECONDS: Final = 2
+_ANSWER_SECONDS: Final = 5
+_WAIT_SECONDS: Final = 5
+
+
+class NotSent(RetryableError):
+    """The broker did not take the job. Sending it again, with the same request ID, is safe."""
+
+
+class Publisher:
+    """Sends jobs; may be used by many threads, and goes on working in a forked process."""
+
+    def __init__(self, broker_url: str, folder: Path | None = None) -> None:
+        """``folder`` is that of the filesystem broker (`Settings.broker_folder`)."""
+        self._url, self._folder = broker_url, folder
+        self._lock = threading.Lock()
+        self._producers: Any = None
+        self._pid = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """For the broker in the settings."""
+        return cls(settings.broker_url.get_secret_value(), settings.broker_folder)
+
+    def send(self, job: VerifyJob, queue: str) -> None:
+        """Put a job on a queue. Raises NotSent."""
+        body = [
+            [],
+            {"job": job.to_message()},
+            {"callbacks": None, "errbacks": None, "chain": None, "chord": None},
+        ]
+        try:
+            with self._pool().acquire(block=True, timeout=_WAIT_SECONDS) as producer:
+                producer.publish(
+                    body,
+                    serializer="json",
+                    headers=task_headers(VERIFY_MEMBER, str(uuid.uuid4())),
+                    exchange="",  # every broker's direct way to the queue of that name
+                    routing_key=queue,
+                    declare=[_queue(queue)],
+                    delivery_mode="persistent",
+                    retry=True,
+                    retry_policy=_PATIENCE,
+                )
+        except (OperationalError, KombuError, OSError) as error:
+            raise NotSent(
+                f"the broker cannot be reached ({type(error.__cause__ or error).__name__})"
+            ) from error
+
+    def close(self) -> None:
+        """Close the connections; sending opens new ones."""
+        with self._lock:
+            producers, self._producers = self._producers, None
+        if producers is not None and self._pid == os.getpid():
+            producers.force_close_all()
+            producers.connections.force_close_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _pool(self) -> Any:
+        """This process's own: a socket that two processes write to carries garbage."""
+        with self._lock:
+            if self._producers is None or self._pid != os.getpid():
+                self._producers, self._pid = self._new_pool(), os.getpid()
+            return self._producers
+
+    def _new_pool(self) -> Any:
+        connections = ConnectionPool(self._connection(), limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
+        return ProducerPool(connections, limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
+
+    def _connection(self) -> Any:
+        scheme = self._url.partition("://")[0]
+        return Connection(  # type: ignore[no-untyped-call]
+            self._url,
+            connect_timeout=_CONNECT_SECONDS,
+            transport_options=_transport_options(scheme, self._folder),
+            ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if scheme == "rediss" else False,
+        )
+
+
+def _queue(name: str) -> Any:
+    """As the worker declares it."""
+    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
+
+
+def _transport_options(scheme: str, folder: Path | None) -> dict[str, Any]:
+    """As the worker's (`celeryconfig`), but with a sender's patience."""
+    if scheme == "filesystem":
+        queues = (folder or Path("var/broker")) / "queues"
+        queues.mkdir(parents=True, exist_ok=True)
+        control = queues.parent / "control"
+        return {"data_folder_in": str(queues), "data_folder_out": str(queues), "control_folder": str(control)}
+    if scheme in ("redis", "rediss", "sentinel"):
+        return {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _ANSWER_SECONDS}
+    return {"confirm_publish": True}
