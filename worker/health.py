@@ -1,15 +1,16 @@
 """Whether a worker lives, is ready and still hears its broker: files, for probes without a network.
 
 `python -m worker.health` is the probe of a container: exit 0 if every worker of this machine is
-well, 1 otherwise, with one line that says why. Files under `VERIFY_HOME/health/PID`, by the worker's
-main process: ``alive`` (touched by its event loop), ``ready-PID`` (one for each pool process whose
-models are warm).
+well, 1 otherwise, with one line that says why. Files under `VERIFY_HOME/health/HOST/PID`, by the
+worker's main process: ``alive`` (touched by its event loop), ``ready-PID`` (one for each pool process
+whose models are warm). By host, for containers that share a volume have process numbers of their own.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
 import time
 from collections.abc import Callable
@@ -34,6 +35,10 @@ def _running(pid: int) -> bool:
     return True
 
 
+def _of_this_host(home: Path) -> Path:
+    return home / "health" / socket.gethostname()
+
+
 @dataclass(frozen=True, slots=True)
 class HealthFiles:
     """The files of one worker."""
@@ -43,7 +48,7 @@ class HealthFiles:
     @classmethod
     def of(cls, home: Path, pid: int) -> HealthFiles:
         """Those of the worker with this main process."""
-        return cls(home / "health" / str(pid))
+        return cls(_of_this_host(home) / str(pid))
 
     def open(self) -> None:
         """A worker starts: its folder is made, those of dead workers are removed."""
@@ -99,7 +104,8 @@ class Hearing:
 
 def check(home: Path, now: float) -> list[str]:
     """One line for each worker that is not well; one that says so if there is no worker."""
-    pids = [int(f.name) for f in (home / "health").glob("*") if f.name.isdigit() and _running(int(f.name))]
+    names = [f.name for f in _of_this_host(home).glob("*")]
+    pids = [int(name) for name in names if name.isdigit() and _running(int(name))]
     if not pids:
         return ["no worker runs here"]
     troubles = {pid: HealthFiles.of(home, pid).trouble(now) for pid in pids}

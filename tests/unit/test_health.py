@@ -52,9 +52,10 @@ def test_where_no_worker_runs_none_is_well(tmp_path: Path) -> None:
 def test_a_new_worker_clears_away_what_a_killed_one_left(tmp_path: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    HealthFiles(tmp_path / "health" / str(gone.pid)).folder.mkdir(parents=True)
+    left = HealthFiles.of(tmp_path, gone.pid).folder
+    left.mkdir(parents=True)
     HealthFiles.of(tmp_path, os.getpid()).open()
-    assert [f.name for f in (tmp_path / "health").iterdir()] == [str(os.getpid())]
+    assert [f.name for f in left.parent.iterdir()] == [str(os.getpid())]
 
 
 def test_the_probe_of_a_container_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:

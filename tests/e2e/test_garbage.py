@@ -1,0 +1,48 @@
+"""Nothing that arrives on a queue ends a worker, deafens it, harms a neighbour or vanishes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import redis
+
+from support.garbage import EVERYTHING
+from support.system import System
+from support.workers import wait_until
+
+REASONS = sorted(reason for _, reason in EVERYTHING.values())
+
+
+def put_garbage_between_jobs(system: System) -> list[str]:
+    """All of it, with a real job before, after and every now and then; the names of those jobs."""
+    jobs = []
+    for number, (item, _) in enumerate(EVERYTHING.values()):
+        if number % 12 == 0:
+            jobs.append(f"job-{number}")
+            system.send(system.job(jobs[-1]))
+        system.put("verify", item)
+    system.send(system.job("last"))
+    return [*jobs, "last"]
+
+
+def test_garbage_on_redis_is_recorded_and_harms_no_neighbour(system: System, broker: redis.Redis) -> None:
+    worker = system.start()
+    pool = worker.pool()
+    system.wait_for(put_garbage_between_jobs(system))
+    wait_until(lambda: len(system.dead) >= len(EVERYTHING))
+    assert system.dead == REASONS
+    assert worker.running
+    assert worker.pool() == pool
+    wait_until(lambda: not broker.hlen("unacked"))
+    assert not broker.llen("verify")
+
+
+def test_garbage_in_queue_files_is_recorded_and_harms_no_neighbour(embedded: System, tmp_path: Path) -> None:
+    worker = embedded.start()
+    pool = worker.pool()
+    embedded.wait_for(put_garbage_between_jobs(embedded))
+    wait_until(lambda: len(embedded.dead) >= len(EVERYTHING))
+    assert embedded.dead == REASONS
+    assert worker.running
+    assert worker.pool() == pool
+    assert not list((tmp_path / "var" / "broker" / "queues").glob("*.verify.msg"))

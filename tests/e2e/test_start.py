@@ -1,0 +1,61 @@
+"""How a worker starts, what it weighs, how it ends, and what it says when it cannot start."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from support.system import System
+from worker.states import State
+
+MOST_MEGABYTES = 400
+
+
+def resident_megabytes(pid: int) -> float:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return next(int(line.split()[1]) / 1024 for line in status.splitlines() if line.startswith("VmRSS"))
+
+
+def test_a_pool_process_is_small_and_has_no_tensorflow(system: System) -> None:
+    worker = system.start()
+    system.send(system.job("r1"))
+    system.wait_for(["r1"])
+    (pid,) = worker.pool()
+    assert "tensorflow" not in Path(f"/proc/{pid}/maps").read_text()
+    assert resident_megabytes(pid) <= MOST_MEGABYTES
+
+
+def test_a_pool_process_runs_its_networks_on_one_thread(system: System) -> None:
+    (pid,) = system.start().pool()
+    assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+
+
+def test_without_models_a_worker_says_so_in_one_line_and_ends(system: System, tmp_path: Path) -> None:
+    worker = system.start(ready=False, VERIFY_BUNDLE=str(tmp_path / "nowhere"))
+    assert worker.process.wait(timeout=30) == 1
+    assert worker.words.count("\n") == 1
+    assert "make weights" in worker.words
+
+
+def test_a_worker_without_judging_queues_needs_no_models(system: System, tmp_path: Path) -> None:
+    worker = system.start("--queues", "maintenance", VERIFY_BUNDLE=str(tmp_path / "nowhere"))
+    assert worker.health.trouble(time.time()) is None
+
+
+def test_a_worker_that_is_told_to_end_finishes_its_job_first(system: System) -> None:
+    worker = system.start()
+    system.photos.delay = 1.0
+    system.send(system.job("last"))
+    system.wait_for(["last"], State.RUNNING)
+    assert worker.stop() == 0
+    assert system.state("last") is State.DONE
+    assert not worker.health.folder.exists()
+
+
+def test_no_log_line_holds_the_secret_part_of_a_photo_url(system: System) -> None:
+    worker = system.start(VERIFY_LOG_LEVEL="DEBUG")
+    signed = {"selfie_url": system.photos.at("gone.jpg") + "?signature=s3cret"}
+    system.send(system.job("r1", **signed))
+    system.wait_for(["r1"])
+    assert "r1" in worker.words
+    assert "s3cret" not in worker.words
