@@ -32,8 +32,8 @@ app.config_from_object("celeryconfig")
 app.steps["consumer"].add("worker.heartbeat:Heartbeat")
 
 _PR_SET_PDEATHSIG: Final = 1
-_judging: set[str] = set()
-"""The queues of this worker whose jobs need models; set before the fork, read after it."""
+_served: list[str] = []
+"""The queues of this worker; set before the fork, read after it."""
 
 
 @signals.setup_logging.connect
@@ -45,17 +45,16 @@ def _configure_logging(**_: Any) -> None:
 @signals.celeryd_after_setup.connect
 def _prepare_worker(instance: Any, **_: Any) -> None:
     """Queues in the order of service, and no start at all without models: one clear line instead."""
-    chosen = queues.in_order(list(instance.app.amqp.queues.consume_from))
-    instance.app.amqp.queues.select(chosen)
-    _judging.update(queues.JUDGING & set(chosen))
-    if _judging and (problem := runtime.check()):
+    _served[:] = queues.in_order(list(instance.app.amqp.queues.consume_from))
+    instance.app.amqp.queues.select(_served)
+    if problem := runtime.check(_served):
         sys.exit(f"the worker cannot start: {problem}")
 
 
 @signals.worker_process_init.connect
 def _prepare_process(**_: Any) -> None:
     try:
-        runtime.preload(judging=bool(_judging))
+        runtime.preload(judging=runtime.judges(_served))
     except Exception as error:
         # Celery would swallow it, and the worker would live without being able to work.
         logger.critical("the worker ends: %s", error, exc_info=not isinstance(error, WorkerError))

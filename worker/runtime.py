@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline.decide import Policy
 from pipeline.verdict import Gender, NotFetched, Verdict
 from worker.errors import StoreUnavailable
 from worker.health import HealthFiles
+from worker.queues import JUDGING
 from worker.settings import Settings, load_settings
 from worker.store import Store, open_store
 from worker.verification import DeliveryRules, Verification
@@ -88,12 +89,17 @@ def _rules(chosen: Settings) -> DeliveryRules:
     )
 
 
-def check() -> str | None:
-    """Why a worker that judges photos cannot work here, in one line; asked before it forks."""
+def check(names: Iterable[str]) -> str | None:
+    """Why a worker that serves these queues cannot work here, in one line; asked before it forks."""
     manifest = settings().bundle / "manifest.json"
-    if manifest.is_file():
+    if not judges(names) or manifest.is_file():
         return None
     return f"no models in {settings().bundle}: run `make weights`, or set VERIFY_BUNDLE"
+
+
+def judges(names: Iterable[str]) -> bool:
+    """Whether jobs of these queues need the models."""
+    return not JUDGING.isdisjoint(names)
 
 
 def preload(*, judging: bool) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
+import sys
+from collections.abc import Sequence
 
 import click
 
@@ -31,26 +34,30 @@ def run(chosen: str | None, concurrency: int | None, beat: bool | None) -> None:
     Embedded (nothing set):    serves everything, and sends itself the periodic jobs.
     """
     embedded = runtime.settings().broker_url.get_secret_value().startswith("filesystem:")
-    names = _names(chosen) if chosen else list(queues.IN_ORDER if embedded else (queues.VERIFY, queues.BULK))
-    from worker.app import app  # it reads all settings, and what is wrong with them belongs below --help
+    names = _names(chosen) if chosen else queues.IN_ORDER if embedded else (queues.VERIFY, queues.BULK)
+    if problem := runtime.check(names):
+        raise click.ClickException(problem)
+    sys.exit(_work(names, concurrency, beat=embedded if beat is None else beat))
 
-    app.worker_main(arguments(names, concurrency, beat=embedded if beat is None else beat))
 
+def _work(names: Sequence[str], concurrency: int | None, *, beat: bool) -> int:
+    """Until the worker is told to end; its exit status."""
+    from worker.app import app
 
-def arguments(names: list[str], concurrency: int | None, *, beat: bool) -> list[str]:
-    """The command line for Celery."""
-    return [
-        "worker",
-        f"--queues={','.join(names)}",
+    worker = app.Worker(
+        queues=list(names),
+        concurrency=concurrency,
+        beat=beat,
         # Several workers of one machine must not answer to one name.
-        f"--hostname=worker{os.getpid()}@%h",
+        hostname=f"worker{os.getpid()}@{socket.gethostname()}",
         # Gossip between workers and their event heartbeats: nobody here reads them.
-        "--without-gossip",
-        "--without-mingle",
-        "--without-heartbeat",
-        *([f"--concurrency={concurrency}"] if concurrency else []),
-        *(["--beat"] if beat else []),
-    ]
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
 
 
 def _names(chosen: str) -> list[str]:
