@@ -21,8 +21,8 @@ BATCH: Final = 200
 """Members in one transaction: sign-ups wait for their rows only that long."""
 _MOST_WARNINGS: Final = 100
 
-Progress = Callable[[int], None]
-"""Called with the number of rows that have been dealt with."""
+Progress = Callable[[int, int | None], None]
+"""Called with the number of rows that have been dealt with, and that of all where the file tells."""
 
 
 class MemberStore(Protocol):
@@ -63,7 +63,7 @@ def import_workbook(
     *,
     errors_file: Path,
     dry_run: bool = False,
-    progress: Progress = lambda _: None,
+    progress: Progress = lambda _done, _total: None,
 ) -> Report:
     """Bring the members of a workbook into the store, where they wait for a request.
 
@@ -131,7 +131,7 @@ class _Import:
     def _write(self, batch: Sequence[tuple[Row, NewMember]]) -> None:
         if batch and self._store is not None:
             self._note(batch, self._changes(self._store, [member for _, member in batch]))
-        self._progress(self._report.rows)
+        self._progress(self._report.rows, self._workbook.expected_rows)
 
     def _changes(self, store: MemberStore, members: Sequence[NewMember]) -> list[Change | str]:
         if self._dry_run:

@@ -61,8 +61,11 @@ class Workbook:
 
     def __init__(self, book: Any, archive: zipfile.ZipFile) -> None:
         self._archive = archive
+        claimed = {sheet.title: sheet.max_row for sheet in book.worksheets}
         self._sheet, self._header_row, self.headers, self.columns = _find_sheet(book)
         self.sheet: str = self._sheet.title
+        self.expected_rows: int | None = (claimed[self.sheet] or 0) - self._header_row or None
+        """By the file's own account, for the progress only."""
         self.other_sheets = tuple(s.title for s in book.worksheets if s.title != self.sheet)
 
     def rows(self) -> Iterator[Row]:

@@ -1,0 +1,125 @@
+"""`python -m worker import FILE.xlsx`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from worker import queues, runtime
+from worker.cli.output import console, new_table, print_json, progress
+from worker.cli.queueing import Sent, enqueue_pending, report
+from worker.errors import StoreUnavailable
+from worker.importing.run import Report, import_workbook
+from worker.publishing import Publisher
+from worker.store import Change, Store
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only check the file and say what would be done.")
+@click.option(
+    "--errors",
+    "errors_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where rows that were not imported go (default: FILE.errors.xlsx beside the file).",
+)
+@click.option("--no-enqueue", is_flag=True, help="Write the members down; request no verification yet.")
+@click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
+def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue: bool, as_json: bool) -> None:
+    """Take members from an Excel file and request a verification for each who is new or changed.
+
+    \b
+    Columns, in Korean or English, in any order:
+      회원번호 / member_id        the app's own ID
+      성별 / gender               남, 여 / male, female; may be empty
+      갤러리 사진 / photos        links, in several columns or several in one cell
+      인증사진 / selfie           one link
+
+    Rows that cannot be imported stop no other row: they come back in a workbook with the reason, to
+    be mended and imported again. Exit status 1 if there are any.
+    """
+    store = _store(dry_run)
+    with progress("rows") as step:
+        done = import_workbook(
+            file,
+            store,
+            errors_file=errors_file or file.with_name(f"{file.stem}.errors.xlsx"),
+            dry_run=dry_run,
+            progress=step,
+        )
+    sent = None if dry_run or no_enqueue or store is None else _enqueue(store)
+    if as_json:
+        print_json(_as_json(done, sent, dry_run=dry_run))
+    else:
+        _show(done, compared=store is not None, dry_run=dry_run)
+        if sent is not None:
+            report(sent)
+    if done.refused or (sent and sent.refused):
+        sys.exit(1)
+
+
+def _store(dry_run: bool) -> Store | None:
+    """A dry run works without a database, and then cannot say what would change."""
+    store = runtime.store()
+    if dry_run:
+        try:
+            store.member("-")
+        except StoreUnavailable as error:
+            click.echo(f"Not compared with the database: {error}", err=True)
+            return None
+    return store
+
+
+def _enqueue(store: Store) -> Sent:
+    with progress("queued") as step, Publisher.of(runtime.settings()) as publisher:
+        return enqueue_pending(store, publisher, queues.BULK, step)
+
+
+def _as_json(done: Report, sent: Sent | None, *, dry_run: bool) -> dict[str, Any]:
+    return {
+        "dry_run": dry_run,
+        "rows": done.rows,
+        **{change: done.changes[change] for change in Change},
+        "refused": done.refused,
+        "errors_file": done.errors_file and str(done.errors_file),
+        "sheet": done.sheet,
+        "other_sheets": done.other_sheets,
+        "unknown_columns": done.columns.unknown,
+        "warnings": done.warnings,
+        "queued": sent.accepted if sent else 0,
+        "not_sent": sent.unsent if sent else 0,
+    }
+
+
+def _show(done: Report, *, compared: bool, dry_run: bool) -> None:
+    words = {
+        Change.CREATED: "new",
+        Change.CHANGED: "changed",
+        Change.UNCHANGED: "unchanged",
+        Change.FORGOTTEN: "erased before",
+    }
+    table = new_table("rows", *(words[change] for change in Change), "refused")
+    counts = [f"{done.changes[change]:,}" if compared else "?" for change in Change]
+    table.add_row(f"{done.rows:,}", *counts, f"{done.refused:,}")
+    if dry_run:
+        table.title = "Dry run: nothing was written"
+    console().print(table)
+    _remarks(done)
+
+
+def _remarks(done: Report) -> None:
+    if done.columns.unknown:
+        click.echo(f"Columns left alone: {', '.join(done.columns.unknown)}")
+    if done.columns.gender is None:
+        click.echo("There is no column for the gender: none is taken as declared.")
+    if done.other_sheets:
+        click.echo(f"Read was sheet {done.sheet!r} only; there are also: {', '.join(done.other_sheets)}")
+    for warning in done.warnings:
+        click.echo(f"Warning: {warning}")
+    if done.errors_file:
+        click.echo(
+            f"{done.refused:,} rows were not imported; they are in {done.errors_file} with the reason."
+        )

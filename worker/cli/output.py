@@ -1,0 +1,94 @@
+"""How commands speak: tables for people, JSON for programs, progress on standard error."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from pipeline.verdict import Status
+
+_PLAIN_STEP: Final = 1000
+_NO_TERMINAL_WIDTH: Final = 160
+STYLES: Final[Mapping[Status | None, str]] = {
+    Status.APPROVED: "green",
+    Status.REVIEW: "yellow",
+    Status.RETRY_PHOTO: "cyan",
+    Status.REJECTED: "red",
+    Status.ERROR: "red",
+    None: "dim",
+}
+
+
+def console() -> Console:
+    """For standard output; a file or a pipe gets lines that are not cut at 80 characters."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=_NO_TERMINAL_WIDTH)
+
+
+def new_table(*columns: str, title: str | None = None) -> Table:
+    """A table in the look that all commands share."""
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def print_json(value: Any, indent: int | None = 2) -> None:
+    """One JSON value on standard output; on one line without ``indent``."""
+    click.echo(json.dumps(plain(value), ensure_ascii=False, indent=indent))
+
+
+def plain(value: Any) -> Any:
+    """Dataclasses, times and enums as JSON knows them; durations in seconds."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return value.total_seconds() if isinstance(value, timedelta) else value
+
+
+def without_query(url: str | None) -> str:
+    """A photo's address as it may be shown: the query of a signed one is a key."""
+    if not url:
+        return "-"
+    parts = urlsplit(url)
+    return parts._replace(query="…" if parts.query else "", fragment="").geturl()
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Shows how many of how many are done: a bar on a terminal, a line for each thousand elsewhere."""
+    screen = Console(stderr=True, highlight=False)
+    if not screen.is_terminal:
+        yield _plain_progress(title)
+        return
+    columns = (TextColumn(title), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=screen, transient=True) as bar:
+        task = bar.add_task(title, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _plain_progress(title: str) -> Callable[[int, int | None], None]:
+    said = 0
+
+    def show(done: int, total: int | None) -> None:
+        nonlocal said
+        if done // _PLAIN_STEP > said // _PLAIN_STEP:
+            said = done
+            click.echo(f"{title}: {done:,}" + (f" of {total:,}" if total else ""), err=True)
+
+    return show

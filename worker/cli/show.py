@@ -1,0 +1,141 @@
+"""`python -m worker show MEMBER`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.table import Table
+
+from pipeline.verdict import PhotoFinding
+from worker import runtime
+from worker.cli.output import STYLES, console, new_table, plain, print_json, without_query
+from worker.store import MemberRecord, RequestRecord
+from worker.texts import Language, fetch_text, member_text, operator_text
+
+
+@click.command()
+@click.argument("member_id", metavar="MEMBER")
+@click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
+@click.option("--ko", is_flag=True, help="Only what the member reads, in Korean.")
+@click.option("--en", is_flag=True, help="Only what the member reads, in English.")
+def show(member_id: str, as_json: bool, ko: bool, en: bool) -> None:
+    """Show a member: the standing verdict, the latest requests, what was found in each photo."""
+    if as_json + ko + en > 1:
+        raise click.UsageError("--json, --ko and --en exclude each other")
+    store = runtime.store()
+    member = store.member(member_id)
+    if member is None:
+        raise click.ClickException(f"no member {member_id}")
+    requests = store.requests_of(member_id)
+    if as_json:
+        print_json(_as_json(member, requests))
+    elif ko or en:
+        click.echo(_text(member, requests, Language.KO if ko else Language.EN))
+    else:
+        _print(member, requests)
+
+
+def _as_json(member: MemberRecord, requests: list[RequestRecord]) -> dict[str, Any]:
+    found: dict[str, Any] = plain(member)
+    found["selfie_url"] = without_query(member.selfie_url)
+    found["photo_urls"] = [without_query(url) for url in member.photo_urls]
+    found["texts"] = {language: _text(member, requests, language) for language in Language}
+    return {"member": found, "requests": plain(requests)}
+
+
+def _text(member: MemberRecord, requests: list[RequestRecord], language: Language) -> str:
+    """What the member reads of the standing verdict."""
+    if member.status is None or member.reason is None:
+        return ("아직 확인 전입니다.", "Not verified yet.")[language is Language.EN]
+    verdict = next((one for one in requests if _stands(one, member)), None)
+    return member_text(member.status, member.reason, language, _named(verdict))
+
+
+def _stands(request: RequestRecord, member: MemberRecord) -> bool:
+    """Whether the member's verdict is this request's: a later one may have ended without any."""
+    return (request.status, request.reason) == (member.status, member.reason)
+
+
+def _named(request: RequestRecord | None) -> PhotoFinding | None:
+    """The photo that the reason speaks of."""
+    if request is None:
+        return None
+    findings = [*([request.selfie] if request.selfie else []), *request.photos]
+    return next((finding for finding in findings if finding.position == request.photo), None)
+
+
+def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
+    out = console()
+    out.print(_facts(member))
+    if requests and requests[0].selfie:
+        out.print(_photos(member, requests[0]))
+    if requests:
+        out.print(_history(requests))
+    for language in Language:
+        out.print(f"[bold]{language}[/bold]  ", end="")
+        out.print(_text(member, requests, language), markup=False)
+
+
+def _facts(member: MemberRecord) -> Table:
+    facts = {
+        "verdict": f"[{STYLES[member.status]}]{member.status or 'none yet'}[/]",
+        "reason": f"{member.reason}: {operator_text(member.reason)}" if member.reason else "-",
+        "same person": {True: "yes", False: "no", None: "-"}[member.same_person],
+        "similarity": _number(member.similarity),
+        "gender": f"{member.gender or '-'} ({_number(member.gender_probability)}), declared "
+        f"{member.declared_gender or '-'}",
+        "verified": f"{member.verified_at:%Y-%m-%d %H:%M:%S} UTC, model {member.model_version}"
+        if member.verified_at
+        else "-",
+    }
+    table = new_table("member", member.member_id)
+    for name, value in facts.items():
+        table.add_row(name, value)
+    return table
+
+
+def _photos(member: MemberRecord, request: RequestRecord) -> Table:
+    table = new_table("photo", "outcome", "faces", "similarity", "remark", "address", title="Latest request")
+    urls = [member.selfie_url, *member.photo_urls]
+    findings = [*([request.selfie] if request.selfie else []), *request.photos]
+    for finding in findings:
+        name = "selfie" if finding.position == 0 else str(finding.position)
+        similarity = finding.comparison.similarity if finding.comparison else None
+        known = request.request_id == member.request_id and finding.position < len(urls)
+        url = without_query(urls[finding.position]) if known else "-"
+        row = (name, finding.outcome, str(finding.faces), _number(similarity), _remark(finding), url)
+        table.add_row(*row)
+    return table
+
+
+def _remark(finding: PhotoFinding) -> str:
+    """Why it could not be judged, with the number against its limit."""
+    if finding.fetch_problem:
+        return f"{finding.fetch_problem}: {fetch_text(finding.fetch_problem)}"
+    if finding.gate:
+        return f"{finding.gate.name} {finding.gate.value:.2f}, limit {finding.gate.limit:.2f}"
+    return "the same picture as the selfie" if finding.replay else finding.detail
+
+
+def _history(requests: list[RequestRecord]) -> Table:
+    table = new_table(
+        "request", "why", "state", "verdict", "reason", "tries", "requested", "ms", title="Requests"
+    )
+    for one in requests:
+        total = sum(one.timings.values())
+        table.add_row(
+            one.request_id,
+            one.why,
+            one.state,
+            f"[{STYLES[one.status]}]{one.status or '-'}[/]",
+            one.reason or one.problem or "-",
+            str(one.attempts),
+            f"{one.requested_at:%Y-%m-%d %H:%M:%S}",
+            f"{total:.0f}" if total else "-",
+        )
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

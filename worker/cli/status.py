@@ -1,0 +1,95 @@
+"""`python -m worker status`."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import Final
+
+import click
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+
+from worker import runtime
+from worker.cli.output import STYLES, console, new_table, print_json
+from worker.clock import utc_now
+from worker.store import StatusReport, Store
+
+_EVERY_SECONDS: Final = 2.0
+
+
+@click.command()
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C, every two seconds.")
+@click.option("--json", "as_json", is_flag=True, help="As JSON; with --watch one line each time.")
+def status(watch: bool, as_json: bool) -> None:
+    """Show how the work stands: members, requests, verdicts, what waits and what died.
+
+    The counts of the requests add up to all that were ever accepted.
+    """
+    store = runtime.store()
+    if not watch:
+        _once(store, as_json)
+        return
+    try:
+        _for_ever(store, as_json)
+    except KeyboardInterrupt:
+        return
+
+
+def _once(store: Store, as_json: bool, indent: int | None = 2) -> None:
+    report = store.status(utc_now())
+    if as_json:
+        print_json(report, indent)
+    else:
+        console().print(_picture(report))
+
+
+def _for_ever(store: Store, as_json: bool) -> None:
+    out = console()
+    if as_json or not out.is_terminal:
+        while True:
+            _once(store, as_json, indent=None)
+            time.sleep(_EVERY_SECONDS)
+    with Live(_picture(store.status(utc_now())), console=out, auto_refresh=False) as live:
+        while True:
+            time.sleep(_EVERY_SECONDS)
+            live.update(_picture(store.status(utc_now())), refresh=True)
+
+
+def _picture(report: StatusReport) -> Group:
+    return Group(_requests(report), _verdicts(report), _trouble(report))
+
+
+def _requests(report: StatusReport) -> Table:
+    table = new_table(*report.requests, "all", title="Requests")
+    table.add_row(*(f"{n:,}" for n in report.requests.values()), f"{sum(report.requests.values()):,}")
+    return table
+
+
+def _verdicts(report: StatusReport) -> Table:
+    """Members by standing verdict; the rest have none yet."""
+    table = new_table(*report.verdicts, "none yet", "all", title="Members")
+    without = report.members - sum(report.verdicts.values())
+    counts = [f"[{STYLES[status]}]{n:,}[/]" for status, n in report.verdicts.items()]
+    table.add_row(*counts, f"{without:,}", f"{report.members:,}")
+    return table
+
+
+def _trouble(report: StatusReport) -> Table:
+    waiting = ", ".join(f"{queue} {n:,}" for queue, n in report.queued.items()) or "nothing"
+    table = new_table(
+        "unfinished", "oldest", "members without a request", "lapsed leases", "dead jobs", title="Waiting"
+    )
+    table.add_row(
+        waiting,
+        _age(report.oldest_waiting),
+        f"{report.pending:,}",
+        f"{report.lapsed:,}",
+        f"[{'red' if report.dead_jobs else 'dim'}]{report.dead_jobs:,}[/]",
+    )
+    return table
+
+
+def _age(age: timedelta | None) -> str:
+    return "-" if age is None else str(timedelta(seconds=int(age.total_seconds())))
