@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
 from worker.errors import MemberForgotten, RequestConflict
 from worker.messages import VerifyJob
 from worker.states import State
-from worker.store.base import AnyRow, Database, is_newer
+from worker.store.base import AnyRow, is_newer
 from worker.store.dead_jobs import dead_job_values
+from worker.store.galleries import Galleries
 from worker.store.records import Accepted, DeadJob
 
 CONFLICT = "conflict"
 
 
-class Acceptance(Database):
+class Acceptance(Galleries):
     """`accept`."""
 
     def accept(self, job: VerifyJob, queue: str, now: datetime) -> Accepted:
@@ -36,100 +39,70 @@ class Acceptance(Database):
             raise
 
     def _accept(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> Accepted:
-        member = self._lock_or_insert(c, job.member_id, now)
-        if self._is_forgotten(c, job.member_id):
+        member = self._lock_member(c, job.member_id)
+        if member is None:
+            row = {"member_id": job.member_id, "created_at": now, "updated_at": now}
+            c.execute(sa.insert(self.t.member), [row])
+        if self._forgotten(c, [job.member_id]):
             raise MemberForgotten("the member was forgotten")
         known = self._lock_request(c, job.request_id)
         if known is not None:
             if known.content_hash != job.content_hash():
                 raise RequestConflict(job.request_id)
             return Accepted(job.request_id, State(known.state), new=False)
-        late = is_newer(member, job.requested_at, job.request_id)
-        state = State.SUPERSEDED if late else State.QUEUED
-        self._insert_request(c, job, queue, state, now)
-        if not late:
-            self._make_newest(c, job, now)
+        state = state_of_new(job, member)
+        self._enter(c, [(job, state)], queue, now)
         return Accepted(job.request_id, state, new=True)
 
-    def _lock_or_insert(self, c: sa.Connection, member_id: str, now: datetime) -> AnyRow | None:
-        """The member's row as it was; None for one that is new. Ours alone in both cases."""
-        member = self._lock_member(c, member_id)
-        if member is None:
-            c.execute(sa.insert(self.t.member).values(member_id=member_id, created_at=now, updated_at=now))
-        return member
-
-    def _insert_request(
-        self, c: sa.Connection, job: VerifyJob, queue: str, state: State, now: datetime
+    def _enter(
+        self, c: sa.Connection, jobs: Sequence[tuple[VerifyJob, State]], queue: str, now: datetime
     ) -> None:
-        c.execute(
-            sa.insert(self.t.verification).values(
-                request_id=job.request_id,
-                member_id=job.member_id,
-                why=job.why,
-                queue=queue,
-                requested_at=job.requested_at,
-                message=job.to_message(),
-                content_hash=job.content_hash(),
-                state=state,
-                attempts=0,
-                open_attempts=0,
-                postponed=0,
-                sweeps=0,
-                accepted_at=now,
-                due_at=None if state.ended else now + self._stale_after,
-                finished_at=now if state.ended else None,
-            )
-        )
+        """Write new requests of different members, who are locked; the states are `state_of_new`'s."""
+        rows = [self._request_values(job, state, queue, now) for job, state in jobs]
+        c.execute(sa.insert(self.t.verification), rows)
+        newest = [job for job, state in jobs if state is State.QUEUED]
+        if newest:
+            self._make_newest(c, newest, now)
 
-    def _make_newest(self, c: sa.Connection, job: VerifyJob, now: datetime) -> None:
+    def _request_values(self, job: VerifyJob, state: State, queue: str, now: datetime) -> dict[str, Any]:
+        return {
+            "request_id": job.request_id,
+            "member_id": job.member_id,
+            "why": job.why,
+            "queue": queue,
+            "requested_at": job.requested_at,
+            "message": job.to_message(),
+            "content_hash": job.content_hash(),
+            "state": state,
+            "attempts": 0,
+            "open_attempts": 0,
+            "postponed": 0,
+            "sweeps": 0,
+            "accepted_at": now,
+            "due_at": None if state.ended else now + self._stale_after,
+            "finished_at": now if state.ended else None,
+        }
+
+    def _make_newest(self, c: sa.Connection, jobs: Sequence[VerifyJob], now: datetime) -> None:
+        """The members are what their newest requests say."""
         m = self.t.member
-        c.execute(
-            sa.update(m)
-            .where(m.c.member_id == job.member_id)
-            .values(
-                declared_gender=job.declared_gender,
-                selfie_url=job.selfie_url,
-                request_id=job.request_id,
-                requested_at=job.requested_at,
-                pending=False,
-                updated_at=now,
-            )
-        )
-        self._supersede_waiting(c, job, now)
-        self._replace_gallery(c, job.member_id, job.photo_urls, now)
+        newest = sa.update(m).where(m.c.member_id == sa.bindparam("id"))
+        c.execute(newest.values(pending=False), [_member_values(job, now) for job in jobs])
+        self._supersede_waiting(c, jobs, now)
+        self._replace_galleries(c, {job.member_id: job.photo_urls for job in jobs}, now)
 
-    def _supersede_waiting(self, c: sa.Connection, job: VerifyJob, now: datetime) -> None:
+    def _supersede_waiting(self, c: sa.Connection, jobs: Sequence[VerifyJob], now: datetime) -> None:
         """End what waits; what runs ends by itself, and finds out then."""
         v = self.t.verification
         c.execute(
             sa.update(v)
             .where(
-                v.c.member_id == job.member_id,
-                v.c.request_id != job.request_id,
+                v.c.member_id.in_([job.member_id for job in jobs]),
+                v.c.request_id.not_in([job.request_id for job in jobs]),
                 v.c.state.in_([State.QUEUED, State.RETRY_WAIT]),
             )
             .values(state=State.SUPERSEDED, due_at=None, next_attempt_at=None, finished_at=now)
         )
-
-    def _replace_gallery(
-        self, c: sa.Connection, member_id: str, urls: tuple[str, ...], now: datetime
-    ) -> bool:
-        """Make these the member's photos; False when they were."""
-        if self._gallery(c, member_id) == urls:
-            return False
-        p = self.t.photo
-        c.execute(sa.delete(p).where(p.c.member_id == member_id))
-        rows = [
-            {"member_id": member_id, "position": position, "url": url, "created_at": now}
-            for position, url in enumerate(urls, start=1)
-        ]
-        if rows:
-            c.execute(sa.insert(p), rows)
-        return True
-
-    def _gallery(self, c: sa.Connection, member_id: str) -> tuple[str, ...]:
-        p = self.t.photo
-        return tuple(c.scalars(sa.select(p.c.url).where(p.c.member_id == member_id).order_by(p.c.position)))
 
     def _bury_conflict(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:
         """Once for each content, however often the message is delivered."""
@@ -152,3 +125,20 @@ class Acceptance(Database):
         )
         if c.execute(there).first() is None:
             c.execute(sa.insert(d).values(**values))
+
+
+def state_of_new(job: VerifyJob, member: AnyRow | None) -> State:
+    """Queued, or over at once where the member (None: a new one) has a newer request."""
+    late = is_newer(member, job.requested_at, job.request_id)
+    return State.SUPERSEDED if late else State.QUEUED
+
+
+def _member_values(job: VerifyJob, now: datetime) -> dict[str, Any]:
+    return {
+        "id": job.member_id,
+        "declared_gender": job.declared_gender,
+        "selfie_url": job.selfie_url,
+        "request_id": job.request_id,
+        "requested_at": job.requested_at,
+        "updated_at": now,
+    }

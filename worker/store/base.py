@@ -6,7 +6,7 @@ import hashlib
 import hmac
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -114,19 +114,16 @@ class Database:
     def _member_hash(self, member_id: str) -> str:
         return hmac.new(self._tombstone_key, member_id.encode(), hashlib.sha256).hexdigest()
 
-    def _is_forgotten(self, c: sa.Connection, member_id: str) -> bool:
-        """Whether there is a tombstone. Ask *after* the member's row was locked or inserted.
+    def _forgotten(self, c: sa.Connection, member_ids: Iterable[str]) -> set[str]:
+        """Those of the members who have a tombstone. Ask *after* their rows were locked or inserted.
 
         A locking read: it waits for an erasure that is under way, and an erasure that begins later
-        waits for our row and then finds it.
+        waits for our rows and then finds them.
         """
-        grave = self.t.tombstone
-        found = c.scalar(
-            sa.select(grave.c.member_hash)
-            .where(grave.c.member_hash == self._member_hash(member_id))
-            .with_for_update()
-        )
-        return found is not None
+        hashes = {self._member_hash(member_id): member_id for member_id in member_ids}
+        grave = self.t.tombstone.c.member_hash
+        found = c.scalars(sa.select(grave).where(grave.in_(list(hashes))).with_for_update())
+        return {hashes[each] for each in found}
 
 
 def is_newer(member: AnyRow | None, requested_at: datetime, request_id: str) -> bool:

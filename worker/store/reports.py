@@ -9,12 +9,12 @@ import sqlalchemy as sa
 
 from pipeline.verdict import PhotoFinding, Status
 from worker.states import State
-from worker.store.acceptance import Acceptance
+from worker.store.galleries import Galleries
 from worker.store.records import MemberRecord, RequestRecord, StatusReport
 from worker.store.rows import finding_of, member_of, request_of
 
 
-class Reports(Acceptance):
+class Reports(Galleries):
     """`status`, `member`, `request`, `requests_of`."""
 
     def status(self, now: datetime) -> StatusReport:
@@ -45,7 +45,7 @@ class Reports(Acceptance):
     def _member(self, c: sa.Connection, member_id: str) -> MemberRecord | None:
         m = self.t.member
         row = c.execute(sa.select(m).where(m.c.member_id == member_id)).one_or_none()
-        return None if row is None else member_of(row, self._gallery(c, member_id))
+        return None if row is None else member_of(row, self._galleries(c, [member_id])[member_id])
 
     def request(self, request_id: str) -> RequestRecord | None:
         """One request with its photos; None if there is none of that ID."""

@@ -9,14 +9,16 @@ from worker.settings import Settings
 from worker.store.attempts import Attempts
 from worker.store.dead_jobs import DeadJobs
 from worker.store.engine import build_engine
+from worker.store.enqueueing import Enqueueing
+from worker.store.erasure import Erasure
+from worker.store.imports import Imports
 from worker.store.mapped import MappedMember
-from worker.store.members import Members
 from worker.store.reports import Reports
 from worker.store.requeueing import Requeueing
 from worker.store.sweeping import Sweeping
 
 
-class Store(Members, Attempts, Sweeping, Requeueing, DeadJobs, Reports):
+class Store(Imports, Enqueueing, Erasure, Attempts, Sweeping, Requeueing, DeadJobs, Reports):
     """Requests, members and dead jobs; see the classes for what each part does."""
 
     def close(self) -> None:

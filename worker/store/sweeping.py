@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -40,10 +40,14 @@ class Sweeping(Results):
             # Rows of the other sweep, or of a worker just now: not ours to wait for.
             .with_for_update(skip_locked=True)
         ).all()
-        for row in rows:
-            again = now + self._stale_after * 2 ** min(row.sweeps, _MOST_DOUBLINGS)
-            self._update_request(c, row.request_id, due_at=again, sweeps=row.sweeps + 1)
+        if rows:
+            update = sa.update(v).where(v.c.request_id == sa.bindparam("id"))
+            c.execute(update, [self._looked_at(row, now) for row in rows])
         return rows
+
+    def _looked_at(self, row: AnyRow, now: datetime) -> dict[str, Any]:
+        again = now + self._stale_after * 2 ** min(row.sweeps, _MOST_DOUBLINGS)
+        return {"id": row.request_id, "due_at": again, "sweeps": row.sweeps + 1}
 
     def _queued(self, row: AnyRow, now: datetime) -> Queued | None:
         """The job of a row. One that cannot be read any more must not stop the sweep for the others."""

@@ -1,0 +1,142 @@
+"""Members who want a request get one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+
+from worker.errors import BadMessage
+from worker.identifiers import new_request_id
+from worker.messages import VerifyJob, Why, new_job
+from worker.store.acceptance import Acceptance, state_of_new
+from worker.store.base import BATCH, AnyRow
+from worker.store.dead_jobs import dead_job_values
+from worker.store.records import DeadJob, Enqueued, PendingMember, Queued
+
+Answers = dict[str, Queued | str]
+"""By the member's ID: the job, or the reason why there is none."""
+
+
+class Enqueueing(Acceptance):
+    """`pending`, `enqueue_pending`, `enqueue_members`."""
+
+    def pending(self, limit: int = 100) -> list[PendingMember]:
+        """Members who want a request, in the order of their IDs; changes nothing."""
+        return self._read(lambda c: self._described(c, c.execute(self._wanting().limit(limit)).all()))
+
+    def _wanting(self) -> sa.Select[Any]:
+        m = self.t.member
+        return sa.select(m).where(m.c.pending, m.c.selfie_url.is_not(None)).order_by(m.c.member_id)
+
+    def _described(self, c: sa.Connection, rows: Sequence[AnyRow]) -> list[PendingMember]:
+        galleries = self._galleries(c, [row.member_id for row in rows])
+        return [
+            PendingMember(
+                member_id=row.member_id,
+                declared_gender=row.declared_gender,
+                selfie_url=row.selfie_url or "",
+                photo_urls=galleries[row.member_id],
+                seen_before=row.request_id is not None,
+            )
+            for row in rows
+        ]
+
+    def enqueue_pending(self, queue: str, now: datetime, limit: int = 100) -> Enqueued:
+        """Accept a request for each pending member; the jobs belong on the broker's queue.
+
+        Two callers at once share the members out. A member whose row cannot become a job gets a
+        `dead_job` row instead, and is pending no more. Call it until it returns nothing.
+        """
+        query = self._wanting().with_for_update(skip_locked=True)
+
+        def enqueue(size: int, c: sa.Connection) -> list[tuple[str, Queued | str]]:
+            return list(self._enqueue(c, query.limit(size), None, queue, now=now).items())
+
+        return _enqueued(dict(self._write_batches(enqueue, limit)))
+
+    def enqueue_members(
+        self, member_ids: Iterable[str], queue: str, now: datetime, why: Why = Why.OPERATOR
+    ) -> Enqueued:
+        """Accept a new request for each of these members, pending or not."""
+        ids = sorted(set(member_ids))
+        answers: Answers = dict.fromkeys(ids, "no such member")
+        m = self.t.member
+        for start in range(0, len(ids), BATCH):
+            chosen = m.c.member_id.in_(ids[start : start + BATCH])
+            query = sa.select(m).where(chosen).order_by(m.c.member_id).with_for_update()
+            answers |= self._write(partial(self._enqueue, query=query, why=why, queue=queue, now=now))
+        return _enqueued(answers)
+
+    def _enqueue(
+        self, c: sa.Connection, query: sa.Select[Any], why: Why | None, queue: str, *, now: datetime
+    ) -> Answers:
+        rows = {row.member_id: row for row in c.execute(query).all()}
+        forgotten = self._forgotten(c, rows)
+        if forgotten:
+            self._erase_again(c, forgotten)
+        answers: Answers = dict.fromkeys(forgotten, "the member was forgotten")
+        jobs = []
+        for member in self._described(c, [row for i, row in rows.items() if i not in forgotten]):
+            try:
+                job = _job_for(member, why, now)
+            except BadMessage as error:
+                self._refuse(c, member, error, queue, now=now)
+                answers[member.member_id] = str(error)
+            else:
+                jobs.append(job)
+                answers[member.member_id] = Queued(job, queue)
+        if jobs:
+            self._enter(c, [(job, state_of_new(job, rows[job.member_id])) for job in jobs], queue, now)
+        return answers
+
+    def _erase_again(self, c: sa.Connection, forgotten: Iterable[str]) -> None:
+        """Members whom somebody put back in SQL, behind the tombstone's back."""
+        m = self.t.member
+        c.execute(sa.delete(m).where(m.c.member_id.in_(list(forgotten))))
+
+    def _refuse(
+        self, c: sa.Connection, member: PendingMember, error: BadMessage, queue: str, *, now: datetime
+    ) -> None:
+        """Once and for all, or every sweep would find the row again."""
+        dead = DeadJob(
+            reason=error.code,
+            error=error.text,
+            body=json.dumps(_message_for(member)).encode(),
+            queue=queue,
+            member_id=member.member_id,
+        )
+        c.execute(sa.insert(self.t.dead_job).values(**dead_job_values(dead, now)))
+        m = self.t.member
+        c.execute(sa.update(m).where(m.c.member_id == member.member_id).values(pending=False))
+
+
+def _enqueued(answers: Answers) -> Enqueued:
+    return Enqueued(
+        jobs=tuple(answer for answer in answers.values() if isinstance(answer, Queued)),
+        refused={member_id: answer for member_id, answer in answers.items() if isinstance(answer, str)},
+    )
+
+
+def _message_for(member: PendingMember) -> dict[str, Any]:
+    return {
+        "member_id": member.member_id,
+        "selfie_url": member.selfie_url,
+        "photo_urls": list(member.photo_urls),
+        "declared_gender": member.declared_gender,
+    }
+
+
+def _job_for(member: PendingMember, why: Why | None, now: datetime) -> VerifyJob:
+    # An unknown gender is none declared.
+    gender = None if member.declared_gender == "unknown" else member.declared_gender
+    return new_job(
+        request_id=new_request_id(now),
+        requested_at=now,
+        why=why or (Why.PHOTOS_CHANGED if member.seen_before else Why.SIGNUP),
+        **{**_message_for(member), "declared_gender": gender},
+    )
