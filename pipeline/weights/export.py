@@ -8,14 +8,14 @@ import keras
 import tensorflow as tf
 
 
-def to_tflite(model: keras.Model, *, half: bool = False) -> bytes:
-    """The network as a LiteRT flatbuffer whose batch size is left open.
+def to_tflite(model: keras.Model) -> bytes:
+    """The network as a LiteRT flatbuffer in float32 whose batch size is left open.
 
-    ``half`` stores the weights as float16 (half the file); arithmetic stays float32.
+    Keras's own export (`from_keras_model`) gives the same but takes twice as long.
     """
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if half:
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.target_spec.supported_types = [tf.float16]
-    flatbuffer: Any = converter.convert()
+    spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="crops")
+    call = tf.function(lambda crops: model(crops, training=False)).get_concrete_function(spec)
+    holder = tf.Module()  # the converter freezes the variables that it can reach from here
+    holder.variables_of_the_model = [variable.value for variable in model.variables]
+    flatbuffer: Any = tf.lite.TFLiteConverter.from_concrete_functions([call], holder).convert()
     return bytes(flatbuffer)

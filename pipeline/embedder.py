@@ -1,0 +1,147 @@
+"""The two networks that turn faces into vectors, run on LiteRT.
+
+Each keeps its own rule for cutting a face out and for the values that it is fed; together with
+the network's file that rule makes the embedder. The rule is written into the head with
+`describe` and read from it with `open_embedder`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.align import Border, Preprocess, StretchedGeometry, crop_similarity, crop_stretched, preprocess
+from pipeline.errors import BundleIncompatible
+from pipeline.litert import Network
+from pipeline.ports import Face, Rgb, Vectors
+
+PROBE_LENGTH = 16
+PROBE_TOLERANCE = 0.02
+"""Other networks differ by 0.1 and more; float16 weights or another processor by 0.001."""
+
+
+class LiteRtEmbedder(ABC):
+    """A `FaceEmbedder` on one LiteRT network."""
+
+    name: str
+    side: int
+    """Of a crop, in pixels."""
+
+    def __init__(self, path: Path, most: int) -> None:
+        """Load the network. Raises ModelError, BundleIncompatible where it takes other crops."""
+        self._network = Network(path, most)
+        if self._network.input_shape != (self.side, self.side, 3):
+            raise BundleIncompatible(f"{path.name} is no {self.name}: it takes {self._network.input_shape}")
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a vector."""
+        return self._network.dimensions
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes with anything that the vectors depend on."""
+        return f"{self.name} {self._network.sha256()} {self._rule()}"
+
+    @abstractmethod
+    def crop(self, rgb: Rgb, face: Face) -> Rgb:
+        """The aligned face as this network wants it, (side, side, 3) uint8."""
+
+    def embed(self, crops: Sequence[Rgb]) -> Vectors:
+        """(n, dimensions) float32, each row of length 1."""
+        if not crops:
+            return np.empty((0, self.dimensions), np.float32)
+        return self._network.run(self._standardise(np.stack([*crops]).astype(np.float32)))
+
+    def describe(self) -> dict[str, Any]:
+        """For the head's metadata: the rule, and a probe by which the network is known again."""
+        return {**self._rule(), "probe": [round(float(value), 4) for value in self._probe()]}
+
+    def recognise(self, description: Mapping[str, Any]) -> None:
+        """Raises BundleIncompatible where a head was fitted on another network than this one."""
+        expected = np.array(description["probe"], dtype=np.float32)
+        if not np.allclose(expected, self._probe(), rtol=0, atol=PROBE_TOLERANCE):
+            raise BundleIncompatible(f"the head was fitted on another {self.name} than the bundle holds")
+
+    def _probe(self) -> Vectors:
+        """The first values of the vector of a picture that is the same everywhere."""
+        across = np.arange(self.side)
+        channels = [across[:, None] * across * (7 + channel) // 16 % 256 for channel in range(3)]
+        vectors: Vectors = self.embed([np.stack(channels, axis=-1).astype(np.uint8)])
+        return vectors[0, :PROBE_LENGTH]
+
+    @abstractmethod
+    def _rule(self) -> dict[str, Any]:
+        """How crops are made; JSON."""
+
+    @abstractmethod
+    def _standardise(self, crops: Vectors) -> Vectors:
+        """(n, side, side, 3) float32 in 0..255 to the values that the network wants."""
+
+
+class FaceNetEmbedder(LiteRtEmbedder):
+    """FaceNet (InceptionResNetV1): the face box stretched to 160x160 → (n, 512)."""
+
+    name = "facenet"
+    side = 160
+
+    def __init__(self, path: Path, geometry: StretchedGeometry, colours: Preprocess) -> None:
+        """Load the network. Of four faces at a time each takes 15 % less; more gain nothing."""
+        super().__init__(path, most=4)
+        self._geometry, self._colours = geometry, colours
+
+    def crop(self, rgb: Rgb, face: Face) -> Rgb:
+        """(160, 160, 3) uint8 by the bundle's geometry, in the bundle's colours."""
+        return preprocess(crop_stretched(rgb, face, self._geometry), self._colours)
+
+    def _rule(self) -> dict[str, Any]:
+        return {"geometry": asdict(self._geometry), "preprocess": str(self._colours)}
+
+    def _standardise(self, crops: Vectors) -> Vectors:
+        return (crops - np.float32(127.5)) / np.float32(128)
+
+
+class SFaceEmbedder(LiteRtEmbedder):
+    """SFace: eyes, nose and mouth laid onto ArcFace's template of 112x112 → (n, 128)."""
+
+    name = "sface"
+    side = 112
+
+    def __init__(self, path: Path, border: Border) -> None:
+        """Load the network. Two faces at a time are a little quicker than one."""
+        super().__init__(path, most=2)
+        self._border = border
+
+    def crop(self, rgb: Rgb, face: Face) -> Rgb:
+        """(112, 112, 3) uint8."""
+        return crop_similarity(rgb, face, self.side, self._border)
+
+    def _rule(self) -> dict[str, Any]:
+        return {"border": str(self._border)}
+
+    def _standardise(self, crops: Vectors) -> Vectors:
+        return crops  # the network does it itself
+
+
+def open_embedder(name: str, path: Path, description: Mapping[str, Any]) -> LiteRtEmbedder:
+    """The embedder ``name`` on the network ``path``, as a head describes it. Raises ModelError."""
+    try:
+        embedder = _open(name, path, description)
+        embedder.recognise(description)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleIncompatible(f"the head does not say how {name} is fed: {error}") from error
+    return embedder
+
+
+def _open(name: str, path: Path, rule: Mapping[str, Any]) -> LiteRtEmbedder:
+    if name == "facenet":
+        geometry = {**rule["geometry"], "border": Border(rule["geometry"]["border"])}
+        return FaceNetEmbedder(path, StretchedGeometry(**geometry), Preprocess(rule["preprocess"]))
+    if name == "sface":
+        return SFaceEmbedder(path, Border(rule["border"]))
+    raise BundleIncompatible(f"this version knows no embedder named {name}")

@@ -1,0 +1,74 @@
+"""From weight files to the networks of a bundle, each proved against the network that it was made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.bundle import Backbone, Bundle, Origin
+from pipeline.errors import WeightsCorrupt
+from pipeline.weights.sources import Source
+
+if TYPE_CHECKING:
+    import keras
+
+RECIPE = 1
+"""Raised with every change of a conversion, so that old networks are made again."""
+
+EMBEDDERS = ("facenet", "sface")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened to one network."""
+
+    name: str
+    made: bool
+    """False where the network of the installed bundle could stay."""
+
+
+def backbones(
+    sources: Mapping[str, Source], previous: Bundle | None, told: Callable[[Step], None]
+) -> dict[str, Backbone]:
+    """The networks by name: embedders are converted, the others taken as they are.
+
+    What ``previous`` already holds of the same weights is not made again.
+    """
+    made = {}
+    for name, source in sources.items():
+        origin = Origin(source.file, source.sha256(), RECIPE if name in EMBEDDERS else 0)
+        kept = previous.backbone(name) if previous else None
+        reuse = kept is not None and kept.origin == origin
+        made[name] = kept if kept and reuse else Backbone(_network(name, source), origin)
+        told(Step(name, made=not reuse))
+    return made
+
+
+def _network(name: str, source: Source) -> bytes:
+    """The LiteRT file. TensorFlow is loaded here and not before: an up-to-date bundle needs none."""
+    if name not in EMBEDDERS:
+        return source.read()
+    from pipeline.weights import export, facenet, sface
+
+    model = {"facenet": facenet.build, "sface": sface.build}[name](source)
+    converted = export.to_tflite(model)
+    _prove(name, model, converted)
+    return converted
+
+
+def _prove(name: str, model: keras.Model, converted: bytes) -> None:
+    """Both give the same vector for a picture of noise. Raises WeightsCorrupt."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    noise = np.random.default_rng(0).uniform(-1, 1, (1, *model.input_shape[1:])).astype(np.float32)
+    interpreter = Interpreter(model_content=converted, num_threads=1)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], noise)
+    interpreter.invoke()
+    vector = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    cosine = float(np.sum(vector * np.asarray(model(noise, training=False))))
+    if not cosine > 0.9999:
+        raise WeightsCorrupt(f"the converted {name} does not agree with its source: cosine {cosine:.5f}")
