@@ -7,11 +7,14 @@ import logging
 import os
 import signal
 import sys
+import time
 from typing import Any, Final
 
 from celery import Celery, signals
+from celery.worker import state
 from kombu.transport import TRANSPORT_ALIASES
 
+from pipeline.errors import PipelineError
 from worker import logs, queues, runtime
 from worker.errors import WorkerError
 
@@ -31,6 +34,8 @@ app = Celery("worker", include=["worker.tasks"])
 app.config_from_object("celeryconfig")
 app.steps["consumer"].add("worker.heartbeat:Heartbeat")
 
+GIVE_UP: Final = signal.SIGRTMIN
+"""From a pool process that cannot work to the main process: end, with exit status 1."""
 _PR_SET_PDEATHSIG: Final = 1
 _served: list[str] = []
 """The queues of this worker; set before the fork, read after it."""
@@ -49,6 +54,11 @@ def _prepare_worker(instance: Any, **_: Any) -> None:
     instance.app.amqp.queues.select(_served)
     if problem := runtime.check(_served):
         sys.exit(f"the worker cannot start: {problem}")
+    signal.signal(GIVE_UP, _end_in_failure)
+
+
+def _end_in_failure(*_: object) -> None:
+    state.should_stop = 1
 
 
 @signals.worker_process_init.connect
@@ -56,10 +66,12 @@ def _prepare_process(**_: Any) -> None:
     try:
         runtime.preload(judging=runtime.judges(_served))
     except Exception as error:
-        # Celery would swallow it, and the worker would live without being able to work.
-        logger.critical("the worker ends: %s", error, exc_info=not isinstance(error, WorkerError))
-        os.kill(os.getppid(), signal.SIGTERM)
-        raise
+        # Celery would swallow it, and the process would take jobs without being able to do them.
+        known = isinstance(error, WorkerError | PipelineError)
+        logger.critical("the worker ends: %s", error, exc_info=not known)
+        os.kill(os.getppid(), GIVE_UP)
+        time.sleep(1)  # the next process would only fail likewise
+        os._exit(1)
 
 
 @signals.beat_embedded_init.connect

@@ -25,7 +25,7 @@ _QUIET: Final = {
     # urllib3 and requests write whole URLs.
     "urllib3": "ERROR",
     "requests": "ERROR",
-    "kombu": "WARNING",
+    "kombu": "ERROR",  # it warns of a missing host name where none is needed
     "amqp": "WARNING",
     "PIL": "WARNING",
 }
