@@ -1,0 +1,51 @@
+"""`python -m worker demo`: the whole system in one go, on this machine alone."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from worker import runtime
+from worker.demo import pictures, sheet, stage
+from worker.demo.cast import CAST
+from worker.demo.photo_host import photo_host
+from worker.demo.table import table_of
+from worker.errors import PermanentError
+from worker.queues import JUDGING
+
+
+@click.command()
+def demo() -> None:
+    """Verify a handful of members, end to end.
+
+    \b
+    An Excel file, an embedded database and queue, a worker process, real photos of public persons:
+    everything lies in VERIFY_HOME/demo. Exit status 0 if every verdict is the expected one.
+    """
+    started = time.monotonic()
+    console = Console(highlight=False)
+    chosen = runtime.settings()
+    if problem := runtime.check(JUDGING):
+        raise PermanentError(problem)
+    began_in, home, cache = Path.cwd(), chosen.home.resolve() / "demo", chosen.home.resolve() / "downloads"
+    stage.enter(home, chosen.bundle.resolve())
+    with console.status("photos"):
+        pictures.gather(home / "photos", cache)
+    with photo_host(home / "photos") as url, console.status("working"):
+        acts = stage.play(CAST, url, console.print)
+    picture = sheet.draw(acts, home / "photos", home / "contact-sheet.png")
+    _show(console, acts, picture.relative_to(began_in) if picture.is_relative_to(began_in) else picture)
+    surprises = sum(not act.as_expected for act in acts)
+    console.print(f"{len(acts) - surprises} of {len(acts)} as expected, {time.monotonic() - started:.0f} s")
+    if surprises:
+        raise SystemExit(1)
+
+
+def _show(console: Console, acts: list[stage.Act], picture: Path) -> None:
+    if console.width < 120 and not console.is_terminal:
+        console = Console(width=120, highlight=False)  # a log, a pipe: nothing there is cut or wrapped
+    console.print(table_of(acts))
+    console.print(f"The same as a picture: [bold]{picture}[/bold]")

@@ -1,0 +1,126 @@
+"""The run of the demo: settings of its own, the real commands one after another, a real worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from worker import runtime
+from worker.clock import utc_now
+from worker.demo.cast import Role, write_workbook
+from worker.errors import PermanentError
+from worker.settings import PREFIX
+from worker.states import State
+from worker.store import RequestRecord
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+_PATIENCE_SECONDS: Final = 120.0
+_ENDED: Final = (State.DONE, State.DEAD, State.SUPERSEDED)
+
+Say = Callable[[str], None]
+"""Shows one line."""
+
+
+class DemoFailed(PermanentError):
+    """The demo could not be played to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A role with what became of it."""
+
+    role: Role
+    request: RequestRecord
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the verdict is the one that the role must get."""
+        return (self.request.status, self.request.reason) == self.role.expected
+
+    @property
+    def milliseconds(self) -> float:
+        """From the start of the work to its end, downloads included."""
+        if self.request.started_at is None or self.request.finished_at is None:
+            return 0.0
+        return (self.request.finished_at - self.request.started_at).total_seconds() * 1000
+
+
+def enter(home: Path, bundle: Path) -> None:
+    """From here on this process, and all that it starts, live by the demo's settings in ``home``.
+
+    Whatever is set otherwise, in the environment or in a file `.env`, does not reach in here.
+    """
+    shutil.rmtree(home, ignore_errors=True)
+    home.mkdir(parents=True)
+    for name in [name for name in os.environ if name.startswith(PREFIX)]:
+        del os.environ[name]
+    os.environ.update(
+        VERIFY_HOME=str(home.resolve()),
+        VERIFY_BUNDLE=str(bundle.resolve()),
+        VERIFY_ALLOW_HTTP="true",
+        VERIFY_ALLOW_PRIVATE_ADDRESSES="true",  # the photos lie on this very machine
+        VERIFY_BLIND_AUDIT_SHARE="0",  # no approval is sent to a person by lot
+        PYTHONPATH=os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
+    )
+    os.chdir(home)
+    runtime.reset()
+
+
+def play(cast: Sequence[Role], photos_url: str, say: Say) -> list[Act]:
+    """Import the cast, let a worker verify it, and return what became of each. Raises DemoFailed."""
+    write_workbook(Path("members.xlsx"), photos_url, cast)
+    _command(say, "init-db")
+    with _worker(say) as worker:
+        _command(say, "import", "members.xlsx")
+        _wait(worker, len(cast))
+    return [Act(role, runtime.store().requests_of(role.member_id)[0]) for role in cast]
+
+
+def _command(say: Say, *words: str) -> None:
+    say(f"[dim]$ python -m worker {' '.join(words)}[/dim]")
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", *words], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise DemoFailed(f"worker {words[0]} failed: {(done.stderr or done.stdout).strip()[-600:]}")
+    if done.stdout.strip():
+        say(done.stdout.rstrip())
+
+
+@contextmanager
+def _worker(say: Say) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process, as an operator would start it; ended in good order."""
+    say("[dim]$ python -m worker run &[/dim]")
+    with Path("worker.log").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "worker", "run"], stdout=log, stderr=log)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(timeout=20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(worker: subprocess.Popen[bytes], members: int) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while sum(runtime.store().status(utc_now()).requests[state] for state in _ENDED) < members:
+        if worker.poll() is not None:
+            raise DemoFailed(f"the worker ended: {_last_words()}")
+        if time.monotonic() > deadline:
+            raise DemoFailed(f"not everybody is verified after {_PATIENCE_SECONDS:.0f} s: {_last_words()}")
+        time.sleep(0.1)
+
+
+def _last_words() -> str:
+    return Path("worker.log").read_text(errors="replace").strip()[-1000:]

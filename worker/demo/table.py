@@ -1,0 +1,76 @@
+"""What became of the cast, as a table in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.verdict import Gender, Outcome, PhotoFinding, Status
+from worker.demo.stage import Act
+from worker.store import RequestRecord
+
+_COLOURS: Final = {
+    Status.APPROVED: "green",
+    Status.REVIEW: "yellow",
+    Status.RETRY_PHOTO: "cyan",
+    Status.REJECTED: "red",
+    Status.ERROR: "magenta",
+}
+_GENDERS: Final = {Gender.MALE: "male", Gender.FEMALE: "female"}
+
+
+def table_of(acts: Sequence[Act]) -> Table:
+    """One row for each member."""
+    table = Table(box=box.ROUNDED, header_style="bold")
+    table.add_column("member", no_wrap=True)
+    table.add_column("situation")
+    table.add_column("gallery photos", no_wrap=True)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("similarity", justify="right", no_wrap=True)
+    table.add_column("gender", no_wrap=True)
+    table.add_column("reason", no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for act in acts:
+        table.add_row(*_cells(act))
+    return table
+
+
+def _cells(act: Act) -> list[Text | str]:
+    request = act.request
+    return [
+        act.role.member_id,
+        act.role.story,
+        Text("\n").join(_photo(photo) for photo in request.photos),
+        _verdict(request),
+        "-" if request.similarity is None else f"{request.similarity:.3f}",
+        _gender(request),
+        request.reason or "-",
+        f"{act.milliseconds:.0f}",
+        Text("✓", "bold green") if act.as_expected else Text(f"✗ {' '.join(act.role.expected)}", "bold red"),
+    ]
+
+
+def _photo(photo: PhotoFinding) -> Text:
+    style = {Outcome.SAME: "green", Outcome.GROUP_SAME: "green", Outcome.DIFFERENT: "red"}.get(
+        photo.outcome, ""
+    )
+    problem = f" ({photo.fetch_problem})" if photo.fetch_problem else ""
+    copy = " (copy)" if photo.replay else ""
+    return Text(f"{photo.position} {photo.outcome}{problem}{copy}", style)
+
+
+def _verdict(request: RequestRecord) -> Text:
+    if request.status is None:
+        return Text(request.state, "bold red")
+    return Text(request.status, f"bold {_COLOURS[request.status]}")
+
+
+def _gender(request: RequestRecord) -> str:
+    if request.gender not in _GENDERS or request.gender_probability is None:
+        return "-"
+    return f"{_GENDERS[request.gender]} {request.gender_probability:.2f}"
