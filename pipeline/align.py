@@ -96,9 +96,13 @@ def similarity(source: Points, target: NDArray[np.float64]) -> Affine:
 
 
 def roll_of(face: Face) -> float:
-    """How far the line through the eyes is turned, in radians; positive is clockwise."""
-    across = face.landmarks[1] - face.landmarks[0]
-    return float(np.arctan2(across[1], across[0]))
+    """How far the face is turned in the picture's plane, in radians; positive is clockwise.
+
+    The turn of the similarity onto the template: in a profile the line through the eyes alone
+    is too short to tell.
+    """
+    affine = similarity(face.landmarks[:4], ARCFACE_TEMPLATE)
+    return float(np.arctan2(-affine[1, 0], affine[0, 0]))
 
 
 def preprocess(crop: Rgb, mode: Preprocess) -> Rgb:

@@ -35,13 +35,6 @@ class Square:
     y: float
     side: float
 
-    @classmethod
-    def around(cls, rgb: Rgb, zoom: float = 1.0) -> Square:
-        """The whole picture, letterboxed; below 1, ``zoom`` leaves a border around it."""
-        height, width = rgb.shape[:2]
-        side = max(height, width) / zoom
-        return cls((width - side) / 2, (height - side) / 2, side)
-
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -75,7 +68,7 @@ class BlazeFace:
 
         Raises WeightsMissing without the file, WeightsCorrupt if it is no such network.
         """
-        self._grid = grid
+        self.size = grid.size
         self._anchors = grid.centres()
         self._network = _interpreter(path)
         self._input = self._network.get_input_details()[0]["index"]
@@ -86,7 +79,7 @@ class BlazeFace:
 
     def look(self, rgb: Rgb, square: Square, min_score: float) -> list[Face]:
         """Faces in one square of ``rgb``, in pixels of the whole picture, best score first."""
-        self._network.set_tensor(self._input, letterbox(rgb, square, self._grid.size)[None])
+        self._network.set_tensor(self._input, letterbox(rgb, square, self.size)[None])
         self._network.invoke()
         scores = _sigmoid(self._network.get_tensor(self._scores)[0, :, 0])
         kept = np.flatnonzero(scores >= min_score)
@@ -97,7 +90,7 @@ class BlazeFace:
 
     def _decode(self, raw: Floats, anchors: Floats) -> Floats:
         """(n, 16) offsets → (n, 8, 2) in 0..1 of the square: box corners, then six landmarks."""
-        offsets = raw.reshape(-1, 8, 2) / np.float32(self._grid.size)
+        offsets = raw.reshape(-1, 8, 2) / np.float32(self.size)
         centre, size = offsets[:, :1] + anchors[:, None], offsets[:, 1:2]
         marks = offsets[:, 2:] + anchors[:, None]
         return np.concatenate([centre - size / 2, centre + size / 2, marks], axis=1)
