@@ -66,9 +66,13 @@ $(TEST): $(RUN)
 	@$(PY) -m pip check
 	@touch $@
 
-$(BUNDLE)/manifest.json: | $(RUN)
+# What it is made from: the fitted head, and the code that converts the networks. Networks that are
+# up to date are not made again.
+$(BUNDLE)/manifest.json: $(wildcard pipeline/heads/default.*) pipeline/weights/convert.py | $(RUN)
 	@echo "Getting the networks' weights and converting them: about a minute, this once"
-	@$(PY) -m worker.fetch_weights --out $(BUNDLE)
+	@$(PY) -m worker.fetch_weights
+	@$(PY) -m pipeline weights --out $(BUNDLE)
+	@touch $@
 
 clean:  ## Remove everything that was made here
 	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis
