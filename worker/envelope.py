@@ -26,19 +26,19 @@ from typing import Any, Final, Protocol
 
 from worker.errors import BadMessage
 from worker.messages import MAX_BODY_BYTES, check_depth
-from worker.queues import BURY, IN_ORDER
-from worker.store.records import DeadJob
+from worker.queues import BURY
 
 MAX_ITEM_BYTES: Final = 256 * 1024
 """Of an envelope: a body in base64 takes 88 KiB of it."""
 EXCERPT_BYTES: Final = 4096
+CODE: Final = r"[a-z0-9_]{1,32}"
+"""Of a reason."""
 MAX_ETA: Final = timedelta(minutes=2)
 """A message that is due later would be held by one worker, unacknowledged, until then."""
 MAX_RETRIES: Final = 1000
 """Of a job that waits for the database; only the length of the waits depends on it."""
 
 _SEAL: Final = "worker_garbage"
-_CODE: Final = r"[a-z0-9_]{1,32}"
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
 
@@ -195,7 +195,7 @@ def task_headers(name: str, task_id: str) -> dict[str, Any]:
 def _refuse_sealed(headers: Mapping[str, Any]) -> None:
     seal = headers.get(_SEAL)
     if isinstance(seal, dict):
-        raise BadMessage(_matching(_CODE, seal.get("code")) or "bad_burial", _printable(seal.get("text")))
+        raise BadMessage(matching(CODE, seal.get("code")) or "bad_burial", printable(seal.get("text")))
 
 
 def _task_name(headers: Mapping[str, Any], tasks: Mapping[str, TaskSignature]) -> str:
@@ -267,30 +267,11 @@ def burial(parts: Parts, bad: BadMessage, now: datetime) -> Letter:
     return Letter(task_headers(BURY, str(uuid.uuid4())), json.dumps([[], {"dead": dead}, _EMBED]).encode())
 
 
-def buried(dead: object) -> DeadJob:
-    """The dead job that a burial tells of. A stranger may have sent it: nothing in it is trusted."""
-    told = dead if isinstance(dead, dict) else {}
-    size, queue = told.get("size"), told.get("queue")
-    return DeadJob(
-        reason=_matching(_CODE, told.get("code")) or "bad_burial",
-        error=_printable(told.get("text")),
-        body=_excerpt(told.get("excerpt")),
-        queue=str(queue) if queue in IN_ORDER else "",
-        sha256=_matching(r"[0-9a-f]{64}", told.get("sha256")),
-        length=size if isinstance(size, int) and 0 <= size < 2**31 else None,
-    )
-
-
-def _matching(pattern: str, value: object) -> str | None:
+def matching(pattern: str, value: object) -> str | None:
+    """The value if it is a text of this form."""
     return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
 
 
-def _printable(value: object) -> str:
+def printable(value: object) -> str:
+    """One line of a stranger's text; empty if it is none."""
     return "".join(c for c in value[:500] if c.isprintable()) if isinstance(value, str) else ""
-
-
-def _excerpt(value: object) -> bytes:
-    try:
-        return base64.b64decode(str(value), validate=True)[:EXCERPT_BYTES]
-    except ValueError:
-        return str(value).encode(errors="backslashreplace")[:EXCERPT_BYTES]

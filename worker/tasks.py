@@ -6,8 +6,8 @@ from typing import Any, Final
 
 from worker import queues, runtime
 from worker.app import app
+from worker.burials import buried
 from worker.clock import utc_now
-from worker.envelope import buried
 from worker.errors import StoreUnavailable
 from worker.messages import VerifyJob
 from worker.sweep import sweep as sweep_once

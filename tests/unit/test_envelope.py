@@ -13,10 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.garbage import EVERYTHING, NO_MESSAGES, NO_TASKS, body_of, envelope, headers, job_message
-from worker.envelope import EXCERPT_BYTES, Letter, Parts, admit, burial, buried, open_item
+from worker import tasks
+from worker.burials import buried
+from worker.envelope import EXCERPT_BYTES, Letter, Parts, admit, burial, open_item
 from worker.errors import BadMessage
-from worker.tasks import app
 
+TASKS = tasks.app.tasks
 NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
@@ -33,7 +35,7 @@ FIELDS = st.fixed_dictionaries(
         | st.fixed_dictionaries(
             {},
             optional={
-                "task": JSON | st.sampled_from(sorted(app.tasks)),
+                "task": JSON | st.sampled_from(sorted(TASKS)),
                 "id": JSON,
                 "eta": JSON,
                 "expires": JSON,
@@ -69,7 +71,7 @@ def letter_of(raw: bytes) -> Letter:
     """What Celery gets to see of an item."""
     parts = parts_of(raw)
     try:
-        return admit(parts, app.tasks, NOW)
+        return admit(parts, TASKS, NOW)
     except BadMessage as bad:
         return burial(parts, bad, NOW)
 
@@ -135,7 +137,7 @@ def test_a_retry_of_our_own_keeps_its_time_and_its_count() -> None:
 def test_the_log_line_of_forged_garbage_is_one_line() -> None:
     raw = envelope(b"x", {"worker_garbage": {"code": "fine", "text": "first\nERROR second"}})
     with pytest.raises(BadMessage) as refused:
-        admit(parts_of(raw), app.tasks, NOW)
+        admit(parts_of(raw), TASKS, NOW)
     assert "\n" not in str(refused.value)
 
 
@@ -143,7 +145,7 @@ def test_the_log_line_of_forged_garbage_is_one_line() -> None:
 def test_anything_becomes_a_known_task_with_arguments_that_fit(raw: bytes) -> None:
     letter = letter_of(raw)
     args, kwargs, _ = json.loads(letter.body)
-    app.tasks[letter.headers["task"]].__header__(*args, **kwargs)
+    TASKS[letter.headers["task"]].__header__(*args, **kwargs)
 
 
 @given(JSON | st.dictionaries(st.sampled_from(["code", "text", "sha256", "size", "excerpt", "queue"]), JSON))

@@ -1,0 +1,30 @@
+"""From the message that tells of garbage to the row in `dead_job`; see `worker.envelope`."""
+
+from __future__ import annotations
+
+import base64
+
+from worker.envelope import CODE, EXCERPT_BYTES, matching, printable
+from worker.queues import IN_ORDER
+from worker.store import DeadJob
+
+
+def buried(dead: object) -> DeadJob:
+    """The dead job that a burial tells of. A stranger may have sent it: nothing in it is trusted."""
+    told = dead if isinstance(dead, dict) else {}
+    size, queue = told.get("size"), told.get("queue")
+    return DeadJob(
+        reason=matching(CODE, told.get("code")) or "bad_burial",
+        error=printable(told.get("text")),
+        body=_excerpt(told.get("excerpt")),
+        queue=str(queue) if queue in IN_ORDER else "",
+        sha256=matching(r"[0-9a-f]{64}", told.get("sha256")),
+        length=size if isinstance(size, int) and 0 <= size < 2**31 else None,
+    )
+
+
+def _excerpt(value: object) -> bytes:
+    try:
+        return base64.b64decode(str(value), validate=True)[:EXCERPT_BYTES]
+    except ValueError:
+        return str(value).encode(errors="backslashreplace")[:EXCERPT_BYTES]
