@@ -12,13 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import worker.tasks  # noqa: F401 - registers them
 from support.garbage import EVERYTHING, NO_MESSAGES, NO_TASKS, body_of, envelope, headers, job_message
-from worker import tasks
+from worker.app import app
 from worker.burials import buried
 from worker.envelope import EXCERPT_BYTES, Letter, Parts, admit, burial, open_item
 from worker.errors import BadMessage
 
-TASKS = tasks.app.tasks
+TASKS = app.tasks
 NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
