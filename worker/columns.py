@@ -62,6 +62,11 @@ def code() -> TypeEngine[str]:
     return ascii_text(32)
 
 
+def no_space(column: str) -> sa.CheckConstraint:
+    """Refuses what somebody writes in SQL past our doors: comparisons take `ab1 ` for `ab1`."""
+    return sa.CheckConstraint(f"instr({column}, ' ') = 0", column)
+
+
 def json_map() -> TypeEngine[Any]:
     """A small JSON object; None is SQL's NULL and not JSON's null."""
     return sa.JSON(none_as_null=True)

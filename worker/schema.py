@@ -26,6 +26,7 @@ from worker.columns import (
     code,
     identifier,
     json_map,
+    no_space,
     one_of,
     row_number,
     sha256,
@@ -101,6 +102,7 @@ def _member(build: _Builder) -> sa.Table:
     return build.table(
         "member",
         sa.Column("member_id", identifier(), primary_key=True),
+        no_space("member_id"),
         *one_of("declared_gender", Gender),
         sa.Column("selfie_url", sa.String(MAX_URL)),
         *one_of("verification_status", Status),
@@ -128,6 +130,7 @@ def _photo(build: _Builder) -> sa.Table:
     return build.table(
         "photo",
         sa.Column("member_id", identifier(), primary_key=True),
+        no_space("member_id"),
         sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("url", sa.String(MAX_URL), nullable=False),
         sa.Column("created_at", UtcDateTime),

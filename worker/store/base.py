@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from worker.identifiers import is_identifier
 from worker.schema import Tables, tables
 from worker.store.failures import lost_race, translate
 from worker.store.mapped import MappedMember
@@ -100,6 +101,8 @@ class Database:
 
     def _lock_both(self, c: sa.Connection, request_id: str) -> tuple[AnyRow, AnyRow] | None:
         """Member and request, locked in that order; None if either is not there."""
+        if not is_identifier(request_id):  # MariaDB would find `r1` for `r1 `
+            return None
         member_id = c.scalar(
             sa.select(self.t.verification.c.member_id).where(self.t.verification.c.request_id == request_id)
         )

@@ -11,7 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker.errors import BadMessage
-from worker.identifiers import new_request_id
+from worker.identifiers import is_identifier, new_request_id
 from worker.messages import VerifyJob, Why, new_job
 from worker.store.acceptance import Acceptance, state_of_new
 from worker.store.base import BATCH, AnyRow
@@ -67,7 +67,8 @@ class Enqueueing(Acceptance):
         answers: Answers = dict.fromkeys(ids, "no such member")
         m = self.t.member
         for start in range(0, len(ids), BATCH):
-            chosen = m.c.member_id.in_(ids[start : start + BATCH])
+            # MariaDB would find `m1` for `m1 `, which is no ID.
+            chosen = m.c.member_id.in_(list(filter(is_identifier, ids[start : start + BATCH])))
             query = sa.select(m).where(chosen).order_by(m.c.member_id).with_for_update()
             answers |= self._write(partial(self._enqueue, query=query, why=why, queue=queue, now=now))
         return _enqueued(answers)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from worker.identifiers import is_identifier
 from worker.store.base import Database
 
 
@@ -16,8 +17,10 @@ class Erasure(Database):
         """Erase a member; returns how many rows went from each table.
 
         A tombstone, from which nobody can read who it was, keeps running jobs, queued messages,
-        dead jobs and imports from bringing the member back.
+        dead jobs and imports from bringing the member back. Raises ValueError for what is no ID.
         """
+        if not is_identifier(member_id):
+            raise ValueError("not a member ID")
         return self._write(lambda c: self._forget(c, member_id, now))
 
     def _forget(self, c: sa.Connection, member_id: str, now: datetime) -> dict[str, int]:

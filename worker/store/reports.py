@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.verdict import PhotoFinding, Status
+from worker.identifiers import is_identifier
 from worker.states import State
 from worker.store.galleries import Galleries
 from worker.store.records import MemberRecord, RequestRecord, StatusReport
@@ -43,6 +44,8 @@ class Reports(Galleries):
         return self._read(lambda c: self._member(c, member_id))
 
     def _member(self, c: sa.Connection, member_id: str) -> MemberRecord | None:
+        if not is_identifier(member_id):  # MariaDB would find `m1` for `m1 `
+            return None
         m = self.t.member
         row = c.execute(sa.select(m).where(m.c.member_id == member_id)).one_or_none()
         return None if row is None else member_of(row, self._galleries(c, [member_id])[member_id])
@@ -50,6 +53,8 @@ class Reports(Galleries):
     def request(self, request_id: str) -> RequestRecord | None:
         """One request with its photos; None if there is none of that ID."""
         v = self.t.verification
+        if not is_identifier(request_id):
+            return None
         found = self._read(lambda c: self._requests(c, sa.select(v).where(v.c.request_id == request_id)))
         return found[0] if found else None
 

@@ -114,6 +114,7 @@ def _member(prefix: str) -> None:
     _table(
         f"{prefix}member",
         sa.Column("member_id", identifier(), primary_key=True),
+        sa.CheckConstraint("instr(member_id, ' ') = 0", "member_id"),
         *_one_of("declared_gender", GENDERS),
         sa.Column("selfie_url", sa.String(2048)),
         *_one_of("verification_status", STATUSES),
@@ -138,6 +139,7 @@ def _photo(prefix: str) -> None:
     _table(
         f"{prefix}photo",
         sa.Column("member_id", identifier(), primary_key=True),
+        sa.CheckConstraint("instr(member_id, ' ') = 0", "member_id"),
         sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("url", sa.String(2048), nullable=False),
         sa.Column("created_at", UtcDateTime),

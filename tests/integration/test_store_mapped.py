@@ -1,0 +1,243 @@
+"""Mapped mode: the app's own member table takes the results, and nothing else of it is touched."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.verdict import Reason, Status
+from support.databases import fresh_database
+from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
+from worker.errors import MappingError
+from worker.migrations import migrate
+from worker.settings import load_settings
+from worker.store import Attempt, MappedMember, Store, build_engine, open_store
+
+COLUMNS = {
+    "verification_status": "face_status",
+    "same_person": "is_same",
+    "similarity": "face_score",
+    "reason": "face_reason",
+    "verified_at": "face_checked_at",
+    "predicted_gender": "",
+}
+# As another team made it: a number for an ID in one, latin text that ignores case in the other.
+USERS = """
+CREATE TABLE tb_user (
+  user_no INTEGER PRIMARY KEY,
+  nickname VARCHAR(40) NOT NULL,
+  reason VARCHAR(5) NOT NULL DEFAULT 'x',
+  face_status VARCHAR(20),
+  is_same SMALLINT,
+  face_score DECIMAL(6, 4),
+  face_reason VARCHAR(64),
+  model_version VARCHAR(4),
+  face_checked_at DATETIME
+)
+"""
+MEMBERS = """
+CREATE TABLE member (
+  id VARCHAR(20) NOT NULL,
+  name VARCHAR(40),
+  verification_status VARCHAR(12) NOT NULL DEFAULT 'none'
+)
+"""
+
+
+@pytest.fixture
+def app(database_url: str) -> Iterator[sa.Engine]:
+    """The app's database, with its own tables only."""
+    engine = build_engine(database_url)
+    with engine.begin() as c:
+        c.execute(sa.text(USERS))
+        c.execute(sa.text(MEMBERS))
+        c.execute(sa.text("INSERT INTO tb_user (user_no, nickname) VALUES (7, '영희'), (8, '철수')"))
+        c.execute(sa.text("INSERT INTO member (id, name) VALUES ('ab1', '영희'), ('m2 ', '철수')"))
+    yield engine
+    engine.dispose()
+
+
+def open_mapped(app: sa.Engine, **mapping: Any) -> Store:
+    values = {"database_url": app.url.render_as_string(hide_password=False), **mapping}
+    settings = load_settings(values)
+    migrate(app, settings.tables_prefix)
+    return open_store(settings, app)
+
+
+def users(app: sa.Engine, **mapping: Any) -> Store:
+    named = {"mapped_table": "tb_user", "mapped_id_column": "user_no", "mapped_columns": COLUMNS}
+    return open_mapped(app, **named, **mapping)
+
+
+def rows(app: sa.Engine, table: str) -> list[dict[str, Any]]:
+    with app.connect() as c:
+        return [dict(row) for row in c.execute(sa.text(f"SELECT * FROM {table}")).mappings()]
+
+
+def verify(store: Store, member_id: str, request_id: str = "r1", **changes: Any) -> None:
+    store.accept(a_job(request_id, member_id), "verify", NOW)
+    attempt = store.start_attempt(request_id, "w", LEASE, MOST, NOW)
+    assert isinstance(attempt, Attempt)
+    assert store.finish(attempt, a_verdict(**changes), NOW)
+
+
+def test_the_verdict_lands_in_the_apps_columns_and_nowhere_else(app: sa.Engine) -> None:
+    before = rows(app, "tb_user")
+    store = users(app)
+    verify(store, "7")
+    after = rows(app, "tb_user")
+    assert after[1] == before[1]
+    checked = after[0].pop("face_checked_at")
+    assert datetime.fromisoformat(str(checked)).replace(microsecond=0) == NOW.replace(
+        tzinfo=None, microsecond=0
+    )
+    assert float(after[0].pop("face_score")) == 0.83
+    assert after[0] == {
+        "user_no": 7,
+        "nickname": "영희",
+        "reason": "x",
+        "face_status": "approved",
+        "is_same": 1,
+        "face_reason": "same_person",
+        "model_version": "base",
+    }
+    assert store.member("7") is not None
+
+
+def test_our_tables_stand_beside_the_apps_which_no_migration_touches(app: sa.Engine) -> None:
+    before = rows(app, "member"), sa.inspect(app).get_columns("member")
+    open_mapped(app, mapped_table="member", mapped_id_column="id")
+    after = rows(app, "member"), sa.inspect(app).get_columns("member")
+    assert repr(after) == repr(before)
+    ours = set(sa.inspect(app).get_table_names()) - {"member", "tb_user"}
+    assert all(name.startswith("verify_") for name in ours)
+
+
+def test_a_member_of_another_case_or_with_a_space_is_not_ours(
+    app: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = open_mapped(app, mapped_table="member", mapped_id_column="id")
+    before = rows(app, "member")
+    with caplog.at_level(logging.WARNING):
+        verify(store, "AB1", "r1")
+        verify(store, "m2", "r2")
+    assert rows(app, "member") == before
+    assert "member AB1 is not in the app's table" in caplog.text
+    verify(store, "ab1", "r3")
+    assert rows(app, "member")[0]["verification_status"] == "approved"
+
+
+@pytest.mark.parametrize("member_id", ["7abc", "07", "7.0", "+7", "0x7"])
+def test_an_id_that_only_starts_like_a_number_is_no_number(app: sa.Engine, member_id: str) -> None:
+    store = users(app)
+    before = rows(app, "tb_user")
+    verify(store, member_id)
+    assert rows(app, "tb_user") == before
+
+
+def test_an_error_wipes_no_standing_approval_there_either(app: sa.Engine) -> None:
+    store = users(app)
+    verify(store, "7", "r1")
+    standing = rows(app, "tb_user")
+    store.accept(a_job("r2", "7", at=later(1)), "verify", NOW)
+    assert store.give_up("r2", "poison", "boom", NOW)
+    assert rows(app, "tb_user") == standing
+    verify(store, "8", "r3", status=Status.ERROR, reason=Reason.SELFIE_NOT_FETCHED)
+    assert rows(app, "tb_user")[1]["face_status"] == "error"
+
+
+def test_a_superseded_verdict_does_not_reach_the_app(app: sa.Engine) -> None:
+    store = users(app)
+    store.accept(a_job("r1", "7"), "verify", NOW)
+    old = store.start_attempt("r1", "w", LEASE, MOST, NOW)
+    assert isinstance(old, Attempt)
+    store.accept(a_job("r2", "7", at=later(1)), "verify", NOW)
+    store.finish(old, a_verdict(), NOW)
+    assert rows(app, "tb_user")[0]["face_status"] is None
+
+
+def test_our_result_and_the_apps_are_one_transaction(app: sa.Engine) -> None:
+    store = users(app)
+    store.accept(a_job("r1", "7"), "verify", NOW)
+    attempt = store.start_attempt("r1", "w", LEASE, MOST, NOW)
+    assert isinstance(attempt, Attempt)
+    with app.begin() as c:
+        c.execute(sa.text("ALTER TABLE tb_user RENAME TO tb_user_away"))
+    with pytest.raises(Exception, match="tables are missing"):
+        store.finish(attempt, a_verdict(), NOW)
+    member = store.member("7")
+    assert member is not None
+    assert member.status is None
+    with app.begin() as c:
+        c.execute(sa.text("ALTER TABLE tb_user_away RENAME TO tb_user"))
+    assert store.finish(attempt, a_verdict(), NOW)
+    assert rows(app, "tb_user")[0]["face_status"] == "approved"
+
+
+def test_forgetting_takes_the_results_back(app: sa.Engine) -> None:
+    store = users(app)
+    verify(store, "7")
+    store.forget("7", NOW)
+    row = rows(app, "tb_user")[0]
+    assert [row["face_status"], row["is_same"], row["face_reason"], row["face_checked_at"]] == [None] * 4
+    assert row["nickname"] == "영희"
+
+
+def test_columns_that_the_app_does_not_have_are_left_out_and_said(
+    app: sa.Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        mapped = MappedMember(app, "member", "id")
+    assert mapped.columns == {"verification_status": "verification_status"}
+    assert "not written to member" in caplog.text
+    assert "same_person" in caplog.text
+
+
+MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
+    "no such table": ({"table": "members"}, "no table members"),
+    "no such ID column": ({"id_column": "user_id"}, "no column user_id"),
+    "a column misspelt": ({"columns": {**COLUMNS, "verified_at": "checked"}}, "no column checked"),
+    "a result misspelt": ({"columns": {**COLUMNS, "verdict": "face_status"}}, "verdict: no result of ours"),
+    "no column for the status": ({"columns": {}}, "no column for verification_status"),
+    "a column too short": ({"columns": {**COLUMNS, "reason": "reason"}}, "holds 5 characters"),
+    "a column never NULL": ({"columns": {**COLUMNS, "similarity": "nickname"}}, "must allow NULL"),
+}
+
+
+@pytest.mark.parametrize(("mapping", "message"), MISTAKES.values(), ids=MISTAKES.keys())
+def test_a_mapping_that_cannot_work_is_refused_at_the_start(
+    app: sa.Engine, mapping: dict[str, Any], message: str
+) -> None:
+    chosen = {"table": "tb_user", "id_column": "user_no", "columns": COLUMNS, **mapping}
+    with pytest.raises(MappingError, match=message):
+        MappedMember(app, **chosen)
+
+
+def test_an_enum_of_the_app_must_know_our_words(mariadb_database_url: str) -> None:
+    engine = build_engine(mariadb_database_url)
+    with engine.begin() as c:
+        c.execute(sa.text("CREATE TABLE u (member_id INT PRIMARY KEY, verification_status ENUM('approved'))"))
+    with pytest.raises(MappingError, match="enum without error, rejected, retry_photo, review"):
+        MappedMember(engine, "u")
+    engine.dispose()
+
+
+def test_the_apps_table_may_stand_in_another_database_of_the_server(
+    mariadb_url: str, mariadb_database_url: str
+) -> None:
+    """One transaction spans both: our tables need not stand in the app's database at all."""
+    ours = build_engine(mariadb_database_url)
+    migrate(ours)
+    with fresh_database(mariadb_url) as theirs:
+        table = f"{sa.make_url(theirs).database}.tb_user"
+        with ours.begin() as c:
+            c.execute(sa.text(USERS.replace("tb_user", table)))
+            c.execute(sa.text(f"INSERT INTO {table} (user_no, nickname) VALUES (7, 'Kim')"))
+        verify(Store(ours, mapped=MappedMember(ours, table, "user_no", COLUMNS)), "7")
+        assert rows(ours, table)[0]["face_status"] == "approved"
+    ours.dispose()
