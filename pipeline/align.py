@@ -51,14 +51,15 @@ class StretchedGeometry:
     border: Border = Border.REPLICATE
 
 
-ARCFACE_TEMPLATE = np.array(
-    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [56.1396, 92.2848]], dtype=np.float64
+ARCFACE_FIVE = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]],
+    dtype=np.float64,
 )
-"""Right eye, left eye, nose tip and mouth centre in a crop of 112 x 112 pixels.
+"""Right eye, left eye, nose tip and the mouth's corners in a crop of 112 x 112 pixels: ArcFace's
+alignment template (insightface, `arcface_torch`)."""
 
-The alignment template of ArcFace (insightface, `arcface_torch`); the mouth's centre is the mean
-of its two corners there, because BlazeFace has no corners.
-"""
+ARCFACE_TEMPLATE = np.vstack([ARCFACE_FIVE[:3], ARCFACE_FIVE[3:].mean(axis=0)])
+"""The same with the mouth's centre, because BlazeFace has no corners."""
 
 
 def crop_stretched(rgb: Rgb, face: Face, geometry: StretchedGeometry) -> Rgb:
@@ -75,8 +76,14 @@ def crop_stretched(rgb: Rgb, face: Face, geometry: StretchedGeometry) -> Rgb:
 
 
 def crop_similarity(rgb: Rgb, face: Face, size: int = 112, border: Border = Border.BLACK) -> Rgb:
-    """Eyes, nose and mouth laid onto ArcFace's template: (size, size, 3) uint8."""
-    affine = similarity(face.landmarks[:4], ARCFACE_TEMPLATE * (size / 112))
+    """Eyes, nose and mouth laid onto ArcFace's template: (size, size, 3) uint8.
+
+    By the face mesh where there is one, else by the detector's coarser landmarks.
+    """
+    points, template = (
+        (face.landmarks[:4], ARCFACE_TEMPLATE) if face.mesh is None else (face.mesh.five, ARCFACE_FIVE)
+    )
+    affine = similarity(points, template * (size / 112))
     return _warp(rgb, affine, size, border)
 
 

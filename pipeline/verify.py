@@ -120,7 +120,7 @@ class _Job:
             return _several(finding)
         quality = measure(detection.rgb, largest, picture.scale)
         finding = replace(finding, quality=quality.as_dict())
-        if refused := gate(quality, self.models.quality_limits):
+        if refused := gate(quality, self.models.judges.quality):
             return replace(finding, outcome=refused[0], gate=refused[1])
         usable = Outcome.USABLE if position == 0 else Outcome.NOT_COMPARED
         return replace(finding, outcome=usable, fault=None)
@@ -137,6 +137,8 @@ class _Job:
             self.embeddings[sight.finding.position] = rows
 
     def _embed(self, faces: Sequence[tuple[Rgb, Face]]) -> dict[str, Vectors]:
+        with self._stage("mesh"):
+            faces = [(rgb, self.models.mesh.refine(rgb, face)) for rgb, face in faces]
         embedded: dict[str, Vectors] = {}
         for name, embedder in self.models.embedders.items():
             with self._stage("align"):
@@ -150,7 +152,7 @@ class _Job:
         if not sight.comparable or sight.rgb is None:
             return sight
         with self._stage("quality"):
-            hidden = self.models.occlusion.gate(sight.rgb, sight.faces[0])
+            hidden = self.models.judges.occlusion.gate(sight.rgb, sight.faces[0])
         if hidden is None:
             return sight
         refused = replace(sight.finding, outcome=Outcome.OCCLUDED, fault=Fault.MEMBER, gate=hidden)
@@ -163,10 +165,10 @@ class _Job:
         if not sight.comparable or not selfie.comparable:
             return finding
         mine, theirs = (
-            self.models.scorer.project(self.embeddings[s.finding.position]) for s in (selfie, sight)
+            self.models.judges.scorer.project(self.embeddings[s.finding.position]) for s in (selfie, sight)
         )
-        comparison = self.models.scorer.compare(mine, theirs)
-        replay = replay or comparison.score >= self.models.replay.score
+        comparison = self.models.judges.scorer.compare(mine, theirs)
+        replay = replay or comparison.score >= self.models.judges.replay.score
         return replace(finding, outcome=_solo_outcome(comparison), comparison=comparison, replay=replay)
 
     def _same_picture(self, selfie: _Sight, sight: _Sight) -> bool:
@@ -174,7 +176,7 @@ class _Job:
         if selfie.phash is None or sight.phash is None:
             return False
         same_bytes = selfie.finding.sha256 == sight.finding.sha256
-        return same_bytes or (selfie.phash ^ sight.phash).bit_count() <= self.models.replay.hash_bits
+        return same_bytes or (selfie.phash ^ sight.phash).bit_count() <= self.models.judges.replay.hash_bits
 
     def search_group(self, selfie: _Sight, sight: _Sight, finding: PhotoFinding) -> PhotoFinding:
         """Look for the member among several faces, or among bystanders of somebody else's face."""
@@ -183,7 +185,7 @@ class _Job:
             return finding
         if sight.rgb is None or not selfie.comparable:
             return replace(finding, outcome=Outcome.NOT_COMPARED)
-        scorer, mine = self.models.scorer, self.models.scorer.project(self.embeddings[0])
+        scorer, mine = self.models.judges.scorer, self.models.judges.scorer.project(self.embeddings[0])
         faces = scorer.project(self._embed([(sight.rgb, face) for face in sight.faces]))
         best = int(np.argmax(scorer.matrix(mine, faces)[0]))
         comparison = scorer.compare(mine, {name: rows[best : best + 1] for name, rows in faces.items()})
@@ -194,7 +196,7 @@ class _Job:
 
     def gender(self, selfie: _Sight, findings: Sequence[PhotoFinding]) -> GenderReading:
         """From the selfie and the gallery faces that match it."""
-        judge = self.models.gender
+        judge = self.models.judges.gender
         if not selfie.comparable:
             return judge.read([])
         positions = [0, *(f.position for f in findings if f.outcome is Outcome.SAME)]

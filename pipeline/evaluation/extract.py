@@ -19,6 +19,8 @@ from pipeline.models import Models
 from pipeline.ports import Face, Rgb, Vectors
 from pipeline.progress import track
 
+EXTRACTION = 1
+"""Raised with every change to how a photo is decoded or its faces are found."""
 SAVE_EVERY = 1000
 
 
@@ -54,6 +56,19 @@ def main_face(rgb: Rgb, faces: Sequence[Face]) -> Face:
     return max(faces, key=prominence)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Album:
+    """Photos below a folder and the models that look at them."""
+
+    models: Models
+    root: Path
+    cache: Path | None = None
+
+    def embed(self, files: Sequence[str]) -> Embedded:
+        """The main face of every photo."""
+        return embed_files(self.models, self.root, files, self.cache)
+
+
 def embed_files(models: Models, root: Path, files: Sequence[str], cache: Path | None = None) -> Embedded:
     """Embed the main face of every photo below ``root``; each file is read once."""
     wanted = sorted(set(files))
@@ -70,8 +85,12 @@ def embed_files(models: Models, root: Path, files: Sequence[str], cache: Path | 
 
 
 def fingerprint(models: Models) -> str:
-    """What the vectors depend on: the detector and the embedders with their crops."""
-    parts = [models.detector.fingerprint, *(e.fingerprint for _, e in sorted(models.embedders.items()))]
+    """What the vectors depend on: the mesh and the embedders with their crops."""
+    parts = [
+        str(EXTRACTION),
+        models.mesh.fingerprint,
+        *(e.fingerprint for _, e in sorted(models.embedders.items())),
+    ]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
 
 
@@ -87,7 +106,7 @@ def _embed_one(models: Models, path: Path) -> dict[str, Vectors] | None:
     detection = models.detector.detect(picture.rgb)
     if not detection.faces:
         return None
-    face = main_face(detection.rgb, detection.faces)
+    face = models.mesh.refine(detection.rgb, main_face(detection.rgb, detection.faces))
     return {name: e.embed([e.crop(detection.rgb, face)])[0] for name, e in models.embedders.items()}
 
 

@@ -1,0 +1,85 @@
+"""`python -m pipeline fit`: the head that is shipped, out of labelled faces and a bundle's networks."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from pipeline.evaluation.data import LabelledFace, read_faces
+from pipeline.evaluation.extract import Album
+from pipeline.evaluation.genders import added_faces, joined
+from pipeline.evaluation.protocol import People, face_table
+from pipeline.fit import FaceTable, FitSettings, fit_gender, fit_scorer, replay_limits
+from pipeline.judges import Judges, compose
+from pipeline.load import load_models
+
+CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--faces",
+    type=CSV,
+    multiple=True,
+    required=True,
+    help="file,identity,gender: people with several photos.",
+)
+@click.option(
+    "--genders", type=CSV, multiple=True, help="Further faces with gender, for the gender head alone."
+)
+@click.option("--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from.")
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), default=Path("pipeline/heads/default.npz"), show_default=True
+)
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
+def command(
+    faces: tuple[Path, ...],
+    genders: tuple[Path, ...],
+    images: Path,
+    bundle: Path,
+    out: Path,
+    cache: Path | None,
+) -> None:
+    """Fit means, projection, edges and gender; what the bundle knows of occlusion is kept.
+
+    Only photos that may serve in what is shipped belong here. `python -m pipeline weights`
+    puts the new head into a bundle.
+    """
+    album = Album(load_models(bundle), images, cache)
+    people_faces = [face for path in faces for face in read_faces(path)]
+    gender_faces = [face for path in genders for face in read_faces(path)]
+    embedded = album.embed([face.file for face in [*people_faces, *gender_faces]])
+    table, settings = face_table(people_faces, embedded, People(people_faces)), FitSettings()
+    found = [face for face in gender_faces if face.file in embedded.row]
+    rows = embedded.rows([face.file for face in found])
+    extra = added_faces(found, {name: vectors[rows] for name, vectors in embedded.vectors.items()})
+    scorer = fit_scorer(table, settings)
+    judges = Judges(
+        scorer=scorer,
+        gender=fit_gender(joined(table, extra), settings),
+        occlusion=album.models.judges.occlusion,
+        quality=album.models.judges.quality,
+        replay=replay_limits(scorer, table),
+    )
+    compose(judges, _facts(album, table, gender_faces)).save(out)
+    click.echo(f"{out}: fitted on {len(table.identity)} faces of {len(set(table.identity.tolist()))} people")
+
+
+def _facts(album: Album, table: FaceTable, gender_faces: list[LabelledFace]) -> dict[str, object]:
+    """What the manifest tells of the fit: the networks' crops and what it was fitted on."""
+    return {
+        "name": "default",
+        "fitted": dt.datetime.now(dt.UTC).date().isoformat(),
+        "calibration": "uncalibrated",
+        "embedders": {name: embedder.describe() for name, embedder in album.models.embedders.items()},
+        "training": {
+            "faces": len(table.identity),
+            "people": len(set(table.identity.tolist())),
+            "faces_of_the_users_kind": int(table.users_kind.sum()),
+            "faces_for_gender_alone": len(gender_faces),
+        },
+    }

@@ -1,0 +1,66 @@
+"""Sets of single photos: no genuine pairs, but every two people of one gender are impostors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import metrics
+from pipeline.evaluation.data import LabelledFace, first_age, read_faces
+from pipeline.evaluation.extract import Album, Embedded
+from pipeline.evaluation.protocol import Judge, judge_without
+from pipeline.fit import FaceTable, FitSettings
+from pipeline.verdict import Gender
+
+NEAR_AGE = 10
+SENIORS = range(50, 70)
+
+
+def impostor_figures(
+    album: Album, csvs: Sequence[Path], table: FaceTable, settings: FitSettings
+) -> dict[str, Any]:
+    """FMR at the approve edge and at the reference threshold, men and women of 50 to 69 apart.
+
+    Pairs are of one gender and at most ten years apart. No person of these sets is fitted on.
+    """
+    judge = judge_without(np.empty(0, np.int64), table, settings)
+    figures: dict[str, Any] = {}
+    for path in csvs:
+        faces = [face for face in read_faces(path) if first_age(face.age) in SENIORS]
+        embedded = album.embed([face.file for face in faces])
+        figures[path.stem] = {
+            str(gender): _figures(judge, [f for f in faces if f.gender is gender], embedded)
+            for gender in (Gender.MALE, Gender.FEMALE)
+        }
+    return figures
+
+
+def _figures(judge: Judge, faces: Sequence[LabelledFace], embedded: Embedded) -> dict[str, Any]:
+    """Over all pairs of near age; the interval draws people again, since pairs share them."""
+    found = [face for face in faces if face.file in embedded.row]
+    rows = embedded.rows([face.file for face in found])
+    ages = np.array([first_age(face.age) for face in found], dtype=np.int64)
+    first, second = np.triu_indices(len(found), 1)
+    near = np.abs(ages[first] - ages[second]) <= NEAR_AGE
+    first, second = first[near], second[near]
+    projected = judge.scorer.project({name: vectors[rows] for name, vectors in embedded.vectors.items()})
+    scores = judge.scorer.matrix(projected, projected)[first, second]
+    passed = scores >= judge.edges(-1, -1).approve
+    return {
+        "people": len(found),
+        "failed_to_acquire": len(faces) - len(found),
+        "pairs": len(scores),
+        "fmr": float(np.mean(passed)),
+        "fmr_interval95": _interval(passed, first, second),
+        "fmr_at_reference": metrics.fmr(scores, judge.reference),
+    }
+
+
+def _interval(
+    passed: NDArray[np.bool_], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> tuple[float, float]:
+    return metrics.identity_bootstrap(passed.astype(np.float64), first, second, seed=1)

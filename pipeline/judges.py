@@ -1,0 +1,89 @@
+"""Between a head's named arrays and the judges that compute with them.
+
+One place knows the names: `compose` writes them after a fit, `read_judges` reads them at load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.errors import BundleIncompatible
+from pipeline.gender import GenderJudge
+from pipeline.head import Head
+from pipeline.occlusion import OcclusionJudge
+from pipeline.quality import QualityLimits
+from pipeline.score import Edges, Scorer, Tower
+
+Arrays = dict[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayLimits:
+    """When two pictures count as one: the stolen photo sent as selfie and as gallery photo."""
+
+    hash_bits: int = 6
+    """Perceptual hashes (64 bit) that differ in at most so many bits are near copies."""
+    score: float = float("inf")
+    """A fused score that two different pictures of one person hardly ever reach."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judges:
+    """Everything in a head that computes."""
+
+    scorer: Scorer
+    gender: GenderJudge
+    occlusion: OcclusionJudge
+    quality: QualityLimits
+    replay: ReplayLimits
+
+
+def compose(judges: Judges, facts: Mapping[str, Any]) -> Head:
+    """The head that holds these judges; ``facts`` are added to its metadata."""
+    arrays: Arrays = {f"occlusion.{name}": array for name, array in judges.occlusion.arrays().items()}
+    for name, tower in judges.scorer.towers.items():
+        arrays[f"{name}.mean"], arrays[f"{name}.projection"] = tower.mean, tower.projection
+    arrays.update({f"gender.{name}": weight for name, weight in judges.gender.weights.items()})
+    metadata = {
+        "weights": {name: tower.weight for name, tower in judges.scorer.towers.items()},
+        "edges": asdict(judges.scorer.edges),
+        "gender": {"bias": judges.gender.bias, "margin": judges.gender.margin},
+        "quality": asdict(judges.quality),
+        "replay": asdict(judges.replay),
+    }
+    return Head(arrays, {**facts, **metadata})
+
+
+def read_judges(head: Head) -> Judges:
+    """The judges of a head. Raises BundleIncompatible where something is missing."""
+    try:
+        return _read(head.arrays, head.metadata)
+    except (KeyError, TypeError, ValueError) as error:
+        raise BundleIncompatible(f"the head lacks what this version needs: {error}") from error
+
+
+def _read(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Judges:
+    towers = {
+        name: Tower(_floats(arrays[f"{name}.mean"]), _floats(arrays[f"{name}.projection"]), float(weight))
+        for name, weight in metadata["weights"].items()
+    }
+    return Judges(
+        scorer=Scorer(towers, Edges(**metadata["edges"])),
+        gender=GenderJudge(_below(arrays, "gender."), **metadata["gender"]),
+        occlusion=OcclusionJudge(_below(arrays, "occlusion.")),
+        quality=QualityLimits(**metadata["quality"]),
+        replay=ReplayLimits(**metadata["replay"]),
+    )
+
+
+def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[np.float32]]:
+    return {name.removeprefix(prefix): _floats(a) for name, a in arrays.items() if name.startswith(prefix)}
+
+
+def _floats(array: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(array, dtype=np.float32)
