@@ -1,0 +1,176 @@
+"""A bundle on disk is whole and unchanged, or it is refused in one clear sentence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.bundle import MANIFEST, Backbone, Origin, read_bundle, read_manifest, write_bundle
+from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
+from pipeline.head import Head
+from support.bundle import ROOT
+
+BACKBONES = {
+    "facenet": Backbone(b"the first network", Origin("graph_final.pb", "0" * 64, recipe=1)),
+    "sface": Backbone(b"the second network", Origin("sface.onnx", "1" * 64, recipe=1)),
+}
+
+
+def a_head(approve: float = 0.4) -> Head:
+    mean = np.arange(512, dtype=np.float32)
+    return Head(
+        {"facenet.mean": mean}, {"name": "both", "edges": {"approve": approve, "scale": float("inf")}}
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_bundle(tmp_path / "bundle", a_head(), BACKBONES)
+    return tmp_path / "bundle"
+
+
+def test_what_is_written_is_read_again(folder: Path) -> None:
+    bundle = read_bundle(folder)
+    assert bundle.head.metadata == a_head().metadata
+    assert np.array_equal(bundle.head.arrays["facenet.mean"], a_head().arrays["facenet.mean"])
+    assert bundle.path("sface").read_bytes() == b"the second network"
+    assert bundle.backbone("facenet") is not None
+    assert bundle.manifest == read_manifest(folder)
+
+
+def test_the_version_follows_the_content_and_is_the_same_on_every_host(tmp_path: Path, folder: Path) -> None:
+    elsewhere = write_bundle(tmp_path / "elsewhere", a_head(), BACKBONES)
+    stricter = write_bundle(tmp_path / "stricter", a_head(approve=0.5), BACKBONES)
+    assert read_manifest(folder).version == elsewhere.version
+    assert elsewhere.version.startswith("both-")
+    assert stricter.version != elsewhere.version
+
+
+@pytest.mark.parametrize("part", ["manifest", "head", "facenet", "sface"])
+def test_one_damaged_byte_anywhere_is_refused(folder: Path, part: str) -> None:
+    path = folder / MANIFEST if part == "manifest" else read_bundle(folder).path(part)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsCorrupt, match=part):
+        read_bundle(folder)
+
+
+def test_an_edge_changed_by_hand_is_refused(folder: Path) -> None:
+    text = (folder / MANIFEST).read_text()
+    (folder / MANIFEST).write_text(text.replace('"approve": 0.4', '"approve": 0.1'))
+    with pytest.raises(WeightsCorrupt, match="seal"):
+        read_bundle(folder)
+
+
+@pytest.mark.parametrize("part", ["head", "facenet", "sface"])
+def test_a_missing_part_is_named(folder: Path, part: str) -> None:
+    path = read_bundle(folder).path(part)
+    path.unlink()
+    with pytest.raises(WeightsMissing, match=path.name):
+        read_bundle(folder)
+
+
+def test_no_bundle_at_all_says_how_to_build_one(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing, match="make weights"):
+        read_bundle(tmp_path / "nothing")
+
+
+def test_a_format_of_another_version_is_refused(folder: Path) -> None:
+    record = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**record, "format": 99}))
+    with pytest.raises(BundleIncompatible, match="format 99"):
+        read_bundle(folder)
+
+
+def test_a_network_that_it_does_not_hold_is_named(folder: Path) -> None:
+    with pytest.raises(BundleIncompatible, match="face_mesh"):
+        read_bundle(folder).path("face_mesh")
+
+
+def test_a_new_bundle_takes_the_old_one_s_place_and_leaves_nothing_beside(folder: Path) -> None:
+    newer = write_bundle(folder, a_head(approve=0.5), {"sface": BACKBONES["sface"]})
+    assert read_bundle(folder).manifest == newer
+    assert len(list(folder.iterdir())) == 3
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_the_same_bundle_is_not_written_again(folder: Path) -> None:
+    before = {path: path.stat().st_ino for path in folder.iterdir()}
+    write_bundle(folder, a_head(), BACKBONES)
+    assert {path: path.stat().st_ino for path in folder.iterdir()} == before
+
+
+def test_a_damaged_bundle_is_written_again(folder: Path) -> None:
+    read_bundle(folder).path("sface").write_bytes(b"rubbish")
+    write_bundle(folder, a_head(), BACKBONES)
+    assert read_bundle(folder).path("sface").read_bytes() == b"the second network"
+
+
+A_DISK_THAT_FILLS_UP = """
+import resource, sys
+from pathlib import Path
+from pipeline.bundle import Backbone, Origin, write_bundle
+from pipeline.head import Head
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+big = Backbone(bytes(1_000_000), Origin("big", "2" * 64))
+write_bundle(Path(sys.argv[1]), Head({}, {}), {"big": big})
+"""
+
+
+@pytest.mark.parametrize("previous", [True, False])
+def test_an_interrupted_write_changes_nothing(tmp_path: Path, previous: bool) -> None:
+    folder = tmp_path / "bundle"
+    if previous:
+        write_bundle(folder, a_head(), BACKBONES)
+    done = subprocess.run(
+        [sys.executable, "-c", A_DISK_THAT_FILLS_UP, folder],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "File too large" in done.stderr
+    assert list(tmp_path.iterdir()) == ([folder] if previous else [])
+    if previous:
+        assert read_bundle(folder).manifest.name == "both"
+
+
+def test_a_head_is_saved_with_its_facts_in_a_readable_file(tmp_path: Path) -> None:
+    a_head().save(tmp_path / "heads" / "mine.npz")
+    assert json.loads((tmp_path / "heads" / "mine.json").read_text())["edges"]["approve"] == 0.4
+    again = Head.load(tmp_path / "heads" / "mine.npz")
+    assert again.metadata == a_head().metadata
+    assert again.pack() == a_head().pack()
+
+
+def test_arrays_and_facts_of_different_heads_are_not_mixed(tmp_path: Path) -> None:
+    a_head().save(tmp_path / "one.npz")
+    Head({"other": np.zeros(3)}, {}).save(tmp_path / "two.npz")
+    (tmp_path / "two.npz").replace(tmp_path / "one.npz")
+    with pytest.raises(WeightsCorrupt, match=r"one\.json"):
+        Head.load(tmp_path / "one.npz")
+
+
+def test_half_a_head_is_named(tmp_path: Path) -> None:
+    a_head().save(tmp_path / "one.npz")
+    (tmp_path / "one.json").unlink()
+    with pytest.raises(WeightsMissing, match=r"one\.json"):
+        Head.load(tmp_path / "one.npz")
+
+
+def test_a_head_that_carries_code_is_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "evil.npz", evil=np.array([print], dtype=object))
+    with pytest.raises(WeightsCorrupt, match="cannot be read"):
+        Head.unpack((tmp_path / "evil.npz").read_bytes(), {})
+
+
+def test_a_head_too_large_to_be_published_is_refused() -> None:
+    noise = np.random.default_rng(0).normal(size=300_000).astype(np.float32)
+    with pytest.raises(BundleIncompatible, match="at most"):
+        Head({"noise": noise}, {}).pack()
