@@ -56,7 +56,8 @@ def roots_of(path: Path) -> set[str]:
 def loaded_by(module: str) -> set[str]:
     """What a fresh process has in memory after importing this module."""
     code = f"import sys, {module}; print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-1000:]
     return set(done.stdout.split())
 
 
