@@ -13,14 +13,11 @@ from typing import TypeVar
 
 import pytest
 import redis
-import sqlalchemy as sa
 
 from support.bundle import ROOT, ensure_bundle
 from support.databases import fresh_database
 from support.photo_server import PhotoServer
 from support.servers import MariaDb, Redis, ServerMissing, quick_folder
-from worker.migrations import migrate
-from worker.store import build_engine
 
 _Server = TypeVar("_Server", MariaDb, Redis)
 
@@ -90,15 +87,6 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'verify.sqlite'}"
     url: str = request.getfixturevalue("mariadb_database_url")
     return url
-
-
-@pytest.fixture
-def engine(database_url: str) -> Iterator[sa.Engine]:
-    """An engine of the worker's own kind on a database with all its tables, on SQLite and on MariaDB."""
-    engine = build_engine(database_url)
-    migrate(engine)
-    yield engine
-    engine.dispose()
 
 
 @pytest.fixture

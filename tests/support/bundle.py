@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,7 +17,7 @@ def bundle_folder() -> Path:
 
 
 def ensure_bundle() -> Path:
-    """The folder of a whole bundle; `make weights` builds it if it is not there yet.
+    """The folder of a whole bundle; built as `make weights` does if it is not there yet.
 
     Several test processes may ask at once: the first builds, the others wait.
     """
@@ -28,5 +29,10 @@ def ensure_bundle() -> Path:
     with lock.open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         if not (folder / "manifest.json").is_file():
-            subprocess.run(["make", "weights"], cwd=ROOT, check=True)
+            _python("worker.fetch_weights")
+            _python("pipeline", "weights", "--out", str(folder))
     return folder
+
+
+def _python(*words: str) -> None:
+    subprocess.run([sys.executable, "-m", *words], cwd=ROOT, check=True)
