@@ -34,11 +34,11 @@ def _filesystem_options(folder: Path) -> dict[str, Any]:
 _redis_options: dict[str, Any] = {
     # BRPOP looks at the queues in the order in which the worker consumes them: bulk comes last.
     "queue_order_strategy": "priority",
-    # A message that a dead worker held comes back after this time. Longer than any job may run; the
-    # sweep is faster, and a late second delivery does nothing.
-    "visibility_timeout": 300,
+    # A message that a dead worker held comes back after this time: the only net under one that was
+    # not yet in the database. Longer than any job may run; a late second delivery does nothing.
+    "visibility_timeout": _settings.lease_seconds + 15,
     # Default: looked for every 100 s only.
-    "unacked_restore_interval": 10,
+    "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
     # Without these a worker waits for ever on a connection whose other end is gone.
     "socket_keepalive": True,

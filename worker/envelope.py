@@ -33,7 +33,7 @@ MAX_ITEM_BYTES: Final = 256 * 1024
 EXCERPT_BYTES: Final = 4096
 CODE: Final = r"[a-z0-9_]{1,32}"
 """Of a reason."""
-MAX_ETA: Final = timedelta(minutes=2)
+MAX_ETA: Final = timedelta(minutes=1)
 """A message that is due later would be held by one worker, unacknowledged, until then."""
 MAX_RETRIES: Final = 1000
 """Of a job that waits for the database; only the length of the waits depends on it."""

@@ -22,6 +22,7 @@ _QUIET: Final = {
     # One line for each delivery and one for each result say nothing that the database does not.
     "celery.worker.strategy": "WARNING",
     "celery.app.trace": "WARNING",
+    "celery.beat": "WARNING",
     # urllib3 and requests write whole URLs.
     "urllib3": "ERROR",
     "requests": "ERROR",

@@ -146,9 +146,7 @@ class Verification:
         except BadMessage as bad:
             return self._bury(bad, body, queue)
         with about(job.request_id, job.member_id):
-            handled = self._accept_and_run(job, queue)
-            logger.info("%s", handled)
-            return handled
+            return self._accept_and_run(job, queue)
 
     def _bury(self, bad: BadMessage, body: object, queue: str) -> Handled:
         logger.warning("a job on %s goes to dead_job: %s", queue, bad)
@@ -161,8 +159,10 @@ class Verification:
         try:
             self._requests.accept(job, queue, self._clock())
         except RequestConflict:
-            return Handled.BURIED  # by the store, in the transaction that found it
+            logger.warning("the request is known with other content; this one goes to dead_job")
+            return Handled.BURIED  # by the store
         except MemberForgotten:
+            logger.info("the member was forgotten: dropped")
             return Handled.FORGOTTEN
         rules = self._rules
         begun = self._requests.start_attempt(
@@ -201,8 +201,9 @@ class Verification:
         verdict = self._judge(selfie, photos, job.declared_gender)
         verdict = self._audited(verdict, job.request_id)
         stored = self._requests.finish(attempt, verdict, self._clock())
-        logger.info("%s, %s", verdict.status, verdict.reason)
-        return Handled.STORED if stored else Handled.LOST
+        handled = Handled.STORED if stored else Handled.LOST
+        logger.info("%s, %s: %s", verdict.status, verdict.reason, handled)
+        return handled
 
     def _wait(self, photos: Sequence[Photo], postponed: int) -> timedelta | None:
         """How long to wait for a photo host, if that may help and was not done often enough."""
