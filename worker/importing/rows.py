@@ -139,7 +139,7 @@ def _gallery(row: Row, columns: tuple[int, ...], link: Links, reasons: list[str]
 def _urls(row: Row, column: int, link: Links) -> list[str] | None:
     """The addresses in a cell, in its text or behind it; None for a text that is none."""
     text = text_of(row.values[column])
-    if text and not _ADDRESS.match(text):
+    if not _ADDRESS.match(text):
         text = link(row.number, column) or text
     parts = [part.strip(",;|") for part in _BETWEEN.split(text)]
     urls = [part for part in parts if part]

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 from worker.clock import utc_now
 from worker.errors import StoreRefused
 from worker.importing.columns import Columns
-from worker.importing.errors import ErrorWorkbook
+from worker.importing.errors import RefusedRow, write_errors
 from worker.importing.rows import BadRow, member_of, with_links
 from worker.importing.workbook import Row, Workbook, open_workbook
 from worker.store import Change, MemberRecord, NewMember
@@ -82,7 +82,7 @@ class _Import:
         self._workbook, self._store = workbook, store
         self._dry_run, self._progress = dry_run, progress
         self._report = Report(workbook.sheet, workbook.columns, workbook.other_sheets)
-        self._errors = ErrorWorkbook(workbook.headers)
+        self._errors: list[RefusedRow] = []
         self._seen: dict[str, int] = {}
         self._folded: dict[str, str] = {}
 
@@ -94,8 +94,8 @@ class _Import:
                 self._write(batch)
                 batch = []
         self._write(batch)
-        if self._errors.rows:
-            self._errors.save(errors_file)
+        if self._errors:
+            write_errors(errors_file, self._workbook.headers, self._errors)
             self._report.errors_file = errors_file
         return self._report
 
@@ -126,7 +126,7 @@ class _Import:
     def _refuse(self, row: Row, reason: str) -> None:
         self._report.refused += 1
         cells = with_links(row, self._workbook.columns, self._workbook.link)
-        self._errors.add(row.number, cells, reason)
+        self._errors.append(RefusedRow(row.number, cells, reason))
 
     def _write(self, batch: Sequence[tuple[Row, NewMember]]) -> None:
         if batch and self._store is not None:

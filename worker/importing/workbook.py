@@ -6,6 +6,7 @@ against entity bombs by way of defusedxml only, and against size not at all: bot
 
 from __future__ import annotations
 
+import os
 import warnings
 import zipfile
 import zlib
@@ -14,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 from xml.etree.ElementTree import ParseError
 
 import openpyxl
@@ -95,12 +96,13 @@ class Workbook:
 @contextmanager
 def open_workbook(path: Path) -> Iterator[Workbook]:
     """The workbook while the block lasts. Raises BadWorkbook."""
-    _check_file(path)
     with ExitStack() as stack:
+        file = stack.enter_context(_opened(path))
+        _check_file(file)
         with _reading():
-            archive = stack.enter_context(zipfile.ZipFile(path))
+            archive = stack.enter_context(zipfile.ZipFile(file))
             _check_archive(archive)
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
             stack.callback(book.close)
             workbook = Workbook(book, archive)
         yield workbook
@@ -117,12 +119,16 @@ def _reading() -> Iterator[None]:
             raise BadWorkbook(f"the file is damaged ({type(error).__name__}): save it again") from error
 
 
-def _check_file(path: Path) -> None:
-    """By its bytes, not by its name."""
+def _opened(path: Path) -> IO[bytes]:
     try:
-        size, start = path.stat().st_size, path.open("rb").read(8)
+        return path.open("rb")
     except OSError as error:
         raise BadWorkbook(f"the file cannot be read: {error.strerror}") from None
+
+
+def _check_file(file: IO[bytes]) -> None:
+    """By its bytes, not by its name."""
+    start, size = file.read(len(_OLE)), file.seek(0, os.SEEK_END)
     if start == _OLE:
         raise BadWorkbook("an old .xls file, or one with a password: save it as .xlsx without a password")
     if not start.startswith(b"PK"):
