@@ -9,10 +9,10 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Reason, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
-from support.together import together
+from support.together import together, while_open
 from worker.errors import MemberForgotten, RequestConflict
 from worker.states import State
-from worker.store import Accepted, Attempt, NewMember, Refusal, Refused, Store
+from worker.store import Accepted, Attempt, Change, NewMember, Refusal, Refused, Store
 
 CROWD = 6
 
@@ -173,3 +173,45 @@ def test_a_member_who_is_forgotten_while_a_verdict_is_written_stays_forgotten(st
         assert isinstance(answers[0], bool)
         assert store.member(job.member_id) is None
         assert store.request(job.request_id) is None
+
+
+def test_a_verdict_waits_for_a_newer_request_that_is_being_written(store: Store) -> None:
+    store.accept(a_job("r1"), "verify", NOW)
+    attempt = begin(store, "w")
+    assert isinstance(attempt, Attempt)
+    newer = a_job("r2", at=later(1))
+    assert while_open(
+        store.engine,
+        lambda c: store._accept(c, newer, "verify", NOW),
+        partial(store.finish, attempt, a_verdict(), NOW),
+    )
+    member, request = store.member("m1"), store.request("r1")
+    assert member is not None
+    assert request is not None
+    assert (member.request_id, member.status) == ("r2", None)
+    assert request.state is State.SUPERSEDED
+
+
+def test_a_new_member_waits_for_an_erasure_that_is_being_written(store: Store) -> None:
+    refused = while_open(
+        store.engine, lambda c: store._forget(c, "m1", NOW), partial(store.accept, a_job(), "verify", NOW)
+    )
+    assert isinstance(refused, MemberForgotten)
+    assert store.member("m1") is None
+
+
+def test_an_erasure_waits_for_a_new_member_who_is_being_written(store: Store) -> None:
+    gone = while_open(
+        store.engine, lambda c: store._accept(c, a_job(), "verify", NOW), partial(store.forget, "m1", NOW)
+    )
+    assert (gone["member"], gone["verification"], gone["photo"]) == (1, 1, 2)
+    assert store.member("m1") is None
+
+
+def test_an_import_waits_for_an_erasure_that_is_being_written(store: Store) -> None:
+    new = NewMember("m1", None, "https://h/s.jpg", ("https://h/1.jpg",))
+    changes = while_open(
+        store.engine, lambda c: store._forget(c, "m1", NOW), partial(store.import_members, [new], NOW)
+    )
+    assert changes == [Change.FORGOTTEN]
+    assert store.member("m1") is None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
+
+import sqlalchemy as sa
 
 
 def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -21,3 +23,16 @@ def together(works: Sequence[Callable[[], Any]]) -> list[Any]:
 
     with ThreadPoolExecutor(len(works)) as pool:
         return list(pool.map(run, works))
+
+
+def while_open(engine: sa.Engine, first: Callable[[sa.Connection], Any], second: Callable[[], Any]) -> Any:
+    """What ``second`` returns or raises when it begins after ``first`` has written but not committed.
+
+    The wait gives it the time to go wrong; where it waits for a lock, as it should, it goes on at
+    the commit.
+    """
+    with ThreadPoolExecutor(1) as pool, engine.begin() as connection:
+        first(connection)
+        future = pool.submit(second)
+        wait([future], timeout=0.4)
+    return future.exception() or future.result()
