@@ -127,8 +127,6 @@ class Settings(BaseSettings):
     # Privacy and logs
     tombstone_key: SecretStr = SecretStr("")
     """Keys the hashes of forgotten members; must never change."""
-    retention_days: Annotated[int, Field(ge=1)] = 365
-    """How long the history of a member's older requests is kept."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")
