@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import count
 from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
@@ -56,7 +55,9 @@ class Database:
 
     def _write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run the work in a transaction of its own; again, from the start, after a lost race."""
-        for tried in count(1):
+        tried = 0
+        while True:
+            tried += 1
             try:
                 with self.engine.begin() as connection:
                     return work(connection)
@@ -64,7 +65,6 @@ class Database:
                 if tried >= _TRIES or not lost_race(error):
                     raise translate(error) from error
             time.sleep(random.uniform(0, 0.01 * 2**tried))  # noqa: S311  # spreads the losers, no secret
-        raise AssertionError  # count() does not end
 
     def _write_batches(self, work: Callable[[int, sa.Connection], Sequence[T]], limit: int) -> list[T]:
         """Small transactions, one after the other, until the limit or until one finds less than it may."""

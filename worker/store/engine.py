@@ -8,8 +8,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
-_LOCK_WAIT_SECONDS = 10
-"""How long a statement waits for another one's lock before it gives up and is tried again."""
+_LOCK_WAIT_SECONDS = 4
+"""How long a statement waits for another one's lock before its transaction starts over.
+
+All tries together must end well before a job's time limit.
+"""
 
 
 def build_engine(url: str) -> sa.Engine:
