@@ -26,7 +26,7 @@ TRANSPORT_ALIASES.update(
         "redis": "worker.wire:RedisTransport",
         "rediss": "worker.wire:RedisTransport",
         "sentinel": "worker.wire:SentinelTransport",
-        "filesystem": "worker.wire:FilesystemTransport",
+        "filesystem": "worker.queue_files:Transport",
     }
 )
 

@@ -25,7 +25,8 @@ DEAF_SECONDS: Final = 60.0
 """So long may jobs lie on the queues of a worker that does nothing."""
 
 
-def _running(pid: int) -> bool:
+def running(pid: int) -> bool:
+    """Whether there is such a process on this machine."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -54,7 +55,7 @@ class HealthFiles:
         """A worker starts: its folder is made, those of dead workers are removed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for other in self.folder.parent.iterdir():
-            if not (other.name.isdigit() and _running(int(other.name))):
+            if not (other.name.isdigit() and running(int(other.name))):
                 shutil.rmtree(other, ignore_errors=True)
 
     def beat(self) -> None:
@@ -77,7 +78,7 @@ class HealthFiles:
             return "is starting"
         if now - alive.stat().st_mtime > STALE_SECONDS:
             return f"has not come round for {now - alive.stat().st_mtime:.0f} s"
-        if not any(_running(int(f.name.removeprefix("ready-"))) for f in self.folder.glob("ready-*")):
+        if not any(running(int(f.name.removeprefix("ready-"))) for f in self.folder.glob("ready-*")):
             return "has no process that is ready"
         return None
 
@@ -105,7 +106,7 @@ class Hearing:
 def check(home: Path, now: float) -> list[str]:
     """One line for each worker that is not well; one that says so if there is no worker."""
     names = [f.name for f in _of_this_host(home).glob("*")]
-    pids = [int(name) for name in names if name.isdigit() and _running(int(name))]
+    pids = [int(name) for name in names if name.isdigit() and running(int(name))]
     if not pids:
         return ["no worker runs here"]
     troubles = {pid: HealthFiles.of(home, pid).trouble(now) for pid in pids}

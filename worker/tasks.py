@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+import logging
+from typing import Any
+
+from celery import Task
 
 from worker import queues, runtime
 from worker.app import app
@@ -12,17 +15,25 @@ from worker.errors import StoreUnavailable
 from worker.messages import VerifyJob
 from worker.sweep import sweep as sweep_once
 
-WAITING_FOR_THE_DATABASE: Final[dict[str, Any]] = {
-    "autoretry_for": (StoreUnavailable,),
-    "retry_backoff": 1,
-    "retry_backoff_max": 20,
-    "retry_jitter": True,
-    "max_retries": None,
-}
-"""Seconds, so that nothing is held for long by one worker; for as long as it takes."""
+logger = logging.getLogger(__name__)
 
 
-@app.task(name=queues.VERIFY_MEMBER, bind=True, **WAITING_FOR_THE_DATABASE)
+class Persistent(Task):
+    """A task that waits for the database, for as long as it takes, seconds at a time: one worker must
+    not hold a message for long."""
+
+    autoretry_for = (StoreUnavailable,)
+    retry_backoff = 1
+    retry_backoff_max = 20
+    retry_jitter = True
+    max_retries = None
+
+    def on_retry(self, exc: Exception, *_: Any) -> None:
+        """Tell the operator; the message itself is on the queue again."""
+        logger.warning("%s; tried again in some seconds", exc)
+
+
+@app.task(name=queues.VERIFY_MEMBER, bind=True, base=Persistent)
 def verify_member(self: Any, job: Any) -> str:
     """Handle one delivery of a verification job."""
     came_from = self.request.delivery_info.get("routing_key")
@@ -30,13 +41,13 @@ def verify_member(self: Any, job: Any) -> str:
     return str(runtime.verification().handle(job, queue))
 
 
-@app.task(name=queues.BURY, **WAITING_FOR_THE_DATABASE)
+@app.task(name=queues.BURY, base=Persistent)
 def bury(dead: Any) -> int:
     """Record what arrived and was no job; see `worker.envelope`."""
     return runtime.store().bury(buried(dead), utc_now())
 
 
-@app.task(name=queues.SWEEP)
+@app.task(name=queues.SWEEP, throws=(StoreUnavailable,))
 def sweep() -> str:
     """Enqueue what the database says is unfinished. Not retried: the next one comes anyway."""
     return str(sweep_once(runtime.store(), send, utc_now()))

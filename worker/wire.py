@@ -3,25 +3,21 @@
 Found in Celery 5.7 with kombu 5.7: bare JSON on the Redis list makes kombu reconnect and loses it;
 bytes that are no JSON, or a `task` header with a dict body, end the worker; a missing or unknown
 task is dropped with a log line. `worker.envelope` holds the rules; here they are put in front of
-kombu (raw items of Redis lists and queue files) and of Celery (messages of every broker, RabbitMQ
-included). What they refuse travels on as a task `worker.bury`, acknowledged when it is recorded.
+kombu (raw items of Redis lists; for queue files see `worker.queue_files`) and of Celery (messages of
+every broker, RabbitMQ included). What they refuse travels on as a task `worker.bury`, acknowledged
+when it is recorded.
 """
 
 from __future__ import annotations
 
-import fcntl
 import functools
 import json
 import logging
-import time
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from queue import Empty
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Any
 
 from celery.worker.consumer import Consumer
 from kombu.message import Message
-from kombu.transport import filesystem
 from kombu.transport import redis as kombu_redis
 from redis import Redis
 
@@ -30,18 +26,6 @@ from worker.envelope import Letter, Parts, admit, burial, open_item
 from worker.errors import BadMessage
 
 logger = logging.getLogger(__name__)
-
-TRANSPORTS: Final = {
-    "redis": "worker.wire:RedisTransport",
-    "rediss": "worker.wire:RedisTransport",
-    "sentinel": "worker.wire:SentinelTransport",
-    "filesystem": "worker.wire:FilesystemTransport",
-}
-"""By URL scheme, for kombu's table of aliases: so a broker URL keeps its ordinary spelling, and a
-fail-over to a second URL keeps the guard."""
-
-WRITING_SECONDS: Final = 60.0
-"""An empty queue file that is younger may still be written to."""
 
 
 class _GuardedReplies:
@@ -97,67 +81,6 @@ class SentinelTransport(kombu_redis.SentinelTransport):
     """`sentinel://`."""
 
     Channel = SentinelChannel
-
-
-class InOrder:
-    """kombu's cycle over queues, without turns: the first queue that has a message is served.
-
-    ``fetch`` raises Empty for an empty queue.
-    """
-
-    def __init__(self, fetch: Callable[..., Any], queues: Iterable[str]) -> None:
-        self.fetch, self.queues = fetch, queues
-
-    def get(self, callback: Callable[..., Any], **options: Any) -> Any:
-        """The first message there is; raises Empty."""
-        for queue in list(self.queues):
-            try:
-                return self.fetch(queue, callback, **options)
-            except Empty:
-                continue
-        raise Empty
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class FilesystemChannel(filesystem.Channel):
-    """Queue files, guarded; a file is taken by one process only, and never half written."""
-
-    def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002
-        suffix = f".{queue}.msg"
-        folder = Path(self.data_folder_in)
-        for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(suffix)):
-            raw = take_file(folder / name)
-            if raw is not None:
-                return open_item(raw, queue)
-        raise Empty
-
-    def _reset_cycle(self) -> None:
-        self._cycle = InOrder(self._get_and_deliver, self._active_queues)
-
-
-class FilesystemTransport(filesystem.Transport):
-    """`filesystem://`."""
-
-    Channel = FilesystemChannel
-
-
-def take_file(file: Path) -> bytes | None:
-    """The content of a queue file, which is gone then; None if another process has it or writes it.
-
-    kombu's writer locks the file after it has created it: an empty one may be just that moment.
-    """
-    try:
-        with file.open("rb") as held:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            raw = held.read()
-            if not file.exists() or (not raw and time.time() - file.stat().st_mtime < WRITING_SECONDS):
-                return None
-            file.unlink()
-            return raw
-    except (BlockingIOError, FileNotFoundError):
-        return None
 
 
 class GuardedConsumer(Consumer):

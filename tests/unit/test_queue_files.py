@@ -1,0 +1,130 @@
+"""Queue files are taken whole and once, survive their takers, and queues are served in order."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import pytest
+from kombu.connection import Connection
+from kombu.entity import Queue
+
+from support.bundle import ROOT
+from worker.queue_files import InOrder, take_file, taken_by
+from worker.queues import in_order
+
+
+@pytest.fixture
+def item(tmp_path: Path) -> Path:
+    file = tmp_path / "1_a.verify.msg"
+    file.write_bytes(b"a message")
+    return file
+
+
+@pytest.fixture
+def held(item: Path) -> Path:
+    return taken_by(os.getpid(), item)
+
+
+def test_a_queue_file_is_taken_once(item: Path, held: Path) -> None:
+    assert take_file(item, held) == b"a message"
+    assert take_file(item, held) is None
+    assert held.read_bytes() == b"a message"
+
+
+def test_a_queue_file_that_is_being_written_is_left_alone(item: Path, held: Path) -> None:
+    with item.open("ab") as writer:
+        fcntl.flock(writer, fcntl.LOCK_EX)
+        assert take_file(item, held) is None
+    assert take_file(item, held) == b"a message"
+
+
+def test_an_empty_queue_file_is_given_the_time_to_be_written(item: Path, held: Path) -> None:
+    item.write_bytes(b"")
+    assert take_file(item, held) is None
+    os.utime(item, (time.time() - 3600,) * 2)
+    assert take_file(item, held) == b""
+
+
+@pytest.fixture
+def channel(tmp_path: Path) -> Iterator[Any]:
+    """A connection's channel on queue files of the test's own."""
+    folders = {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path)}
+    options = {**folders, "control_folder": str(tmp_path / "control")}
+    url, transport = "filesystem://", "worker.queue_files:Transport"
+    connection = Connection(url, transport=transport, transport_options=options)  # type: ignore[no-untyped-call]
+    with connection:
+        yield connection.channel()  # type: ignore[no-untyped-call]
+
+
+def test_an_acknowledged_message_leaves_no_file(channel: Any, item: Path) -> None:
+    message = channel.basic_get("verify")
+    assert list(item.parent.rglob("*.msg"))
+    channel.basic_ack(message.delivery_tag)
+    assert not list(item.parent.rglob("*.msg"))
+
+
+def test_a_message_that_is_given_back_is_there_again_once(channel: Any, item: Path) -> None:
+    message = channel.basic_get("verify")
+    channel.basic_reject(message.delivery_tag, requeue=True)
+    assert len(list(item.parent.rglob("*.msg"))) == 1
+    assert channel.basic_get("verify").delivery_info["routing_key"] == "verify"
+
+
+def test_a_message_whose_taker_was_killed_goes_back_to_its_queue(channel: Any, item: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from worker.queue_files import take_file, taken_by; import os;"
+        "file = Path(sys.argv[1]); take_file(file, taken_by(os.getpid(), file)); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(item)], cwd=ROOT, check=False)
+    assert not item.exists()
+    assert channel.basic_get("verify") is not None
+
+
+def test_a_message_that_a_living_process_holds_stays_with_it(channel: Any, item: Path, held: Path) -> None:
+    take_file(item, held)
+    assert channel.basic_get("verify") is None
+
+
+def test_a_sent_message_arrives_as_it_was(channel: Any) -> None:
+    queue = Queue("verify")  # type: ignore[no-untyped-call]
+    channel.connection.client.Producer(channel).publish({"a": "회원"}, routing_key="verify", declare=[queue])
+    assert channel.basic_get("verify").decode() == {"a": "회원"}
+
+
+def _served(full: set[str]) -> str:
+    def fetch(queue: str, callback: object) -> str:
+        if queue not in full:
+            raise Empty
+        return queue
+
+    return str(InOrder(fetch, ["verify", "bulk"]).get(None))  # type: ignore[arg-type]
+
+
+def test_bulk_is_served_only_when_verify_is_empty() -> None:
+    assert _served({"verify", "bulk"}) == "verify"
+    assert _served({"bulk"}) == "bulk"
+    with pytest.raises(Empty):
+        _served(set())
+
+
+def test_the_order_of_service_is_not_that_of_the_command_line() -> None:
+    assert in_order(["retrain", "bulk", "maintenance", "verify"]) == [
+        "maintenance",
+        "verify",
+        "bulk",
+        "retrain",
+    ]
+
+
+def test_whoever_verifies_live_members_also_takes_bulk_jobs() -> None:
+    assert in_order(["verify"]) == ["verify", "bulk"]
+    assert in_order(["bulk"]) == ["bulk"]
+    assert in_order(["maintenance"]) == ["maintenance"]
