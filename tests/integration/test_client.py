@@ -1,0 +1,166 @@
+"""The app's light door, and the same message by hand."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from support.bundle import ROOT
+from support.servers import Redis
+from worker import queues
+from worker.client import NotSent, Publisher, request_verification
+from worker.clock import utc_now
+from worker.envelope import Parts, admit, open_item
+from worker.errors import BadMessage
+from worker.messages import VerifyJob, parse_job
+
+SELFIE = "https://photos.example.com/m1/selfie.jpg?sig=1"
+PHOTOS = ["https://photos.example.com/m1/1.jpg", "https://photos.example.com/m1/2.jpg"]
+
+
+class AnyArguments:
+    """Stands for a Celery task: the signature of the real one is `(job)`."""
+
+    def __header__(self, job: Any) -> None: ...
+
+
+def taken(raw: bytes, queue: str = queues.VERIFY) -> VerifyJob:
+    """The job in a raw queue item, by the way that a worker takes it."""
+    payload = open_item(raw, queue)
+    body = payload["body"]
+    if payload["properties"].get("body_encoding") == "base64":
+        body = base64.b64decode(body).decode()
+    parts = Parts(
+        payload["headers"], body.encode(), payload["content-type"], payload["content-encoding"], queue
+    )
+    letter = admit(parts, {queues.VERIFY_MEMBER: AnyArguments()}, utc_now())
+    _, kwargs, _ = json.loads(letter.body)
+    return parse_job(kwargs["job"])
+
+
+def waiting(url: str, queue: str = queues.VERIFY) -> list[bytes]:
+    with redis.Redis.from_url(url) as client:
+        items: list[bytes] = client.lrange(queue, 0, -1)
+        return items
+
+
+def test_a_request_arrives_whole(redis_url: str) -> None:
+    when = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
+    with Publisher(redis_url) as publisher:
+        request_id = request_verification(
+            "m1", SELFIE, PHOTOS, "female", "photos_changed", requested_at=when, publisher=publisher
+        )
+    (item,) = waiting(redis_url)
+    job = taken(item)
+    assert (job.request_id, job.member_id, job.requested_at) == (request_id, "m1", when)
+    assert (job.selfie_url, list(job.photo_urls)) == (SELFIE, PHOTOS)
+    assert (job.declared_gender, job.why) == ("female", "photos_changed")
+
+
+def test_the_broker_is_the_one_in_the_settings(redis_url: str) -> None:
+    """In a process of its own, as an app would use it."""
+    code = (
+        "from worker.client import request_verification as ask;"
+        f"print(ask('m1', {SELFIE!r}, {PHOTOS!r}, request_id='r1'))"
+    )
+    environment = os.environ | {"VERIFY_BROKER_URL": redis_url}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "r1\n"
+    assert [taken(item).request_id for item in waiting(redis_url)] == ["r1"]
+
+
+def test_the_client_loads_no_model_no_database_and_no_celery_app() -> None:
+    code = "import sys, worker.client; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    heavy = {"tensorflow", "keras", "mediapipe", "ai_edge_litert", "cv2", "numpy", "PIL", "celery", "pymysql"}
+    assert not loaded & heavy
+    assert not loaded & {"worker.app", "worker.tasks", "worker.runtime", "worker.store", "pipeline.verify"}
+
+
+def test_a_wrong_request_is_refused_before_anything_is_sent(redis_url: str) -> None:
+    with Publisher(redis_url) as publisher:
+        for member_id, selfie, gender in (("a b", SELFIE, None), ("m1", "none", None), ("m1", SELFIE, "x")):
+            with pytest.raises(BadMessage):
+                request_verification(member_id, selfie, PHOTOS, gender, publisher=publisher)
+    assert waiting(redis_url) == []
+
+
+def test_bulk_requests_go_to_their_own_queue(redis_url: str) -> None:
+    with Publisher(redis_url) as publisher:
+        request_verification("m1", SELFIE, PHOTOS, queue=queues.BULK, publisher=publisher)
+    assert waiting(redis_url) == []
+    assert len(waiting(redis_url, queues.BULK)) == 1
+
+
+def test_many_threads_may_share_a_publisher(redis_url: str) -> None:
+    with Publisher(redis_url) as publisher, ThreadPoolExecutor(8) as pool:
+
+        def ask(number: int) -> str:
+            return request_verification(f"m{number}", SELFIE, PHOTOS, publisher=publisher)
+
+        sent = set(pool.map(ask, range(100)))
+    assert {taken(item).request_id for item in waiting(redis_url)} == sent
+    assert len(sent) == 100
+
+
+def test_a_forked_process_goes_on_with_connections_of_its_own(redis_url: str) -> None:
+    with Publisher(redis_url) as publisher:
+        request_verification("before", SELFIE, PHOTOS, publisher=publisher)
+        child = os.fork()
+        if child == 0:  # as in an app server that forks after its start
+            try:
+                for number in range(20):
+                    request_verification(f"child{number}", SELFIE, PHOTOS, publisher=publisher)
+            finally:
+                os._exit(0)
+        for number in range(20):
+            request_verification(f"parent{number}", SELFIE, PHOTOS, publisher=publisher)
+        os.waitpid(child, 0)
+    members = {taken(item).member_id for item in waiting(redis_url)}
+    assert members == {"before", *(f"{who}{n}" for who in ("child", "parent") for n in range(20))}
+
+
+def test_a_broker_that_is_away_is_said_and_found_again(tmp_path: Path) -> None:
+    server = Redis(tmp_path)
+    server.start()
+    try:
+        with Publisher(server.url) as publisher:
+            request_verification("m1", SELFIE, PHOTOS, request_id="r1", publisher=publisher)
+            server.kill()
+            with pytest.raises(NotSent, match="the broker cannot be reached"):
+                request_verification("m2", SELFIE, PHOTOS, request_id="r2", publisher=publisher)
+            server.start()
+            request_verification("m2", SELFIE, PHOTOS, request_id="r2", publisher=publisher)
+        assert "r2" in {taken(item).request_id for item in waiting(server.url)}
+    finally:
+        server.kill()
+
+
+def test_the_embedded_broker_takes_a_request(tmp_path: Path) -> None:
+    with Publisher("filesystem://", tmp_path) as publisher:
+        request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
+    (file,) = (tmp_path / "queues").glob("*.verify.msg")
+    assert taken(file.read_bytes()).member_id == "m1"
+
+
+def test_the_example_for_other_languages_is_a_job_as_it_stands() -> None:
+    text = (ROOT / "worker" / "MESSAGE.md").read_text(encoding="utf-8")
+    example = re.search(r"```json\n(.*?)```", text, re.DOTALL)
+    assert example is not None
+    job = taken(example[1].encode())
+    assert (job.member_id, job.why, job.declared_gender) == ("m-1024", "signup", "female")
+    assert len(job.photo_urls) == 1
