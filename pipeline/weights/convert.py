@@ -10,6 +10,7 @@ import numpy as np
 
 from pipeline.bundle import Backbone, Bundle, Origin
 from pipeline.errors import WeightsCorrupt
+from pipeline.weights.silence import silent
 from pipeline.weights.sources import Source
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ def _network(name: str, source: Source) -> bytes:
     """The LiteRT file. TensorFlow is loaded here and not before: an up-to-date bundle needs none."""
     if name not in EMBEDDERS:
         return source.read()
-    from pipeline.weights import export, facenet, sface
+    with silent():
+        from pipeline.weights import export, facenet, sface
 
-    model = {"facenet": facenet.build, "sface": sface.build}[name](source)
-    converted = export.to_tflite(model)
-    _prove(name, model, converted)
+        model = {"facenet": facenet.build, "sface": sface.build}[name](source)
+        converted = export.to_tflite(model)
+        _prove(name, model, converted)
     return converted
 
 

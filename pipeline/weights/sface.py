@@ -106,8 +106,8 @@ def _multiply(node: Node) -> Layers:
 def _convolution(node: Node) -> Layers:
     """ONNX pads both sides alike, which Keras's "same" does not do at stride 2."""
     kernel = node.constants[0].transpose(2, 3, 1, 0)  # (h, w, in / groups, out)
-    size, strides = kernel.shape[:2], node.attributes["strides"]
-    padding: Layers = [(keras.layers.ZeroPadding2D(node.attributes["pads"][0]), [])]
+    size, strides, pad = kernel.shape[:2], node.attributes["strides"], node.attributes["pads"][0]
+    padding: Layers = [(keras.layers.ZeroPadding2D(pad), [])] if pad else []
     if node.attributes["group"] == 1:
         return [*padding, (keras.layers.Conv2D(kernel.shape[3], size, strides, use_bias=False), [kernel])]
     depthwise = keras.layers.DepthwiseConv2D(size, strides, use_bias=False)

