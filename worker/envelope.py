@@ -87,6 +87,15 @@ def open_item(raw: bytes, queue: str) -> dict[str, Any]:
     return payload
 
 
+def is_envelope(raw: bytes) -> bool:
+    """Whether kombu can make a message of it."""
+    try:
+        _open(raw)
+    except BadMessage:
+        return False
+    return True
+
+
 def _open(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_ITEM_BYTES:
         raise BadMessage("too_large", f"{len(raw)} bytes, at most {MAX_ITEM_BYTES} are taken")

@@ -22,7 +22,7 @@ from kombu.transport import redis as kombu_redis
 from redis import Redis
 
 from worker.clock import utc_now
-from worker.envelope import Letter, Parts, admit, burial, open_item
+from worker.envelope import Letter, Parts, admit, burial, is_envelope, open_item
 from worker.errors import BadMessage
 
 logger = logging.getLogger(__name__)
@@ -55,12 +55,16 @@ class _GuardedChannel:
             return GuardedRedis
         return functools.partial(GuardedPrefixedRedis, **client.keywords)
 
-    def _deliver_fanout_message(self, message: Any, exchange: str) -> bool:
+    def _handle_message(self, client: Any, reply: Any) -> dict[str, Any]:
         """Remote control (PUB/SUB): never a job, so what is no message is only logged."""
-        if not isinstance(message, dict) or not isinstance(message.get("properties"), dict):
-            logger.warning("dropped a broadcast on %s that is no message", exchange)
-            return False
-        return bool(super()._deliver_fanout_message(message, exchange))  # type: ignore[misc]
+        payload: dict[str, Any] = super()._handle_message(client, reply)  # type: ignore[misc]
+        told = payload["data"]
+        if isinstance(told, bytes | str) and not is_envelope(
+            told.encode() if isinstance(told, str) else told
+        ):
+            logger.warning("dropped a broadcast that is no message (%d bytes)", len(told))
+            payload["data"] = None
+        return payload
 
 
 class RedisChannel(_GuardedChannel, kombu_redis.Channel):

@@ -46,3 +46,14 @@ def test_garbage_in_queue_files_is_recorded_and_harms_no_neighbour(embedded: Sys
     assert worker.running
     assert worker.pool() == pool
     assert not list((tmp_path / "var" / "broker" / "queues").glob("*.verify.msg"))
+
+
+def test_garbage_in_remote_control_does_not_end_the_worker(system: System, broker: redis.Redis) -> None:
+    worker = system.start()
+    channel = f"/{broker.connection_pool.connection_kwargs['db']}.celery.pidbox"
+    for item, _ in EVERYTHING.values():
+        assert broker.publish(channel, item) == 1
+    system.send(system.job("after"))
+    system.wait_for(["after"])
+    assert worker.running
+    assert system.dead == []
