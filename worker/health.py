@@ -40,6 +40,10 @@ def _of_this_host(home: Path) -> Path:
     return home / "health" / socket.gethostname()
 
 
+def _pid_of(ready: Path) -> int:
+    return int(ready.name.removeprefix("ready-"))
+
+
 @dataclass(frozen=True, slots=True)
 class HealthFiles:
     """The files of one worker."""
@@ -59,7 +63,10 @@ class HealthFiles:
                 shutil.rmtree(other, ignore_errors=True)
 
     def beat(self) -> None:
-        """The event loop came round."""
+        """The event loop came round; what processes have left that are gone by now is cleared away."""
+        for ready in self.folder.glob("ready-*"):
+            if not running(_pid_of(ready)):
+                ready.unlink(missing_ok=True)
         (self.folder / "alive").touch()
 
     def ready(self, pid: int) -> None:
@@ -78,7 +85,7 @@ class HealthFiles:
             return "is starting"
         if now - alive.stat().st_mtime > STALE_SECONDS:
             return f"has not come round for {now - alive.stat().st_mtime:.0f} s"
-        if not any(running(int(f.name.removeprefix("ready-"))) for f in self.folder.glob("ready-*")):
+        if not any(running(_pid_of(ready)) for ready in self.folder.glob("ready-*")):
             return "has no process that is ready"
         return None
 
