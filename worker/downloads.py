@@ -49,6 +49,8 @@ _log = logging.getLogger(__name__)
 USER_AGENT: Final = "face-verification-worker/1"
 _CHUNK: Final = 64 * 1024
 _GRACE: Final = 1.0  # seconds that a fetch may need to notice that its time is over
+LEFT_BEHIND: Final = "no end in time, not even to be interrupted"
+"""Detail of a fetch that did not notice: it hangs in the resolver."""
 _FAULTS: Final = {
     FetchProblem.GONE: Fault.MEMBER,
     FetchProblem.TOO_LARGE: Fault.MEMBER,
@@ -223,7 +225,7 @@ def _session(limits: FetchLimits) -> _Session:
 def _result(future: Future[Fetched], url: str) -> Fetched:
     if future.done():
         return future.result()
-    return _failure(url, "?", Refusal(FetchProblem.TIMEOUT, "the time for the photos is used up"))
+    return _failure(url, "?", Refusal(FetchProblem.TIMEOUT, LEFT_BEHIND))
 
 
 def _failure(url: str, host: str, refusal: Refusal) -> FetchFailure:

@@ -57,7 +57,8 @@ def send_all(publisher: Publisher, jobs: Iterable[Queued], sent: Sent) -> None:
 
 def report(sent: Sent) -> None:
     """Say what became of requests."""
-    click.echo(f"{sent.accepted:,} requests queued." if sent.accepted else "No requests queued.")
+    plural = "" if sent.accepted == 1 else "s"
+    click.echo(f"{sent.accepted:,} request{plural} queued." if sent.accepted else "No requests queued.")
     if sent.unsent:
         click.echo(f"{sent.unsent:,} of them wait in the database for the sweep to send them.")
     show_refused(sent.refused)
