@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Final
 
 import click
 from rich.console import Console
@@ -15,6 +16,10 @@ from worker.demo.photo_host import photo_host
 from worker.demo.table import table_of
 from worker.errors import PermanentError
 from worker.queues import JUDGING
+
+_WIDTH: Final = 128
+_TOLD: Final = "m-1005"
+"""The member whose sentence is shown."""
 
 
 @click.command()
@@ -36,16 +41,23 @@ def demo() -> None:
         pictures.gather(home / "photos", cache)
     with photo_host(home / "photos") as url, console.status("working"):
         acts = stage.play(CAST, url, console.print)
+    _show(console, acts)
+    stage.what_the_member_reads(_TOLD, console.print)
     picture = sheet.draw(acts, home / "photos", home / "contact-sheet.png")
-    _show(console, acts, picture.relative_to(began_in) if picture.is_relative_to(began_in) else picture)
+    console.print(f"\nThe same as a picture: [bold]{_seen_from(began_in, picture)}[/bold]")
     surprises = sum(not act.as_expected for act in acts)
-    console.print(f"{len(acts) - surprises} of {len(acts)} as expected, {time.monotonic() - started:.0f} s")
+    console.print(
+        f"{len(acts) - surprises} of {len(acts)} as expected, in {time.monotonic() - started:.0f} s"
+    )
     if surprises:
         raise SystemExit(1)
 
 
-def _show(console: Console, acts: list[stage.Act], picture: Path) -> None:
-    if console.width < 120 and not console.is_terminal:
-        console = Console(width=120, highlight=False)  # a log, a pipe: nothing there is cut or wrapped
+def _show(console: Console, acts: list[stage.Act]) -> None:
+    if console.width < _WIDTH and not console.is_terminal:
+        console = Console(width=_WIDTH, highlight=False)  # a log, a pipe: nothing there need be wrapped
     console.print(table_of(acts))
-    console.print(f"The same as a picture: [bold]{picture}[/bold]")
+
+
+def _seen_from(folder: Path, file: Path) -> Path:
+    return file.relative_to(folder) if file.is_relative_to(folder) else file

@@ -46,19 +46,19 @@ CAST: Final = (
         expected=(Status.RETRY_PHOTO, Reason.NO_SOLO_PHOTO),
     ),
     Role(
-        *("m-1005", "A dead link, nothing else", _HE, "obama.jpg", ("gone.jpg",)),
+        *("m-1005", "Only a dead link", _HE, "obama.jpg", ("gone.jpg",)),
         expected=(Status.RETRY_PHOTO, Reason.NO_USABLE_PHOTO),
     ),
     Role(
-        *("m-1006", "A group photo and a good one", _HE, "obama2.jpg", ("group.jpg", "obama.jpg")),
+        *("m-1006", "A group, then a solo", _HE, "obama2.jpg", ("group.jpg", "obama.jpg")),
         expected=(Status.APPROVED, Reason.SAME_PERSON),
     ),
     Role(
-        *("m-1007", "Declared to be a woman", _SHE, "obama.jpg", ("obama3.jpg",)),
+        *("m-1007", "Declared as a woman", _SHE, "obama.jpg", ("obama3.jpg",)),
         expected=(Status.REVIEW, Reason.GENDER_CONFLICT),
     ),
     Role(
-        *("m-1008", "One picture sent twice", _SHE, "astronaut.png", ("astronaut.png",)),
+        *("m-1008", "One picture, sent twice", _SHE, "astronaut.png", ("astronaut.png",)),
         expected=(Status.REVIEW, Reason.SAME_PICTURE),
     ),
     Role(
