@@ -51,14 +51,14 @@ services:  # MariaDB, Redis and libGL, where they are missing and may be install
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 is needed; name it with: make PYTHON=/path/to/python3.11"; exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(RUN): $(RUN_PINS) | $(VENV)/bin/python
 	@echo "Installing the packages into $(VENV): about two minutes and 3 GB, this once"
 	@$(PIP) -r worker/requirements.txt -r pipeline/requirements.txt
 	@$(PY) -c 'import cv2' 2>/dev/null || { \
 		echo "OpenCV cannot be loaded; it needs libGL.so.1: sudo apt-get install -y libgl1 libglib2.0-0"; exit 1; }
-	@touch $@
+	@rm -f $(VENV)/installed-* && touch $@
 
 $(TEST): $(RUN)
 	@echo "Installing the packages of the tests"
