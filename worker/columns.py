@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -83,3 +84,29 @@ def one_of(
     """A column for the words of an enum, with its CHECK."""
     listed = ", ".join(f"'{word}'" for word in words)
     return sa.Column(column, code(), nullable=nullable), sa.CheckConstraint(f"{column} IN ({listed})", column)
+
+
+@dataclass(frozen=True, slots=True)
+class TableBuilder:
+    """Makes tables of one look under one prefix."""
+
+    metadata: sa.MetaData
+    prefix: str
+
+    def table(self, name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
+        """A table of ours; ``name`` is without the prefix."""
+        return sa.Table(
+            self.prefix + name,
+            self.metadata,
+            *parts,
+            mysql_engine="InnoDB",
+            mysql_charset="utf8mb4",
+            mysql_collate="utf8mb4_bin",
+        )
+
+    def parent(self, *columns: str) -> sa.ForeignKeyConstraint:
+        """To the columns of the same name in another table: `parent("member.member_id")`."""
+        names = [column.rsplit(".", 1)[1] for column in columns]
+        return sa.ForeignKeyConstraint(
+            names, [self.prefix + column for column in columns], ondelete="CASCADE"
+        )

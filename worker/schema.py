@@ -21,6 +21,7 @@ from sqlalchemy.dialects import mysql
 from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, Reason, Status
 from worker.columns import (
     NAMING,
+    TableBuilder,
     UtcDateTime,
     ascii_text,
     code,
@@ -32,6 +33,7 @@ from worker.columns import (
     sha256,
 )
 from worker.messages import MAX_URL, Why
+from worker.people_tables import access_log, decision
 from worker.states import Decider, ModelState, PairLabel, State
 
 MESSAGE_HEAD_BYTES = 4096
@@ -53,13 +55,15 @@ class Tables:
     model_version: sa.Table
     dead_job: sa.Table
     tombstone: sa.Table
+    decision: sa.Table
+    access_log: sa.Table
 
 
 @lru_cache
 def tables(prefix: str = "") -> Tables:
     """Our tables; ``prefix`` goes before each name, so that they can stand beside the app's own."""
     metadata = sa.MetaData(naming_convention=NAMING)
-    build = _Builder(metadata, prefix)
+    build = TableBuilder(metadata, prefix)
     return Tables(
         prefix=prefix,
         metadata=metadata,
@@ -71,33 +75,12 @@ def tables(prefix: str = "") -> Tables:
         model_version=_model_version(build),
         dead_job=_dead_job(build),
         tombstone=_tombstone(build),
+        decision=decision(build),
+        access_log=access_log(build),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Builder:
-    metadata: sa.MetaData
-    prefix: str
-
-    def table(self, name: str, *parts: sa.schema.SchemaItem) -> sa.Table:
-        return sa.Table(
-            self.prefix + name,
-            self.metadata,
-            *parts,
-            mysql_engine="InnoDB",
-            mysql_charset="utf8mb4",
-            mysql_collate="utf8mb4_bin",
-        )
-
-    def parent(self, *columns: str) -> sa.ForeignKeyConstraint:
-        """To the columns of the same name in another table: `parent("member.member_id")`."""
-        names = [column.rsplit(".", 1)[1] for column in columns]
-        return sa.ForeignKeyConstraint(
-            names, [self.prefix + column for column in columns], ondelete="CASCADE"
-        )
-
-
-def _member(build: _Builder) -> sa.Table:
+def _member(build: TableBuilder) -> sa.Table:
     """One row per member with the latest result. The app may insert rows itself: little is required."""
     return build.table(
         "member",
@@ -125,7 +108,7 @@ def _member(build: _Builder) -> sa.Table:
     )
 
 
-def _photo(build: _Builder) -> sa.Table:
+def _photo(build: TableBuilder) -> sa.Table:
     """The gallery in the member's order; position 1 is the primary photo."""
     return build.table(
         "photo",
@@ -138,7 +121,7 @@ def _photo(build: _Builder) -> sa.Table:
     )
 
 
-def _verification(build: _Builder) -> sa.Table:
+def _verification(build: TableBuilder) -> sa.Table:
     """One row per request, never deleted by work: what was asked, where it stands, what was decided."""
     return build.table(
         "verification",
@@ -184,7 +167,7 @@ def _verification(build: _Builder) -> sa.Table:
     )
 
 
-def _verification_photo(build: _Builder) -> sa.Table:
+def _verification_photo(build: TableBuilder) -> sa.Table:
     """What was found in each photo of a request; position 0 is the selfie."""
     return build.table(
         "verification_photo",
@@ -215,7 +198,7 @@ def _verification_photo(build: _Builder) -> sa.Table:
     )
 
 
-def _label(build: _Builder) -> sa.Table:
+def _label(build: TableBuilder) -> sa.Table:
     """What a person decided about one photo: the training truth."""
     return build.table(
         "label",
@@ -231,7 +214,7 @@ def _label(build: _Builder) -> sa.Table:
     )
 
 
-def _model_version(build: _Builder) -> sa.Table:
+def _model_version(build: TableBuilder) -> sa.Table:
     """Heads that workers pull between two jobs, with their manifest and figures."""
     return build.table(
         "model_version",
@@ -247,7 +230,7 @@ def _model_version(build: _Builder) -> sa.Table:
     )
 
 
-def _dead_job(build: _Builder) -> sa.Table:
+def _dead_job(build: TableBuilder) -> sa.Table:
     """What could not be processed. Garbage has no IDs, so nothing here points to another table."""
     return build.table(
         "dead_job",
@@ -269,7 +252,7 @@ def _dead_job(build: _Builder) -> sa.Table:
     )
 
 
-def _tombstone(build: _Builder) -> sa.Table:
+def _tombstone(build: TableBuilder) -> sa.Table:
     """Keyed hashes of forgotten members; who they were cannot be read from it."""
     return build.table(
         "tombstone",
