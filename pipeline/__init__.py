@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline.decide import Policy
+from pipeline.door import match
 from pipeline.errors import PipelineError
 from pipeline.verdict import Gender, NotFetched, Outcome, PhotoFinding, Reason, Status, Verdict
 
@@ -16,4 +17,5 @@ __all__ = [
     "Reason",
     "Status",
     "Verdict",
+    "match",
 ]

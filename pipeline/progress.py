@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 from rich.console import Console
@@ -15,20 +15,19 @@ T = TypeVar("T")
 PLAIN_EVERY_S = 10.0
 
 
-def track(items: Sequence[T], label: str) -> Iterator[T]:
+def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     """The items, one by one, while the progress is shown on standard error."""
     console = Console(stderr=True)
-    return _bar(items, label, console) if console.is_terminal else _lines(items, label)
+    return _bar(items, total, label, console) if console.is_terminal else _lines(items, total, label)
 
 
-def _bar(items: Sequence[T], label: str, console: Console) -> Iterator[T]:
+def _bar(items: Iterable[T], total: int, label: str, console: Console) -> Iterator[T]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        yield from progress.track(items, description=label)
+        yield from progress.track(items, total=total, description=label)
 
 
-def _lines(items: Iterable[T], label: str) -> Iterator[T]:
-    total = len(items) if isinstance(items, Sequence) else 0
+def _lines(items: Iterable[T], total: int, label: str) -> Iterator[T]:
     start = last = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item

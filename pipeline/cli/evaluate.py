@@ -68,7 +68,7 @@ def command(
     Everything that is learned (means, projections, edges) is fitted again without the people of
     each fold or set, from the labelled FACES; only the networks are the bundle's.
     """
-    album = Album(load_models(bundle), images, cache)
+    album = Album(load_models(bundle), bundle, images, cache)
     training = [
         face for path in faces or sorted(pairs.parent.glob("*_faces.csv")) for face in read_faces(path)
     ]

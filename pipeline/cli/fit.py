@@ -49,7 +49,7 @@ def command(
     Only photos that may serve in what is shipped belong here. `python -m pipeline weights`
     puts the new head into a bundle.
     """
-    album = Album(load_models(bundle), images, cache)
+    album = Album(load_models(bundle), bundle, images, cache)
     people_faces = [face for path in faces for face in read_faces(path)]
     gender_faces = [face for path in genders for face in read_faces(path)]
     embedded = album.embed([face.file for face in [*people_faces, *gender_faces]])

@@ -6,7 +6,9 @@ The cache holds embeddings of people, so it exists only where a folder is named 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import multiprocessing
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
 from pipeline.images import decode
+from pipeline.load import load_models
 from pipeline.models import Models
 from pipeline.ports import Face, Rgb, Vectors
 from pipeline.progress import track
@@ -58,30 +61,51 @@ def main_face(rgb: Rgb, faces: Sequence[Face]) -> Face:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Album:
-    """Photos below a folder and the models that look at them."""
+    """Photos below a folder, and the bundle whose models look at them, in several processes."""
 
     models: Models
+    bundle: Path
     root: Path
     cache: Path | None = None
 
     def embed(self, files: Sequence[str]) -> Embedded:
-        """The main face of every photo."""
-        return embed_files(self.models, self.root, files, self.cache)
-
-
-def embed_files(models: Models, root: Path, files: Sequence[str], cache: Path | None = None) -> Embedded:
-    """Embed the main face of every photo below ``root``; each file is read once."""
-    wanted = sorted(set(files))
-    store = _Store(cache / f"embeddings-{fingerprint(models)}.npz" if cache else None, models)
-    digests = {file: _digest(root / file) for file in wanted}
-    todo = [file for file in wanted if digests[file] not in store.index]
-    for count, file in enumerate(track(todo, "embedding faces"), 1):
-        store.add(digests[file], _embed_one(models, root / file))
-        if count % SAVE_EVERY == 0:
+        """The main face of every photo; each file is read once."""
+        wanted = sorted(set(files))
+        store = _Store(
+            self.cache / f"embeddings-{fingerprint(self.models)}.npz" if self.cache else None, self.models
+        )
+        digests = {file: _digest(self.root / file) for file in wanted}
+        todo = [self.root / file for file in wanted if digests[file] not in store.index]
+        for count, (digest, vectors) in enumerate(
+            track(_embed_all(self.bundle, todo), len(todo), "embedding"), 1
+        ):
+            store.add(digest, vectors)
+            if count % SAVE_EVERY == 0:
+                store.save()
+        if todo:
             store.save()
-    if todo:
-        store.save()
-    return store.table(digests)
+        return store.table(digests)
+
+
+_worker: list[Models] = []
+"""The models of a pool process, loaded once."""
+
+
+def _start(bundle: Path) -> None:
+    _worker.append(load_models(bundle))
+
+
+def _look(path: Path) -> tuple[str, dict[str, Vectors] | None]:
+    return _digest(path), _embed_one(_worker[0], path)
+
+
+def _embed_all(bundle: Path, paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Vectors] | None]]:
+    """Each network has one thread, so photos are spread over processes."""
+    if not paths:
+        return
+    context = multiprocessing.get_context("spawn")  # the networks' threads do not survive a fork
+    with context.Pool(min(len(paths), os.cpu_count() or 1), _start, (bundle,)) as pool:
+        yield from pool.imap_unordered(_look, paths, chunksize=8)
 
 
 def fingerprint(models: Models) -> str:

@@ -1,0 +1,130 @@
+"""Nobody is judged by a head that knew them: whoever is tested is poison in what is fitted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.errors import DataError
+from pipeline.evaluation.data import LabelledFace, Pair
+from pipeline.evaluation.extract import Embedded
+from pipeline.evaluation.protocol import People, face_table, groups, judge_without, score_pairs
+from pipeline.evaluation.report import figures, summary
+from pipeline.fit import FaceTable, FitSettings, fit_scorer
+from pipeline.verdict import Gender
+
+SETTINGS = FitSettings(
+    weights={"a": 1.0}, centred=frozenset({"a"}), dimensions={"a": 4}, approve_fmr=0.05, different_fnmr=0.05
+)
+
+
+def labelled(people: int, photos: int = 3, *, asian: bool = False) -> list[LabelledFace]:
+    return [
+        LabelledFace(f"p{i}/{k}.jpg", f"p{i}", Gender.MALE if i % 2 else Gender.FEMALE, users_kind=asian)
+        for i in range(people)
+        for k in range(photos)
+    ]
+
+
+def embed(faces: list[LabelledFace], seed: int = 0) -> Embedded:
+    """Photos of one person lie close together, people apart."""
+    rng = np.random.default_rng(seed)
+    centre = {face.identity: rng.normal(size=8) for face in faces}
+    rows = np.array([centre[face.identity] + 0.3 * rng.normal(size=8) for face in faces], np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    return Embedded({face.file: i for i, face in enumerate(faces)}, {"a": rows}, ())
+
+
+def poisoned(table: FaceTable, people: list[int]) -> FaceTable:
+    """Any use of these people's vectors makes every number a NaN."""
+    rows = table.vectors["a"].copy()
+    rows[np.isin(table.identity, people)] = np.nan
+    return FaceTable({"a": rows}, table.identity, table.gender, table.users_kind, table.weight)
+
+
+PAIRS = [
+    Pair("p0/0.jpg", "p0/1.jpg", True, fold="1"),
+    Pair("p0/0.jpg", "p1/0.jpg", False, fold="1"),
+    Pair("p2/0.jpg", "p2/1.jpg", True, fold="2"),
+    Pair("p2/0.jpg", "p3/0.jpg", False, fold="2"),
+]
+
+
+def test_a_fold_is_judged_without_any_of_its_people() -> None:
+    faces = labelled(40)
+    embedded, people = embed(faces), People(faces)
+    table = face_table(faces, embedded, people)
+    seen: list[list[int]] = []
+
+    def judge(tested: np.ndarray) -> object:
+        seen.append(tested.tolist())
+        return judge_without(tested, poisoned(table, tested.tolist()), SETTINGS)
+
+    scored = score_pairs(PAIRS, embedded, people, judge)  # type: ignore[arg-type]
+    assert seen == [
+        [people.code("p0/0.jpg"), people.code("p1/0.jpg")],
+        [people.code("p2/0.jpg"), people.code("p3/0.jpg")],
+    ]
+    assert np.isfinite(scored.scores).all()
+
+
+def test_the_poison_would_be_noticed() -> None:
+    faces = labelled(40)
+    people = People(faces)
+    table = face_table(faces, embed(faces), people)
+    with pytest.raises(np.linalg.LinAlgError):
+        fit_scorer(poisoned(table, [people.code("p0/0.jpg")]), SETTINGS)
+
+
+def test_where_all_faces_of_the_users_kind_are_tested_the_edge_excludes_the_two_of_each_pair() -> None:
+    faces = labelled(40) + [
+        LabelledFace(f"k{i}/{k}.jpg", f"k{i}", Gender.MALE, users_kind=True)
+        for i in range(8)
+        for k in range(3)
+    ]
+    embedded, people = embed(faces), People(faces)
+    table = face_table(faces, embedded, people)
+    one, other = people.code("k0/0.jpg"), people.code("k1/0.jpg")
+    everyone = np.array([people.code(f"k{i}/0.jpg") for i in range(8)])
+    clean = judge_without(everyone, table, SETTINGS).edges(one, other)
+    without = judge_without(everyone, poisoned(table, [one, other]), SETTINGS).edges(one, other)
+    assert without == clean
+    assert np.isfinite(clean.approve)
+
+
+def test_no_faces_left_to_fit_on_is_an_error_not_a_figure() -> None:
+    faces = labelled(3)
+    people = People(faces)
+    table = face_table(faces, embed(faces), people)
+    with pytest.raises(DataError, match="no faces are left"):
+        judge_without(np.unique(table.identity), table, SETTINGS)
+
+
+def test_pairs_go_by_fold_then_by_set() -> None:
+    pairs = [*PAIRS, Pair("x/0", "x/1", True, set="celebrities"), Pair("y/0", "y/1", True, set="seniors")]
+    assert [len(group) for group in groups(pairs)] == [2, 2, 1, 1]
+
+
+def test_a_face_that_was_not_found_counts_as_a_non_match_and_is_told() -> None:
+    faces = labelled(40)
+    embedded, people = embed(faces), People(faces)
+    del embedded.row["p0/1.jpg"]
+    table = face_table(faces, embedded, people)
+    scored = score_pairs(PAIRS, embedded, people, lambda tested: judge_without(tested, table, SETTINGS))
+    result = figures(scored)
+    assert result["failed_to_acquire"] == 1
+    assert result["at_threshold"]["fnmr"] >= 0.5
+
+
+def test_a_set_of_impostors_alone_gives_null_for_what_it_cannot_tell() -> None:
+    faces = labelled(40)
+    embedded, people = embed(faces), People(faces)
+    table = face_table(faces, embedded, people)
+    pairs = [Pair("p0/0.jpg", "p2/0.jpg", False, set="impostors")]
+    result = summary(score_pairs(pairs, embedded, people, lambda t: judge_without(t, table, SETTINGS)), {})
+    only = result["sets"]["impostors"]
+    assert only["at_threshold"]["fmr"] == 0.0
+    assert only["at_threshold"]["fmr_upper95"] == pytest.approx(0.95)
+    assert (
+        only["auc"] is only["eer"] is only["at_threshold"]["fnmr"] is only["at_threshold"]["accuracy"] is None
+    )
