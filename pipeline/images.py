@@ -96,7 +96,9 @@ def decode(data: bytes, limits: ImageLimits = ImageLimits()) -> Picture:
     """
     kind = sniff(data)
     try:
-        rgb, width, height = _READERS[kind](data, limits)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a damaged EXIF block is no reason to refuse the photo
+            rgb, width, height = _READERS[kind](data, limits)
     except _DECODER_ERRORS as error:
         raise UndecodableImage(f"damaged {kind}: {type(error).__name__}: {error}") from error
     return Picture(rgb, hashlib.sha256(data).hexdigest(), perceptual_hash(rgb), kind, width, height)
@@ -170,9 +172,7 @@ def _finish(image: Image.Image, size: tuple[int, int], limits: ImageLimits) -> t
 def _orientation(image: Image.Image) -> int:
     """EXIF orientation, 1..8; 1 where there is none that can be read."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a damaged EXIF block is no reason to refuse the photo
-            value = image.getexif().get(0x0112, 1)
+        value = image.getexif().get(0x0112, 1)
     except _DECODER_ERRORS:
         return 1
     return value if isinstance(value, int) and 1 <= value <= 8 else 1

@@ -1,0 +1,281 @@
+"""Decoding: what a member's phone may send, and what nobody should be able to send."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import struct
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+
+import imagehash
+import numpy as np
+import pillow_heif
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from pipeline.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedFormat
+from pipeline.images import ImageLimits, decode
+from pipeline.phash import perceptual_hash
+
+ROOT = Path(__file__).resolve().parents[2]
+CORNERS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 220), "yellow": (230, 220, 40)}
+
+
+def four_corners(width: int = 120, height: int = 80) -> Image.Image:
+    """Red and green above, blue and yellow below: every way of turning it can be told."""
+    image = Image.new("RGB", (width, height))
+    half = (width // 2, height // 2)
+    for index, colour in enumerate(CORNERS.values()):
+        image.paste(colour, (index % 2 * half[0], index // 2 * half[1], (index % 2 + 1) * half[0], height))
+    return image
+
+
+def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def heic(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, quality=90)
+    return buffer.getvalue()
+
+
+def corner_colours(rgb: np.ndarray) -> list[str]:
+    """The nearest colour's name at each corner: top left, top right, bottom left, bottom right."""
+    height, width = rgb.shape[:2]
+    points = [rgb[y, x].astype(int) for y in (height // 4, -height // 4) for x in (width // 4, -width // 4)]
+    return [min(CORNERS, key=lambda name: np.abs(np.subtract(CORNERS[name], p)).sum()) for p in points]
+
+
+def files() -> dict[str, bytes]:
+    image = four_corners()
+    return {
+        "JPEG": saved(image, "JPEG"),
+        "PNG": saved(image, "PNG"),
+        "WebP": saved(image, "WEBP"),
+        "HEIC": heic(image),
+    }
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "HEIC"])
+def test_each_format_becomes_upright_rgb(kind: str) -> None:
+    data = files()[kind]
+    picture = decode(data)
+    assert (picture.format, picture.width, picture.height, picture.scale) == (kind, 120, 80, 1.0)
+    assert picture.rgb.shape == (80, 120, 3)
+    assert picture.rgb.dtype == np.uint8
+    assert corner_colours(picture.rgb) == list(CORNERS)
+    assert picture.sha256 == hashlib.sha256(data).hexdigest()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_exif_orientation_is_undone_once(kind: str, orientation: int) -> None:
+    # The transposition that a camera held this way would have written.
+    as_written = {
+        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }  # fmt: skip
+    image = four_corners()
+    if orientation in as_written:
+        image = image.transpose(as_written[orientation])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = decode(saved(image, kind, exif=exif.tobytes()))
+    assert corner_colours(picture.rgb) == list(CORNERS)
+    assert (picture.width, picture.height) == (120, 80)
+
+
+def test_an_orientation_that_does_not_exist_is_ignored() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 77
+    assert corner_colours(decode(saved(four_corners(), "JPEG", exif=exif.tobytes())).rgb) == list(CORNERS)
+
+
+def test_a_damaged_exif_block_does_not_harm_the_photo() -> None:
+    data = saved(four_corners(), "JPEG", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12broken")
+    assert corner_colours(decode(data).rgb) == list(CORNERS)
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (saved(four_corners(), "GIF"), "GIF"),
+        (saved(four_corners(), "BMP"), "BMP"),
+        (saved(four_corners(), "TIFF"), "TIFF"),
+        (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1", "AVIF"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF"),
+        (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "ISO media"),
+        (b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>', "SVG"),
+        (b"\n <!DOCTYPE html><html><body>404</body></html>", "HTML"),
+        (b"%PDF-1.7 ...", "PDF"),
+        (b"8BPS\0\1", "PSD"),
+        (b"\xff\x0a\xfa", "JPEG XL"),
+    ],
+)
+def test_other_formats_are_refused_by_name(data: bytes, name: str) -> None:
+    with pytest.raises(UnsupportedFormat, match=name):
+        decode(data)
+
+
+@pytest.mark.parametrize("data", [b"", b"\0", b"{}", b"not an image", bytes(5000)])
+def test_what_is_no_image_is_undecodable(data: bytes) -> None:
+    with pytest.raises(UndecodableImage):
+        decode(data)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "HEIC"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
+def test_a_truncated_file_is_undecodable(kind: str, share: float) -> None:
+    data = files()[kind]
+    with pytest.raises(UndecodableImage):
+        decode(data[: max(13, int(len(data) * share))])
+
+
+def test_the_pixels_are_counted_before_anything_is_decoded() -> None:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 30_000, 30_000, 8, 2, 0, 0, 0))
+    bomb = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    with pytest.raises(ImageTooLarge) as refused:
+        decode(bomb)
+    assert (refused.value.width, refused.value.height) == (30_000, 30_000)
+
+
+def test_a_jpeg_header_that_claims_too_much_is_refused() -> None:
+    data = bytearray(saved(four_corners(), "JPEG"))
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 9_000, 9_000)
+    with pytest.raises(ImageTooLarge):
+        decode(bytes(data))
+
+
+@pytest.mark.parametrize("size", [(1, 12_001), (12_001, 1)])
+def test_a_side_may_not_be_endless(size: tuple[int, int]) -> None:
+    with pytest.raises(ImageTooLarge):
+        decode(saved(Image.new("RGB", size), "PNG"))
+
+
+def test_only_a_baseline_jpeg_may_use_the_larger_cap() -> None:
+    limits = ImageLimits(reducible_pixels=10_000, whole_pixels=5_000)
+    image = four_corners()  # 9,600 pixels
+    assert decode(saved(image, "JPEG"), limits).width == 120
+    for data in (
+        saved(image, "JPEG", progressive=True),
+        saved(image, "PNG"),
+        saved(image, "WEBP"),
+        heic(image),
+    ):
+        with pytest.raises(ImageTooLarge):
+            decode(data, limits)
+
+
+def test_a_jpeg_of_endless_scans_is_refused() -> None:
+    data = saved(four_corners(), "JPEG", progressive=True)
+    assert decode(data).width == 120
+    with pytest.raises(UndecodableImage, match="scans"):
+        decode(data + b"\xff\xda" * 100)
+
+
+def test_a_large_photo_is_scaled_down_and_remembers_its_size() -> None:
+    picture = decode(saved(four_corners(4000, 3000), "JPEG"))
+    assert picture.rgb.shape == (1200, 1600, 3)
+    assert (picture.width, picture.height, picture.scale) == (4000, 3000, 2.5)
+    assert corner_colours(picture.rgb) == list(CORNERS)
+
+
+def test_a_small_photo_is_never_enlarged() -> None:
+    assert decode(saved(Image.new("RGB", (1, 1)), "PNG")).rgb.shape == (1, 1, 3)
+
+
+def test_transparent_parts_become_white() -> None:
+    image = four_corners().convert("RGBA")
+    image.paste((0, 0, 0, 0), (0, 0, 60, 40))
+    assert decode(saved(image, "PNG")).rgb[20, 30].tolist() == [255, 255, 255]
+    gray = Image.new("LA", (4, 4), (0, 0))
+    assert decode(saved(gray, "PNG")).rgb[1, 1].tolist() == [255, 255, 255]
+
+
+def test_sixteen_bit_grey_is_scaled_and_not_clipped() -> None:
+    image = Image.fromarray(np.full((10, 10), 0x8000, dtype=np.uint16))
+    assert decode(saved(image, "PNG")).rgb[5, 5].tolist() == [128, 128, 128]
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "L"])
+def test_jpegs_of_other_colour_spaces_become_rgb(mode: str) -> None:
+    rgb = decode(saved(four_corners().convert(mode), "JPEG")).rgb
+    expected = np.asarray(four_corners().convert(mode).convert("RGB"))
+    assert np.abs(rgb.astype(int) - expected).mean() < 6
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "L"])
+def test_pngs_of_other_modes_become_rgb(mode: str) -> None:
+    image = four_corners().convert(mode)
+    assert np.array_equal(decode(saved(image, "PNG")).rgb, np.asarray(image.convert("RGB")))
+
+
+def test_of_an_animation_the_first_frame_counts() -> None:
+    frames = [four_corners(), Image.new("RGB", (120, 80), "black")]
+    data = saved(frames[0], "WEBP", save_all=True, append_images=frames[1:], duration=100, lossless=True)
+    assert corner_colours(decode(data).rgb) == list(CORNERS)
+
+
+def test_the_perceptual_hash_is_imagehashs() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        coarse = rng.integers(0, 255, (9, 9, 3), dtype=np.uint8)
+        rgb = np.asarray(Image.fromarray(coarse).resize((200, 150), Image.Resampling.BICUBIC))
+        assert perceptual_hash(rgb) == int(str(imagehash.phash(Image.fromarray(rgb))), 16)
+
+
+def test_a_recompressed_smaller_copy_has_nearly_the_same_hash() -> None:
+    rng = np.random.default_rng(1)
+    scene = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((640, 480))
+    other = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((640, 480))
+    first, copy, stranger = (
+        decode(data).phash
+        for data in (
+            saved(scene, "PNG"),
+            saved(scene.resize((320, 240)), "JPEG", quality=40),
+            saved(other, "PNG"),
+        )
+    )
+    assert (first ^ copy).bit_count() <= 6
+    assert (first ^ stranger).bit_count() > 15
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(["JPEG", "PNG", "WebP", "HEIC"]), st.data())
+def test_no_damage_escapes_as_anything_but_an_image_error(kind: str, data: st.DataObject) -> None:
+    file = bytearray(files()[kind])
+    for _ in range(data.draw(st.integers(1, 8))):
+        file[data.draw(st.integers(0, len(file) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        picture = decode(bytes(file), ImageLimits(reducible_pixels=1_000_000, whole_pixels=1_000_000))
+    except ImageError:
+        return
+    assert picture.rgb.ndim == 3
+
+
+def test_a_36_megapixel_jpeg_needs_little_memory(tmp_path: Path) -> None:
+    file = tmp_path / "large.jpg"
+    four_corners(7200, 5000).save(file)
+    code = (
+        "import resource, sys; from pathlib import Path; from pipeline.images import decode\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "decode(Path(sys.argv[1]).read_bytes())\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, file], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert float(run.stdout) < 60  # MB; the decoded picture at full size would take 108
