@@ -8,6 +8,7 @@
     - RequestConflict         a request ID that was used before, with other content
     - MemberForgotten         the member was erased; nothing about them may be written
     - NotRequeueable          a dead job that cannot be made into a job again
+    - NotPossible             what a person asked for does not fit what stands in the database
     - StoreRefused            the database does not take the values
     - BadSettings             an environment variable is wrong; its name is in the text
     - SchemaConflict          tables of other people stand where ours should be
@@ -59,6 +60,10 @@ class MemberForgotten(PermanentError):
 
 class NotRequeueable(PermanentError):
     """A dead job that cannot be made into a job again; the text says why."""
+
+
+class NotPossible(PermanentError):
+    """What a person asked for does not fit what stands in the database; the text says why."""
 
 
 class StoreRefused(PermanentError):

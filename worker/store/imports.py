@@ -43,12 +43,25 @@ class Imports(Galleries):
         changes = {
             member_id: Change.FORGOTTEN
             if member_id in forgotten
-            else _change(new, known.get(member_id), galleries[member_id])
+            else _change(new, known.get(member_id), galleries)
             for member_id, new in news.items()
         }
-        written = {Change.CREATED, Change.CHANGED}
-        self._overwrite(c, [new for new in news.values() if changes[new.member_id] in written], now)
+        written = [new for i, new in news.items() if changes[i] in (Change.CREATED, Change.CHANGED)]
+        self._note_consents(c, written, now)
+        # A consent alone is no reason to verify the member again.
+        others = [new for new in written if not _same_photos(new, known.get(new.member_id), galleries)]
+        self._overwrite(c, others, now)
         return changes
+
+    def _note_consents(self, c: sa.Connection, news: Sequence[NewMember], now: datetime) -> None:
+        rows = [
+            {"id": new.member_id, "training_consent": new.training_consent}
+            for new in news
+            if new.training_consent is not None
+        ]
+        m = self.t.member
+        if rows:
+            c.execute(sa.update(m).where(m.c.member_id == sa.bindparam("id")).values(updated_at=now), rows)
 
     def _lock_or_insert(
         self, c: sa.Connection, member_ids: Collection[str], now: datetime
@@ -77,9 +90,17 @@ class Imports(Galleries):
         self._replace_galleries(c, {new.member_id: new.photo_urls for new in news}, now)
 
 
-def _change(new: NewMember, known: AnyRow | None, gallery: Gallery) -> Change:
+def _change(new: NewMember, known: AnyRow | None, galleries: Mapping[str, Gallery]) -> Change:
     if known is None:
         return Change.CREATED
-    there = (known.declared_gender, known.selfie_url, gallery)
-    same = there == (new.declared_gender, new.selfie_url, new.photo_urls)
+    same_consent = new.training_consent in (None, bool(known.training_consent))
+    same = same_consent and _same_photos(new, known, galleries)
     return Change.UNCHANGED if same else Change.CHANGED
+
+
+def _same_photos(new: NewMember, known: AnyRow | None, galleries: Mapping[str, Gallery]) -> bool:
+    """Whether all that a verdict depends on is as it was."""
+    if known is None:
+        return False
+    there = (known.declared_gender, known.selfie_url, galleries[new.member_id])
+    return there == (new.declared_gender, new.selfie_url, new.photo_urls)

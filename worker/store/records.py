@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pipeline.verdict import Gender, PhotoFinding, Reason, Status
+from pipeline.verdict import Gender, Outcome, PhotoFinding, Reason, Status
 from worker.messages import VerifyJob, Why
 from worker.states import Decider, State
 
@@ -122,6 +122,8 @@ class NewMember:
     declared_gender: Gender | None
     selfie_url: str
     photo_urls: tuple[str, ...]
+    training_consent: bool | None = None
+    """None: nothing is said about it, what is known stays."""
 
 
 class Change(StrEnum):
@@ -164,6 +166,8 @@ class MemberRecord:
     verified_at: datetime | None
     request_id: str | None
     """The newest request, which need not be the one that the result is from."""
+    training_consent: bool = False
+    """Whether the member agreed that labelled photos are trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,3 +220,54 @@ class StatusReport:
     """Dead jobs that nobody has put back yet."""
     oldest_waiting: timedelta | None
     """How long the oldest unfinished request has been there."""
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingReview:
+    """A member whom a person must decide about."""
+
+    member_id: str
+    reason: Reason | None
+    since: datetime | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Returned by decide: what a person said, and what stood there before."""
+
+    request_id: str
+    status: Status
+    previous_status: Status
+    previous_reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Returned by label: the photo that was labelled, and whether it may be trained on."""
+
+    request_id: str
+    position: int
+    outcome: Outcome
+    training_consent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One entry of the access log."""
+
+    looked_at: datetime
+    looked_by: str
+    way: str
+
+
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How much was purged for its age."""
+
+    photos: int
+    """Photos whose numbers went; what was found in them stays."""
+    dead_jobs: int
+    """Dead jobs whose message went; their reason stays."""
+    looks: int
+    """Entries of the access log that went."""

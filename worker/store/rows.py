@@ -166,6 +166,7 @@ def member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
         model_version=row.model_version,
         verified_at=row.verified_at,
         request_id=row.request_id,
+        training_consent=bool(row.training_consent),
     )
 
 

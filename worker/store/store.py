@@ -13,13 +13,26 @@ from worker.store.enqueueing import Enqueueing
 from worker.store.erasure import Erasure
 from worker.store.imports import Imports
 from worker.store.mapped import MappedMember
+from worker.store.people import People
 from worker.store.reports import Reports
 from worker.store.requeueing import Requeueing
+from worker.store.retention import Retention
 from worker.store.sweeping import Sweeping
 
 
-class Store(Imports, Enqueueing, Erasure, Attempts, Sweeping, Requeueing, DeadJobs, Reports):
-    """Requests, members and dead jobs; see the classes for what each part does."""
+class Store(
+    Imports,
+    Enqueueing,
+    Erasure,
+    Attempts,
+    Sweeping,
+    Requeueing,
+    People,
+    Retention,
+    DeadJobs,
+    Reports,
+):
+    """Requests, members, people and dead jobs; see the classes for what each part does."""
 
     def close(self) -> None:
         """Give the connections back; the store can still be used, with new ones."""

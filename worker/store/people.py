@@ -1,0 +1,209 @@
+"""What people do: they label photos, decide reviews, set consent, and look at members."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Gender, Outcome, Reason, Status
+from worker.errors import NotPossible
+from worker.identifiers import is_identifier
+from worker.people_tables import NAME_LENGTH
+from worker.states import Decider, PairLabel, State
+from worker.store.base import AnyRow
+from worker.store.records import Decided, Labelled, Look, WaitingReview
+from worker.store.results import Results
+
+_DECIDABLE: Final = frozenset({Status.APPROVED, Status.REVIEW, Status.RETRY_PHOTO, Status.REJECTED})
+_SAYS_SAME: Final = frozenset({Reason.SAME_PERSON, Reason.BLIND_AUDIT})
+
+
+class People(Results):
+    """`label`, `decide`, `waiting_reviews`, `set_consent`, `note_look`, `looks_at`."""
+
+    def label(
+        self,
+        member_id: str,
+        position: int,
+        label: PairLabel,
+        by: str,
+        now: datetime,
+        *,
+        gender: Gender | None = None,
+    ) -> Labelled:
+        """Say whether a gallery photo shows the person of the selfie.
+
+        About the photo in the member's latest judged request. Another label of the same photo is
+        added to the first; the latest counts. Raises NotPossible.
+        """
+        return self._write(lambda c: self._label(c, member_id, position, label, by, gender=gender, now=now))
+
+    def _label(
+        self,
+        c: sa.Connection,
+        member_id: str,
+        position: int,
+        label: PairLabel,
+        by: str,
+        *,
+        gender: Gender | None,
+        now: datetime,
+    ) -> Labelled:
+        member = self._existing(c, member_id)
+        found = c.execute(self._latest_findings(member_id)).all()
+        photo = next((row for row in found if row.position == position and position > 0), None)
+        if photo is None:
+            raise NotPossible(_no_photo(member_id, position, len(found) - 1))
+        if not photo.faces or not found[0].faces:
+            where = "photo" if found[0].faces else "selfie"
+            raise NotPossible(f"no face was seen in the {where} ({photo.outcome}): there is nothing to label")
+        row = {"request_id": photo.request_id, "position": position, "label": label, "gender": gender}
+        c.execute(sa.insert(self.t.label).values(**row, labelled_by=by[:NAME_LENGTH], labelled_at=now))
+        consent = bool(member.training_consent)
+        return Labelled(photo.request_id, position, Outcome(photo.outcome), consent)
+
+    def _latest_findings(self, member_id: str) -> sa.Select[Any]:
+        """Photos of the latest request that was judged, the selfie's first."""
+        v, vp = self.t.verification, self.t.verification_photo
+        latest = (
+            sa.select(v.c.request_id)
+            .where(v.c.member_id == member_id, v.c.finished_at.is_not(None))
+            .where(sa.exists().where(vp.c.request_id == v.c.request_id))
+            .order_by(v.c.requested_at.desc(), v.c.request_id.desc())
+            .limit(1)
+            .scalar_subquery()
+        )
+        return sa.select(vp).where(vp.c.request_id == latest).order_by(vp.c.position)
+
+    def decide(
+        self, member_id: str, status: Status, by: str, now: datetime, *, request_id: str | None = None
+    ) -> Decided:
+        """A person approves or rejects: the request and the member's row, together or not at all.
+
+        Only the newest request can be decided, once it is judged; with ``request_id`` only while
+        that is the newest. Raises NotPossible.
+        """
+        if status not in (Status.APPROVED, Status.REJECTED):
+            raise ValueError("a person approves or rejects")
+        return self._write(lambda c: self._decide(c, member_id, status, by, request_id, now=now))
+
+    def _decide(
+        self,
+        c: sa.Connection,
+        member_id: str,
+        status: Status,
+        by: str,
+        request_id: str | None,
+        *,
+        now: datetime,
+    ) -> Decided:
+        member = self._existing(c, member_id)
+        request = self._lock_request(c, member.request_id or "")
+        if request is None:
+            raise NotPossible(f"{member_id} has no request yet: there is nothing to decide")
+        _check_decidable(request, request_id)
+        decided = Decided(request.request_id, status, Status(request.status), _reason(request))
+        self._note_decision(c, decided, by, now)
+        result = _result(decided, request.same_person)
+        changes = {"status": status, "reason": result["reason"], "same_person": result["same_person"]}
+        self._update_request(c, request.request_id, decided_by=Decider.PERSON, **changes)
+        self._write_result(c, member, result | {"verified_at": now}, now)
+        return decided
+
+    def _note_decision(self, c: sa.Connection, decided: Decided, by: str, now: datetime) -> None:
+        row = {
+            "request_id": decided.request_id,
+            "status": decided.status,
+            "previous_status": decided.previous_status,
+            "previous_reason": decided.previous_reason,
+            "decided_by": by[:NAME_LENGTH],
+            "decided_at": now,
+        }
+        c.execute(sa.insert(self.t.decision).values(**row))
+
+    def waiting_reviews(self, limit: int = 100) -> list[WaitingReview]:
+        """Members whom a person must decide about, those who wait longest first."""
+        m = self.t.member
+        query = (
+            sa.select(m.c.member_id, m.c.reason, m.c.verified_at, m.c.request_id)
+            .where(m.c.verification_status == Status.REVIEW)
+            .order_by(m.c.verified_at, m.c.member_id)
+            .limit(limit)
+        )
+        rows = self._read(lambda c: c.execute(query).all())
+        return [WaitingReview(i, reason and Reason(reason), since, r) for i, reason, since, r in rows]
+
+    def set_consent(self, member_id: str, now: datetime, *, training: bool) -> bool:
+        """Whether the member's labelled photos may be trained on; False if it was so before.
+
+        Raises NotPossible.
+        """
+        return self._write(lambda c: self._set_consent(c, member_id, now, training=training))
+
+    def _set_consent(self, c: sa.Connection, member_id: str, now: datetime, *, training: bool) -> bool:
+        before = bool(self._existing(c, member_id).training_consent)
+        m = self.t.member
+        update = sa.update(m).where(m.c.member_id == member_id)
+        c.execute(update.values(training_consent=training, updated_at=now))
+        return before != training
+
+    def note_look(self, member_id: str, by: str, way: str, now: datetime) -> bool:
+        """Write down that somebody looks at a member; False if there is none of that ID."""
+        return self._write(lambda c: self._note_look(c, member_id, by, way, now=now))
+
+    def _note_look(self, c: sa.Connection, member_id: str, by: str, way: str, *, now: datetime) -> bool:
+        if not is_identifier(member_id) or self._lock_member(c, member_id) is None:
+            return False
+        row = {"member_id": member_id, "looked_by": by[:NAME_LENGTH], "way": way[:32], "looked_at": now}
+        c.execute(sa.insert(self.t.access_log).values(**row))
+        return True
+
+    def looks_at(self, member_id: str, limit: int = 100) -> list[Look]:
+        """Who looked at a member, the latest first."""
+        log = self.t.access_log
+        query = (
+            sa.select(log.c.looked_at, log.c.looked_by, log.c.way)
+            .where(log.c.member_id == member_id)
+            .order_by(log.c.id.desc())
+            .limit(limit)
+        )
+        return [Look(*row) for row in self._read(lambda c: c.execute(query).all())]
+
+    def _existing(self, c: sa.Connection, member_id: str) -> AnyRow:
+        """The member's row, locked. Raises NotPossible."""
+        member = self._lock_member(c, member_id) if is_identifier(member_id) else None
+        if member is None:
+            raise NotPossible(f"no member {member_id}")
+        return member
+
+
+def _no_photo(member_id: str, position: int, photos: int) -> str:
+    if photos < 0:
+        return f"{member_id} was never judged: there is no photo to label"
+    return f"{member_id} has no gallery photo {position}: the latest judged request has 1 to {photos}"
+
+
+def _check_decidable(request: AnyRow, expected: str | None) -> None:
+    if expected is not None and request.request_id != expected:
+        raise NotPossible(f"the newest request is {request.request_id}: look at that one first")
+    if request.state != State.DONE or request.status not in _DECIDABLE:
+        raise NotPossible(
+            f"the newest request is {request.state} ({request.status or 'no verdict'}): nothing to decide"
+        )
+
+
+def _reason(request: AnyRow) -> Reason | None:
+    return request.reason and Reason(request.reason)
+
+
+def _result(decided: Decided, same_person: bool | None) -> dict[str, Any]:
+    """A rejection keeps the machine's reason, unless that one speaks for the member."""
+    if decided.status is Status.APPROVED:
+        reason, same = Reason.SAME_PERSON, True
+    elif decided.previous_reason in _SAYS_SAME:
+        reason, same = Reason.DIFFERENT_PERSON, False
+    else:
+        reason, same = decided.previous_reason or Reason.DIFFERENT_PERSON, same_person or False
+    return {"verification_status": decided.status, "reason": reason, "same_person": same}

@@ -1,0 +1,66 @@
+"""What is kept for a time only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from worker.store.base import Database
+from worker.store.records import Purged
+
+_AT_ONCE: Final = 500
+"""Rows of one transaction: nobody waits long for them."""
+_NUMBERS: Final = (
+    *("box_x", "box_y", "box_width", "box_height", "gate", "gate_value", "gate_limit", "quality"),
+    *("score", "similarity", "approve_edge", "different_edge", "cosines", "distances"),
+)
+
+
+class Retention(Database):
+    """`purge`."""
+
+    def purge(self, *, numbers: datetime, dead_jobs: datetime, looks: datetime) -> Purged:
+        """Remove what is older than these moments. Safe to break off and to call again."""
+        return Purged(
+            photos=self._purge_numbers(numbers),
+            dead_jobs=self._purge_bodies(dead_jobs),
+            looks=self._purge_looks(looks),
+        )
+
+    def _purge_numbers(self, before: datetime) -> int:
+        """The numbers of faces in old requests that have ended; what was decided stays."""
+        v, vp = self.t.verification, self.t.verification_photo
+        old = (
+            sa.select(vp.c.request_id)
+            .distinct()
+            .join(v, v.c.request_id == vp.c.request_id)
+            .where(v.c.finished_at < before, v.c.due_at.is_(None), vp.c.quality.is_not(None))
+        )
+        nothing: dict[str, Any] = dict.fromkeys(_NUMBERS, sa.null())
+        update = sa.update(vp).values(**nothing)
+        return self._in_steps(old, lambda ids: update.where(vp.c.request_id.in_(ids)))
+
+    def _purge_bodies(self, before: datetime) -> int:
+        d = self.t.dead_job
+        old = sa.select(d.c.id).where(d.c.created_at < before, sa.func.length(d.c.message_head) > 0)
+        return self._in_steps(old, lambda ids: sa.update(d).where(d.c.id.in_(ids)).values(message_head=b""))
+
+    def _purge_looks(self, before: datetime) -> int:
+        log = self.t.access_log
+        old = sa.select(log.c.id).where(log.c.looked_at < before)
+        return self._in_steps(old, lambda ids: sa.delete(log).where(log.c.id.in_(ids)))
+
+    def _in_steps(self, old: sa.Select[Any], change: Any) -> int:
+        """Rows changed, in small transactions, until nothing old is left."""
+        changed = 0
+        while True:
+            step = self._write(lambda c: self._step(c, old, change))
+            changed += step
+            if not step:
+                return changed
+
+    def _step(self, c: sa.Connection, old: sa.Select[Any], change: Any) -> int:
+        ids = c.scalars(old.limit(_AT_ONCE)).all()
+        return int(c.execute(change(ids)).rowcount) if ids else 0
