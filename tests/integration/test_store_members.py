@@ -166,6 +166,8 @@ def test_a_forgotten_member_leaves_nothing_but_a_hash(store: Store, engine: sa.E
     gone = store.forget("member-zero", NOW)
     assert gone == {
         "label": 0,
+        "decision": 0,
+        "access_log": 0,
         "verification_photo": 1 + len(PHOTOS),
         "verification": 1,
         "dead_job": 1,

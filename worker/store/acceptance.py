@@ -123,7 +123,8 @@ class Acceptance(Galleries):
             d.c.reason == CONFLICT,
             d.c.message_sha256 == values["message_sha256"],
         )
-        if c.execute(there).first() is None:
+        self._lock_member(c, job.member_id)
+        if not self._forgotten(c, [job.member_id]) and c.execute(there).first() is None:
             c.execute(sa.insert(d).values(**values))
 
 

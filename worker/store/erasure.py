@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 import sqlalchemy as sa
 
 from worker.identifiers import is_identifier
-from worker.store.base import Database
+from worker.store.galleries import Galleries
+from worker.store.mentions import mentions
 
 
-class Erasure(Database):
-    """`forget`."""
+class Erasure(Galleries):
+    """`forget`, `forgotten`."""
 
     def forget(self, member_id: str, now: datetime) -> dict[str, int]:
         """Erase a member; returns how many rows went from each table.
@@ -21,27 +23,76 @@ class Erasure(Database):
         """
         if not is_identifier(member_id):
             raise ValueError("not a member ID")
-        return self._write(lambda c: self._forget(c, member_id, now))
+        gone = self._write(lambda c: self._forget(c, member_id, now))
+        if self.engine.dialect.name == "sqlite":
+            self._empty_write_ahead_log()
+        return gone
+
+    def _empty_write_ahead_log(self) -> None:
+        """It holds pages as they were. A reader in the way is no error: the next checkpoint does it."""
+        with self.engine.connect() as c:
+            raw = c.connection.driver_connection
+            if raw is not None:
+                c.rollback()
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def forgotten(self, member_ids: Iterable[str]) -> set[str]:
+        """Those of the members who were erased; changes nothing."""
+        hashes = {self._member_hash(member_id): member_id for member_id in member_ids}
+        grave = self.t.tombstone.c.member_hash
+        query = sa.select(grave).where(grave.in_(list(hashes)))
+        return {hashes[each] for each in self._read(lambda c: c.scalars(query).all())}
 
     def _forget(self, c: sa.Connection, member_id: str, now: datetime) -> dict[str, int]:
         t = self.t
         self._raise_tombstone(c, member_id, now)
         self._lock_member(c, member_id)  # waits for whoever writes about the member just now
-        requests = sa.select(t.verification.c.request_id).where(t.verification.c.member_id == member_id)
-        wheres = {
-            t.label: t.label.c.request_id.in_(requests),
-            t.verification_photo: t.verification_photo.c.request_id.in_(requests),
-            t.verification: t.verification.c.member_id == member_id,
-            t.dead_job: t.dead_job.c.member_id == member_id,
-            t.photo: t.photo.c.member_id == member_id,
-            t.member: t.member.c.member_id == member_id,
-        }
-        gone = {
-            table.name: c.execute(sa.delete(table).where(where)).rowcount for table, where in wheres.items()
-        }
+        gone = self._counts(c, member_id)
+        gone[t.dead_job.name] = self._delete_dead_jobs(c, member_id)
+        # Takes all that was counted along (ON DELETE CASCADE): so an operator's account needs no
+        # right to delete from the access log or from what people decided.
+        member = sa.delete(t.member).where(t.member.c.member_id == member_id)
+        gone[t.member.name] = c.execute(member).rowcount
         if self._mapped is not None:
             self._mapped.clear(c, member_id)
         return gone
+
+    def _counts(self, c: sa.Connection, member_id: str) -> dict[str, int]:
+        t = self.t
+        requests = self._request_ids(member_id)
+        wheres = {
+            t.label: t.label.c.request_id.in_(requests),
+            t.decision: t.decision.c.request_id.in_(requests),
+            t.verification_photo: t.verification_photo.c.request_id.in_(requests),
+            t.verification: t.verification.c.member_id == member_id,
+            t.access_log: t.access_log.c.member_id == member_id,
+            t.photo: t.photo.c.member_id == member_id,
+        }
+        counts = {table.name: sa.select(sa.func.count()).where(where) for table, where in wheres.items()}
+        return {name: c.scalar(query) or 0 for name, query in counts.items()}
+
+    def _request_ids(self, member_id: str) -> sa.Select[tuple[str]]:
+        v = self.t.verification
+        return sa.select(v.c.request_id).where(v.c.member_id == member_id)
+
+    def _delete_dead_jobs(self, c: sa.Connection, member_id: str) -> int:
+        """Those that name the member, and those that name nobody but hold the ID or a photo's URL."""
+        d = self.t.dead_job
+        named = sa.or_(d.c.member_id == member_id, d.c.request_id.in_(self._request_ids(member_id)))
+        nameless = sa.select(d.c.id, d.c.message_head).where(d.c.member_id.is_(None))
+        urls = self._urls(c, member_id)
+        rows = c.execute(nameless.execution_options(yield_per=500))
+        found = [row.id for row in rows if mentions(row.message_head, member_id, urls)]
+        return c.execute(sa.delete(d).where(sa.or_(named, d.c.id.in_(found)))).rowcount
+
+    def _urls(self, c: sa.Connection, member_id: str) -> set[str]:
+        """Of all photos that the member has or had."""
+        m, v = self.t.member, self.t.verification
+        urls = set(self._galleries(c, [member_id])[member_id])
+        urls.add(c.scalar(sa.select(m.c.selfie_url).where(m.c.member_id == member_id)) or "")
+        for message in c.scalars(sa.select(v.c.message).where(v.c.member_id == member_id)):
+            urls |= {str(message.get("selfie_url") or ""), *map(str, message.get("photo_urls") or ())}
+        return urls - {""}
 
     def _raise_tombstone(self, c: sa.Connection, member_id: str, now: datetime) -> None:
         if not self._forgotten(c, [member_id]):

@@ -1,0 +1,237 @@
+"""A member who is forgotten leaves nothing but a tombstone, and does not come back."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.verdict import Gender, Status, Verdict
+from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
+from support.together import together
+from support.traces import files_that_hold, tables_that_hold
+from worker.errors import MemberForgotten, NotRequeueable, RequestConflict
+from worker.migrations import migrate
+from worker.states import PairLabel
+from worker.store import Attempt, Change, DeadJob, NewMember, Store, build_engine
+from worker.store.mentions import claimed_member, mentions
+from worker.verification import DeliveryRules, Handled, Verification
+
+MEMBER = "member-zero"
+SECRET = "photos.example.com/only-theirs"
+URLS = {
+    "selfie_url": f"https://{SECRET}/selfie.jpg?sig=abc",
+    "photo_urls": [f"https://{SECRET}/1.jpg", f"https://{SECRET}/2.jpg"],
+}
+
+
+def a_message_of_theirs(**changes: Any) -> dict[str, Any]:
+    return a_message(**{"member_id": MEMBER, **URLS, **changes})
+
+
+def a_job_of_theirs(request_id: str = "r1", seconds: float = 0, **changes: Any) -> Any:
+    return a_job(request_id, MEMBER, later(seconds), **{**URLS, **changes})
+
+
+NEW = NewMember(MEMBER, Gender.MALE, URLS["selfie_url"], tuple(URLS["photo_urls"]))  # type: ignore[arg-type]
+
+
+def judged(store: Store, job: Any) -> None:
+    store.accept(job, "verify", NOW)
+    attempt = store.start_attempt(job.request_id, "w", LEASE, MOST, NOW)
+    assert isinstance(attempt, Attempt)
+    assert store.finish(attempt, a_verdict(), NOW)
+
+
+def deliver(store: Store, message: object, meanwhile: Callable[[], object] = lambda: None) -> Handled:
+    """One delivery to the service; ``meanwhile`` happens while it judges."""
+
+    def judge(selfie: object, photos: Sequence[object], gender: object) -> Verdict:
+        meanwhile()
+        return a_verdict(photos=())
+
+    class Photos:
+        def fetch_all(self, urls: Sequence[str]) -> list[bytes]:
+            return [url.encode() for url in urls]
+
+    service = Verification(
+        requests=store, fetcher=Photos(), judge=judge, rules=DeliveryRules(), worker="w", clock=lambda: NOW
+    )
+    return service.handle(message, "verify")
+
+
+def traces(store: Store) -> set[str]:
+    return tables_that_hold(store.engine, MEMBER, SECRET)
+
+
+def a_full_life(store: Store) -> None:
+    """Something about the member in every table that can hold it."""
+    store.import_members([NEW], NOW)
+    judged(store, a_job_of_theirs("r1"))
+    judged(store, a_job_of_theirs("r2", 1))
+    store.label(MEMBER, 1, PairLabel.GENUINE, "kim", NOW)
+    store.decide(MEMBER, Status.REJECTED, "kim", NOW)
+    store.note_look(MEMBER, "kim", "show", NOW)
+    with pytest.raises(RequestConflict):
+        store.accept(a_job_of_theirs("r1", why="operator"), "verify", NOW)
+    store.accept(a_job_of_theirs("r3", 2), "verify", NOW)
+    store.give_up("r3", "poison", "boom", NOW)
+
+
+def garbage_of_theirs() -> list[bytes]:
+    """Messages that nobody could read, in the forms in which they arrive."""
+    message = json.dumps(a_message_of_theirs())
+    wire = json.dumps({"body": base64.b64encode(f'[[], {{"job": {message}}}]'.encode()).decode()})
+    without_id = json.dumps({"selfie": URLS["selfie_url"]})
+    return [
+        message[:-20].encode(),
+        message.replace("/", "\\/").encode(),
+        wire.encode(),
+        wire.encode()[: len(wire) - 33],
+        f"verify {MEMBER} please".encode(),
+        without_id.encode(),
+        without_id.replace("/", "\\/").encode(),
+    ]
+
+
+def test_nothing_of_a_full_life_is_left_in_any_table(store: Store) -> None:
+    a_full_life(store)
+    for body in garbage_of_theirs():
+        store.bury(DeadJob("no_task", "no job", body, "verify"), NOW)
+    assert len(traces(store)) >= 5
+    removed = store.forget(MEMBER, NOW)
+    assert traces(store) == set()
+    assert min(removed.values()) >= 1
+    assert removed["dead_job"] == 2 + len(garbage_of_theirs())
+    with store.engine.connect() as c:
+        left = {
+            t.name: c.scalar(sa.select(sa.func.count()).select_from(t))
+            for t in store.t.metadata.sorted_tables
+        }
+    assert {name for name, rows in left.items() if rows} == {"tombstone"}
+
+
+def test_members_with_a_similar_id_keep_everything(store: Store) -> None:
+    judged(store, a_job("r1", "m1", photo_urls=["https://h/m1/1.jpg"]))
+    judged(store, a_job("r2", "m12", photo_urls=["https://h/m12/1.jpg"]))
+    store.bury(DeadJob("no_task", "x", b'{"member_id": "m12", "was": "m1"}', "verify"), NOW)
+    store.bury(DeadJob("no_task", "x", b"m12, m1-b and m1_c", "verify"), NOW)
+    before = store.request("r2")
+    store.forget("m1", NOW)
+    assert store.request("r2") == before
+    assert len(store.dead_jobs()) == 2
+
+
+def test_no_trace_is_left_in_the_files_of_the_embedded_database(tmp_path: Path) -> None:
+    engine = build_engine(f"sqlite:///{tmp_path / 'verify.db'}")
+    migrate(engine)
+    store = Store(engine, tombstone_key=b"key")
+    a_full_life(store)
+    assert files_that_hold(tmp_path, MEMBER, SECRET)
+    store.forget(MEMBER, NOW)
+    assert files_that_hold(tmp_path, MEMBER, SECRET) == set()
+    store.close()
+
+
+def test_a_job_that_is_running_finishes_late_and_writes_nothing(store: Store) -> None:
+    handled = deliver(store, a_message_of_theirs(), meanwhile=lambda: store.forget(MEMBER, NOW))
+    assert handled is Handled.LOST
+    assert traces(store) == set()
+    store.import_members([NewMember("other", None, "https://h/s.jpg", ())], NOW)
+    assert store.import_members([NEW], later(1)) == [Change.FORGOTTEN]
+    assert traces(store) == set()
+
+
+def test_a_message_that_was_queued_is_dropped(store: Store) -> None:
+    store.forget(MEMBER, NOW)
+    assert deliver(store, a_message_of_theirs()) is Handled.FORGOTTEN
+    assert traces(store) == set()
+
+
+@pytest.mark.parametrize("change", [{"schema": 99}, {"photo_urls": "no list"}, {"request_id": "a b"}])
+def test_a_message_in_disorder_that_comes_later_is_not_even_buried(
+    store: Store, change: dict[str, Any]
+) -> None:
+    store.forget(MEMBER, NOW)
+    assert deliver(store, a_message_of_theirs(**change)) is Handled.BURIED
+    assert traces(store) == set()
+    assert store.dead_jobs() == []
+
+
+def test_garbage_that_names_the_member_is_not_buried_later(store: Store) -> None:
+    store.forget(MEMBER, NOW)
+    named = [body for body in garbage_of_theirs() if claimed_member(body)]
+    assert len(named) >= 4
+    assert [store.bury(DeadJob("no_task", "x", body, "verify"), NOW) for body in named] == [0] * len(named)
+    assert store.bury(DeadJob("no_task", "x", b"garbage", "verify"), NOW) > 0
+    assert traces(store) == set()
+
+
+def test_a_conflict_that_is_recorded_late_is_not(store: Store) -> None:
+    store.accept(a_job_of_theirs(), "verify", NOW)
+    store.forget(MEMBER, NOW)
+    store._write(lambda c: store._bury_conflict(c, a_job_of_theirs(why="operator"), "verify", NOW))
+    assert traces(store) == set()
+
+
+def test_a_dead_job_goes_with_the_member_and_cannot_be_put_back(store: Store) -> None:
+    store.accept(a_job_of_theirs(), "verify", NOW)
+    store.give_up("r1", "poison", "boom", NOW)
+    [dead] = store.dead_jobs()
+    store.forget(MEMBER, NOW)
+    with pytest.raises(NotRequeueable):
+        store.requeue(dead.id, NOW)
+    with pytest.raises(NotRequeueable):
+        store.requeue_request("r1", NOW)
+    assert traces(store) == set()
+
+
+def test_whatever_happens_at_that_very_moment_the_member_is_gone(store: Store) -> None:
+    """Imports, messages, garbage, a late verdict, a look and a label race with the erasure."""
+    for turn in range(6):
+        _race(store, turn)
+        assert traces(store) == set(), turn
+        with store.engine.begin() as c:
+            c.execute(sa.delete(store.t.tombstone))
+
+
+def _race(store: Store, turn: int) -> None:
+    judged(store, a_job_of_theirs("r1"))
+    job = a_job_of_theirs("r2", 1)
+    store.accept(job, "verify", NOW)
+    attempt = store.start_attempt("r2", "w", LEASE, MOST, NOW)
+    assert isinstance(attempt, Attempt)
+    garbage = DeadJob("no_task", "x", garbage_of_theirs()[0], "verify")
+
+    def forget() -> object:
+        time.sleep(0.004 * turn)  # later each turn, so that it meets the others at different points
+        return store.forget(MEMBER, NOW)
+
+    done = together(
+        [
+            lambda: store.import_members([NEW], NOW),
+            lambda: store.accept(a_job_of_theirs("r3", 2), "verify", NOW),
+            lambda: store.bury(garbage, NOW),
+            lambda: store.finish(attempt, a_verdict(), NOW),
+            lambda: store.note_look(MEMBER, "kim", "show", NOW),
+            lambda: store.enqueue_members([MEMBER], "bulk", NOW),
+            forget,
+        ]
+    )
+    failures = [result for result in done if isinstance(result, Exception)]
+    assert all(isinstance(failure, MemberForgotten) for failure in failures), failures
+    assert isinstance(done[-1], dict)
+
+
+def test_an_id_is_found_as_a_word_of_its_own_only() -> None:
+    assert mentions(b'{"id": "m1"}', "m1", ())
+    assert mentions(b"m1", "m1", ())
+    assert not mentions(b"m12 xm1 m1-a a_m1", "m1", ())
+    assert mentions(b"a+b?", "a+b?", ())
+    assert mentions(b'["https:\\/\\/h\\/1.jpg"]', "nobody", ["https://h/1.jpg"])
