@@ -102,8 +102,29 @@ def test_a_member_who_was_erased_stays_erased(store: Store, tmp_path: Path) -> N
     store.forget("m1", utc_now())
     report = run(path, store)
     assert report.changes == {Change.FORGOTTEN: 1, Change.UNCHANGED: 1}
-    assert "row 2: m1 was erased before" in report.warnings[0]
     assert store.member("m1") is None
+    [row] = refused(path)
+    assert row[1:3] == (2, "m1")
+    assert "삭제된 회원번호" in row[0]
+    assert "was erased" in row[0]
+    assert run(path, store, dry_run=True).changes == {Change.FORGOTTEN: 1, Change.UNCHANGED: 1}
+
+
+def test_consent_to_training_comes_with_the_list_and_verifies_nobody_again(
+    store: Store, tmp_path: Path
+) -> None:
+    headers = [*HEADERS, "학습 동의"]
+    run(a_workbook(tmp_path / "1.xlsx", [[*a_row("m1"), "예"], [*a_row("m2"), ""]], headers), store)
+    assert [known(store, m).training_consent for m in ("m1", "m2")] == [True, False]
+    store.enqueue_pending("bulk", utc_now())
+    rows = [[*a_row("m1"), ""], [*a_row("m2"), "O"], [*a_row("m3"), "perhaps"]]
+    path = a_workbook(tmp_path / "2.xlsx", rows, headers)
+    for dry_run in (True, False):
+        report = run(path, store, dry_run=dry_run)
+        assert report.changes == {Change.UNCHANGED: 1, Change.CHANGED: 1}
+    assert [known(store, m).training_consent for m in ("m1", "m2")] == [True, True]
+    assert store.pending() == []
+    assert "unknown training consent" in refused(path)[0][0]
 
 
 def test_the_first_row_of_a_member_counts(store: Store, tmp_path: Path) -> None:

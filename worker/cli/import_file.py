@@ -37,6 +37,7 @@ def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue:
       성별 / gender               남, 여 / male, female; may be empty
       갤러리 사진 / photos        links, in several columns or several in one cell
       인증사진 / selfie           one link
+      학습 동의 / consent         예, 아니오 / yes, no; may be left out or empty
 
     Rows that cannot be imported stop no other row: they come back in a workbook with the reason, to
     be mended and imported again. Exit status 1 if there are any.

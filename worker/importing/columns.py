@@ -17,6 +17,7 @@ class Field(StrEnum):
     GENDER = "gender (성별)"
     GALLERY = "gallery photo (갤러리 사진)"
     SELFIE = "verification photo (인증사진)"
+    CONSENT = "training consent (학습 동의)"
 
 
 _NAMES: Final[Mapping[Field, str]] = {
@@ -35,6 +36,10 @@ _NAMES: Final[Mapping[Field, str]] = {
         selfie selfiephoto selfieimage verification verificationphoto verificationpicture
         verificationimage verifyphoto authphoto
     """,
+    Field.CONSENT: """
+        학습동의 학습동의여부 학습활용동의 학습활용동의여부 ai학습동의 훈련동의
+        trainingconsent consenttotraining consent
+    """,
 }
 _KNOWN: Final = {name: field for field, names in _NAMES.items() for name in names.split()}
 _DECORATION: Final = re.compile(r"[\s_\-./·:*#()\[\]]+")
@@ -49,6 +54,7 @@ class Columns:
     selfie: int
     gallery: tuple[int, ...]
     gender: int | None
+    consent: int | None
     unknown: tuple[str, ...]
     """Headers that were not understood; their cells are left alone."""
 
@@ -98,12 +104,14 @@ def find_columns(headers: Sequence[str]) -> Columns:
         selfie=places[Field.SELFIE][0],
         gallery=tuple(places[Field.GALLERY]),
         gender=next(iter(places[Field.GENDER]), None),
+        consent=next(iter(places[Field.CONSENT]), None),
         unknown=tuple(unknown),
     )
 
 
 def _require(places: Mapping[Field, list[int]], headers: Sequence[str]) -> None:
-    missing = [field for field, found in places.items() if not found and field is not Field.GENDER]
+    optional = (Field.GENDER, Field.CONSENT)
+    missing = [field for field, found in places.items() if not found and field not in optional]
     if missing:
         raise NoHeader(f"no column for {', '.join(missing)}")
     for field, found in places.items():

@@ -22,6 +22,10 @@ _GENDERS: Final = {
     **dict.fromkeys(("남", "남자", "남성", "m", "male", "man"), Gender.MALE),
     **dict.fromkeys(("여", "여자", "여성", "f", "female", "woman"), Gender.FEMALE),
 }
+_CONSENTS: Final = {
+    **dict.fromkeys(("y", "yes", "true", "1", "o", "on", "예", "네", "동의", "동의함"), True),
+    **dict.fromkeys(("n", "no", "false", "0", "x", "off", "아니오", "아니요", "미동의", "동의안함"), False),
+}
 _EXCEL_ERRORS: Final = frozenset(
     ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!")
 )
@@ -50,6 +54,7 @@ def member_of(row: Row, columns: Columns, link: Links) -> NewMember:
         declared_gender=_gender(row, columns.gender, reasons),
         selfie_url=_selfie(row, columns.selfie, link, reasons),
         photo_urls=_gallery(row, columns.gallery, link, reasons),
+        training_consent=_consent(row, columns.consent, reasons),
     )
     if reasons:
         raise BadRow(*reasons)
@@ -109,6 +114,17 @@ def _gender(row: Row, column: int | None, reasons: list[str]) -> Gender | None:
     if gender is None:
         reasons.append("성별을 알 수 없습니다: 남/여 또는 male/female (unknown gender)")
     return gender
+
+
+def _consent(row: Row, column: int | None, reasons: list[str]) -> bool | None:
+    """None where the cell is empty: what is known of the member stays."""
+    text = "" if column is None else text_of(row.values[column])
+    if not text:
+        return None
+    consent = _CONSENTS.get(text.casefold().replace(" ", ""))
+    if consent is None:
+        reasons.append("학습 동의를 알 수 없습니다: 예/아니오 또는 yes/no (unknown training consent)")
+    return consent
 
 
 def _selfie(row: Row, column: int, link: Links, reasons: list[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,10 @@ from worker.store import Change, MemberRecord, NewMember
 BATCH: Final = 200
 """Members in one transaction: sign-ups wait for their rows only that long."""
 _MOST_WARNINGS: Final = 100
+_FORGOTTEN: Final = (
+    "정보가 삭제된 회원번호이므로 다시 등록하지 않습니다 "
+    "(all about this member was erased: the ID is not taken in again)"
+)
 
 Progress = Callable[[int, int | None], None]
 """Called with the number of rows that have been dealt with, and that of all where the file tells."""
@@ -34,6 +38,10 @@ class MemberStore(Protocol):
 
     def member(self, member_id: str) -> MemberRecord | None:
         """What is known of a member."""
+        ...
+
+    def forgotten(self, member_ids: Iterable[str]) -> set[str]:
+        """Those of the members who were erased."""
         ...
 
 
@@ -135,20 +143,24 @@ class _Import:
 
     def _changes(self, store: MemberStore, members: Sequence[NewMember]) -> list[Change | str]:
         if self._dry_run:
-            return [_would_be(store.member(new.member_id), new) for new in members]
+            gone = store.forgotten([new.member_id for new in members])
+            return [
+                Change.FORGOTTEN if new.member_id in gone else _would_be(store.member(new.member_id), new)
+                for new in members
+            ]
         try:
             return [*store.import_members(members, utc_now())]
         except StoreRefused:
             return [_alone(store, member) for member in members]
 
     def _note(self, batch: Sequence[tuple[Row, NewMember]], changes: Sequence[Change | str]) -> None:
-        for (row, member), change in zip(batch, changes, strict=True):
+        for (row, _), change in zip(batch, changes, strict=True):
             if isinstance(change, Change):
                 self._report.changes[change] += 1
             else:
                 self._refuse(row, change)
             if change is Change.FORGOTTEN:
-                self._report.warn(f"row {row.number}: {member.member_id} was erased before and stays so")
+                self._refuse(row, _FORGOTTEN)
 
 
 def _alone(store: MemberStore, member: NewMember) -> Change | str:
@@ -167,4 +179,5 @@ def _would_be(known: MemberRecord | None, new: NewMember) -> Change:
         new.selfie_url,
         new.photo_urls,
     )
-    return Change.UNCHANGED if same else Change.CHANGED
+    same_consent = new.training_consent in (None, known.training_consent)
+    return Change.UNCHANGED if same and same_consent else Change.CHANGED
