@@ -9,9 +9,10 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
-from worker.queues import BULK, IN_ORDER, MAINTENANCE, SWEEP, VERIFY, VERIFY_MEMBER
+from worker.queues import BULK, IN_ORDER, MAINTENANCE, PURGE, SWEEP, VERIFY, VERIFY_MEMBER
 from worker.settings import load_settings
 
 _settings = load_settings()
@@ -76,6 +77,7 @@ task_create_missing_queues = False  # a misspelt queue must be an error, not a q
 task_routes = {
     VERIFY_MEMBER: {"queue": VERIFY},
     SWEEP: {"queue": MAINTENANCE},
+    PURGE: {"queue": MAINTENANCE},
     # The periodic work of later versions finds its queue by its name.
     "worker.bulk_*": {"queue": BULK},
 }
@@ -114,8 +116,15 @@ worker_redirect_stdouts = False
 worker_enable_remote_control = _scheme != "filesystem"
 
 # Schedule
-# In memory: every entry is an interval, so nothing is worth a file that a crash can damage.
+# In memory: nothing here is worth a file that a crash can damage.
 beat_scheduler = "celery.beat:Scheduler"
 beat_schedule = {
     "sweep": {"task": SWEEP, "schedule": _settings.sweep_seconds, "options": {"queue": MAINTENANCE}},
+    # At a time of day (03:17 in Seoul), and not every 24 h: a beat that is restarted daily would never
+    # come to it.
+    "purge": {
+        "task": PURGE,
+        "schedule": crontab(hour=18, minute=17),
+        "options": {"queue": MAINTENANCE},
+    },
 }

@@ -10,7 +10,7 @@ BULK: Final = "bulk"
 """Imports, sweeps of imports, re-verification; taken only when `verify` is empty."""
 RETRAIN: Final = "retrain"
 MAINTENANCE: Final = "maintenance"
-"""The sweep: milliseconds of work, so it goes before everything else."""
+"""The sweep and the daily purge: short work, so it goes before everything else."""
 
 IN_ORDER: Final = (MAINTENANCE, VERIFY, BULK, RETRAIN)
 """All queues, in the order in which a worker that consumes several serves them."""
@@ -20,6 +20,7 @@ JUDGING: Final = frozenset({VERIFY, BULK})
 VERIFY_MEMBER: Final = "worker.verify_member"
 SWEEP: Final = "worker.sweep"
 BURY: Final = "worker.bury"
+PURGE: Final = "worker.purge"
 
 
 def in_order(names: list[str] | tuple[str, ...]) -> list[str]:

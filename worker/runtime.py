@@ -86,6 +86,7 @@ def _rules(chosen: Settings) -> DeliveryRules:
         max_attempts=chosen.max_attempts,
         waits=chosen.fetch_retry_seconds,
         blind_audit_share=chosen.blind_audit_share,
+        audit_key=chosen.tombstone_key.get_secret_value().encode(),
     )
 
 

@@ -47,6 +47,7 @@ Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)]
 Seconds = Annotated[float, Field(gt=0)]
 Waits = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^\w*$")]
 Names = Annotated[dict[str, Name], NoDecode, BeforeValidator(_mapping)]
@@ -126,7 +127,15 @@ class Settings(BaseSettings):
 
     # Privacy and logs
     tombstone_key: SecretStr = SecretStr("")
-    """Keys the hashes of forgotten members; must never change."""
+    """Keys the hashes of forgotten members, and the blind audit's choice; must never change."""
+    operator: str = ""
+    """Who runs the commands, for the records of decisions, labels and looks; empty: the login name."""
+    retention_days: Days = 180
+    """How long the numbers of each photo (scores, quality, face box) are kept after the verdict."""
+    dead_job_days: Days = 30
+    """How long the message of a dead job is kept, which may name people and their photos."""
+    access_log_days: Days = 730
+    """How long it is on record who looked at a member."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @model_validator(mode="after")

@@ -13,6 +13,7 @@ from worker.burials import buried
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable
 from worker.messages import VerifyJob
+from worker.retention import purge_old
 from worker.sweep import sweep as sweep_once
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,12 @@ def bury(dead: Any) -> int:
 def sweep() -> str:
     """Enqueue what the database says is unfinished. Not retried: the next one comes anyway."""
     return str(sweep_once(runtime.store(), send, utc_now()))
+
+
+@app.task(name=queues.PURGE, base=Persistent)
+def purge() -> str:
+    """Remove what was kept long enough."""
+    return str(purge_old(runtime.store(), runtime.settings(), utc_now()))
 
 
 def send(job: VerifyJob, queue: str) -> None:

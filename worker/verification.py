@@ -8,6 +8,7 @@ what a second delivery, a late one or a fourth attempt may do; this service only
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import logging
 import random
@@ -117,6 +118,8 @@ class DeliveryRules:
     """Seconds before a job whose photo host is in trouble is tried again; then it is judged without."""
     blind_audit_share: float = 0.0
     """Share of the approvals, 0..1, that go to a person, so that wrong ones become visible."""
+    audit_key: bytes = b""
+    """Without it nobody can foretell which approvals those are: the app chooses the request IDs."""
 
 
 class Verification:
@@ -224,8 +227,10 @@ class Verification:
 
     def _audited(self, verdict: Verdict, request_id: str) -> Verdict:
         """Some approvals go to a person, chosen by the request: a second delivery chooses the same."""
-        draw = int.from_bytes(hashlib.sha256(b"audit " + request_id.encode()).digest()[:4]) / 2**32
-        if verdict.status is not Status.APPROVED or draw >= self._rules.blind_audit_share:
+        rules = self._rules
+        drawn = hmac.new(rules.audit_key, b"audit " + request_id.encode(), hashlib.sha256).digest()
+        share = int.from_bytes(drawn[:4]) / 2**32
+        if verdict.status is not Status.APPROVED or share >= rules.blind_audit_share:
             return verdict
         return replace(verdict, status=Status.REVIEW, reason=Reason.BLIND_AUDIT)
 
