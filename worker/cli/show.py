@@ -7,10 +7,12 @@ from typing import Any
 import click
 from rich.table import Table
 
-from pipeline.verdict import PhotoFinding
+from pipeline.verdict import PhotoFinding, Status
 from worker import runtime
 from worker.cli.output import STYLES, console, new_table, plain, print_json, without_query
-from worker.store import MemberRecord, RequestRecord
+from worker.cli.who import onlooker
+from worker.clock import utc_now
+from worker.store import Look, MemberRecord, RequestRecord
 from worker.texts import Language, fetch_text, member_text, operator_text
 
 
@@ -19,11 +21,19 @@ from worker.texts import Language, fetch_text, member_text, operator_text
 @click.option("--json", "as_json", is_flag=True, help="Everything, as JSON.")
 @click.option("--ko", is_flag=True, help="Only what the member reads, in Korean.")
 @click.option("--en", is_flag=True, help="Only what the member reads, in English.")
-def show(member_id: str, as_json: bool, ko: bool, en: bool) -> None:
-    """Show a member: the standing verdict, the latest requests, what was found in each photo."""
-    if as_json + ko + en > 1:
-        raise click.UsageError("--json, --ko and --en exclude each other")
+@click.option("--looks", is_flag=True, help="Only who looked at the member, and when.")
+def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None:
+    """Show a member: the standing verdict, the latest requests, what was found in each photo.
+
+    That you looked goes on record. What the machine makes of the gender is shown when a person who
+    was to decide has decided.
+    """
+    if as_json + ko + en + looks > 1:
+        raise click.UsageError("--json, --ko, --en and --looks exclude each other")
     store = runtime.store()
+    way = "json" if as_json else "text" if ko or en else "looks" if looks else "show"
+    # Before anything is shown: where it cannot be written down, nothing is.
+    store.note_look(member_id, onlooker(), way, utc_now())
     member = store.member(member_id)
     if member is None:
         raise click.ClickException(f"no member {member_id}")
@@ -32,16 +42,22 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool) -> None:
         print_json(_as_json(member, requests))
     elif ko or en:
         click.echo(_text(member, requests, Language.KO if ko else Language.EN))
+    elif looks:
+        _print_looks(store.looks_at(member_id))
     else:
         _print(member, requests)
 
 
 def _as_json(member: MemberRecord, requests: list[RequestRecord]) -> dict[str, Any]:
     found: dict[str, Any] = plain(member)
+    told = plain(requests)
+    if _undecided(member):
+        for one in (found, *told):
+            one["gender"] = one["gender_probability"] = None
     found["selfie_url"] = without_query(member.selfie_url)
     found["photo_urls"] = [without_query(url) for url in member.photo_urls]
     found["texts"] = {language: _text(member, requests, language) for language in Language}
-    return {"member": found, "requests": plain(requests)}
+    return {"member": found, "requests": told}
 
 
 def _text(member: MemberRecord, requests: list[RequestRecord], language: Language) -> str:
@@ -50,6 +66,18 @@ def _text(member: MemberRecord, requests: list[RequestRecord], language: Languag
         return ("아직 확인 전입니다.", "Not verified yet.")[language is Language.EN]
     verdict = next((one for one in requests if _stands(one, member)), None)
     return member_text(member.status, member.reason, language, _named(verdict))
+
+
+def _undecided(member: MemberRecord) -> bool:
+    """Whether a person must still decide, whom a guess at the gender could sway."""
+    return member.status is Status.REVIEW
+
+
+def _gender(member: MemberRecord) -> str:
+    guess = f"{member.gender or '-'} ({_number(member.gender_probability)})"
+    return f"{'not shown before the decision' if _undecided(member) else guess}, declared " + (
+        member.declared_gender or "-"
+    )
 
 
 def _stands(request: RequestRecord, member: MemberRecord) -> bool:
@@ -83,8 +111,8 @@ def _facts(member: MemberRecord) -> Table:
         "reason": f"{member.reason}: {operator_text(member.reason)}" if member.reason else "-",
         "same person": {True: "yes", False: "no", None: "-"}[member.same_person],
         "similarity": _number(member.similarity),
-        "gender": f"{member.gender or '-'} ({_number(member.gender_probability)}), declared "
-        f"{member.declared_gender or '-'}",
+        "gender": _gender(member),
+        "training consent": "yes" if member.training_consent else "no",
         "verified": f"{member.verified_at:%Y-%m-%d %H:%M:%S} UTC, model {member.model_version}"
         if member.verified_at
         else "-",
@@ -135,6 +163,13 @@ def _history(requests: list[RequestRecord]) -> Table:
             f"{total:.0f}" if total else "-",
         )
     return table
+
+
+def _print_looks(looks: list[Look]) -> None:
+    table = new_table("when (UTC)", "who", "how")
+    for look in looks:
+        table.add_row(f"{look.looked_at:%Y-%m-%d %H:%M:%S}", look.looked_by, look.way)
+    console().print(table)
 
 
 def _number(value: float | None) -> str:
