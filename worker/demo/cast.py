@@ -58,11 +58,11 @@ CAST: Final = (
         expected=(Status.REVIEW, Reason.GENDER_CONFLICT),
     ),
     Role(
-        *("m-1008", "One picture, sent twice", _SHE, "astronaut.png", ("astronaut.png",)),
+        *("m-1008", "A picture, sent twice", _SHE, "astronaut.png", ("astronaut.png",)),
         expected=(Status.REVIEW, Reason.SAME_PICTURE),
     ),
     Role(
-        *("m-1009", "One picture, saved anew", _HE, "obama2.jpg", ("32bit.png",)),
+        *("m-1009", "A picture, saved anew", _HE, "obama2.jpg", ("32bit.png",)),
         expected=(Status.REVIEW, Reason.SAME_PICTURE),
     ),
 )
