@@ -21,7 +21,7 @@ from worker.migrations import migrate
 from worker.states import PairLabel
 from worker.store import Attempt, Change, DeadJob, NewMember, Store, build_engine
 from worker.store.mentions import claimed_member, mentions
-from worker.verification import DeliveryRules, Handled, Verification
+from worker.verification import DeliveryRules, Handled, Photo, Verification
 
 MEMBER = "member-zero"
 SECRET = "photos.example.com/only-theirs"
@@ -52,7 +52,7 @@ def judged(store: Store, job: Any) -> None:
 def deliver(store: Store, message: object, meanwhile: Callable[[], object] = lambda: None) -> Handled:
     """One delivery to the service; ``meanwhile`` happens while it judges."""
 
-    def judge(selfie: object, photos: Sequence[object], gender: object) -> Verdict:
+    def judge(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verdict:
         meanwhile()
         return a_verdict(photos=())
 

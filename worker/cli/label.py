@@ -14,10 +14,14 @@ from worker.states import PairLabel
 @click.command()
 @click.argument("member_id", metavar="MEMBER")
 @click.argument("photo", metavar="PHOTO", type=click.IntRange(min=1))
-@click.argument("answer", metavar="(genuine|impostor)", type=click.Choice(list(PairLabel)))
-@click.option("--gender", type=click.Choice(list(Gender)), help="The gender of the face in the photo.")
+@click.argument("answer", metavar="(genuine|impostor)", type=click.Choice([word.value for word in PairLabel]))
+@click.option(
+    "--gender",
+    type=click.Choice([word.value for word in Gender]),
+    help="The gender of the face in the photo.",
+)
 @by_option
-def label(member_id: str, photo: int, answer: PairLabel, gender: Gender | None, by: str | None) -> None:
+def label(member_id: str, photo: int, answer: str, gender: str | None, by: str | None) -> None:
     """Say whether a gallery photo shows the person of the selfie: the truth that training learns from.
 
     PHOTO is the number that `show` gives it, in the member's latest judged request. A second label of
@@ -25,7 +29,7 @@ def label(member_id: str, photo: int, answer: PairLabel, gender: Gender | None, 
     """
     name = operator(by)
     done = runtime.store().label(
-        member_id, photo, PairLabel(answer), name, utc_now(), gender=gender and Gender(gender)
+        member_id, photo, PairLabel(answer), name, utc_now(), gender=Gender(gender) if gender else None
     )
     click.echo(f"Photo {photo} of {member_id} ({done.outcome} by the machine): {answer}, says {name}.")
     if done.training_consent:

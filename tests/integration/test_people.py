@@ -1,0 +1,373 @@
+"""What people do with members: label, decide, look; and what is kept of it for how long."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from click.testing import CliRunner, Result
+
+from pipeline.verdict import Gender, Reason, Status
+from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict, later
+from support.together import together, while_open
+from worker import runtime
+from worker.cli import main
+from worker.clock import utc_now
+from worker.errors import NotPossible
+from worker.retention import purge_old
+from worker.settings import load_settings
+from worker.states import Decider, PairLabel
+from worker.store import Attempt, DeadJob, MappedMember, Purged, Store
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    """Runs a command on the test's database, as nobody in particular."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VERIFY_HOME", str(tmp_path / "var"))
+    monkeypatch.setenv("VERIFY_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("VERIFY_TOMBSTONE_KEY", "test key")
+    monkeypatch.delenv("VERIFY_OPERATOR", raising=False)
+
+    def run(*arguments: object) -> Result:
+        runtime.reset()
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        runtime.store().close()
+        runtime.reset()
+        return result
+
+    yield run
+    runtime.reset()
+
+
+def judged(
+    store: Store, request_id: str = "r1", member_id: str = "m1", seconds: float = 0, **verdict: Any
+) -> None:
+    at = later(seconds)
+    store.accept(a_job(request_id, member_id, at), "verify", at)
+    attempt = store.start_attempt(request_id, "w", LEASE, MOST, at)
+    assert isinstance(attempt, Attempt)
+    assert store.finish(attempt, a_verdict(**verdict), at)
+
+
+def in_review(store: Store, request_id: str = "r1", member_id: str = "m1", **more: Any) -> None:
+    judged(store, request_id, member_id, status=Status.REVIEW, **{"reason": Reason.BLIND_AUDIT, **more})
+
+
+def rows_of(store: Store, table: sa.Table) -> list[dict[str, Any]]:
+    with store.engine.connect() as c:
+        return [dict(row) for row in c.execute(sa.select(table)).mappings()]
+
+
+def standing(store: Store, member_id: str = "m1") -> tuple[Status | None, Reason | None, bool | None]:
+    member = store.member(member_id)
+    assert member is not None
+    return member.status, member.reason, member.same_person
+
+
+# Labels
+
+
+def test_a_label_says_who_said_what_of_which_photo_and_when(cli: Cli, store: Store) -> None:
+    judged(store)
+    result = cli("label", "m1", 1, "impostor", "--gender", "male", "--by", "Kim Ji-won")
+    assert result.exit_code == 0
+    assert "impostor, says Kim Ji-won" in result.stdout
+    assert "Training consent: no" in result.stdout
+    [row] = rows_of(store, store.t.label)
+    assert (row["request_id"], row["position"], row["label"]) == ("r1", 1, PairLabel.IMPOSTOR)
+    assert (row["gender"], row["labelled_by"]) == (Gender.MALE, "Kim Ji-won")
+    assert abs(utc_now() - row["labelled_at"]) < timedelta(minutes=5)
+    cli("consent", "m1", "on")
+    assert "Training consent: yes" in cli("label", "m1", 1, "genuine", "--by", "Lee").stdout
+    assert [row["label"] for row in rows_of(store, store.t.label)] == ["impostor", "genuine"]
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("nobody", 1, "genuine"), "no member nobody"),
+        (("m1 ", 1, "genuine"), "no member m1 "),
+        (("m1", 4, "genuine"), "no gallery photo 4"),
+        (("m1", 3, "genuine"), "no face was seen in the photo (not_fetched)"),
+        (("new", 1, "genuine"), "never judged"),
+    ],
+)
+def test_what_was_never_judged_cannot_be_labelled(
+    cli: Cli, store: Store, words: tuple[object, ...], why: str
+) -> None:
+    judged(store)
+    store.accept(a_job("r9", "new"), "verify", NOW)
+    result = cli("label", *words, "--by", "kim")
+    assert result.exit_code == 1
+    assert why in result.stderr
+    assert rows_of(store, store.t.label) == []
+
+
+@pytest.mark.parametrize(
+    "words", [("m1", 0, "genuine"), ("m1", 1, "maybe"), ("m1", "x", "genuine"), ("m1", 1)]
+)
+def test_a_label_in_disorder_is_wrong_usage(cli: Cli, words: tuple[object, ...]) -> None:
+    assert cli("label", *words, "--by", "kim").exit_code == 2
+
+
+def test_a_label_and_a_decision_want_a_name(cli: Cli, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_review(store)
+    for words in (
+        ("label", "m1", 1, "genuine"),
+        ("review", "m1", "approve"),
+        ("review", "m1", "approve", "--by", " "),
+    ):
+        result = cli(*words)
+        assert result.exit_code == 2
+        assert "--by NAME" in result.stderr
+    monkeypatch.setenv("VERIFY_OPERATOR", "lee")
+    assert cli("review", "m1", "approve").exit_code == 0
+    assert rows_of(store, store.t.decision)[0]["decided_by"] == "lee"
+
+
+def test_labels_are_about_the_latest_judged_request(store: Store) -> None:
+    judged(store, "r1")
+    judged(store, "r2", seconds=1)
+    store.accept(a_job("r3", at=later(2)), "verify", later(2))
+    assert store.label("m1", 1, PairLabel.GENUINE, "kim", NOW).request_id == "r2"
+
+
+# Decisions
+
+
+def test_a_person_approves_and_the_member_and_the_request_say_so(cli: Cli, store: Store) -> None:
+    in_review(store)
+    result = cli("review", "m1", "approve", "--by", "kim")
+    assert result.exit_code == 0
+    assert standing(store) == (Status.APPROVED, Reason.SAME_PERSON, True)
+    request = store.request("r1")
+    assert request is not None
+    assert (request.status, request.decided_by) == (Status.APPROVED, Decider.PERSON)
+    [row] = rows_of(store, store.t.decision)
+    assert (row["previous_status"], row["previous_reason"]) == (Status.REVIEW, Reason.BLIND_AUDIT)
+    assert (row["status"], row["decided_by"]) == (Status.APPROVED, "kim")
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept", "same"),
+    [
+        (Reason.BLIND_AUDIT, Reason.DIFFERENT_PERSON, False),
+        (Reason.SAME_PICTURE, Reason.SAME_PICTURE, True),
+        (Reason.DIFFERENT_PERSON, Reason.DIFFERENT_PERSON, False),
+    ],
+)
+def test_a_person_rejects_for_the_reason_of_the_review(
+    store: Store, reason: Reason, kept: Reason, same: bool
+) -> None:
+    judged(store, status=Status.REVIEW, reason=reason)
+    with store.engine.begin() as c:
+        c.execute(sa.update(store.t.verification).values(same_person=same))
+    store.decide("m1", Status.REJECTED, "kim", NOW)
+    assert standing(store) == (Status.REJECTED, kept, same)
+
+
+def test_who_waits_for_a_person_is_listed_the_longest_waiting_first(cli: Cli, store: Store) -> None:
+    assert "Nobody waits" in cli("review").stdout
+    in_review(store, "r2", "late", seconds=9)
+    in_review(store, "r1", "early")
+    judged(store, "r3", "done")
+    assert [one["member_id"] for one in json.loads(cli("review", "--json").stdout)] == ["early", "late"]
+    shown = cli("review").stdout
+    assert "early" in shown
+    assert "done" not in shown
+
+
+def test_only_the_newest_request_and_only_a_judged_one_is_decided(cli: Cli, store: Store) -> None:
+    in_review(store)
+    assert cli("review", "m1", "approve", "--by", "kim", "--request", "r0").exit_code == 1
+    assert "no member nobody" in cli("review", "nobody", "reject", "--by", "kim").stderr
+    store.accept(a_job("r2", at=later(1)), "verify", later(1))
+    result = cli("review", "m1", "approve", "--by", "kim")
+    assert (result.exit_code, "is queued" in result.stderr) == (1, True)
+    assert standing(store)[0] is Status.REVIEW
+    assert rows_of(store, store.t.decision) == []
+
+
+def test_an_error_is_nothing_to_decide(store: Store) -> None:
+    judged(store, status=Status.ERROR, reason=Reason.INTERNAL_ERROR)
+    with pytest.raises(NotPossible, match="error"):
+        store.decide("m1", Status.APPROVED, "kim", NOW)
+
+
+def test_of_two_reviewers_at_once_both_are_on_record_and_the_second_saw_the_first(store: Store) -> None:
+    in_review(store)
+    together(
+        [
+            lambda: store.decide("m1", Status.APPROVED, "kim", NOW),
+            lambda: store.decide("m1", Status.REJECTED, "lee", NOW),
+        ]
+    )
+    first, second = rows_of(store, store.t.decision)
+    assert second["previous_status"] == first["status"]
+    assert standing(store)[0] == second["status"]
+
+
+def test_a_decision_waits_for_a_request_that_comes_in_and_then_refuses(store: Store) -> None:
+    in_review(store)
+    newer = a_job("r2", at=later(1))
+    outcome = while_open(
+        store.engine,
+        lambda c: store._accept(c, newer, "verify", later(1)),
+        lambda: store.decide("m1", Status.APPROVED, "kim", later(1)),
+    )
+    assert isinstance(outcome, NotPossible)
+    assert standing(store)[0] is Status.REVIEW
+
+
+def test_a_decision_is_written_into_the_apps_own_table_too(engine: sa.Engine) -> None:
+    with engine.begin() as c:
+        c.execute(sa.text("DROP TABLE IF EXISTS users"))
+        c.execute(sa.text("CREATE TABLE users (id VARCHAR(64) PRIMARY KEY, verification_status VARCHAR(20))"))
+        c.execute(sa.text("INSERT INTO users (id) VALUES ('m1')"))
+    try:
+        store = Store(engine, mapped=MappedMember(engine, "users", "id"), tombstone_key=b"k")
+        in_review(store)
+        store.decide("m1", Status.REJECTED, "kim", NOW)
+        with engine.connect() as c:
+            assert c.scalar(sa.text("SELECT verification_status FROM users")) == "rejected"
+    finally:
+        with engine.begin() as c:
+            c.execute(sa.text("DROP TABLE users"))
+
+
+# Looking
+
+
+def test_who_looks_at_a_member_is_on_record(cli: Cli, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    judged(store)
+    monkeypatch.setenv("LOGNAME", "the-login")
+    cli("show", "m1")
+    monkeypatch.setenv("VERIFY_OPERATOR", "kim")
+    cli("show", "m1", "--json")
+    cli("show", "m1", "--en")
+    cli("show", "nobody")
+    looks = store.looks_at("m1")
+    assert [(look.looked_by, look.way) for look in looks] == [
+        ("kim", "text"),
+        ("kim", "json"),
+        ("the-login", "show"),
+    ]
+    shown = cli("show", "m1", "--looks").stdout
+    assert "the-login" in shown
+    assert "similarity" not in shown
+    assert store.looks_at("nobody") == []
+
+
+def test_nothing_is_shown_where_the_look_cannot_be_recorded(cli: Cli, store: Store) -> None:
+    judged(store)
+    log = store.t.access_log
+    log.drop(store.engine)
+    try:
+        result = cli("show", "m1")
+    finally:
+        log.create(store.engine)
+    assert result.exit_code == 1
+    assert "approved" not in result.stdout
+
+
+def test_a_reviewer_sees_the_guess_at_the_gender_only_after_deciding(cli: Cli, store: Store) -> None:
+    in_review(store)
+    assert "0.980" not in cli("show", "m1").stdout
+    hidden = json.loads(cli("show", "m1", "--json").stdout)
+    assert [hidden["member"]["gender"], hidden["requests"][0]["gender_probability"]] == [None, None]
+    store.decide("m1", Status.APPROVED, "kim", NOW)
+    assert "0.980" in cli("show", "m1").stdout
+
+
+# Consent
+
+
+def test_consent_is_switched_on_and_off_and_seen(cli: Cli, store: Store) -> None:
+    judged(store)
+    assert cli("consent", "m1", "on").exit_code == 0
+    assert store.member("m1").training_consent  # type: ignore[union-attr]
+    assert "as it was" in cli("consent", "m1", "on").stdout
+    assert "training consent" in cli("show", "m1").stdout
+    cli("consent", "m1", "off")
+    assert not store.member("m1").training_consent  # type: ignore[union-attr]
+    assert cli("consent", "nobody", "on").exit_code == 1
+    assert cli("consent", "m1", "maybe").exit_code == 2
+
+
+# Forgetting, from the command line
+
+
+def test_forget_prints_what_went_and_bars_the_id(cli: Cli, store: Store) -> None:
+    judged(store)
+    cli("show", "m1")
+    result = cli("forget", "m1", "--json")
+    assert result.exit_code == 0
+    removed = json.loads(result.stdout)["removed"]
+    assert (removed["member"], removed["verification_photo"], removed["access_log"]) == (1, 4, 1)
+    assert store.forgotten(["m1", "m2"]) == {"m1"}
+    again = cli("forget", "m1")
+    assert again.exit_code == 0
+    assert "Nothing was stored" in again.stdout
+    assert again.stderr == ""
+    assert cli("forget", "m 1").exit_code == 2
+
+
+def test_forgetting_without_a_key_is_warned_of(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_TOMBSTONE_KEY", "")
+    assert "VERIFY_TOMBSTONE_KEY is not set" in cli("forget", "m1").stderr
+
+
+# Keeping for a time
+
+
+def test_old_numbers_bodies_and_looks_go_and_verdicts_stay(store: Store) -> None:
+    judged(store, "old", "m1", seconds=-200 * 86400)
+    judged(store, "new", "m2")
+    for number, days in enumerate((40, 20)):
+        dead = DeadJob("no_task", "x", b"somebody's message", "verify", f"d{number}")
+        store.bury(dead, NOW - timedelta(days=days))
+    for days in (800, 700):
+        store.note_look("m1", "kim", "show", NOW - timedelta(days=days))
+    assert purge_old(store, load_settings(), NOW) == Purged(photos=4, dead_jobs=1, looks=1)
+    assert purge_old(store, load_settings(), NOW) == Purged(0, 0, 0)
+    old, new = store.request("old"), store.request("new")
+    assert old is not None
+    assert new is not None
+    assert (old.status, old.photos[0].outcome) == (new.status, new.photos[0].outcome)
+    assert new.photos[0].comparison is not None
+    for finding in (old.selfie or SELFIE, *old.photos):
+        assert (finding.comparison, finding.box, finding.gate, finding.quality) == (None, None, None, {})
+    assert sorted(row["message_head"] for row in rows_of(store, store.t.dead_job)) == [
+        b"",
+        b"somebody's message",
+    ]
+    assert len(store.looks_at("m1")) == 1
+
+
+def test_what_is_still_under_way_keeps_its_numbers(store: Store) -> None:
+    judged(store, seconds=-200 * 86400, status=Status.ERROR, reason=Reason.SELFIE_NOT_FETCHED)
+    store.requeue_request("r1", NOW)
+    assert purge_old(store, load_settings(), NOW).photos == 0
+
+
+def test_more_than_one_transaction_holds_is_purged(store: Store) -> None:
+    judged(store)
+    rows = [{"member_id": "m1", "looked_by": "k", "way": "show", "looked_at": NOW}] * 1203
+    with store.engine.begin() as c:
+        c.execute(sa.insert(store.t.access_log), rows)
+    assert purge_old(store, load_settings(), NOW + timedelta(days=731)).looks == 1203
+
+
+def test_purged_photos_can_still_be_shown_and_a_command_says_how_many(cli: Cli, store: Store) -> None:
+    judged(store, seconds=-(365 * 86400))
+    assert "the numbers of 4 photos" in cli("purge").stdout
+    assert json.loads(cli("purge", "--json").stdout) == {"photos": 0, "dead_jobs": 0, "looks": 0}
+    assert "too_dark" in cli("show", "m1").stdout
