@@ -1,0 +1,191 @@
+"""worker/grants.sql on a real server: each account can do its work, and no more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
+
+from pipeline.verdict import Gender, Status
+from support.bundle import ROOT
+from support.databases import fresh_database
+from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
+from worker.errors import MemberForgotten
+from worker.migrations import migrate
+from worker.schema import tables
+from worker.states import PairLabel
+from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
+
+SQL = (ROOT / "worker" / "grants.sql").read_text()
+ACCOUNTS = ("verify_worker", "verify_app", "verify_operator")
+PASSWORD = "Not-a-secret-1"
+NEW = NewMember("m1", Gender.MALE, "https://h/s.jpg", ("https://h/1.jpg",), training_consent=True)
+
+
+@pytest.fixture(scope="module")
+def granted(mariadb_url: str) -> Iterator[sa.Engine]:
+    """The administrator's engine on a database with our tables and accounts."""
+    with fresh_database(mariadb_url) as url:
+        engine = build_engine(url)
+        migrate(engine)
+        run_grants(engine)
+        run_grants(engine)  # as after an update
+        with engine.begin() as c:
+            for account in ACCOUNTS:
+                c.exec_driver_sql(f"ALTER USER '{account}'@'%%' IDENTIFIED BY '{PASSWORD}' ACCOUNT UNLOCK")
+        yield engine
+        with engine.begin() as c:
+            for account in ACCOUNTS:
+                c.exec_driver_sql(f"DROP USER '{account}'@'%%'")
+        engine.dispose()
+
+
+def run_grants(engine: sa.Engine) -> None:
+    statements = [part.strip() for part in re.sub(r"(?m)^--.*$", "", SQL).split(";")]
+    with engine.begin() as c:
+        for statement in filter(None, statements):
+            c.exec_driver_sql(statement.replace("%", "%%"))
+
+
+@pytest.fixture
+def engine_of(granted: sa.Engine) -> Iterator[Callable[[str], sa.Engine]]:
+    """Engines of the accounts, on tables that are empty before each test."""
+    with granted.begin() as c:
+        for table in reversed(tables().metadata.sorted_tables):
+            c.execute(sa.delete(table))
+    engines: list[sa.Engine] = []
+
+    def open_for(account: str) -> sa.Engine:
+        url = granted.url.set(username=account, password=PASSWORD)
+        engines.append(build_engine(url.render_as_string(hide_password=False)))
+        return engines[-1]
+
+    yield open_for
+    for engine in engines:
+        engine.dispose()
+
+
+def store_of(engine: sa.Engine) -> Store:
+    return Store(engine, tombstone_key=b"key")
+
+
+def judged(store: Store, request_id: str) -> None:
+    attempt = store.start_attempt(request_id, "w", LEASE, MOST, NOW)
+    assert isinstance(attempt, Attempt)
+    assert store.finish(attempt, a_verdict(), NOW)
+
+
+def insert_member(engine: sa.Engine) -> None:
+    with engine.begin() as c:
+        c.exec_driver_sql("INSERT INTO member (member_id, selfie_url) VALUES ('app-1', 'https://h/s.jpg')")
+        c.exec_driver_sql(
+            "INSERT INTO photo (member_id, position, url) VALUES ('app-1', 1, 'https://h/1.jpg')"
+        )
+
+
+def test_every_table_is_thought_of() -> None:
+    named = set(re.findall(r"\bON (\w+) TO", SQL))
+    assert named == set(tables().metadata.tables)
+
+
+def test_a_new_account_is_locked_until_it_has_a_password() -> None:
+    assert SQL.count("ACCOUNT LOCK;") == len(ACCOUNTS)
+    assert "IDENTIFIED" not in re.sub(r"(?m)^--.*$", "", SQL)
+
+
+def test_the_worker_does_its_work(engine_of: Callable[[str], sa.Engine]) -> None:
+    store = store_of(engine_of("verify_worker"))
+    store.accept(a_job("r1"), "verify", NOW)
+    judged(store, "r1")
+    store.accept(a_job("r2", at=later(1), photo_urls=["https://h/9.jpg"]), "verify", NOW)
+    store.give_up("r2", "poison", "boom", NOW)
+    store.bury(DeadJob("no_task", "x", b"garbage", "verify"), NOW)
+    store.accept(a_job("r3", at=later(2)), "verify", NOW)
+    assert [queued.job.request_id for queued in store.unfinished(later(999))] == ["r3"]
+    insert_member(engine_of("verify_app"))
+    assert len(store.enqueue_pending("bulk", NOW).jobs) == 1
+    purged = store.purge(numbers=later(9), dead_jobs=later(9), looks=later(9))
+    assert (purged.photos, purged.dead_jobs) == (4, 2)
+
+
+def test_the_app_brings_members_in_and_reads_results(engine_of: Callable[[str], sa.Engine]) -> None:
+    app, worker = engine_of("verify_app"), store_of(engine_of("verify_worker"))
+    insert_member(app)
+    [queued] = worker.enqueue_pending("verify", NOW).jobs
+    judged(worker, queued.job.request_id)
+    with app.begin() as c:
+        assert c.scalar(sa.text("SELECT verification_status FROM member")) == "approved"
+        c.exec_driver_sql("UPDATE member SET selfie_url = 'https://h/s2.jpg', pending = TRUE")
+        c.exec_driver_sql("DELETE FROM photo")
+    assert len(worker.enqueue_pending("verify", NOW).jobs) == 1
+
+
+def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) -> None:
+    operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
+    operator.import_members([NEW], NOW)
+    [queued] = operator.enqueue_pending("bulk", NOW).jobs
+    judged(worker, queued.job.request_id)
+    assert operator.note_look("m1", "kim", "show", NOW)
+    assert len(operator.looks_at("m1")) == 1
+    operator.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    operator.decide("m1", Status.REJECTED, "kim", NOW)
+    operator.set_consent("m1", NOW, training=False)
+    [again] = operator.enqueue_members(["m1"], "verify", later(1)).jobs
+    assert worker.give_up(again.job.request_id, "poison", "boom", later(2))
+    [dead] = operator.dead_jobs()
+    assert operator.requeue(dead.id, NOW).queue == "verify"
+    assert operator.status(NOW).members == 1
+    removed = operator.forget("m1", NOW)
+    assert all(removed.values()), removed
+    with pytest.raises(MemberForgotten):
+        worker.accept(a_job("r9", "m1"), "verify", NOW)
+    assert operator.import_members([NEW], NOW)[0] == "forgotten"
+
+
+@pytest.mark.parametrize(
+    ("account", "statement"),
+    [
+        ("verify_worker", "INSERT INTO tombstone VALUES ('x', NOW())"),
+        ("verify_worker", "UPDATE tombstone SET member_hash = 'x'"),
+        ("verify_worker", "DELETE FROM tombstone"),
+        ("verify_worker", "DELETE FROM verification"),
+        ("verify_worker", "DELETE FROM label"),
+        ("verify_worker", "INSERT INTO decision (request_id) VALUES ('r')"),
+        ("verify_worker", "UPDATE access_log SET looked_by = 'x'"),
+        ("verify_app", "UPDATE member SET verification_status = 'approved'"),
+        ("verify_app", "UPDATE member SET request_id = 'x'"),
+        ("verify_app", "INSERT INTO member (member_id, verification_status) VALUES ('x', 'approved')"),
+        ("verify_app", "DELETE FROM member"),
+        ("verify_app", "SELECT * FROM verification"),
+        ("verify_app", "SELECT * FROM verification_photo"),
+        ("verify_app", "SELECT * FROM label"),
+        ("verify_app", "SELECT * FROM access_log"),
+        ("verify_app", "SELECT * FROM tombstone"),
+        ("verify_app", "SELECT * FROM dead_job"),
+        ("verify_app", "SELECT * FROM model_version"),
+        ("verify_operator", "UPDATE access_log SET looked_by = 'x'"),
+        ("verify_operator", "DELETE FROM access_log"),
+        ("verify_operator", "DELETE FROM decision"),
+        ("verify_operator", "UPDATE decision SET decided_by = 'x'"),
+        ("verify_operator", "UPDATE label SET label = 'genuine'"),
+        ("verify_operator", "DELETE FROM label"),
+        ("verify_operator", "DELETE FROM verification"),
+        ("verify_operator", "DELETE FROM tombstone"),
+        ("verify_operator", "UPDATE verification_photo SET score = 1"),
+        ("verify_operator", "UPDATE model_version SET head = ''"),
+        *((account, "DROP TABLE tombstone") for account in ACCOUNTS),
+        *((account, "CREATE TABLE mine (id INTEGER)") for account in ACCOUNTS),
+        *((account, "ALTER TABLE member ADD COLUMN mine INTEGER") for account in ACCOUNTS),
+        *((account, "SELECT * FROM verify_schema_version") for account in ACCOUNTS),
+        *((account, "SELECT * FROM mysql.user") for account in ACCOUNTS),
+        *((account, "SELECT LOAD_FILE('/etc/passwd') FROM mysql.db") for account in ACCOUNTS),
+    ],
+)
+def test_an_account_can_do_no_more(
+    engine_of: Callable[[str], sa.Engine], account: str, statement: str
+) -> None:
+    with engine_of(account).begin() as c, pytest.raises(DBAPIError, match=r"denied"):
+        c.exec_driver_sql(statement)

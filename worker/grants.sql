@@ -1,0 +1,57 @@
+-- What each account may do in our database, and nothing more. For MySQL 8 and MariaDB 10.11.
+--
+-- Run it as an administrator in our database, after `python -m worker init-db` (which needs an account
+-- that may make tables; use it for nothing else) and after every update that adds tables:
+--
+--   mysql --database=verify < worker/grants.sql
+--
+-- New accounts are locked. Give each a password and let it in, over TLS only:
+--
+--   ALTER USER 'verify_worker'@'%' IDENTIFIED BY '...' REQUIRE SSL ACCOUNT UNLOCK;
+--
+-- With a prefix before our tables' names (VERIFY_TABLE_PREFIX, mapped mode) put it before the names
+-- here as well, and in mapped mode grant the worker and the operator SELECT on the app's member table
+-- and UPDATE of its result columns.
+
+CREATE USER IF NOT EXISTS 'verify_worker'@'%' ACCOUNT LOCK;
+CREATE USER IF NOT EXISTS 'verify_app'@'%' ACCOUNT LOCK;
+CREATE USER IF NOT EXISTS 'verify_operator'@'%' ACCOUNT LOCK;
+
+-- verify_worker: verify workers, the retrain worker and its sweep and purge. -----------------------
+-- It cannot raise or remove a tombstone, nor write down what people said, decided or looked at.
+GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, DELETE ON photo TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON verification_photo TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON dead_job TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE ON model_version TO 'verify_worker'@'%';
+GRANT SELECT ON label TO 'verify_worker'@'%';
+GRANT SELECT ON decision TO 'verify_worker'@'%';
+GRANT SELECT, DELETE ON access_log TO 'verify_worker'@'%';
+GRANT SELECT ON tombstone TO 'verify_worker'@'%';
+-- For SELECT ... FOR UPDATE on what it may only read.
+GRANT LOCK TABLES ON * TO 'verify_worker'@'%';
+
+-- verify_app: your app, if it writes members itself. -----------------------------------------------
+-- It sees the results and cannot set them.
+GRANT SELECT, DELETE ON photo TO 'verify_app'@'%';
+GRANT INSERT (member_id, position, url, created_at), UPDATE (position, url) ON photo TO 'verify_app'@'%';
+GRANT SELECT,
+    INSERT (member_id, declared_gender, selfie_url, training_consent, pending, created_at, updated_at),
+    UPDATE (declared_gender, selfie_url, training_consent, pending, updated_at)
+    ON member TO 'verify_app'@'%';
+
+-- verify_operator: the commands import, enqueue, show, status, requeue, review, label, consent, forget.
+-- What people said, decided and looked at can be added and not changed. `forget` deletes the member's
+-- row, and the database deletes what hangs on it.
+GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, DELETE ON photo TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_operator'@'%';
+GRANT SELECT ON verification_photo TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, UPDATE (requeued_at), DELETE ON dead_job TO 'verify_operator'@'%';
+GRANT SELECT, UPDATE (state, promoted_at) ON model_version TO 'verify_operator'@'%';
+GRANT SELECT, INSERT ON label TO 'verify_operator'@'%';
+GRANT SELECT, INSERT ON decision TO 'verify_operator'@'%';
+GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';
+GRANT SELECT, INSERT ON tombstone TO 'verify_operator'@'%';
+GRANT LOCK TABLES ON * TO 'verify_operator'@'%';
