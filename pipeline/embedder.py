@@ -20,6 +20,9 @@ from pipeline.errors import BundleIncompatible
 from pipeline.litert import Network
 from pipeline.ports import Face, Rgb, Vectors
 
+STRETCHED = ("facenet", "vgg19", "own_cnn")
+"""Embedders that take the stretched crop; `pipeline.training` makes the last two."""
+
 PROBE_LENGTH = 16
 PROBE_TOLERANCE = 0.02
 """Other networks differ by 0.1 and more; float16 weights or another processor by 0.001."""
@@ -85,13 +88,18 @@ class LiteRtEmbedder(ABC):
 
 
 class FaceNetEmbedder(LiteRtEmbedder):
-    """FaceNet (InceptionResNetV1): the face box stretched to 160x160 → (n, 512)."""
+    """FaceNet (InceptionResNetV1): the face box stretched to 160x160 → (n, 512).
 
-    name = "facenet"
+    The other backbones of `STRETCHED` can be trained in its place and are fed like it.
+    """
+
     side = 160
 
-    def __init__(self, path: Path, geometry: StretchedGeometry, colours: Preprocess) -> None:
+    def __init__(
+        self, path: Path, geometry: StretchedGeometry, colours: Preprocess, name: str = "facenet"
+    ) -> None:
         """Load the network. Of four faces at a time each takes 15 % less; more gain nothing."""
+        self.name = name
         super().__init__(path, most=4)
         self._geometry, self._colours = geometry, colours
 
@@ -131,17 +139,18 @@ class SFaceEmbedder(LiteRtEmbedder):
 def open_embedder(name: str, path: Path, description: Mapping[str, Any]) -> LiteRtEmbedder:
     """The embedder ``name`` on the network ``path``, as a head describes it. Raises ModelError."""
     try:
-        embedder = _open(name, path, description)
+        embedder = new_embedder(name, path, description)
         embedder.recognise(description)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleIncompatible(f"the head does not say how {name} is fed: {error}") from error
     return embedder
 
 
-def _open(name: str, path: Path, rule: Mapping[str, Any]) -> LiteRtEmbedder:
-    if name == "facenet":
+def new_embedder(name: str, path: Path, rule: Mapping[str, Any]) -> LiteRtEmbedder:
+    """The same for a network that no head describes yet. Raises ModelError, and KeyError for a rule."""
+    if name in STRETCHED:
         geometry = {**rule["geometry"], "border": Border(rule["geometry"]["border"])}
-        return FaceNetEmbedder(path, StretchedGeometry(**geometry), Preprocess(rule["preprocess"]))
+        return FaceNetEmbedder(path, StretchedGeometry(**geometry), Preprocess(rule["preprocess"]), name)
     if name == "sface":
         return SFaceEmbedder(path, Border(rule["border"]))
     raise BundleIncompatible(f"this version knows no embedder named {name}")

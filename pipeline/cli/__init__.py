@@ -11,6 +11,9 @@ COMMANDS = {
     "verify": "pipeline.cli.verify",
     "weights": "pipeline.cli.weights",
     "fit": "pipeline.cli.fit",
+    "train": "pipeline.cli.train",
+    "augment": "pipeline.cli.augment",
+    "calibrate": "pipeline.cli.calibrate",
     "evaluate": "pipeline.cli.evaluate",
 }
 

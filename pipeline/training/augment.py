@@ -152,4 +152,6 @@ def _run(step: iaa.Augmenter, rgb: Rgb, face: Face) -> tuple[Rgb, Face]:
     )
     *landmarks, (x, y) = moved.to_xy_array()
     box = replace(face.box, x=float(x) - face.box.width / 2, y=float(y) - face.box.height / 2)
-    return np.ascontiguousarray(image), replace(face, landmarks=np.float32(landmarks), box=box, mesh=None)
+    return np.ascontiguousarray(image), replace(
+        face, landmarks=np.array(landmarks, np.float32), box=box, mesh=None
+    )

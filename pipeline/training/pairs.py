@@ -155,7 +155,7 @@ def hard_impostors(labels: Labels, vectors: Vectors, count: int, ceiling: float)
         cosine = vectors[block] @ vectors.T
         fair = labels.may_oppose(block[:, None], everybody[None]) & (block[:, None] < everybody[None])
         cosine[~fair | (cosine >= ceiling)] = -np.inf
-        nearest = np.argsort(-cosine, axis=1, kind="stable")[:, :NEIGHBOURS]
+        nearest = np.argpartition(-cosine, min(NEIGHBOURS, len(everybody)) - 1, axis=1)[:, :NEIGHBOURS]
         rows.append(np.repeat(block, nearest.shape[1]))
         columns.append(nearest.ravel())
         scores.append(np.take_along_axis(cosine, nearest, axis=1).ravel())

@@ -1,0 +1,122 @@
+"""Both edges from an operator's own pairs, with how sure they are.
+
+Pairs that share a person are not independent, so the intervals draw people again, not pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline import metrics
+from pipeline.errors import DataError
+from pipeline.fit import FitSettings, edges_at
+from pipeline.score import Edges
+
+ROUNDS = 500
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredPairs:
+    """n pairs, each (n,): fused score, whether genuine, the two people's codes."""
+
+    scores: NDArray[np.float64]
+    same: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The new edges, the 95 % intervals of both, and what the operator must know about them."""
+
+    edges: Edges
+    approve95: Interval
+    different95: Interval | None
+    """None where no genuine pair was there: the different edge is the old one."""
+    genuine: int
+    impostors: int
+    people: int
+    warnings: tuple[str, ...]
+
+
+def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Edges, seed: int = 1) -> Calibration:
+    """The approve edge by the impostor pairs, the different edge by the genuine ones.
+
+    Without genuine pairs (`--from-members`) the different edge stays as it was ``before``, below
+    the new approve edge. Raises DataError where the impostor pairs are too few to show the
+    false-match rate even once: such an edge would mean nothing.
+    """
+    genuine, impostors = pairs.scores[pairs.same], pairs.scores[~pairs.same]
+    if len(impostors) * settings.approve_fmr < 1:
+        needed = round(1 / settings.approve_fmr)
+        raise DataError(
+            f"{len(impostors)} impostor pairs cannot show a false-match rate of {settings.approve_fmr:g}: "
+            f"at least {needed} are needed, {metrics.IMPOSTORS_PER_ERROR * needed} for a sound edge"
+        )
+    if len(genuine):
+        edges = edges_at(genuine, impostors, settings)
+    else:
+        edges = edges_at(impostors, impostors, settings)
+        edges = replace(edges, different=min(before.different, edges.approve))
+    approve, different = _intervals(pairs, settings, seed)
+    return Calibration(
+        edges=edges,
+        approve95=approve,
+        different95=different if len(genuine) else None,
+        genuine=len(genuine),
+        impostors=len(impostors),
+        people=len(np.unique(np.concatenate([pairs.first, pairs.second]))),
+        warnings=tuple(_warnings(len(genuine), len(impostors), settings)),
+    )
+
+
+def _warnings(genuine: int, impostors: int, settings: FitSettings) -> Sequence[str]:
+    """Where a rate is set by a handful of pairs."""
+    found = []
+    if impostors * settings.approve_fmr < metrics.IMPOSTORS_PER_ERROR:
+        needed = round(metrics.IMPOSTORS_PER_ERROR / settings.approve_fmr)
+        found.append(
+            f"only {impostors} impostor pairs: the approve edge hangs on "
+            f"{int(impostors * settings.approve_fmr)} of them; {needed} would be sound"
+        )
+    if genuine * settings.different_fnmr < 1:
+        needed = round(1 / settings.different_fnmr)
+        found.append(f"only {genuine} genuine pairs: {needed} would show the different edge's rate once")
+    return found
+
+
+def _intervals(pairs: ScoredPairs, settings: FitSettings, seed: int) -> tuple[Interval, Interval]:
+    people, codes = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+    one, other = codes[: len(pairs.first)], codes[len(pairs.first) :]
+    rng, approve, different = np.random.default_rng(seed), [], []
+    rising = np.argsort(pairs.scores, kind="stable")
+    genuine, impostor = rising[pairs.same[rising]], rising[~pairs.same[rising]][::-1]
+    for _ in range(ROUNDS):
+        drawn = np.bincount(rng.integers(0, len(people), len(people)), minlength=len(people))
+        weight = np.where(one == other, drawn[one], drawn[one] * drawn[other]).astype(np.float64)
+        approve.append(_crossing(pairs.scores, weight, impostor, settings.approve_fmr))
+        different.append(_crossing(pairs.scores, weight, genuine, settings.different_fnmr))
+    return _middle95(approve), _middle95(different)
+
+
+def _crossing(
+    scores: NDArray[np.float64], weight: NDArray[np.float64], order: NDArray[np.int64], rate: float
+) -> float:
+    """The first score, in this order, at which more than ``rate`` of the weight has gone by."""
+    gone = np.cumsum(weight[order])
+    if not len(gone) or gone[-1] == 0:
+        return float("nan")
+    return float(scores[order[min(int(np.searchsorted(gone, rate * gone[-1], "right")), len(order) - 1)]])
+
+
+def _middle95(values: Sequence[float]) -> Interval:
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return float("-inf"), float("inf")
+    return float(np.quantile(known, 0.025)), float(np.quantile(known, 0.975))

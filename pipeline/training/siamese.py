@@ -1,0 +1,169 @@
+"""The siamese network: two faces in, "same person" and the gender of the first out.
+
+One tower serves both inputs. Its end, `Projection`, is `pipeline.score.Tower` in Keras, and
+`Similarity` is `pipeline.score.Edges`, so that a trained network and the scorer that serves it
+give the same numbers (tests/models/test_training.py).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from pipeline.score import Edges, Tower
+
+PACKAGE = "verify"
+
+
+class LossName(StrEnum):
+    """What is minimised."""
+
+    CONTRASTIVE = "contrastive"
+    """On the distance: genuine pairs together, impostors at least a margin apart."""
+    CROSS_ENTROPY = "cross_entropy"
+    """On the similarity, whose slope and edge are learned with it."""
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Projection(keras.Layer):
+    """(n, d) features to (n, k) of length 1: the mean taken off, projected.
+
+    ``pull`` weighs a penalty on the way that the projection has moved from where it started;
+    with little data it keeps what the embedder knew before.
+    """
+
+    def __init__(self, dimensions: int, pull: float = 0.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.dimensions, self.pull = dimensions, pull
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Weights: the mean and the start stay as they are set."""
+        shape = (input_shape[-1], self.dimensions)
+        self.mean = self.add_weight(shape=shape[:1], initializer="zeros", trainable=False, name="mean")
+        self.start = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="start")
+        self.kernel = self.add_weight(shape=shape, initializer="orthogonal", name="kernel")
+
+    def call(self, features: Any) -> Any:
+        """`Tower.project`."""
+        self.add_loss(self.pull * ops.sum(ops.square(self.kernel - self.start)))
+        return ops.normalize(ops.matmul(features - self.mean, self.kernel), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """For saving."""
+        return {**super().get_config(), "dimensions": self.dimensions, "pull": self.pull}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class EuclideanDistance(keras.Layer):
+    """Two (n, k) to (n, 1), 0..2 for vectors of length 1."""
+
+    def call(self, first: Any, second: Any) -> Any:
+        """Never exactly 0, where the root has no slope."""
+        squared = ops.sum(ops.square(first - second), axis=-1, keepdims=True)
+        return ops.sqrt(ops.maximum(squared, 1e-12))
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Similarity(keras.Layer):
+    """(n, 1) distances to similarities 0..1 that are 0.5 at the approve edge.
+
+    ``edge`` and ``scale`` are those of `pipeline.score.Edges`: on the cosine, 1 - distance²/2.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Where cross-entropy starts: FaceNet's genuine pairs mostly lie above a cosine of 0.5."""
+        del input_shape
+        self.edge = self.add_weight(shape=(), initializer=keras.initializers.Constant(0.5), name="edge")
+        self.scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(10.0), name="scale")
+
+    def call(self, distance: Any) -> Any:
+        """A sigmoid of how far the cosine lies above the edge."""
+        return ops.sigmoid(self.scale * (1 - ops.square(distance) / 2 - self.edge))
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class ContrastiveLoss(keras.losses.Loss):
+    """Hadsell, Chopra, LeCun 2006; the truth is `pairs.SAME` or `pairs.DIFFERENT`."""
+
+    def __init__(self, margin: float = 1.2, name: str = "contrastive", **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.margin = margin
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """Squared distance of genuine pairs, squared shortfall from the margin of impostors."""
+        same = ops.cast(y_true, y_pred.dtype)
+        apart = ops.square(ops.maximum(self.margin - y_pred, 0.0))
+        return ops.mean(same * ops.square(y_pred) + (1 - same) * apart, axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """For saving."""
+        return {**super().get_config(), "margin": self.margin}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Siamese:
+    """``model`` answers [same, gender]; ``trainer`` shares its layers and is what is fitted."""
+
+    model: keras.Model
+    trainer: keras.Model
+    backbone: keras.Model
+    projection: Projection
+    similarity: Similarity
+
+    def tower(self, weight: float) -> Tower:
+        """The trained projection for the scorer."""
+        mean, kernel = (np.asarray(w, np.float32) for w in (self.projection.mean, self.projection.kernel))
+        return Tower(mean, kernel, weight)
+
+    def set_tower(self, tower: Tower) -> None:
+        """Start from this projection."""
+        self.projection.mean.assign(tower.mean)
+        self.projection.kernel.assign(tower.projection)
+        self.projection.start.assign(tower.projection)
+
+    def set_edges(self, edges: Edges) -> None:
+        """Make the similarity that of a scorer with this tower alone."""
+        self.similarity.edge.assign(edges.approve)
+        self.similarity.scale.assign(edges.scale)
+
+
+@dataclass(frozen=True, slots=True)
+class SiameseSettings:
+    """How the network learns."""
+
+    loss: LossName = LossName.CONTRASTIVE
+    margin: float = 1.2
+    pull: float = 0.1
+    gender_weight: float = 0.1
+    """Of the gender's loss against the pairs'."""
+    learning_rate: float = 1e-3
+
+
+def build_siamese(backbone: keras.Model, dimensions: int, settings: SiameseSettings) -> Siamese:
+    """Two inputs like the backbone's, one shared tower, two outputs; compiled, ready to fit.
+
+    ``backbone`` gives (n, d) features of length 1. The trainer takes ``{"same", "gender"}``
+    as truths; a gender of `pipeline.fit.UNKNOWN` is not learned from (weight 0).
+    """
+    first, second = (keras.Input(backbone.input_shape[1:], name=name) for name in ("selfie", "photo"))
+    projection, similarity = Projection(dimensions, settings.pull, name="projection"), Similarity(name="same")
+    features = backbone(first)
+    distance = EuclideanDistance(name="distance")(projection(features), projection(backbone(second)))
+    same = similarity(distance)
+    gender = keras.layers.Dense(1, activation="sigmoid", name="gender")(features)
+    contrastive = settings.loss is LossName.CONTRASTIVE
+    trainer = keras.Model([first, second], {"same": distance if contrastive else same, "gender": gender})
+    pair_loss = ContrastiveLoss(settings.margin) if contrastive else keras.losses.BinaryCrossentropy()
+    trainer.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate),
+        loss={"same": pair_loss, "gender": keras.losses.BinaryCrossentropy()},
+        loss_weights={"same": 1.0, "gender": settings.gender_weight},
+        jit_compile=False,  # compiling takes longer than the training it would speed up
+    )
+    model = keras.Model([first, second], [same, gender], name="siamese")
+    return Siamese(model, trainer, backbone, projection, similarity)

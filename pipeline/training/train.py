@@ -1,0 +1,212 @@
+"""Labelled photos in, a whole bundle out: the training that the commands and the door call."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline import metrics
+from pipeline.bundle import Backbone, Bundle, Origin, read_bundle, write_bundle
+from pipeline.embedder import new_embedder
+from pipeline.errors import DataError
+from pipeline.evaluation.data import LabelledFace, first_age
+from pipeline.evaluation.extract import Album
+from pipeline.evaluation.genders import added_faces
+from pipeline.evaluation.protocol import People, face_table
+from pipeline.fit import FaceTable, fit_edges, fit_gender, fit_towers, pair_scores, replay_limits
+from pipeline.judges import Judges, compose
+from pipeline.load import load_models
+from pipeline.score import Edges, Scorer
+from pipeline.training.cleaning import mislabelled, with_aliases_merged
+from pipeline.training.faces import Selection, select_faces
+from pipeline.training.finetune import FineTuned, finetune
+from pipeline.training.learning import History
+from pipeline.training.pairs import NO_AGE
+from pipeline.training.projection import gender_judge, train_head
+from pipeline.training.recipe import Mode, Recipe, TrainingFaces
+from pipeline.training.windows import read_windows
+
+UNCALIBRATED = "uncalibrated"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """A finished training: the new bundle, what was kept out, how it went."""
+
+    bundle: Bundle
+    selection: Selection
+    merged_names: int
+    history: History
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Trainer:
+    """Trains on photos below ``album.root``, starting from the album's bundle."""
+
+    album: Album
+    recipe: Recipe
+    name: str = "trained"
+
+    def train(
+        self, faces: Sequence[LabelledFace], out: Path, genders: Sequence[LabelledFace] = ()
+    ) -> Training:
+        """Write a whole bundle to ``out``. ``genders`` are for the gender head alone.
+
+        Raises DataError where too little is left to learn from, ModelError for missing weights.
+        """
+        selection, training, merged = self._gather(faces)
+        base = read_bundle(self.album.bundle)
+        if self.recipe.mode is Mode.HEAD:
+            head = train_head(training, self.album.models.judges, self.recipe, _added(self.album, genders))
+            judges, history, network = head.judges, head.history, None
+        else:
+            judges, history, network = self._finetune(selection, training, base, genders)
+        facts = self._facts(base, selection, training, history)
+        bundle = write(base, judges, facts, out, network)
+        return Training(bundle, selection, merged, history)
+
+    def _gather(self, faces: Sequence[LabelledFace]) -> tuple[Selection, TrainingFaces, int]:
+        """The faces that may be learned from, embedded, with their names put right."""
+        models = self.album.models
+        selection = select_faces(models, self.album.root, faces, self.album.cache)
+        if not selection.kept:
+            raise DataError(f"no photo can be learned from: {selection.counts()}")
+        table = _table(self.album, selection.kept)
+        wrong = mislabelled(table, models.judges.scorer)
+        selection = selection.without(f.file for f, bad in zip(selection.kept, wrong, strict=True) if bad)
+        table, merged = with_aliases_merged(table.only(~wrong), models.judges)
+        ages = [first_age(face.age) for face in selection.kept]
+        age = np.array([NO_AGE if known is None else known for known in ages], dtype=np.int64)
+        return selection, TrainingFaces(table, age), merged
+
+    def _finetune(
+        self, selection: Selection, faces: TrainingFaces, base: Bundle, genders: Sequence[LabelledFace]
+    ) -> tuple[Judges, History, _Network]:
+        """The new network, and a head that is fitted on what it says of the photos."""
+        recipe, album = self._with_new_tower(), self.album
+        if "facenet" not in album.models.embedders:
+            raise DataError("the bundle has no FaceNet, so nothing says how faces are cut for a backbone")
+        rule = base.head.metadata["embedders"]["facenet"]
+        windows = read_windows(album.models, album.root, [f.file for f in selection.kept], album.cache)
+        tuned = finetune(windows, faces.labels, album.models.embedders["facenet"].crop, recipe)
+        network = _describe(recipe.tower, tuned, rule)
+        with tempfile.TemporaryDirectory() as folder:
+            start = _with_tower(album.models.judges, recipe, tuned)
+            write(base, start, {"name": self.name}, Path(folder) / "bundle", network)
+            new = _album_of(Path(folder) / "bundle", album)
+            table = replace(_table(new, selection.kept), identity=faces.table.identity)
+            judges = _refit(table, start, _added(new, genders), recipe, tuned)
+        return judges, tuned.history, network
+
+    def _with_new_tower(self) -> Recipe:
+        """Where another backbone than FaceNet is trained, it takes FaceNet's place in the fusion."""
+        fit, name = self.recipe.fit, self.recipe.tower
+        weights = {name if old == "facenet" else old: weight for old, weight in fit.weights.items()}
+        dimensions = {name if old == "facenet" else old: size for old, size in fit.dimensions.items()}
+        return replace(
+            self.recipe,
+            fit=replace(fit, weights=weights, dimensions=dimensions, centred=frozenset({name})),
+        )
+
+    def _facts(
+        self, base: Bundle, selection: Selection, faces: TrainingFaces, history: History
+    ) -> dict[str, Any]:
+        """What the manifest tells of the training; no photo and no name among it."""
+        schedule, best = self.recipe.schedule, history.best
+        training = {
+            "faces": len(faces.table.identity),
+            "people": len(np.unique(faces.table.identity)),
+            "faces_of_the_users_kind": int(faces.table.users_kind.sum()),
+            "kept_out": selection.counts(),
+            "mode": str(self.recipe.mode),
+            "backbone": self.recipe.tower,
+            "loss": str(self.recipe.siamese.loss),
+            "seed": schedule.seed,
+            "epochs": best,
+            "held_out_tar": [round(history.held_out[0], 4), round(history.held_out[best], 4)],
+            "started_from": base.manifest.version,
+        }
+        return {
+            "name": self.name,
+            "fitted": dt.datetime.now(dt.UTC).date().isoformat(),
+            "calibration": UNCALIBRATED,
+            "training": training,
+        }
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Network:
+    """A new network for the bundle and how it is fed."""
+
+    name: str
+    backbone: Backbone
+    description: Mapping[str, Any]
+
+
+def write(
+    base: Bundle, judges: Judges, facts: Mapping[str, Any], out: Path, network: _Network | None = None
+) -> Bundle:
+    """The bundle ``base`` with another head, and perhaps one other network, at ``out``."""
+    described = dict(base.head.metadata["embedders"])
+    networks = {name: base.backbone(name) for name in base.manifest.parts}
+    if network:
+        described[network.name], networks[network.name] = network.description, network.backbone
+    unused = set(described) - set(judges.scorer.towers)
+    kept = {name: part for name, part in networks.items() if part and name not in unused}
+    used = {name: rule for name, rule in described.items() if name not in unused}
+    write_bundle(out, compose(judges, {**facts, "embedders": used}), kept)
+    return read_bundle(out)
+
+
+def _table(album: Album, faces: Sequence[LabelledFace]) -> FaceTable:
+    return face_table(faces, album.embed([face.file for face in faces]), People(faces))
+
+
+def _added(album: Album, genders: Sequence[LabelledFace]) -> FaceTable | None:
+    """Faces for the gender head alone."""
+    if not genders:
+        return None
+    embedded = album.embed([face.file for face in genders])
+    found = [face for face in genders if face.file in embedded.row]
+    rows = embedded.rows([face.file for face in found])
+    return added_faces(found, {name: vectors[rows] for name, vectors in embedded.vectors.items()})
+
+
+def _album_of(bundle: Path, album: Album) -> Album:
+    return Album(load_models(bundle), bundle, album.root, album.cache)
+
+
+def _describe(name: str, tuned: FineTuned, rule: Mapping[str, Any]) -> _Network:
+    digest = hashlib.sha256(tuned.network).hexdigest()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}.tflite"
+        path.write_bytes(tuned.network)
+        description = new_embedder(name, path, rule).describe()
+    return _Network(name, Backbone(tuned.network, Origin(f"{name}-finetuned", digest)), description)
+
+
+def _with_tower(judges: Judges, recipe: Recipe, tuned: FineTuned) -> Judges:
+    """Today's judges with the new tower: only for loading the networks."""
+    towers = {name: tower for name, tower in judges.scorer.towers.items() if name in recipe.fit.weights}
+    scorer = replace(judges.scorer, towers={**towers, recipe.tower: tuned.tower})
+    return replace(judges, scorer=scorer)
+
+
+def _refit(
+    table: FaceTable, start: Judges, genders: FaceTable | None, recipe: Recipe, tuned: FineTuned
+) -> Judges:
+    """Edges by the people held out, where their impostor pairs show the rate; else by all."""
+    towers = {**fit_towers(table, recipe.fit).towers, recipe.tower: tuned.tower}
+    scorer, strangers = Scorer(towers, Edges(0.0, 0.0, 1.0)), table.only(tuned.held_out)
+    kind = strangers.only(strangers.users_kind) if strangers.users_kind.any() else strangers
+    enough = len(pair_scores(scorer, kind)[1]) * recipe.fit.approve_fmr >= metrics.IMPOSTORS_PER_ERROR
+    scorer = replace(scorer, edges=fit_edges(scorer, strangers if enough else table, recipe.fit))
+    gender = gender_judge(table, genders, recipe.fit) or fit_gender(table, recipe.fit)
+    return replace(start, scorer=scorer, gender=gender, replay=replay_limits(scorer, table))
