@@ -1,0 +1,299 @@
+"""The production set-up: its certificates and options on real servers, and the workers' addresses to them."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pymysql
+import pytest
+import redis
+import sqlalchemy as sa
+import yaml
+
+from support.bundle import ROOT
+from support.jobs import a_job
+from support.servers import MariaDb, Redis, ServerMissing, find_program, quick_folder
+from worker.cli import COMMANDS
+from worker.errors import StoreUnavailable
+from worker.migrations import migrate
+from worker.publishing import NotSent, Publisher
+from worker.queues import VERIFY
+from worker.settings import PREFIX, Settings, load_settings
+from worker.store import build_engine, open_store
+
+PRODUCTION = ROOT / "worker" / "production"
+COMPOSE: dict[str, Any] = yaml.safe_load((PRODUCTION / "compose.yml").read_text())
+BASE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+WORDS = {
+    "MYSQL_ROOT_PASSWORD": "root-word",
+    "MYSQL_PASSWORD": "owner-word",
+    "WORKER_PASSWORD": "worker-word",
+    "APP_PASSWORD": "app-word",
+    "OPERATOR_PASSWORD": "operator-word",
+    "REDIS_PASSWORD": "redis-word",
+    "VERIFY_TOMBSTONE_KEY": "a key",
+    "VERIFY_PHOTO_HOSTS": "cdn.example.com",
+}
+
+
+def filled(text: str) -> str:
+    """As compose does it: every variable must have a value."""
+    return re.sub(r"\$\{(\w+)[^}]*\}", lambda found: WORDS.get(found[1], ""), text)
+
+
+def options_of(service: str, tls: Path) -> list[str]:
+    """The server's options in the compose file, with the certificates where the test has them."""
+    words = [
+        filled(word).replace("/tls/", f"{tls / service}/") for word in COMPOSE["services"][service]["command"]
+    ]
+    return words[1:]
+
+
+class TlsRedis(Redis):
+    """Redis with the options of the compose file."""
+
+    def __init__(self, folder: Path, tls: Path) -> None:
+        super().__init__(folder)
+        self.tls = tls
+
+    def command(self) -> Sequence[str]:
+        options = options_of("redis", self.tls)
+        options[options.index("--tls-port") + 1] = str(self.port)
+        return [find_program("redis-server"), *options, "--bind", "127.0.0.1", "--dir", str(self.folder)]
+
+    def answers(self) -> bool:
+        try:
+            with redis.Redis(
+                port=self.port,
+                ssl=True,
+                ssl_ca_certs=str(self.tls / "ca.crt"),
+                password=WORDS["REDIS_PASSWORD"],
+            ) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+class TlsMariaDb(MariaDb):
+    """MariaDB with those options of the compose file that are about connections."""
+
+    def __init__(self, folder: Path, tls: Path) -> None:
+        super().__init__(folder)
+        self.tls = tls
+
+    def command(self) -> Sequence[str]:
+        secure = [word for word in options_of("mysql", self.tls) if re.match(r"--(ssl|require|local)", word)]
+        assert len(secure) == 5
+        return [*super().command(), *secure]
+
+    def answers(self) -> bool:
+        try:
+            self.connect().close()
+        except pymysql.err.OperationalError:
+            return False
+        return True
+
+    def connect(self) -> Any:
+        ssl = {"ca": str(self.tls / "ca.crt")}
+        return pymysql.connect(host="127.0.0.1", port=self.port, user="root", connect_timeout=2, ssl=ssl)
+
+
+def running(server: Any) -> Iterator[Any]:
+    try:
+        server.start()
+    except ServerMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="module")
+def tls() -> Iterator[Path]:
+    """What certificates.sh makes."""
+    with quick_folder() as folder:
+        script = ["sh", str(PRODUCTION / "certificates.sh"), str(folder / "tls")]
+        subprocess.run(script, check=True, cwd=folder)
+        first = (folder / "tls" / "ca.crt").read_bytes()
+        subprocess.run(script, check=True, cwd=folder)  # renewal
+        assert (folder / "tls" / "ca.crt").read_bytes() == first
+        yield folder / "tls"
+
+
+@pytest.fixture(scope="module")
+def tls_redis(tls: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsRedis]:
+    yield from running(TlsRedis(tmp_path_factory.mktemp("redis"), tls))
+
+
+@pytest.fixture(scope="module")
+def tls_mariadb(tls: Path) -> Iterator[TlsMariaDb]:
+    """With our tables, and the accounts and grants of accounts.sh."""
+    with quick_folder() as folder:
+        for server in running(TlsMariaDb(folder, tls)):
+            with server.connect() as connection, connection.cursor() as cursor:
+                cursor.execute("CREATE DATABASE verify CHARACTER SET utf8mb4")
+            owner = sa.make_url(f"mysql+pymysql://root@127.0.0.1:{server.port}/verify")
+            ca = {"charset": "utf8mb4", "ssl_ca": str(tls / "ca.crt")}
+            engine = build_engine(owner.update_query_dict(ca).render_as_string(hide_password=False))
+            migrate(engine)
+            _make_accounts(engine)
+            engine.dispose()
+            yield server
+
+
+def _make_accounts(engine: sa.Engine) -> None:
+    """What accounts.sh sends to the server; its client is no part of the tests' machine."""
+    grants = re.sub(r"(?m)^--.*$", "", (ROOT / "worker" / "grants.sql").read_text())
+    script = (PRODUCTION / "accounts.sh").read_text()
+    alters = re.search(r"<< SQL\n(.*?)\nSQL", script, re.DOTALL)
+    assert alters
+    passwords = re.sub(r"\$(\w+)", lambda found: WORDS[found[1]], alters[1])
+    with engine.begin() as c:
+        for statement in filter(str.strip, f"{grants};{passwords}".split(";")):
+            c.exec_driver_sql(statement.replace("%", "%%"))
+
+
+def address(service: str, variable: str, port: int, tls: Path) -> str:
+    """A service's address in the compose file, led to the test's server."""
+    url = filled(COMPOSE["services"][service]["environment"][variable]).replace("/tls/", f"{tls}/")
+    return re.sub(r"@(redis|mysql)(:\d+)?/", f"@127.0.0.1:{port}/", url)
+
+
+def test_a_worker_reaches_redis_by_its_address(tls_redis: TlsRedis, tls: Path) -> None:
+    url = address("verify", "VERIFY_BROKER_URL", tls_redis.port, tls)
+    with Publisher(url) as publisher:
+        publisher.send(a_job(), VERIFY)
+    code = (
+        "from worker.app import app; c = app.connection_for_read(); print(c.default_channel._size('verify'))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "VERIFY_BROKER_URL": url},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "1"
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r"\?.*", ""),  # a server that shows any certificate
+        ("redis-word", "guessed"),
+        (":redis-word@", ""),
+        (r"^rediss(.*)\?.*", r"redis\1"),
+    ],
+)
+def test_redis_answers_nobody_else(tls_redis: TlsRedis, tls: Path, old: str, new: str) -> None:
+    url = re.sub(old, new, address("verify", "VERIFY_BROKER_URL", tls_redis.port, tls))
+    with Publisher(url) as publisher, pytest.raises(NotSent):
+        publisher.send(a_job(), VERIFY)
+
+
+@pytest.mark.parametrize(
+    ("service", "account"),
+    [("verify", "verify_worker"), ("retrain", "verify_worker"), ("operator", "verify_operator")],
+)
+def test_each_service_reaches_mysql_with_its_own_account_over_tls(
+    tls_mariadb: TlsMariaDb, tls: Path, service: str, account: str
+) -> None:
+    url = address(service, "VERIFY_DATABASE_URL", tls_mariadb.port, tls)
+    engine = build_engine(load_settings({"database_url": url}).database_url.get_secret_value())
+    with engine.connect() as c:
+        assert c.scalar(sa.text("SELECT CURRENT_USER()")) == f"{account}@%"
+        assert c.execute(sa.text("SHOW STATUS LIKE 'Ssl_cipher'")).one()[1]
+    engine.dispose()
+
+
+def test_mysql_lets_nobody_in_with_a_guessed_password(tls_mariadb: TlsMariaDb, tls: Path) -> None:
+    url = address("verify", "VERIFY_DATABASE_URL", tls_mariadb.port, tls).replace("worker-word", "guessed")
+    with pytest.raises(StoreUnavailable):
+        open_store(load_settings({"database_url": url})).member("m1")
+
+
+def test_a_worker_refuses_a_mysql_with_a_strangers_certificate(tls_mariadb: TlsMariaDb, tls: Path) -> None:
+    stranger = tls.parent / "stranger"
+    subprocess.run(["sh", str(PRODUCTION / "certificates.sh"), str(stranger)], check=True)
+    url = address("verify", "VERIFY_DATABASE_URL", tls_mariadb.port, stranger)
+    with pytest.raises(StoreUnavailable):
+        open_store(load_settings({"database_url": url})).member("m1")
+
+
+@pytest.mark.parametrize("name", ["worker", "app", "operator"])
+def test_mysql_lets_nobody_in_without_tls(tls_mariadb: TlsMariaDb, name: str) -> None:
+    account: dict[str, Any] = {"user": f"verify_{name}", "password": f"{name}-word", "database": "verify"}
+    where: dict[str, Any] = {"host": "127.0.0.1", "port": tls_mariadb.port}
+    pymysql.connect(**where, **account, ssl_verify_cert=False).close()
+    with pytest.raises(pymysql.err.OperationalError):
+        pymysql.connect(**where, **account, ssl_disabled=True)
+
+
+@pytest.mark.skipif(shutil.which("mysql") is None, reason="the command-line client of MySQL is not installed")
+def test_the_script_sets_accounts_up_and_changes_passwords(tls_mariadb: TlsMariaDb, tls: Path) -> None:
+    environment = {
+        **WORDS,
+        "MYSQL_ROOT_PASSWORD": "",
+        "MYSQL_HOST": "127.0.0.1",
+        "MYSQL_PORT": str(tls_mariadb.port),
+        "CA": str(tls / "ca.crt"),
+        "GRANTS": str(ROOT / "worker" / "grants.sql"),
+        "PATH": os.environ["PATH"],
+    }
+    for word in ("another-word", WORDS["APP_PASSWORD"]):
+        changed = {**environment, "APP_PASSWORD": word}
+        subprocess.run(["sh", str(PRODUCTION / "accounts.sh")], env=changed, check=True)
+        where: dict[str, Any] = {"host": "127.0.0.1", "port": tls_mariadb.port, "database": "verify"}
+        pymysql.connect(**where, user="verify_app", password=word).close()
+
+
+def test_passwords_that_could_end_the_statement_are_refused() -> None:
+    words = {**WORDS, "APP_PASSWORD": "x'; DROP DATABASE verify; --", "PATH": os.environ["PATH"]}
+    done = subprocess.run(
+        ["sh", str(PRODUCTION / "accounts.sh")], env=words, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "letters, digits" in done.stderr
+
+
+def test_nothing_is_published_and_nothing_runs_as_root_or_writes_its_image() -> None:
+    for name, service in COMPOSE["services"].items():
+        merged = {**BASE["services"].get(name, {}), **service}
+        assert "ports" not in merged
+        assert "no-new-privileges:true" in merged["security_opt"]
+        if name != "mysql":
+            assert merged["read_only"]
+
+
+def test_services_of_the_base_are_all_thought_of() -> None:
+    assert set(BASE["services"]) <= set(COMPOSE["services"])
+
+
+def test_every_secret_must_be_chosen_and_every_variable_is_a_setting() -> None:
+    text = (PRODUCTION / "compose.yml").read_text()
+    body = re.sub(r"(?m)^#.*$", "", text)
+    optional = {name for name, _ in re.findall(r"\$\{(\w+)(:-)[^}]*\}", body)}
+    assert optional == {"VERIFY_OPERATOR"}
+    known = {PREFIX + field.upper() for field in Settings.model_fields}
+    assert set(re.findall(r"\b(VERIFY_\w+)", body)) <= known
+    assert all(name in text.split("services:")[0] for name in WORDS)
+
+
+def test_the_operators_service_runs_a_command_that_exists() -> None:
+    service = COMPOSE["services"]["operator"]
+    assert service["entrypoint"] == ["python", "-m", "worker"]
+    assert service["command"][0] in COMMANDS
+
+
+def test_what_is_mounted_exists_or_is_made_by_the_script(tls: Path) -> None:
+    sources = {v.split(":")[0] for s in COMPOSE["services"].values() for v in s.get("volumes", ())}
+    for source in sources:
+        made = tls / source.removeprefix("./var/tls/")
+        assert made.is_dir() if source.startswith("./var/tls/") else (ROOT / source).is_file()
