@@ -175,6 +175,7 @@ def test_each_status_has_its_word(
         ("soon", None),
         ("-5", None),
     ],
+    ids=["seconds", "too long", "absurd", "a time gone by", "a time to come", "no time", "negative"],
 )
 def test_a_server_may_ask_for_patience_up_to_a_limit(
     photo_server: PhotoServer, fetcher: Fetcher, said: str, understood: timedelta | None
