@@ -64,7 +64,7 @@ ARCFACE_TEMPLATE = np.vstack([ARCFACE_FIVE[:3], ARCFACE_FIVE[3:].mean(axis=0)])
 
 def crop_stretched(rgb: Rgb, face: Face, geometry: StretchedGeometry) -> Rgb:
     """The face box, widened and stretched to (size, size, 3) uint8."""
-    side, roll = face.box.side, roll_of(face) if geometry.upright else 0.0
+    side, roll = max(face.box.side, 1.0), roll_of(face) if geometry.upright else 0.0
     cos, sin = np.cos(roll), np.sin(roll)
     x, y = face.box.centre
     shift = geometry.shift_up * side
@@ -90,14 +90,15 @@ def crop_similarity(rgb: Rgb, face: Face, size: int = 112, border: Border = Bord
 def similarity(source: Points, target: NDArray[np.float64]) -> Affine:
     """The least-squares similarity (turn, scale, shift) from (n, 2) points to others.
 
-    Closed form in the plane: with centred points as complex numbers, target = a * source.
+    Closed form in the plane: with centred points as complex numbers, target = a * source. Points
+    that all lie in one place are moved only.
     """
     points = source.astype(np.float64)
     from_centre, to_centre = points.mean(axis=0), target.mean(axis=0)
     from_plane = (points - from_centre) @ np.array([1, 1j])
     to_plane = (target - to_centre) @ np.array([1, 1j])
     spread = float(np.sum(np.abs(from_plane) ** 2))
-    factor = np.sum(np.conj(from_plane) * to_plane) / max(spread, 1e-9)
+    factor = np.sum(np.conj(from_plane) * to_plane) / spread if spread > 1e-6 else 1.0 + 0.0j
     linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
     return np.column_stack([linear, to_centre - linear @ from_centre])
 
