@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from celery.schedules import crontab
 from click.testing import CliRunner, Result
 
+import celeryconfig
 from pipeline.verdict import Gender, Reason, Status
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict, later
 from support.together import together, while_open
-from worker import runtime
+from worker import queues, runtime, tasks
 from worker.cli import main
 from worker.clock import utc_now
 from worker.errors import NotPossible
@@ -350,6 +352,18 @@ def test_old_numbers_bodies_and_looks_go_and_verdicts_stay(store: Store) -> None
         b"somebody's message",
     ]
     assert len(store.looks_at("m1")) == 1
+
+
+def test_the_daily_task_purges_and_has_its_time_and_a_consumer(
+    cli: Cli, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged(store, seconds=-(365 * 86400))
+    entry = celeryconfig.beat_schedule["purge"]
+    assert (entry["task"], entry["options"]) == (tasks.purge.name, {"queue": queues.MAINTENANCE})
+    assert isinstance(entry["schedule"], crontab)
+    runtime.reset()
+    assert "photos=4" in tasks.purge()
+    runtime.store().close()
 
 
 def test_what_is_still_under_way_keeps_its_numbers(store: Store) -> None:

@@ -244,6 +244,23 @@ def test_a_share_of_the_approvals_goes_to_a_person_and_always_the_same(scene: Sc
     assert all(scene.store.request(f"a{n}").reason is Reason.BLIND_AUDIT for n in reviewed)  # type: ignore[union-attr]
 
 
+def test_nobody_without_the_key_can_tell_which_approvals_are_audited(scene: Scene) -> None:
+    def audited(key: bytes) -> list[bool]:
+        service = Verification(
+            requests=scene.store,
+            fetcher=scene.photos,
+            judge=scene.judge,
+            rules=DeliveryRules(blind_audit_share=0.5, audit_key=key),
+            worker="here:1",
+        )
+        verdicts = [service._audited(a_verdict(), f"r{n}") for n in range(64)]
+        return [verdict.status is Status.REVIEW for verdict in verdicts]
+
+    assert audited(b"one") == audited(b"one")
+    assert audited(b"one") != audited(b"another")
+    assert 12 <= sum(audited(b"one")) <= 52
+
+
 def test_without_an_audit_no_approval_goes_to_a_person(scene: Scene) -> None:
     scene.deliver()
     assert scene.request().reason is Reason.SAME_PERSON
