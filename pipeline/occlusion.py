@@ -1,0 +1,126 @@
+"""Is something over the face: a mask, a scarf, sunglasses, a hand?
+
+A small judge on edges and colours of the aligned face, fitted on drawn occlusions
+(`fit_occlusion.py`). It answers for the two halves apart, because what hides a mouth does not
+look like what hides eyes. Reading glasses, beards and hats hide nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.align import Border, crop_similarity
+from pipeline.ports import Face, Rgb
+from pipeline.verdict import GateResult
+
+Floats = NDArray[np.float32]
+
+
+class Part(StrEnum):
+    """What may be hidden."""
+
+    MOUTH = "mouth"
+    EYES = "eyes"
+
+
+Features = dict[Part, Floats]
+"""For each part (n, d) float32: gradients (HOG) and colours of the region that tells of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Region:
+    """A rectangle of the aligned face of 128 pixels, and the size in which it is read."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    size: tuple[int, int]
+    colours: tuple[int, int]
+
+    def features(self, aligned: Rgb) -> Floats:
+        """Directions of gradients in cells of 8 pixels, and coarse colours against their median."""
+        patch = aligned[self.top : self.bottom, self.left : self.right]
+        patch = np.asarray(cv2.resize(patch, self.size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        hog = cv2.HOGDescriptor(self.size, (16, 16), (8, 8), (8, 8), 9)
+        gradients = np.ravel(hog.compute(cv2.cvtColor(patch, cv2.COLOR_RGB2GRAY)))
+        lab = cv2.resize(cv2.cvtColor(patch, cv2.COLOR_RGB2LAB), self.colours, interpolation=cv2.INTER_AREA)
+        colours = np.asarray(lab, dtype=np.float32).reshape(-1, 3)
+        relative = np.ravel(colours - np.median(colours, axis=0)) / 32
+        return np.asarray(np.concatenate([gradients, relative]), dtype=np.float32)
+
+
+_REGIONS = {
+    Part.MOUTH: _Region(0, 0, 128, 128, (64, 64), (10, 10)),
+    Part.EYES: _Region(10, 30, 118, 84, (96, 48), (12, 6)),
+}
+
+
+def occlusion_features(rgb: Rgb, face: Face) -> Features:
+    """What the judge looks at, one row for each part."""
+    aligned = crop_similarity(rgb, face, 128, Border.REPLICATE)
+    return {part: region.features(aligned)[None] for part, region in _REGIONS.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """Two layers: features, a few hidden units, one logit."""
+
+    hidden: Floats
+    hidden_bias: Floats
+    out: Floats
+    out_bias: Floats
+
+    def logits(self, features: Floats) -> Floats:
+        """(n, d) to (n,)."""
+        hidden = np.maximum(features @ self.hidden + self.hidden_bias, 0)
+        return np.asarray(hidden @ self.out + self.out_bias, dtype=np.float32)
+
+
+class OcclusionJudge:
+    """Says which part of a face is hidden. Without arrays of its own it finds nothing hidden."""
+
+    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take what `fit_occlusion` gave. Raises KeyError where a part is there only in part."""
+        parts = [part for part in Part if any(name.startswith(part) for name in arrays)]
+        self._networks = {
+            part: Network(*(np.asarray(arrays[f"{part}.{name}"], np.float32) for name in _LAYERS))
+            for part in parts
+        }
+        self._limits = {part: float(arrays[f"{part}.limit"]) for part in parts}
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What the constructor takes; the large ones in half precision."""
+        arrays: dict[str, NDArray[Any]] = {}
+        for part, network in self._networks.items():
+            arrays[f"{part}.hidden"] = network.hidden.astype(np.float16)
+            arrays[f"{part}.hidden_bias"] = network.hidden_bias
+            arrays[f"{part}.out"], arrays[f"{part}.out_bias"] = network.out, network.out_bias
+            arrays[f"{part}.limit"] = np.asarray(self._limits[part], dtype=np.float32)
+        return arrays
+
+    def probabilities(self, rgb: Rgb, face: Face) -> dict[Part, float]:
+        """How likely each part is hidden, 0..1."""
+        features = occlusion_features(rgb, face)
+        return {part: _sigmoid(float(net.logits(features[part])[0])) for part, net in self._networks.items()}
+
+    def gate(self, rgb: Rgb, face: Face) -> GateResult | None:
+        """The first part that is hidden, with its probability; None where none is."""
+        for part, probability in self.probabilities(rgb, face).items():
+            if probability > self._limits[part]:
+                return GateResult(f"{part}_hidden", probability, self._limits[part])
+        return None
+
+
+_LAYERS = ("hidden", "hidden_bias", "out", "out_bias")
+
+
+def _sigmoid(logit: float) -> float:
+    return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
