@@ -66,7 +66,7 @@ class FitSettings:
     dimensions: Mapping[str, int] = field(default_factory=lambda: {"sface": 128, "facenet": 128})
     approve_fmr: float = 0.001
     different_fnmr: float = 0.005
-    gender_strength: float = 10.0
+    gender_strength: float = 1.0
     """Inverse of the regularisation of the gender head."""
     gender_margin: float = 0.70
 
@@ -106,9 +106,9 @@ def fit_edges(scorer: Scorer, table: FaceTable, settings: FitSettings) -> Edges:
 
     Without impostor pairs of the users' kind the approve edge is set by everybody's.
     """
-    genuine, everybody = pair_scores(scorer, table)
     _, alike = pair_scores(scorer, table.only(table.users_kind))
-    return edges_at(genuine, alike if len(alike) else everybody, settings)
+    impostors = alike if len(alike) else pair_scores(scorer, table)[1]
+    return edges_at(genuine_scores(scorer, table), impostors, settings)
 
 
 def edges_at(genuine: metrics.Scores, impostor: metrics.Scores, settings: FitSettings) -> Edges:
@@ -140,6 +140,23 @@ def pair_scores(scorer: Scorer, table: FaceTable) -> tuple[metrics.Scores, metri
     return np.concatenate(genuine), np.concatenate(impostor)
 
 
+def genuine_scores(scorer: Scorer, table: FaceTable) -> metrics.Scores:
+    """Scores of all pairs of one person's photos, where the gender is known."""
+    table = table.only(table.gender != UNKNOWN)
+    projected = scorer.project(table.vectors)
+    found = [np.empty(0)]
+    for rows in np.split(np.argsort(table.identity, kind="stable"), _first_rows(table.identity)):
+        if len(rows) > 1:
+            own = {name: vectors[rows] for name, vectors in projected.items()}
+            found.append(scorer.matrix(own, own)[np.triu_indices(len(rows), 1)])
+    return np.concatenate(found)
+
+
+def _first_rows(identity: Codes) -> Codes:
+    """Where each next person begins among the sorted identities."""
+    return np.flatnonzero(np.diff(np.sort(identity))) + 1
+
+
 def fit_gender(table: FaceTable, settings: FitSettings) -> GenderJudge:
     """A logistic head on the embeddings; both genders weigh the same. Raises DataError."""
     known = table.only(table.gender != UNKNOWN)
@@ -159,5 +176,4 @@ def fit_gender(table: FaceTable, settings: FitSettings) -> GenderJudge:
 
 def replay_limits(scorer: Scorer, table: FaceTable) -> ReplayLimits:
     """A score that only `REPLAY_SHARE` of genuine pairs of different pictures reach."""
-    genuine, _ = pair_scores(scorer, table)
-    return ReplayLimits(score=metrics.threshold_at_fmr(genuine, REPLAY_SHARE))
+    return ReplayLimits(score=metrics.threshold_at_fmr(genuine_scores(scorer, table), REPLAY_SHARE))

@@ -9,7 +9,7 @@ import click
 
 from pipeline.evaluation.data import LabelledFace, read_faces
 from pipeline.evaluation.extract import Album
-from pipeline.evaluation.genders import added_faces, joined
+from pipeline.evaluation.genders import added_faces, joined, teachable
 from pipeline.evaluation.protocol import People, face_table
 from pipeline.fit import FaceTable, FitSettings, fit_gender, fit_scorer, replay_limits
 from pipeline.judges import Judges, compose
@@ -51,7 +51,7 @@ def command(
     """
     album = Album(load_models(bundle), bundle, images, cache)
     people_faces = [face for path in faces for face in read_faces(path)]
-    gender_faces = [face for path in genders for face in read_faces(path)]
+    gender_faces = teachable(face for path in genders for face in read_faces(path))
     embedded = album.embed([face.file for face in [*people_faces, *gender_faces]])
     table, settings = face_table(people_faces, embedded, People(people_faces)), FitSettings()
     found = [face for face in gender_faces if face.file in embedded.row]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,8 @@ from pipeline.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
 
 PARTS = 10
 ADULT = 20
+TAUGHT = 10
+"""From this age on faces may teach the head; only adults test it."""
 SENIOR = 50
 ADDED_WEIGHT = 10.0
 """Of a face of these sets against one of LFW, which has few women and fewer seniors."""
@@ -26,11 +28,11 @@ def gender_figures(
     album: Album, csvs: Sequence[Path], table: FaceTable, settings: FitSettings
 ) -> dict[str, Any]:
     """Accuracy over the adults, each judged by a head that was fitted without its part."""
-    faces = [face for path in csvs for face in read_faces(path) if _adult(face)]
+    faces = teachable(face for path in csvs for face in read_faces(path))
     embedded = album.embed([face.file for face in faces])
     found = [face for face in faces if face.file in embedded.row]
     rows = embedded.rows([face.file for face in found])
-    vectors = {name: table_[rows] for name, table_ in embedded.vectors.items()}
+    vectors = {name: all_rows[rows] for name, all_rows in embedded.vectors.items()}
     extra = added_faces(found, vectors)
     parts = np.random.default_rng(1).permutation(len(found)) % PARTS
     male = np.empty(len(found))
@@ -38,7 +40,15 @@ def gender_figures(
         held = parts == part
         judge = fit_gender(joined(table, extra.only(~held)), settings)
         male[held] = 1 / (1 + np.exp(-judge.logits({name: v[held] for name, v in vectors.items()})))
-    return _figures(found, male, settings.gender_margin, len(faces) - len(found))
+    adult = np.array([_age(face) >= ADULT for face in found])
+    lost = sum(_age(face) >= ADULT for face in faces) - int(adult.sum())
+    tested = [face for face in found if _age(face) >= ADULT]
+    return _figures(tested, male[adult], settings.gender_margin, lost)
+
+
+def teachable(faces: Iterable[LabelledFace]) -> list[LabelledFace]:
+    """Those of known gender that are old enough to show it."""
+    return [face for face in faces if _age(face) >= TAUGHT and CODES[face.gender] != UNKNOWN]
 
 
 def added_faces(faces: Sequence[LabelledFace], vectors: dict[str, NDArray[np.float32]]) -> FaceTable:
@@ -63,9 +73,10 @@ def joined(one: FaceTable, other: FaceTable) -> FaceTable:
     )
 
 
-def _adult(face: LabelledFace) -> bool:
+def _age(face: LabelledFace) -> int:
+    """-1 where it is not known."""
     age = first_age(face.age)
-    return age is not None and age >= ADULT and CODES[face.gender] != UNKNOWN
+    return -1 if age is None else age
 
 
 def _figures(
