@@ -5,23 +5,14 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from support.bundle import ROOT
+from support.sources import PIPELINE, WORKER, imports_of, name_of, roots_of, tree_of
 
-SOURCES = [
-    path
-    for path in (
-        *(ROOT / "pipeline").rglob("*.py"),
-        *(ROOT / "worker").rglob("*.py"),
-        ROOT / "celeryconfig.py",
-    )
-    if path.is_file()
-]
-PIPELINE = [path for path in SOURCES if path.is_relative_to(ROOT / "pipeline")]
+SOURCES = [*PIPELINE, *WORKER]
 TENSORFLOW = {"tensorflow", "keras", "keras_facenet", "imgaug", "mediapipe"}
 NOT_FOR_THE_PIPELINE = {
     *("worker", "celeryconfig", "celery", "kombu", "sqlalchemy", "alembic", "pymysql", "redis"),
@@ -30,27 +21,6 @@ NOT_FOR_THE_PIPELINE = {
 MODEL_MAKERS = ("pipeline/training/", "pipeline/weights/")
 MOST_LINES = 300
 MOST_LINES_OF_A_FUNCTION = 45
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-def imports_of(path: Path) -> Iterator[str]:
-    """Every module that is imported anywhere in the file, by its full name."""
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-
-
-def roots_of(path: Path) -> set[str]:
-    return {module.split(".")[0] for module in imports_of(path)}
 
 
 def loaded_by(module: str) -> set[str]:
@@ -105,9 +75,8 @@ def test_what_is_public_and_not_trivial_has_a_docstring(path: Path) -> None:
 
 def test_one_module_alone_loads_models_and_one_builds_engines() -> None:
     """The composition root, and the store's own; everybody else is handed what they need."""
-    worker = [path for path in SOURCES if path not in PIPELINE]
-    assert {name_of(p) for p in worker if "pipeline.load" in imports_of(p)} <= {"worker/runtime.py"}
-    assert {name_of(p) for p in worker if "create_engine(" in p.read_text()} <= {"worker/store/engine.py"}
+    assert {name_of(p) for p in WORKER if "pipeline.load" in imports_of(p)} <= {"worker/runtime.py"}
+    assert {name_of(p) for p in WORKER if "create_engine(" in p.read_text()} <= {"worker/store/engine.py"}
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
+from collections.abc import Iterable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 from support.bundle import ROOT
+from support.sources import PIPELINE, TESTS, WORKER, name_of, roots_of
 
 PARTS = ("worker/requirements.txt", "pipeline/requirements.txt", "tests/requirements.txt")
 CONSTRAINTS = "pipeline/constraints.txt"
@@ -15,6 +19,16 @@ ASKED_FOR = {
     *("celery", "redis", "tensorflow", "keras-facenet", "mediapipe"),
     *("opencv-python", "imgaug", "pymysql", "requests"),
 }
+
+MODEL_MAKERS = (
+    "pipeline/weights/",
+    "pipeline/training/",
+    "pipeline/evaluation/",
+    "pipeline/fit",
+    "pipeline/metrics",
+    "pipeline/cli/",
+)
+OURS = {"pipeline", "worker", "celeryconfig", "support"}
 
 
 def normal(name: str) -> str:
@@ -56,3 +70,27 @@ def test_everything_that_was_asked_for_is_there() -> None:
 def test_each_part_can_be_installed_alone_and_still_fits(path: str) -> None:
     constrained = [Path(line.removeprefix("-c ").strip()) for line in lines(path) if line.startswith("-c ")]
     assert [((ROOT / path).parent / file).resolve() for file in constrained] == [ROOT / CONSTRAINTS]
+
+
+def unpinned(files: Iterable[Path], parts: Iterable[str]) -> dict[str, set[str]]:
+    """Modules that these files import and that no package pinned in these parts brings; by file."""
+    providers, pinned = packages_distributions(), {name for part in parts for name in pins(part)}
+    missing: dict[str, set[str]] = {}
+    for file in files:
+        for module in roots_of(file) - sys.stdlib_module_names - OURS:
+            if not {normal(name) for name in [module, *providers.get(module, [])]} & pinned:
+                missing.setdefault(module, set()).add(name_of(file))
+    return missing
+
+
+def test_what_a_verify_worker_imports_is_pinned_for_serving() -> None:
+    serving = [path for path in PIPELINE if not name_of(path).startswith(MODEL_MAKERS)]
+    assert unpinned([*WORKER, *serving], PARTS[:1]) == {}
+
+
+def test_what_makes_models_imports_is_pinned_for_serving_or_training() -> None:
+    assert unpinned([*WORKER, *PIPELINE], PARTS[:2]) == {}
+
+
+def test_what_the_tests_import_is_pinned() -> None:
+    assert unpinned(TESTS, PARTS) == {}

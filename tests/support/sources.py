@@ -1,0 +1,38 @@
+"""The project's own source files, and what they import."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from support.bundle import ROOT
+
+PIPELINE: Final = sorted((ROOT / "pipeline").rglob("*.py"))
+WORKER: Final = [*sorted((ROOT / "worker").rglob("*.py")), ROOT / "celeryconfig.py"]
+TESTS: Final = sorted((ROOT / "tests").rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """The path within the project."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def tree_of(path: Path) -> ast.Module:
+    """The file, parsed."""
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    """Every module that is imported anywhere in the file, by its full name."""
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def roots_of(path: Path) -> set[str]:
+    """The first parts of those names."""
+    return {module.split(".")[0] for module in imports_of(path)}
