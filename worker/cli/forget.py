@@ -24,7 +24,8 @@ def forget(member_id: str, as_json: bool) -> None:
     settings = runtime.settings()
     if not settings.tombstone_key.get_secret_value():
         click.echo(
-            "Warning: VERIFY_TOMBSTONE_KEY is not set: who was forgotten can be found out by trying IDs.",
+            "Warning: VERIFY_TOMBSTONE_KEY is not set: who was forgotten can be found out by trying IDs, "
+            "and once it is set they are no longer barred.",
             err=True,
         )
     gone = runtime.store().forget(member_id, utc_now())
