@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline.decide import Policy
-from pipeline.door import match
+from pipeline.door import match, train
 from pipeline.errors import PipelineError
 from pipeline.verdict import Gender, NotFetched, Outcome, PhotoFinding, Reason, Status, Verdict
 
@@ -18,4 +18,5 @@ __all__ = [
     "Status",
     "Verdict",
     "match",
+    "train",
 ]

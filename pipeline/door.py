@@ -1,7 +1,9 @@
-"""The source system's service function: two photos in, same person and gender out."""
+"""The source system's two functions: training and service, each in one call."""
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,9 +11,11 @@ from typing import TYPE_CHECKING
 from pipeline.verdict import Gender, Outcome
 
 if TYPE_CHECKING:
+    from pipeline.bundle import Bundle
     from pipeline.models import Models
 
 BUNDLE = Path("var/bundle")
+TRAINED = Path("var/trained")
 
 
 def match(selfie: bytes, profile: bytes, bundle: Path = BUNDLE) -> tuple[bool | None, Gender | None]:
@@ -28,6 +32,34 @@ def match(selfie: bytes, profile: bytes, bundle: Path = BUNDLE) -> tuple[bool | 
     known = {Outcome.SAME: True, Outcome.DIFFERENT: False}
     gender = verdict.gender if verdict.selfie.outcome is Outcome.USABLE else None
     return known.get(verdict.photos[0].outcome), gender
+
+
+def train(
+    images: Mapping[str, Sequence[bytes]],
+    genders: Mapping[str, Gender],
+    out: Path = TRAINED,
+    bundle: Path = BUNDLE,
+) -> Bundle:
+    """A new bundle at ``out`` from photos of people: file contents and a gender for each person.
+
+    Faces are found, checked and aligned, the head of ``bundle`` is trained on them, its edges
+    are set anew. Each person needs two photos or more. Raises DataError where too little can be
+    learned from. For everything else there is `python -m pipeline train`.
+    """
+    from pipeline.evaluation.data import LabelledFace
+    from pipeline.evaluation.extract import Album
+    from pipeline.training.recipe import Recipe
+    from pipeline.training.train import Trainer
+
+    faces = []
+    with tempfile.TemporaryDirectory() as folder:
+        for number, (person, photos) in enumerate(images.items()):
+            for position, photo in enumerate(photos):
+                file = f"{number}-{position}"
+                Path(folder, file).write_bytes(photo)
+                faces.append(LabelledFace(file, person, genders.get(person, Gender.UNKNOWN)))
+        album = Album(_models(bundle), bundle, Path(folder))
+        return Trainer(album, Recipe()).train(faces, out).bundle
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 import numpy as np
@@ -87,7 +87,8 @@ def _start(features: Vectors, labels: Labels, recipe: Recipe) -> Tower:
     table = FaceTable(
         {recipe.tower: features}, labels.identity, labels.gender, nothing, nothing.astype(float)
     )
-    return fit_towers(table, recipe.fit).towers[recipe.tower]
+    alone = replace(recipe.fit, weights={recipe.tower: recipe.fit.weights[recipe.tower]})
+    return fit_towers(table, alone).towers[recipe.tower]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

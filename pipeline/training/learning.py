@@ -60,15 +60,15 @@ def learn(
 ) -> History:
     """Train, and leave the network with the weights that ``judge`` liked best, the start included."""
     history = History(held_out=[judge()])
-    best = siamese.trainer.get_weights()
+    best = siamese.state()
     for number in track(range(1, schedule.epochs + 1), schedule.epochs, "training"):
         history.loss.append(run_epoch(siamese, epoch(number)))
         history.held_out.append(judge())
         if history.best == number:
-            best = siamese.trainer.get_weights()
+            best = siamese.state()
         if number - history.best >= schedule.patience:
             break
-    siamese.trainer.set_weights(best)
+    siamese.restore(best)
     return history
 
 
@@ -82,7 +82,6 @@ def run_epoch(siamese: Siamese, epoch: Iterable[Batch]) -> float:
 
 def _step(trainer: keras.Model, batch: Batch) -> float:
     inputs, truths, weights = batch
-    trainer.reset_metrics()
     return float(trainer.train_on_batch(inputs, truths, sample_weight=weights, return_dict=True)["loss"])
 
 
@@ -91,9 +90,10 @@ def batches(
 ) -> Iterator[Batch]:
     """The pairs, ``size`` at a time; ``faces`` gives what the tower takes for rows and a side (0, 1).
 
-    A first face of unknown gender weighs nothing in the gender's loss.
+    A first face of unknown gender weighs nothing in the gender's loss. What is left over at the
+    end waits for the next epoch, because every new size of batch costs seconds to set up.
     """
-    for start in range(0, len(pairs), size):
+    for start in range(0, max(len(pairs) - size, 0) + 1, size):
         part = slice(start, start + size)
         first, second = pairs.first[part], pairs.second[part]
         gender = labels.gender[first]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import DataError
 from pipeline.evaluation.genders import joined
@@ -16,7 +15,6 @@ from pipeline.fit import (
     FaceTable,
     FitSettings,
     edges_at,
-    fit_edges,
     fit_gender,
     fit_towers,
     pair_scores,
@@ -24,6 +22,7 @@ from pipeline.fit import (
 )
 from pipeline.gender import GenderJudge
 from pipeline.judges import Judges
+from pipeline.metrics import Scores
 from pipeline.score import Edges, Scorer, Tower
 from pipeline.training.backbones import precomputed
 from pipeline.training.learning import (
@@ -37,12 +36,15 @@ from pipeline.training.learning import (
 )
 from pipeline.training.pairs import draw_pairs, split_by_identity
 from pipeline.training.recipe import Recipe, TrainingFaces
-from pipeline.training.siamese import Siamese, build_siamese
+from pipeline.training.siamese import build_siamese
 
 ENOUGH_FACES = 2000
 """For a mean and directions of their own; with fewer, training starts from the bundle's."""
 ENOUGH_OF_A_GENDER = 50
 """People of each gender for a gender head of their own; with fewer the bundle's stays."""
+ENOUGH_FALSE_MATCHES = 3
+"""So many must be expected among impostors of the users' kind before they may lower the approve edge."""
+NO_EDGES = Edges(0.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,9 +68,10 @@ def train_head(
     towers = starting_towers(faces.table, base, recipe)
     held = split_by_identity(faces.table.identity, recipe.hold_out, recipe.schedule.seed)
     learner = _Learner(recipe, towers[recipe.tower])
-    siamese, history = learner.learn(faces.only(~held), faces.only(held))
-    trained = {**towers, recipe.tower: siamese.tower(towers[recipe.tower].weight)}
-    edges = _honest_edges(faces, trained, learner, history.best, recipe.fit)
+    tower, history = learner.learn(faces.only(~held), faces.only(held))
+    trained = {**towers, recipe.tower: tower}
+    scores = _honest_scores(faces, trained, learner, history.best)
+    edges = guarded_edges(*scores, base.scorer.edges, recipe.fit)
     scorer = Scorer(trained, edges)
     gender = gender_judge(faces.table, genders, recipe.fit) or base.gender
     replay = replay_limits(scorer, faces.table)
@@ -87,65 +90,80 @@ def starting_towers(table: FaceTable, base: Judges, recipe: Recipe) -> dict[str,
     return dict(fit_towers(table, recipe.fit).towers)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Learner:
-    recipe: Recipe
-    start: Tower
+    """One network that is trained again and again from the same start."""
 
-    def learn(self, learned: TrainingFaces, held: TrainingFaces) -> tuple[Siamese, History]:
+    def __init__(self, recipe: Recipe, start: Tower) -> None:
+        self.recipe, self._weight = recipe, start.weight
+        size, dimensions = start.projection.shape
+        self._siamese = build_siamese(precomputed(size), dimensions, recipe.siamese)
+        self._siamese.set_tower(start)
+        self._start = self._siamese.state()
+
+    def learn(self, learned: TrainingFaces, held: TrainingFaces) -> tuple[Tower, History]:
         """Until the people held out gain no more."""
-        siamese, vectors = self._fresh(), held.table.vectors[self.recipe.tower]
+        self._siamese.restore(self._start)
+        vectors = held.table.vectors[self.recipe.tower]
 
         def judge() -> float:
-            return told_apart(siamese.tower(1.0).project(vectors), held.labels)
+            return told_apart(self._siamese.tower(1.0).project(vectors), held.labels)
 
-        history = learn(siamese, lambda n: self._epoch(siamese, learned, n), judge, self.recipe.schedule)
-        return siamese, history
+        history = learn(self._siamese, lambda n: self._epoch(learned, n), judge, self.recipe.schedule)
+        return self._siamese.tower(self._weight), history
 
     def repeat(self, learned: TrainingFaces, epochs: int) -> Tower:
         """The tower after so many epochs on these faces alone."""
-        siamese = self._fresh()
+        self._siamese.restore(self._start)
         for number in range(1, epochs + 1):
-            run_epoch(siamese, self._epoch(siamese, learned, number))
-        return siamese.tower(self.start.weight)
+            run_epoch(self._siamese, self._epoch(learned, number))
+        return self._siamese.tower(self._weight)
 
-    def _fresh(self) -> Siamese:
-        size, dimensions = self.start.projection.shape
-        siamese = build_siamese(precomputed(size), dimensions, self.recipe.siamese)
-        siamese.set_tower(self.start)
-        return siamese
-
-    def _epoch(self, siamese: Siamese, learned: TrainingFaces, number: int) -> Iterator[Batch]:
+    def _epoch(self, learned: TrainingFaces, number: int) -> Iterator[Batch]:
         """New pairs each time; the hard ones are those that are hard by now."""
         vectors, schedule = learned.table.vectors[self.recipe.tower], self.recipe.schedule
         rng = np.random.default_rng((schedule.seed, number))
-        pairs = draw_pairs(learned.labels, siamese.tower(1.0).project(vectors), self.recipe.pairs, rng)
+        pairs = draw_pairs(learned.labels, self._siamese.tower(1.0).project(vectors), self.recipe.pairs, rng)
         return batches(pairs, learned.labels, schedule.batch, lambda rows, _side: vectors[rows])
 
 
-def _honest_edges(
-    faces: TrainingFaces, towers: dict[str, Tower], learner: _Learner, epochs: int, settings: FitSettings
-) -> Edges:
-    """Edges from people whom the projection that scores them has not learned from.
+def _honest_scores(
+    faces: TrainingFaces, towers: dict[str, Tower], learner: _Learner, epochs: int
+) -> tuple[Scores, Scores, Scores]:
+    """`all_scores` by projections that have not learned from the people they score.
 
     Those who were learned from look better apart than strangers will, so each half of the people
     is scored by a projection that was trained, as long as the final one, on the other half.
     """
     if epochs == 0:
-        return fit_edges(Scorer(towers, Edges(0.0, 0.0, 1.0)), faces.table, settings)
+        return all_scores(Scorer(towers, NO_EDGES), faces.table)
     half = split_by_identity(faces.table.identity, 0.5, learner.recipe.schedule.seed)
-    scores = []
+    parts = []
     for tested in (half, ~half):
         tower = learner.repeat(faces.only(~tested), epochs)
-        scorer = Scorer({**towers, learner.recipe.tower: tower}, Edges(0.0, 0.0, 1.0))
-        scores.append(_scores(scorer, faces.table.only(tested)))
-    genuine, everybody, alike = (np.concatenate(parts) for parts in zip(*scores, strict=True))
-    return edges_at(genuine, alike if len(alike) else everybody, settings)
+        scorer = Scorer({**towers, learner.recipe.tower: tower}, NO_EDGES)
+        parts.append(all_scores(scorer, faces.table.only(tested)))
+    genuine, everybody, alike = (np.concatenate(scores) for scores in zip(*parts, strict=True))
+    return genuine, everybody, alike
 
 
-def _scores(scorer: Scorer, table: FaceTable) -> tuple[NDArray[np.float64], ...]:
+def all_scores(scorer: Scorer, table: FaceTable) -> tuple[Scores, Scores, Scores]:
+    """Of the genuine pairs, of all impostor pairs, of the impostor pairs of the users' kind."""
     genuine, everybody = pair_scores(scorer, table)
     return genuine, everybody, pair_scores(scorer, table.only(table.users_kind))[1]
+
+
+def guarded_edges(
+    genuine: Scores, everybody: Scores, alike: Scores, before: Edges, settings: FitSettings
+) -> Edges:
+    """Edges at the settings' rates. Too few impostors of the users' kind may only raise the approve edge.
+
+    Else a handful of lucky pairs, or people who are easier to tell apart than the users, would
+    let strangers in.
+    """
+    edges = edges_at(genuine, alike if len(alike) else everybody, settings)
+    if len(alike) * settings.approve_fmr >= ENOUGH_FALSE_MATCHES:
+        return edges
+    return replace(edges, approve=max(edges.approve, before.approve))
 
 
 def gender_judge(table: FaceTable, more: FaceTable | None, settings: FitSettings) -> GenderJudge | None:

@@ -14,6 +14,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from pipeline.score import Edges, Tower
 
@@ -126,6 +127,16 @@ class Siamese:
         self.projection.kernel.assign(tower.projection)
         self.projection.start.assign(tower.projection)
 
+    def state(self) -> list[NDArray[Any]]:
+        """Everything that training changes, the optimiser's memory too."""
+        return [np.array(v) for v in (*self.trainer.variables, *self.trainer.optimizer.variables)]
+
+    def restore(self, state: list[NDArray[Any]]) -> None:
+        """Back to an earlier `state`; quicker than building the network again."""
+        variables = (*self.trainer.variables, *self.trainer.optimizer.variables)
+        for variable, value in zip(variables, state, strict=True):
+            variable.assign(value)
+
     def set_edges(self, edges: Edges) -> None:
         """Make the similarity that of a scorer with this tower alone."""
         self.similarity.edge.assign(edges.approve)
@@ -165,5 +176,6 @@ def build_siamese(backbone: keras.Model, dimensions: int, settings: SiameseSetti
         loss_weights={"same": 1.0, "gender": settings.gender_weight},
         jit_compile=False,  # compiling takes longer than the training it would speed up
     )
+    trainer.optimizer.build(trainer.trainable_variables)
     model = keras.Model([first, second], [same, gender], name="siamese")
     return Siamese(model, trainer, backbone, projection, similarity)

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import metrics
 from pipeline.bundle import Backbone, Bundle, Origin, read_bundle, write_bundle
 from pipeline.embedder import new_embedder
 from pipeline.errors import DataError
@@ -20,16 +19,16 @@ from pipeline.evaluation.data import LabelledFace, first_age
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.genders import added_faces
 from pipeline.evaluation.protocol import People, face_table
-from pipeline.fit import FaceTable, fit_edges, fit_gender, fit_towers, pair_scores, replay_limits
+from pipeline.fit import FaceTable, fit_gender, fit_towers, replay_limits
 from pipeline.judges import Judges, compose
 from pipeline.load import load_models
-from pipeline.score import Edges, Scorer
+from pipeline.score import Scorer
 from pipeline.training.cleaning import mislabelled, with_aliases_merged
 from pipeline.training.faces import Selection, select_faces
 from pipeline.training.finetune import FineTuned, finetune
 from pipeline.training.learning import History
 from pipeline.training.pairs import NO_AGE
-from pipeline.training.projection import gender_judge, train_head
+from pipeline.training.projection import NO_EDGES, all_scores, gender_judge, guarded_edges, train_head
 from pipeline.training.recipe import Mode, Recipe, TrainingFaces
 from pipeline.training.windows import read_windows
 
@@ -202,11 +201,13 @@ def _with_tower(judges: Judges, recipe: Recipe, tuned: FineTuned) -> Judges:
 def _refit(
     table: FaceTable, start: Judges, genders: FaceTable | None, recipe: Recipe, tuned: FineTuned
 ) -> Judges:
-    """Edges by the people held out, where their impostor pairs show the rate; else by all."""
+    """The head on what the new network says; edges by the people held out, where those give pairs."""
     towers = {**fit_towers(table, recipe.fit).towers, recipe.tower: tuned.tower}
-    scorer, strangers = Scorer(towers, Edges(0.0, 0.0, 1.0)), table.only(tuned.held_out)
-    kind = strangers.only(strangers.users_kind) if strangers.users_kind.any() else strangers
-    enough = len(pair_scores(scorer, kind)[1]) * recipe.fit.approve_fmr >= metrics.IMPOSTORS_PER_ERROR
-    scorer = replace(scorer, edges=fit_edges(scorer, strangers if enough else table, recipe.fit))
+    scorer = Scorer(towers, NO_EDGES)
+    genuine, everybody, alike = all_scores(scorer, table.only(tuned.held_out))
+    if not len(genuine) or not len(everybody):
+        genuine, everybody, alike = all_scores(scorer, table)
+    edges = guarded_edges(genuine, everybody, alike, start.scorer.edges, recipe.fit)
+    scorer = replace(scorer, edges=edges)
     gender = gender_judge(table, genders, recipe.fit) or fit_gender(table, recipe.fit)
     return replace(start, scorer=scorer, gender=gender, replay=replay_limits(scorer, table))

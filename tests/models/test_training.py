@@ -1,0 +1,305 @@
+"""Training: networks that learn, export and agree with the scorer; bundles that come out whole."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline import Gender, train
+from pipeline.bundle import read_bundle
+from pipeline.errors import DataError
+from pipeline.evaluation.data import LabelledFace
+from pipeline.evaluation.extract import Album
+from pipeline.fit import FEMALE, MALE, FaceTable, FitSettings
+from pipeline.judges import Judges, read_judges
+from pipeline.litert import Network
+from pipeline.load import load_models
+from pipeline.models import Models
+from pipeline.score import Edges, Scorer, Tower
+from pipeline.training.backbones import BackboneName, build_backbone, precomputed, unfreeze_last_blocks
+from pipeline.training.cleaning import mislabelled, with_aliases_merged
+from pipeline.training.faces import KeptOut, forget_photos, select_faces
+from pipeline.training.learning import Schedule, batches, run_epoch, seed_everything
+from pipeline.training.pairs import Labels, Pairs
+from pipeline.training.plot import plot_history
+from pipeline.training.projection import guarded_edges, train_head
+from pipeline.training.recipe import Mode, Recipe, TrainingFaces
+from pipeline.training.siamese import LossName, SiameseSettings, build_siamese
+from pipeline.training.train import Trainer
+from pipeline.verify import verify
+from pipeline.weights.export import to_tflite
+from support.bundle import ROOT
+
+SLOW = pytest.mark.slow
+DIMENSIONS = {"facenet": 512, "sface": 128}
+QUICK = Recipe(schedule=Schedule(epochs=2, batch=64), hold_out=0.25)
+
+
+@pytest.fixture(scope="module")
+def models(bundle_dir: Path) -> Models:
+    return load_models(bundle_dir)
+
+
+@pytest.fixture(scope="module")
+def judges(bundle_dir: Path) -> Judges:
+    return read_judges(read_bundle(bundle_dir).head)
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def crowd(people: int = 60, photos: int = 5, *, nuisance: float = 0.0) -> TrainingFaces:
+    """Invented embeddings; ``nuisance`` is how much each photo's light says in ten directions."""
+    rng = np.random.default_rng(1)
+    identity = np.repeat(np.arange(people), photos)
+    vectors = {}
+    for name, size in DIMENSIONS.items():
+        rows = rng.normal(size=(people, size))[identity] + rng.normal(size=(len(identity), size))
+        rows[:, :10] += nuisance * rng.normal(size=(len(identity), 10))
+        vectors[name] = unit(rows)
+    gender = np.where(identity % 2 == 0, MALE, FEMALE)
+    kind, weight = np.zeros(len(identity), bool), np.ones(len(identity))
+    return TrainingFaces(FaceTable(vectors, identity, gender, kind, weight), np.full(len(identity), -1))
+
+
+def lfw_people(faces: Path, count: int, photos: int = 3) -> list[LabelledFace]:
+    """People with several photos in which nobody else stands."""
+    folders = [folder for folder in sorted((faces / "lfw").iterdir()) if len([*folder.iterdir()]) >= photos]
+    return [
+        LabelledFace(str(path.relative_to(faces)), folder.name, Gender.MALE if i % 2 else Gender.FEMALE)
+        for i, folder in enumerate(folders[:count])
+        for path in sorted(folder.iterdir())[:photos]
+    ]
+
+
+# The network.
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        BackboneName.OWN_CNN,
+        pytest.param(BackboneName.VGG19, marks=SLOW),
+        pytest.param(BackboneName.FACENET, marks=SLOW),
+    ],
+)
+def test_every_backbone_learns_and_keras_litert_and_scorer_agree(name: BackboneName, tmp_path: Path) -> None:
+    if name is BackboneName.FACENET:
+        subprocess.run([sys.executable, "-m", "worker.fetch_weights"], cwd=ROOT, check=True)
+    seed_everything(1)
+    backbone = build_backbone(name, None)
+    unfreeze_last_blocks(backbone, name)
+    crops = np.random.default_rng(2).uniform(-1, 1, (4, 160, 160, 3)).astype(np.float32)
+    labels = Labels(np.array([0, 0, 1, 1]), np.array([MALE, MALE, FEMALE, -1]), np.full(4, -1))
+    pairs = Pairs(np.array([0, 3]), np.array([1, 0]), np.array([1, 0]))
+    losses = (
+        [*LossName] if name is BackboneName.OWN_CNN else [LossName.CONTRASTIVE]
+    )  # minutes of graph building
+    for loss in losses:
+        siamese = build_siamese(backbone, 16, SiameseSettings(loss))
+        before = [np.array(weight) for weight in backbone.trainable_variables]
+        epoch = batches(pairs, labels, 2, lambda rows, _side: crops[rows])
+        assert np.isfinite(run_epoch(siamese, epoch))
+        after = [np.array(weight) for weight in backbone.trainable_variables]
+        assert any(not np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+    path = tmp_path / "tower.tflite"
+    path.write_bytes(to_tflite(backbone))
+    features = Network(path, most=2).run(crops)
+    assert np.linalg.norm(features, axis=1) == pytest.approx(np.ones(4), abs=1e-4)
+    edges = Edges(approve=0.4, different=0.2, scale=9.0)
+    siamese.set_edges(edges)
+    scorer = Scorer({"one": siamese.tower(1.0)}, edges)
+    same, gender = (np.asarray(answer) for answer in siamese.model([crops[:2], crops[2:]], training=False))
+    for row in range(2):
+        mine, theirs = (scorer.project({"one": features[i : i + 1]}) for i in (row, row + 2))
+        assert float(same[row, 0]) == pytest.approx(scorer.compare(mine, theirs).similarity, abs=2e-4)
+    assert ((gender > 0) & (gender < 1)).all()
+
+
+def test_a_saved_siamese_network_opens_again_without_custom_code_and_without_lambdas(tmp_path: Path) -> None:
+    import keras
+
+    siamese = build_siamese(precomputed(8), 4, SiameseSettings())
+    siamese.model.save(tmp_path / "siamese.keras")
+    again = keras.saving.load_model(tmp_path / "siamese.keras")
+    faces = unit(np.random.default_rng(1).normal(size=(3, 8)))
+    for one, other in zip(siamese.model([faces, faces[::-1]]), again([faces, faces[::-1]]), strict=True):
+        assert np.allclose(one, other)
+    assert not [layer for layer in again.layers if isinstance(layer, keras.layers.Lambda)]
+
+
+def test_an_impostor_beyond_the_margin_and_a_genuine_pair_at_no_distance_cost_nothing() -> None:
+    from pipeline.training.siamese import ContrastiveLoss
+
+    loss = ContrastiveLoss(margin=1.2)
+    assert float(loss(np.array([[1], [0]]), np.array([[0.0], [1.3]], np.float32))) == 0
+    assert float(loss(np.array([[1]]), np.array([[0.5]], np.float32))) == pytest.approx(0.25)
+    assert float(loss(np.array([[0]]), np.array([[0.2]], np.float32))) == pytest.approx(1.0)
+
+
+# The head.
+
+
+def test_the_same_seed_gives_the_same_head_and_another_seed_another(judges: Judges) -> None:
+    faces = crowd(nuisance=10.0)
+    seeds = [replace(QUICK, schedule=replace(QUICK.schedule, seed=seed)) for seed in (1, 1, 2)]
+    one, again, other = (train_head(faces, judges, recipe) for recipe in seeds)
+    projections = [head.judges.scorer.towers["facenet"].projection for head in (one, again, other)]
+    assert np.array_equal(projections[0], projections[1])
+    assert one.judges.scorer.edges == again.judges.scorer.edges
+    assert one.history == again.history
+    assert not np.array_equal(projections[0], projections[2])
+
+
+@pytest.mark.parametrize("loss", list(LossName))
+def test_training_tells_strangers_apart_that_the_start_confused(judges: Judges, loss: LossName) -> None:
+    faces = crowd(nuisance=10.0)
+    recipe = replace(QUICK, siamese=SiameseSettings(loss, pull=0.0), schedule=Schedule(epochs=8, batch=64))
+    history = train_head(faces, judges, recipe).history
+    assert history.held_out[history.best] > history.held_out[0] + 0.1
+    assert history.loss[-1] < history.loss[0]
+
+
+def test_a_start_that_training_cannot_better_is_kept(judges: Judges) -> None:
+    ruined = replace(QUICK, siamese=SiameseSettings(learning_rate=10.0, pull=0.0))
+    trained = train_head(crowd(), judges, ruined)
+    assert trained.history.best == 0
+    start, end = (j.scorer.towers["facenet"].projection for j in (judges, trained.judges))
+    assert np.array_equal(start, end)
+
+
+def test_a_few_pairs_may_raise_the_approve_edge_but_not_lower_it() -> None:
+    rng = np.random.default_rng(1)
+    genuine, few, many = rng.normal(0.8, 0.1, 100), rng.normal(0.1, 0.1, 500), rng.normal(0.1, 0.1, 4000)
+    strict, lax = Edges(0.9, 0.3, 20.0), Edges(0.1, 0.0, 20.0)
+    settings = FitSettings()
+    assert guarded_edges(genuine, few, few, strict, settings).approve == strict.approve
+    assert guarded_edges(genuine, few, few, lax, settings).approve > 0.3
+    assert guarded_edges(genuine, many, many[:0], strict, settings).approve == strict.approve
+    assert guarded_edges(genuine, many, many, strict, settings).approve < 0.6
+
+
+def test_people_of_one_gender_alone_leave_the_gender_head_as_it_was(judges: Judges) -> None:
+    faces = crowd()
+    men = replace(faces, table=replace(faces.table, gender=np.full(len(faces.age), MALE)))
+    assert train_head(men, judges, QUICK).judges.gender is judges.gender
+
+
+def test_people_with_one_photo_each_cannot_be_learned_from(judges: Judges) -> None:
+    with pytest.raises(DataError, match="two photos"):
+        train_head(crowd(photos=1), judges, QUICK)
+
+
+# The labels.
+
+
+def plain(vectors: np.ndarray, identity: list[int]) -> tuple[FaceTable, Scorer]:
+    count = len(identity)
+    table = FaceTable(
+        {"one": unit(vectors)}, np.array(identity), np.ones(count, int), np.zeros(count, bool), np.ones(count)
+    )
+    tower = Tower(np.zeros(vectors.shape[1], np.float32), np.eye(vectors.shape[1], dtype=np.float32), 1.0)
+    return table, Scorer({"one": tower}, Edges(approve=0.7, different=0.3, scale=10.0))
+
+
+def test_a_photo_under_a_wrong_name_is_found_by_whom_it_looks_like() -> None:
+    one, other = np.eye(4)[0], np.eye(4)[1]
+    noise = 0.1 * np.random.default_rng(1).normal(size=(6, 4))
+    table, scorer = plain(np.array([one, one, other, other, other, other]) + noise, [0, 0, 0, 1, 1, 1])
+    assert mislabelled(table, scorer).tolist() == [False, False, True, False, False, False]
+
+
+def test_an_unlike_photo_that_looks_like_nobody_else_is_kept_for_learning() -> None:
+    table, scorer = plain(np.array([[1, 0, 0], [1, 0.1, 0], [0, 0, 1], [0, 1, 0]]), [0, 0, 0, 1])
+    assert not mislabelled(table, scorer).any()
+
+
+def test_two_names_with_one_picture_are_made_one_person(judges: Judges) -> None:
+    faces = crowd(people=4).table
+    for rows in faces.vectors.values():
+        rows[0] = rows[6]
+    merged, names = with_aliases_merged(faces, replace(judges, replay=replace(judges.replay, score=1.05)))
+    assert names == 1
+    assert merged.identity.tolist() == [0] * 10 + [2] * 5 + [3] * 5
+
+
+# The photos.
+
+
+def test_photos_that_teach_the_wrong_thing_are_kept_out_each_with_its_reason(
+    models: Models, faces: Path, tmp_path: Path
+) -> None:
+    files = ["edge/no_face/dog.jpg", "edge/nowhere.jpg", *(face.file for face in lfw_people(faces, 2))]
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    given = [LabelledFace(file, file, Gender.UNKNOWN) for file in [*files, str(tmp_path / "broken.jpg")]]
+    selection = select_faces(models, faces, given, tmp_path / "cache")
+    reasons = {one.face.file: one.found.reason for one in selection.refused}
+    assert reasons["edge/no_face/dog.jpg"] == KeptOut.NO_FACE
+    assert reasons["edge/nowhere.jpg"] == KeptOut.MISSING_FILE
+    assert reasons[str(tmp_path / "broken.jpg")] == KeptOut.INVALID_IMAGE
+    assert len(selection.kept) + len(selection.refused) == len(given)
+    assert selection.kept
+    selection.write_report(tmp_path / "report.csv")
+    assert len((tmp_path / "report.csv").read_text().splitlines()) == len(selection.refused) + 1
+    assert select_faces(models, faces, given, tmp_path / "cache") == selection
+
+
+def test_a_photo_can_be_taken_out_of_the_cache(
+    models: Models, bundle_dir: Path, faces: Path, tmp_path: Path
+) -> None:
+    given = lfw_people(faces, 1, photos=2)
+    select_faces(models, faces, given, tmp_path)
+    Album(models, bundle_dir, faces, tmp_path).embed([face.file for face in given])
+    digest = hashlib.sha256((faces / given[0].file).read_bytes()).hexdigest()
+    assert forget_photos(tmp_path, [digest]) == 2
+    assert not [path for path in tmp_path.rglob("*") if digest in path.name]
+    assert all(digest not in np.load(path)["sha256"] for path in tmp_path.glob("*.npz"))
+    assert forget_photos(tmp_path, [digest]) == 0
+
+
+# The bundle.
+
+
+def test_train_makes_a_whole_bundle_of_photos_and_genders_that_judges_at_once(
+    bundle_dir: Path, faces: Path, tmp_path: Path
+) -> None:
+    people = lfw_people(faces, 12)
+    images: dict[str, list[bytes]] = {}
+    for face in people:
+        images.setdefault(face.identity, []).append((faces / face.file).read_bytes())
+    genders = {face.identity: face.gender for face in people}
+    made = train(images, genders, out=tmp_path / "trained", bundle=bundle_dir)
+    assert made.manifest.version.startswith("trained-")
+    assert made.head.metadata["calibration"] == "uncalibrated"
+    assert not [name for name in images if name in (tmp_path / "trained" / "manifest.json").read_text()]
+    verdict = verify(
+        load_models(tmp_path / "trained"), *[(images[people[0].identity])[0], images[people[0].identity][1:2]]
+    )
+    assert verdict.model_version == made.manifest.version
+    assert verdict.photos[0].comparison is not None
+
+
+@SLOW
+def test_a_fine_tuned_backbone_comes_as_a_network_of_the_bundle(
+    models: Models, bundle_dir: Path, faces: Path, tmp_path: Path
+) -> None:
+    recipe = replace(
+        QUICK, mode=Mode.FINETUNE, backbone=BackboneName.OWN_CNN, schedule=Schedule(epochs=1, batch=8)
+    )
+    trainer = Trainer(Album(models, bundle_dir, faces), recipe)
+    training = trainer.train(lfw_people(faces, 8), tmp_path / "tuned")
+    assert {"own_cnn", "sface"} <= set(training.bundle.manifest.parts)
+    assert "facenet" not in training.bundle.manifest.parts
+    photo = (faces / training.selection.kept[0].file).read_bytes()
+    comparison = verify(load_models(tmp_path / "tuned"), photo, [photo]).photos[0].comparison
+    assert comparison is not None
+    assert set(comparison.cosines) == {"own_cnn", "sface"}
+    plot_history(training.history, tmp_path / "history.png")
+    assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
