@@ -169,7 +169,7 @@ class _Job:
         )
         comparison = self.models.judges.scorer.compare(mine, theirs)
         replay = replay or comparison.score >= self.models.judges.replay.score
-        return replace(finding, outcome=_solo_outcome(comparison), comparison=comparison, replay=replay)
+        return replace(finding, outcome=solo_outcome(comparison), comparison=comparison, replay=replay)
 
     def _same_picture(self, selfie: _Sight, sight: _Sight) -> bool:
         """Same bytes, or a near copy by its perceptual hash."""
@@ -216,7 +216,8 @@ def _several(finding: PhotoFinding) -> PhotoFinding:
     return replace(finding, outcome=Outcome.MEMBER_NOT_SEEN, fault=None)
 
 
-def _solo_outcome(comparison: Comparison) -> Outcome:
+def solo_outcome(comparison: Comparison) -> Outcome:
+    """Where a comparison of two single faces lies against the edges."""
     if comparison.score >= comparison.approve_edge:
         return Outcome.SAME
     return Outcome.DIFFERENT if comparison.score < comparison.different_edge else Outcome.UNSURE

@@ -127,7 +127,12 @@ def _embed_one(models: Models, path: Path) -> dict[str, Vectors] | None:
         picture = decode(path.read_bytes())
     except ImageError:
         return None
-    detection = models.detector.detect(picture.rgb)
+    return embed_picture(models, picture.rgb)
+
+
+def embed_picture(models: Models, rgb: Rgb) -> dict[str, Vectors] | None:
+    """(d,) of the main face for each embedder; None where there is no face."""
+    detection = models.detector.detect(rgb)
     if not detection.faces:
         return None
     face = models.mesh.refine(detection.rgb, main_face(detection.rgb, detection.faces))

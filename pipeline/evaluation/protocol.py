@@ -28,6 +28,7 @@ from pipeline.fit import (
     edges_at,
     fit_edges,
     fit_towers,
+    genuine_scores,
     pair_scores,
 )
 from pipeline.ports import Vectors
@@ -104,7 +105,7 @@ def _edges_for_each_pair(
 ) -> Callable[[int, int], Edges]:
     """Edges by the users' kind without the two people of a pair, computed once for each two."""
     kind = table.only(table.users_kind)
-    genuine, _ = pair_scores(scorer, strangers)
+    genuine = genuine_scores(scorer, strangers)
     known: dict[frozenset[int], Edges] = {}
 
     def edges(one: int, other: int) -> Edges:
