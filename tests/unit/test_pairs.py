@@ -32,7 +32,7 @@ def labels() -> Labels:
 
 def vectors(count: int) -> np.ndarray:
     drawn = np.random.default_rng(3).normal(size=(count, 16)).astype(np.float32)
-    return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+    return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.float32)
 
 
 def drawn(seed: int) -> tuple[Labels, np.ndarray, np.ndarray, np.ndarray]:
