@@ -14,7 +14,9 @@ COMMANDS = {
     "train": "pipeline.cli.train",
     "augment": "pipeline.cli.augment",
     "calibrate": "pipeline.cli.calibrate",
+    "lfw": "pipeline.cli.lfw",
     "evaluate": "pipeline.cli.evaluate",
+    "simulate": "pipeline.cli.simulate",
 }
 
 

@@ -3,32 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.evaluation.data import LabelledFace, read_faces, read_pairs
+from pipeline.evaluation.data import read_faces
 from pipeline.evaluation.extract import Album
-from pipeline.evaluation.genders import gender_figures
-from pipeline.evaluation.impostors import impostor_figures
-from pipeline.evaluation.protocol import (
-    Judge,
-    People,
-    face_table,
-    fixed_judge,
-    judge_without,
-    reference_threshold,
-    score_pairs,
-)
-from pipeline.evaluation.report import summary
-from pipeline.fit import FitSettings
+from pipeline.evaluation.run import Options, evaluate
 from pipeline.load import load_models
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -39,12 +23,22 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--pairs", type=CSV, required=True, help="file_x,file_y,same and optionally fold, set.")
 @click.option("--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from.")
 @click.option(
-    "--faces", type=CSV, multiple=True, help="Labelled faces to fit on. Default: *_faces.csv beside PAIRS."
+    "--faces", type=CSV, multiple=True, help="Labelled faces to fit on. Default: *faces.csv beside PAIRS."
 )
 @click.option("--impostors", type=CSV, multiple=True, help="One photo for each person, with gender and age.")
 @click.option("--genders", type=CSV, multiple=True, help="Faces with gender and age group, cross-validated.")
 @click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
 @click.option("--as-shipped", is_flag=True, help="Judge by the bundle's own head, whomever it was fitted on.")
+@click.option(
+    "--sample",
+    type=click.IntRange(min=0),
+    default=90,
+    show_default=True,
+    help="Pairs that go through the whole product, for gates, replays and timings.",
+)
+@click.option(
+    "--members", type=click.IntRange(min=0), default=2000, show_default=True, help="Simulated members."
+)
 @click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
 @click.option(
     "--json",
@@ -52,6 +46,8 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     type=click.Path(path_type=Path, allow_dash=True),
     help="A file, or - for standard output.",
 )
+@click.option("--html", "html_to", type=click.Path(path_type=Path), help="One page with plots, for people.")
+@click.option("--with-pictures", is_flag=True, help="Show the worst mistakes on the page: photos of people.")
 def command(
     pairs: Path,
     images: Path,
@@ -60,8 +56,12 @@ def command(
     genders: tuple[Path, ...],
     bundle: Path,
     as_shipped: bool,
+    sample: int,
+    members: int,
     cache: Path | None,
     json_to: Path | None,
+    html_to: Path | None,
+    with_pictures: bool,
 ) -> None:
     """Measure the error rates on labelled PAIRS.
 
@@ -70,51 +70,20 @@ def command(
     """
     album = Album(load_models(bundle), bundle, images, cache)
     training = [
-        face for path in faces or sorted(pairs.parent.glob("*_faces.csv")) for face in read_faces(path)
+        face for path in faces or sorted(pairs.parent.glob("*faces.csv")) for face in read_faces(path)
     ]
-    result = evaluate(album, pairs, training, impostors, genders, as_shipped=as_shipped)
+    options = Options(impostors, genders, as_shipped=as_shipped, sample=sample, members=members)
+    evaluation = evaluate(album, pairs, training, options)
+    if html_to is not None:
+        from pipeline.evaluation.page import page
+
+        html_to.write_text(page(evaluation, images if with_pictures else None), encoding="utf-8")
     if json_to is not None and str(json_to) != "-":
-        json_to.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        json_to.write_text(json.dumps(evaluation.figures, indent=2) + "\n", encoding="utf-8")
     if str(json_to) == "-":
-        click.echo(json.dumps(result, indent=2))
+        click.echo(json.dumps(evaluation.figures, indent=2))
     else:
-        _print(result)
-
-
-def evaluate(
-    album: Album,
-    pairs_csv: Path,
-    training: Sequence[LabelledFace],
-    impostor_csvs: Sequence[Path] = (),
-    gender_csvs: Sequence[Path] = (),
-    *,
-    as_shipped: bool = False,
-) -> dict[str, Any]:
-    """The figures of one set of pairs as `--json` prints them. Raises DataError."""
-    pairs, settings, people = read_pairs(pairs_csv), FitSettings(), People(training)
-    started = time.perf_counter()
-    embedded = album.embed(
-        [*(f for p in pairs for f in (p.file_x, p.file_y)), *(face.file for face in training)]
-    )
-    table = face_table(training, embedded, people)
-    shipped = album.models.judges.scorer
-
-    def judge(people_tested: NDArray[np.int64]) -> Judge:
-        if as_shipped:
-            return fixed_judge(shipped, reference_threshold(shipped, table))
-        return judge_without(people_tested, table, settings)
-
-    extra: dict[str, Any] = {
-        "model_version": album.models.version,
-        "fitted": "as shipped" if as_shipped else "without the people of each fold or set",
-    }
-    scored = score_pairs(pairs, embedded, people, judge)
-    extra["seconds_per_pair"] = (time.perf_counter() - started) / len(pairs)
-    if impostor_csvs:
-        extra["impostors"] = impostor_figures(album, impostor_csvs, table, settings)
-    if gender_csvs:
-        extra["gender"] = gender_figures(album, gender_csvs, table, settings)
-    return summary(scored, extra)
+        _print(evaluation.figures)
 
 
 def _print(result: dict[str, Any]) -> None:

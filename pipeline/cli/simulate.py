@@ -1,0 +1,79 @@
+"""`python -m pipeline simulate`: what would become of members built from labelled faces."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.evaluation.data import read_faces
+from pipeline.evaluation.extract import Album
+from pipeline.evaluation.populate import Sources, labelled_faces, populate
+from pipeline.evaluation.protocol import People
+from pipeline.evaluation.run import judges
+from pipeline.evaluation.simulation import simulate
+from pipeline.evaluation.worlds import groups_by_split
+from pipeline.fit import FitSettings
+from pipeline.load import load_models
+
+CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--faces", type=CSV, multiple=True, required=True, help="file,identity,gender and split, age.")
+@click.option("--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from.")
+@click.option("--impostors", type=CSV, multiple=True, help="One photo for each person, with gender and age.")
+@click.option("--genders", type=CSV, multiple=True, help="Further faces for the gender head.")
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@click.option("--members", type=click.IntRange(min=1), default=2000, show_default=True, help="Honest ones.")
+@click.option(
+    "--retouched", type=click.IntRange(min=0), default=60, show_default=True, help="Retouched photos."
+)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--as-shipped", is_flag=True, help="Judge by the bundle's own head, whomever it was fitted on.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
+@click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
+def command(
+    faces: tuple[Path, ...],
+    images: Path,
+    impostors: tuple[Path, ...],
+    genders: tuple[Path, ...],
+    bundle: Path,
+    members: int,
+    retouched: int,
+    seed: int,
+    as_shipped: bool,
+    cache: Path | None,
+    as_json: bool,
+) -> None:
+    """Simulate members: honest ones, impostors, and impostors who chose a look-alike.
+
+    Their photos are labelled FACES; each split of the people is judged by heads that were fitted
+    without them. The product's own rules decide.
+    """
+    album = Album(load_models(bundle), bundle, images, cache)
+    labelled = [face for path in faces for face in read_faces(path)]
+    people = People(labelled)
+    found = labelled_faces(labelled, album.embed([face.file for face in labelled]), people)
+    judge_for = judges(album, found.table, FitSettings(), as_shipped=as_shipped)
+    sources = Sources(impostors, genders, retouched)
+    worlds = populate(album, groups_by_split(labelled, people), found, judge_for, sources)
+    result = simulate(worlds, honest=members, impostors=members * 5 // 2, seed=seed)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    else:
+        _print(result)
+
+
+def _print(result: dict[str, Any]) -> None:
+    table = Table("members", "who", "number", "approved", "left to a person", "asked for another photo")
+    for kind in ("honest", "impostor", "look_alike"):
+        for name, row in result[kind].items():
+            shares = [f"{row[key]:.2%}" for key in ("approved", "undecided", "sent_back")]
+            table.add_row(kind.replace("_", "-"), name, str(row["members"]), *shares)
+    Console().print(table)

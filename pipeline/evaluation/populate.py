@@ -1,0 +1,97 @@
+"""The worlds of a simulation, from an album of labelled photos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.evaluation.data import LabelledFace, first_age, read_faces
+from pipeline.evaluation.extract import Album, Embedded
+from pipeline.evaluation.genders import added_faces
+from pipeline.evaluation.impostors import SENIORS
+from pipeline.evaluation.members import World
+from pipeline.evaluation.protocol import Judge, People, face_table
+from pipeline.evaluation.retouch import retouched_faces
+from pipeline.evaluation.worlds import Labelled, Retouched, ages_of, make_world, only, worlds_of
+from pipeline.fit import UNKNOWN, FaceTable, FitSettings
+from pipeline.verdict import Gender
+
+Codes = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What a simulation draws on beside the labelled people."""
+
+    single_csvs: Sequence[Path] = ()
+    """One photo for each person, with gender and age: impostors of the users' age."""
+    gender_csvs: Sequence[Path] = ()
+    """Further faces that the gender head is fitted on."""
+    retouched: int = 0
+    """How many photos are retouched; none needs the networks."""
+
+
+def labelled_faces(faces: Sequence[LabelledFace], embedded: Embedded, people: People) -> Labelled:
+    """The faces that were found, with their ages."""
+    files = tuple(face.file for face in faces if face.file in embedded.row)
+    return Labelled(files, face_table(faces, embedded, people), ages_of(faces, embedded))
+
+
+def populate(
+    album: Album,
+    named: Mapping[str, Codes],
+    labelled: Labelled,
+    judge_for: Callable[[Codes], Judge],
+    sources: Sources,
+) -> list[World]:
+    """A world for each named group of people, and one for each set of single faces."""
+    settings, added = FitSettings(), _added(album, sources.gender_csvs)
+    people = np.concatenate([np.empty(0, np.int64), *named.values()])
+    inside = only(labelled, np.isin(labelled.table.identity, people))
+    touched = _retouched(album, inside, sources.retouched)
+    worlds = worlds_of(named, labelled, judge_for=judge_for, settings=settings, added=added, touched=touched)
+    for path in sources.single_csvs:
+        chosen = _single_faces(album, path)
+        judge = judge_for(np.empty(0, np.int64))
+        worlds.append(
+            make_world(path.stem, chosen, others=labelled.table, judge=judge, settings=settings, added=added)
+        )
+    return worlds
+
+
+def spread(files: Sequence[str], count: int) -> list[str]:
+    """``count`` different files, spread evenly over all."""
+    every = sorted(set(files))
+    return [every[i * len(every) // count] for i in range(min(count, len(every)))]
+
+
+def _added(album: Album, csvs: Sequence[Path]) -> FaceTable | None:
+    faces = [face for path in csvs for face in read_faces(path)]
+    embedded = album.embed([face.file for face in faces])
+    found = [face for face in faces if face.file in embedded.row]
+    if not found:
+        return None
+    rows = embedded.rows([face.file for face in found])
+    return added_faces(found, {name: vectors[rows] for name, vectors in embedded.vectors.items()})
+
+
+def _retouched(album: Album, labelled: Labelled, count: int) -> Retouched | None:
+    """Of people with several photos, since only they can be honest members."""
+    _, where, photos = np.unique(labelled.table.identity, return_inverse=True, return_counts=True)
+    able = (photos[where] > 1) & (labelled.table.gender != UNKNOWN)
+    files = spread([file for file, good in zip(labelled.files, able, strict=True) if good], count)
+    return Retouched(*retouched_faces(album, files)) if files else None
+
+
+def _single_faces(album: Album, path: Path) -> Labelled:
+    faces = [
+        face
+        for face in read_faces(path)
+        if first_age(face.age) in SENIORS and face.gender is not Gender.UNKNOWN
+    ]
+    embedded = album.embed([face.file for face in faces])
+    return labelled_faces(faces, embedded, People(faces))

@@ -1,0 +1,159 @@
+"""The whole product on a sample of pairs: gates, timings, and stolen photos that are sent twice.
+
+Everything else is computed from embeddings of the labelled faces; here `pipeline.verify` itself
+gets the files, so that detector, quality gates and replay checks have their say.
+"""
+
+from __future__ import annotations
+
+import io
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pipeline import metrics
+from pipeline.evaluation.data import Pair
+from pipeline.evaluation.extract import Album
+from pipeline.progress import track
+from pipeline.verdict import Outcome, PhotoFinding, Status, Verdict
+from pipeline.verify import verify
+
+GATES = frozenset(
+    {
+        *(Outcome.FACE_TOO_SMALL, Outcome.TOO_BLURRED, Outcome.TOO_DARK, Outcome.TOO_BRIGHT),
+        *(Outcome.EXTREME_POSE, Outcome.OCCLUDED),
+    }
+)
+SEVERAL = frozenset({Outcome.SEVERAL_FACES, Outcome.MEMBER_NOT_SEEN, Outcome.GROUP_SAME})
+NOT_ACQUIRED = frozenset({Outcome.NO_FACE, Outcome.INVALID_IMAGE})
+
+
+def sample_pairs(pairs: Sequence[Pair], count: int, seed: int = 1) -> list[Pair]:
+    """At most ``count`` pairs, half genuine where there are so many, seeded."""
+    rng = np.random.default_rng(seed)
+    chosen: list[Pair] = []
+    for same in (True, False):
+        of_kind = [pair for pair in pairs if pair.same is same]
+        chosen += [of_kind[i] for i in rng.permutation(len(of_kind))[: count // 2]]
+    return chosen
+
+
+def sample_figures(album: Album, pairs: Sequence[Pair], count: int) -> dict[str, Any]:
+    """Verdicts, refused photos and milliseconds of ``count`` real verifications."""
+    chosen = sample_pairs(pairs, count)
+    verdicts = [
+        _verify(album, pair.file_x, _read(album, pair.file_y))
+        for pair in track(chosen, len(chosen), "verifying")
+    ]
+    genuine = [v for pair, v in zip(chosen, verdicts, strict=True) if pair.same]
+    impostor = [v for pair, v in zip(chosen, verdicts, strict=True) if not pair.same]
+    return {
+        "pairs": len(chosen),
+        "genuine": _statuses(genuine),
+        "impostor": _statuses(impostor),
+        "photos": _photos([finding for v in verdicts for finding in (v.selfie, *v.photos)]),
+        "milliseconds": _timings(verdicts),
+    }
+
+
+def replay_figures(album: Album, files: Sequence[str]) -> dict[str, Any]:
+    """What becomes of a photo that is sent as selfie and, altered, as gallery photo."""
+    return {
+        name: _statuses([_replayed(album, file, alter) for file in track(files, len(files), name)])
+        for name, alter in ALTERATIONS.items()
+    }
+
+
+def _replayed(album: Album, file: str, alter: Callable[[Image.Image], Image.Image] | None) -> Verdict:
+    data = _read(album, file)
+    if alter is None:
+        return _verify(album, file, data)
+    with Image.open(io.BytesIO(data)) as picture:
+        buffer = io.BytesIO()
+        alter(picture.convert("RGB")).save(buffer, "JPEG", quality=70)
+    return _verify(album, file, buffer.getvalue())
+
+
+def _verify(album: Album, selfie: str, photo: bytes) -> Verdict:
+    return verify(album.models, _read(album, selfie), [photo])
+
+
+def _read(album: Album, file: str) -> bytes:
+    return (album.root / file).read_bytes()
+
+
+def _resized(picture: Image.Image) -> Image.Image:
+    return picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
+
+
+def _cropped(picture: Image.Image) -> Image.Image:
+    x, y = picture.width // 25, picture.height // 25
+    return picture.crop((x, y, picture.width - x, picture.height - y))
+
+
+def _screenshot(picture: Image.Image) -> Image.Image:
+    """With the dark bars that a phone puts above and below."""
+    return ImageOps.expand(picture, (0, picture.height // 5), fill=(20, 20, 20))
+
+
+def _brightened(picture: Image.Image) -> Image.Image:
+    return picture.point(lambda value: min(255, int(value * 1.2 + 8)))
+
+
+ALTERATIONS: dict[str, Callable[[Image.Image], Image.Image] | None] = {
+    "same file": None,
+    "recompressed": lambda picture: picture,
+    "made smaller": _resized,
+    "edges cut off": _cropped,
+    "screenshot": _screenshot,
+    "brightened": _brightened,
+    "mirrored": ImageOps.mirror,
+}
+
+
+def _statuses(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    count = Counter(verdict.status for verdict in verdicts)
+    return {
+        "members": len(verdicts),
+        **{status.value: count[status] for status in Status if count[status] or status is Status.APPROVED},
+        "reasons": dict(sorted(Counter(verdict.reason.value for verdict in verdicts).items())),
+    }
+
+
+def _photos(findings: Sequence[PhotoFinding]) -> dict[str, Any]:
+    """Shares of photos that no score was made for, each with its interval."""
+    outcomes = [finding.outcome for finding in findings]
+    counts = Counter(outcome.value for outcome in outcomes if outcome in GATES)
+    return {
+        "photos": len(outcomes),
+        "failed_to_acquire": _share(sum(outcome in NOT_ACQUIRED for outcome in outcomes), len(outcomes)),
+        "refused_by_gates": _share(sum(outcome in GATES for outcome in outcomes), len(outcomes)),
+        "several_faces": _share(sum(outcome in SEVERAL for outcome in outcomes), len(outcomes)),
+        "gates": dict(sorted(counts.items())),
+    }
+
+
+def _share(count: int, total: int) -> dict[str, Any]:
+    return {"share": count / total if total else None, "interval95": metrics.wilson(count, total)}
+
+
+def _timings(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Milliseconds of a verification of two photos, one thread: median and 95th percentile."""
+    totals = [sum(verdict.timings.values()) for verdict in verdicts]
+    stages = sorted({stage for verdict in verdicts for stage in verdict.timings})
+    return {
+        "all": _percentiles(totals),
+        "stages": {
+            stage: _percentiles([v.timings[stage] for v in verdicts if stage in v.timings])
+            for stage in stages
+        },
+    }
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    if not values:
+        return {"p50": None, "p95": None}
+    return {"p50": float(np.percentile(values, 50)), "p95": float(np.percentile(values, 95))}
