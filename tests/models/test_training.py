@@ -13,6 +13,8 @@ import pytest
 
 from pipeline import Gender, train
 from pipeline.bundle import read_bundle
+from pipeline.calibration import Calibration
+from pipeline.cli.calibrate import store
 from pipeline.errors import DataError
 from pipeline.evaluation.data import LabelledFace
 from pipeline.evaluation.extract import Album
@@ -302,3 +304,17 @@ def test_a_fine_tuned_backbone_comes_as_a_network_of_the_bundle(
     assert set(comparison.cosines) == {"own_cnn", "sface"}
     plot_history(training.history, tmp_path / "history.png")
     assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_calibrated_bundle_judges_by_the_new_edges_and_says_so(bundle_dir: Path, tmp_path: Path) -> None:
+    edges = Edges(approve=0.61, different=0.22, scale=18.0)
+    result = Calibration(
+        edges, (0.6, 0.63), (0.2, 0.25), genuine=300, impostors=12_000, people=300, warnings=()
+    )
+    version = store(read_bundle(bundle_dir), result, 0.001, tmp_path / "calibrated")
+    models = load_models(tmp_path / "calibrated")
+    assert models.calibrated
+    assert models.version == version != load_models(bundle_dir).version
+    assert models.judges.scorer.edges == edges
+    manifest = read_bundle(tmp_path / "calibrated").manifest
+    assert manifest.head["calibrated_on"]["impostors"] == 12_000
