@@ -129,7 +129,8 @@ def _compressed(rgb: Rgb, quality: int) -> Rgb:
 
 _STEPS: Mapping[Kind, Callable[[], iaa.Augmenter]] = {
     Kind.BLURRED_PART: _blurred_part,
-    Kind.LIGHT: lambda: iaa.MultiplyAndAddToBrightness(mul=(0.5, 1.5), add=(-30, 30)),
+    # A random order of the two would not follow the seed.
+    Kind.LIGHT: lambda: iaa.MultiplyAndAddToBrightness(mul=(0.5, 1.5), add=(-30, 30), random_order=False),
     Kind.CONTRAST: lambda: iaa.LinearContrast((0.5, 1.6)),
     Kind.NOISE: lambda: iaa.AdditiveGaussianNoise(scale=(5, 22), per_channel=0.5),
     Kind.MOTION: lambda: iaa.MotionBlur(k=(5, 13)),
