@@ -49,7 +49,8 @@ class Edges:
 
     def similarity(self, score: float) -> float:
         """0..1, 0.5 at the approve edge."""
-        return float(1 / (1 + np.exp(-self.scale * (score - self.approve))))
+        log_odds = np.clip(self.scale * (score - self.approve), -50, 50)  # exp would overflow
+        return float(1 / (1 + np.exp(-log_odds)))
 
     def approve_among(self, faces: int) -> float:
         """The approve edge for the best of ``faces`` comparisons.

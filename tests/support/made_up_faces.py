@@ -28,7 +28,7 @@ class Town:
                 f"p{i}/{k}.jpg",
                 f"p{i}",
                 Gender.MALE if i % 2 else Gender.FEMALE,
-                split=f"part{i % 2}",
+                split=f"part{i // 2 % 2}",
                 age="63" if i < 10 else "",
                 users_kind=i >= people - users_kind,
             )

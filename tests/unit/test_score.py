@@ -84,3 +84,10 @@ def test_the_gender_logits_add_up_over_the_embedders() -> None:
 def test_no_face_has_no_gender() -> None:
     reading = GenderJudge({}, 0.0, margin=0.8).read([])
     assert (reading.gender, reading.probability) == (Gender.UNKNOWN, None)
+
+
+def test_the_similarity_stays_a_number_however_steep_its_edge_is() -> None:
+    steep = Edges(approve=0.6, different=0.6, scale=1e7)
+    assert steep.similarity(-1.0) == pytest.approx(0.0, abs=1e-9)
+    assert steep.similarity(0.6) == 0.5
+    assert steep.similarity(1.1) == pytest.approx(1.0)

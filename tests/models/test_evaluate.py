@@ -1,0 +1,128 @@
+"""`evaluate`, `simulate` and `lfw` on a few real photos with the real bundle, from command to page."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from pipeline.cli import main
+from pipeline.evaluation.data import read_pairs
+from pipeline.evaluation.extract import Album
+from pipeline.evaluation.retouch import retouch, retouched_faces
+from pipeline.evaluation.sample import ALTERATIONS, replay_figures, sample_figures
+from pipeline.images import decode
+from pipeline.load import load_models
+
+PEOPLE = (
+    *("Hu_Jintao", "Jiang_Zemin", "Jacques_Chirac", "Vicente_Fox", "Colin_Powell", "Tony_Blair"),
+    *("Nicole_Kidman", "Jennifer_Capriati", "Laura_Bush", "Hillary_Clinton"),
+)
+PHOTOS = 3
+
+
+@pytest.fixture(scope="module")
+def small_lfw(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three photos of each of ten people, written by the command `lfw`."""
+    folder = tmp_path_factory.mktemp("lfw")
+    for who in PEOPLE:
+        (folder / "people" / who).mkdir(parents=True)
+        photos = sorted((faces / "lfw" / who).glob("*.jpg"))[:PHOTOS]
+        assert len(photos) == PHOTOS, f"{who} has too few photos here"
+        for photo in photos:
+            shutil.copyfile(photo, folder / "people" / who / photo.name)
+    run("lfw", "--out", folder, "--source", folder / "people", "--genders", faces / "lfw_faces.csv")
+    _share_out(folder)
+    return folder
+
+
+def _share_out(folder: Path) -> None:
+    """Two splits of five people and all their pairs, as ten folds would be a person each."""
+    part = {who: str(i % 2 + 1) for i, who in enumerate(PEOPLE)}
+    with (folder / "faces.csv").open() as file:
+        rows = [{**row, "split": part[row["identity"]]} for row in csv.DictReader(file)]
+    pairs = [
+        (one["file"], other["file"], int(one["identity"] == other["identity"]), one["split"])
+        for i, one in enumerate(rows)
+        for other in rows[i + 1 :]
+        if one["split"] == other["split"]
+    ]
+    _write(folder / "faces.csv", list(rows[0]), [list(row.values()) for row in rows])
+    _write(folder / "pairs.csv", ["file_x", "file_y", "same", "fold"], pairs)
+
+
+def _write(path: Path, heads: list[str], rows: Any) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(heads)
+        writer.writerows(rows)
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    if result.exception:
+        raise result.exception
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def album(small_lfw: Path, bundle_dir: Path) -> Album:
+    return Album(load_models(bundle_dir), bundle_dir, small_lfw)
+
+
+def test_evaluate_writes_figures_and_a_page(small_lfw: Path, bundle_dir: Path, tmp_path: Path) -> None:
+    page, figures = tmp_path / "page.html", tmp_path / "figures.json"
+    common = ("--images", small_lfw, "--bundle", bundle_dir, "--cache", tmp_path / "cache")
+    run("evaluate", "--pairs", small_lfw / "pairs.csv", *common, "--sample", 4, "--members", 40,
+        "--json", figures, "--html", page)  # fmt: skip
+    result = json.loads(figures.read_text())
+    assert result["pairs"] == 2 * (15 * 14 // 2)
+    assert result["failed_to_acquire"] == 0
+    assert result["auc"] > 0.99
+    assert set(result["exhaustive"]) == {"fold 1", "fold 2", "all folds"}
+    assert result["sample"]["pairs"] == 4
+    assert result["sample"]["milliseconds"]["all"]["p50"] > 0
+    assert sum(row["approved"] for row in result["replays"].values()) == 0
+    assert result["simulation"]["honest"]["all"]["members"] == 40
+    text = page.read_text()
+    assert "Simulated members" in text
+    assert "data:image" not in text
+    members = json.loads(run("simulate", "--faces", small_lfw / "faces.csv", *common, "--json",
+                             "--members", 40, "--retouched", 4))  # fmt: skip
+    assert members["honest"]["all"]["members"] == 40
+    assert {"1", "2"} <= set(members["honest"])
+
+
+def test_a_photo_that_is_sent_twice_is_never_approved_however_it_was_altered(album: Album) -> None:
+    files = ["lfw/Hu_Jintao/Hu_Jintao_0001.jpg", "lfw/Jennifer_Capriati/Jennifer_Capriati_0001.jpg"]
+    figures = replay_figures(album, files)
+    assert set(figures) == set(ALTERATIONS)
+    assert {name: row["approved"] for name, row in figures.items()} == dict.fromkeys(ALTERATIONS, 0)
+
+
+def test_the_sample_tells_statuses_gates_and_milliseconds(album: Album, small_lfw: Path) -> None:
+    figures = sample_figures(album, read_pairs(small_lfw / "pairs.csv"), 6)
+    assert figures["genuine"]["members"] == figures["impostor"]["members"] == 3
+    assert figures["impostor"]["approved"] == 0
+    assert figures["photos"]["photos"] == 12
+    assert figures["milliseconds"]["stages"].keys() >= {"decode", "detect", "embed_sface"}
+
+
+def test_retouching_changes_the_picture_and_leaves_the_person(album: Album) -> None:
+    file = "lfw/Hillary_Clinton/Hillary_Clinton_0001.jpg"
+    kept, vectors = retouched_faces(album, [file])
+    assert kept == [file]
+    plain = album.embed([file])
+    for name, rows in vectors.items():
+        cosine = float(rows[0] @ plain.vectors[name][plain.row[file]])
+        assert 0.6 < cosine < 0.9999
+    picture = decode((album.root / file).read_bytes()).rgb
+    face = album.models.detector.detect(picture).faces[0]
+    touched = retouch(picture, face.box)
+    assert touched.shape == picture.shape
+    assert touched.mean() > picture.mean()
