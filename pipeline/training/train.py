@@ -17,7 +17,7 @@ from pipeline.embedder import new_embedder
 from pipeline.errors import DataError
 from pipeline.evaluation.data import LabelledFace, first_age
 from pipeline.evaluation.extract import Album
-from pipeline.evaluation.genders import added_faces
+from pipeline.evaluation.genders import ADULT, added_faces
 from pipeline.evaluation.protocol import People, face_table
 from pipeline.fit import FaceTable, fit_gender, fit_towers, replay_limits
 from pipeline.judges import Judges, compose
@@ -169,7 +169,8 @@ def _table(album: Album, faces: Sequence[LabelledFace]) -> FaceTable:
 
 
 def _added(album: Album, genders: Sequence[LabelledFace]) -> FaceTable | None:
-    """Faces for the gender head alone."""
+    """Faces for the gender head alone; members are grown up, so children's are left out."""
+    genders = [face for face in genders if (first_age(face.age) or ADULT) >= ADULT]
     if not genders:
         return None
     embedded = album.embed([face.file for face in genders])
