@@ -106,6 +106,10 @@ def _print(result: dict[str, Any]) -> None:
     if "folds" in result:
         folds = result["folds"]
         console.print(f"accuracy, threshold from the other folds: {folds['mean']:.4f} ± {folds['std']:.4f}")
+    for kind, slices in result["simulation"].items():
+        if kind in ("honest", "impostor", "look_alike") and slices:
+            every = slices["all"]
+            console.print(f"simulated, {kind}: {every['approved']:.2%} of {every['members']} approved")
     for part in ("impostors", "gender"):
         if part in result:
             console.print_json(json.dumps({part: result[part]}))

@@ -27,7 +27,8 @@ figure { margin: 0; min-width: 0; max-width: 620px; }
 figure svg { width: 100%; height: auto; display: block; }
 figcaption { font-size: .9rem; color: var(--soft); }
 .scroll { overflow-x: auto; margin: 8px 0; }
-table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; min-width: 60%; }
+table { border-collapse: separate; border-spacing: 0; min-width: 60%; }
+table { font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
 thead th { white-space: normal; min-width: 5.5em; color: var(--soft); font-weight: 600; }

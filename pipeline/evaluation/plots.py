@@ -56,7 +56,7 @@ def det_svg(curves: Mapping[str, tuple[Scores, Scores]]) -> str:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set(xlabel="impostors that pass (FMR)", ylabel="genuine pairs refused (FNMR)")
-        axes.legend(loc="upper right", frameon=False, fontsize=9)
+        axes.legend(loc="lower left", frameon=False, fontsize=9)
 
     return _svg(draw)
 
