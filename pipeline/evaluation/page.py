@@ -206,7 +206,7 @@ def _exhaustive(data: Figures) -> str:
             "end counts only pairs that share nobody, which is very careful. At LFW's threshold 0.3 % of all "
             "other people's impostors pass: it shows how much harder some people are to tell apart. A rate "
             "of 0.1 % cannot be measured with less than 10,000 pairs. Where a group is nearly all there is "
-            "of the users' kind, each pair's edge is set by all others but its two people: two people who look "
+            "of the users' kind, each pair's edge is set by all others but its two people: people who look "
             "alike then pass an edge that they would have raised."
         ),
         html.table((*heads, *more), rows),

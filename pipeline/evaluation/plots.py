@@ -26,7 +26,7 @@ STYLE: Any = {"svg.fonttype": "none", "svg.hashsalt": "verify", "font.family": "
 def roc_svg(genuine: Scores, impostor: Scores) -> str:
     """True-match rate over false-match rate, the latter on a logarithmic scale."""
 
-    def draw(axes: Axes) -> None:
+    def _draw(axes: Axes) -> None:
         _, false_match, false_non_match = _thinned(genuine, impostor)
         axes.plot(np.maximum(false_match, FLOOR), 1 - false_non_match, color=GENUINE, lw=2)
         at = max(metrics.fmr(impostor, 0.0) or 0.0, _smallest(impostor)), np.mean(genuine >= 0)
@@ -36,7 +36,7 @@ def roc_svg(genuine: Scores, impostor: Scores) -> str:
         axes.set(xlabel="impostors that pass (FMR)", ylabel="genuine pairs that pass")
         axes.legend(loc="lower right", frameon=False)
 
-    return _svg(draw)
+    return _svg(_draw)
 
 
 def det_svg(curves: Mapping[str, tuple[Scores, Scores]]) -> str:
@@ -45,7 +45,7 @@ def det_svg(curves: Mapping[str, tuple[Scores, Scores]]) -> str:
     No error at all is drawn as half a pair.
     """
 
-    def draw(axes: Axes) -> None:
+    def _draw(axes: Axes) -> None:
         for (name, (genuine, impostor)), colour in zip(curves.items(), (GENUINE, IMPOSTOR), strict=False):
             _, false_match, false_non_match = _thinned(genuine, impostor)
             least = 0.5 / len(impostor), 0.5 / len(genuine)
@@ -58,13 +58,13 @@ def det_svg(curves: Mapping[str, tuple[Scores, Scores]]) -> str:
         axes.set(xlabel="impostors that pass (FMR)", ylabel="genuine pairs refused (FNMR)")
         axes.legend(loc="lower left", frameon=False, fontsize=9)
 
-    return _svg(draw)
+    return _svg(_draw)
 
 
 def histogram_svg(genuine: Scores, impostor: Scores, band: Scores, *, logarithmic: bool = False) -> str:
     """Shares of pairs by score; 0 is the approve edge, the shaded band is where nobody knows."""
 
-    def draw(axes: Axes) -> None:
+    def _draw(axes: Axes) -> None:
         found = [scores[np.isfinite(scores)] for scores in (genuine, impostor)]
         every = np.concatenate(found)
         bins = np.linspace(every.min(), every.max(), 61)
@@ -79,14 +79,14 @@ def histogram_svg(genuine: Scores, impostor: Scores, band: Scores, *, logarithmi
         axes.set(xlabel="score, 0 = approve edge, dashed = different edge", ylabel="share of pairs")
         axes.legend(loc="upper center", frameon=False, ncols=3, fontsize=9, bbox_to_anchor=(0.5, 1.14))
 
-    return _svg(draw)
+    return _svg(_draw)
 
 
 def gender_svg(groups: Mapping[str, Mapping[str, Any]]) -> str:
     """Accuracy with its interval for each group, women and men in their own colours."""
     names = [name for name, row in groups.items() if row["accuracy"] is not None]
 
-    def draw(axes: Axes) -> None:
+    def _draw(axes: Axes) -> None:
         for place, name in enumerate(reversed(names)):
             row = groups[name]
             colour = IMPOSTOR if name.startswith("women") else GENUINE
@@ -96,7 +96,7 @@ def gender_svg(groups: Mapping[str, Mapping[str, Any]]) -> str:
         axes.set_xlim(right=1.01)
         axes.set_xlabel("gender read rightly (line: 95 % interval)")
 
-    return _svg(draw, (SIZE[0], 1.2 + 0.3 * len(names)))
+    return _svg(_draw, (SIZE[0], 1.2 + 0.3 * len(names)))
 
 
 def _svg(draw: Callable[[Axes], None], size: tuple[float, float] = SIZE) -> str:
