@@ -66,7 +66,7 @@ class QualityLimits:
     """A face whose brightest parts are darker than this is black; skin colour alone never is."""
     shadows: float = 185.0
     """A face whose darkest parts are brighter than this is burnt out."""
-    yaw: float = 48.0
+    yaw: float = 55.0
 
 
 def measure(rgb: Rgb, face: Face, scale: float = 1.0) -> Quality:
