@@ -50,8 +50,8 @@ class Picture:
     """(height, width, 3) uint8, upright, the long side at most `ImageLimits.long_side`."""
     sha256: str
     """Of the file's bytes, hexadecimal."""
-    phash: int
-    """Perceptual hash, 64 bit: near copies differ in few bits."""
+    hashes: tuple[int, int]
+    """Perceptual hashes, 64 bit, of the picture and of its mirror image: near copies differ in few bits."""
     format: ImageFormat
     width: int
     """Of the upright original, in pixels."""

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.ports import Rgb
 
 
-def perceptual_hash(rgb: Rgb) -> int:
-    """64 bits, the first one the highest; the same as ImageHash's `phash`, without its SciPy.
+def perceptual_hash(rgb: Rgb) -> tuple[int, int]:
+    """The hash of the picture and the one of its mirror image, 64 bits each, the first one the highest.
 
-    The signs, against their median, of the 8 x 8 lowest frequencies of the picture's 32 x 32
-    greyscale thumbnail.
+    The same as ImageHash's `phash`, without its SciPy: the signs, against their median, of the
+    8 x 8 lowest frequencies of the picture's 32 x 32 greyscale thumbnail.
     """
-    thumbnail = Image.fromarray(rgb).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    small = Image.fromarray(rgb).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    thumbnail = np.asarray(small, dtype=np.float64)
+    return _hash(thumbnail), _hash(np.ascontiguousarray(thumbnail[:, ::-1]))
+
+
+def _hash(thumbnail: NDArray[np.float64]) -> int:
     # OpenCV's transform is orthonormal, ImageHash's is not: the constant terms differ by sqrt(2).
     weights = np.where(np.arange(8) == 0, np.sqrt(2), 1.0)
-    low = cv2.dct(np.asarray(thumbnail, dtype=np.float64))[:8, :8] * np.outer(weights, weights)
+    low = cv2.dct(thumbnail)[:8, :8] * np.outer(weights, weights)
     bits = low > np.median(low)
     return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -68,7 +68,8 @@ class _Sight:
     finding: PhotoFinding
     rgb: Rgb | None = None
     faces: tuple[Face, ...] = ()
-    phash: int | None = None
+    hashes: tuple[int, int] | None = None
+    """Perceptual hashes of the picture and of its mirror image."""
 
     @property
     def comparable(self) -> bool:
@@ -106,7 +107,7 @@ class _Job:
             detection = self.models.detector.detect(picture.rgb)
         with self._stage("quality"):
             finding = self._judge_faces(position, picture, detection)
-        return _Sight(finding, detection.rgb, tuple(detection.faces[:MOST_FACES]), picture.phash)
+        return _Sight(finding, detection.rgb, tuple(detection.faces[:MOST_FACES]), picture.hashes)
 
     def _judge_faces(self, position: int, picture: Picture, detection: Detection) -> PhotoFinding:
         """The outcome so far: no face, several, a gate, or one face that can be compared."""
@@ -172,11 +173,12 @@ class _Job:
         return replace(finding, outcome=solo_outcome(comparison), comparison=comparison, replay=replay)
 
     def _same_picture(self, selfie: _Sight, sight: _Sight) -> bool:
-        """Same bytes, or a near copy by its perceptual hash."""
-        if selfie.phash is None or sight.phash is None:
+        """Same bytes, or a near copy by its perceptual hash, also of the mirror image."""
+        if selfie.hashes is None or sight.hashes is None:
             return False
         same_bytes = selfie.finding.sha256 == sight.finding.sha256
-        return same_bytes or (selfie.phash ^ sight.phash).bit_count() <= self.models.judges.replay.hash_bits
+        nearest = min((own ^ sight.hashes[0]).bit_count() for own in selfie.hashes)
+        return same_bytes or nearest <= self.models.judges.replay.hash_bits
 
     def search_group(self, selfie: _Sight, sight: _Sight, finding: PhotoFinding) -> PhotoFinding:
         """Look for the member among several faces, or among bystanders of somebody else's face."""

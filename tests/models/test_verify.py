@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageFilter
+from PIL import Image, ImageFilter, ImageOps
 
 from pipeline import match
 from pipeline.load import load_models
@@ -100,7 +100,7 @@ def test_two_people_in_a_selfie_are_sent_back(models: Models, faces: Path) -> No
     assert (verdict.status, verdict.reason) == (Status.RETRY_PHOTO, Reason.SELFIE_SEVERAL_FACES)
 
 
-@pytest.mark.parametrize("change", ["bytes", "smaller", "recompressed", "blurred a little"])
+@pytest.mark.parametrize("change", ["bytes", "smaller", "recompressed", "blurred a little", "mirrored"])
 def test_the_same_picture_as_selfie_and_gallery_photo_goes_to_a_person(
     models: Models, faces: Path, change: str
 ) -> None:
@@ -109,6 +109,7 @@ def test_the_same_picture_as_selfie_and_gallery_photo_goes_to_a_person(
         "bytes": (faces / HU[0]).read_bytes(),
         "smaller": jpeg(original.resize((200, 200))),
         "recompressed": jpeg(original, 40),
+        "mirrored": jpeg(ImageOps.mirror(original)),
         "blurred a little": jpeg(original.filter(ImageFilter.GaussianBlur(1))),
     }[change]
     verdict = verify(models, (faces / HU[0]).read_bytes(), [copy])
