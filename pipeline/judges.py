@@ -75,7 +75,7 @@ def _read(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Ju
     return Judges(
         scorer=Scorer(towers, Edges(**metadata["edges"])),
         gender=GenderJudge(_below(arrays, "gender."), **metadata["gender"]),
-        occlusion=OcclusionJudge(_below(arrays, "occlusion.")),
+        occlusion=OcclusionJudge.read(_below(arrays, "occlusion.")),
         quality=QualityLimits(**metadata["quality"]),
         replay=ReplayLimits(**metadata["replay"]),
     )

@@ -87,17 +87,19 @@ class Network:
 class OcclusionJudge:
     """Says which part of a face is hidden. Without arrays of its own it finds nothing hidden."""
 
-    def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take what `fit_occlusion` gave. Raises KeyError where a part is there only in part."""
-        parts = [part for part in Part if any(name.startswith(part) for name in arrays)]
-        self._networks = {
-            part: Network(*(np.asarray(arrays[f"{part}.{name}"], np.float32) for name in _LAYERS))
-            for part in parts
-        }
-        self._limits = {part: float(arrays[f"{part}.limit"]) for part in parts}
+    def __init__(self, networks: Mapping[Part, Network], limits: Mapping[Part, float]) -> None:
+        """A part is hidden where its network's probability is above its limit."""
+        self._networks, self._limits = dict(networks), dict(limits)
+
+    @classmethod
+    def read(cls, arrays: Mapping[str, NDArray[Any]]) -> OcclusionJudge:
+        """From what `arrays` gave. Raises KeyError where a part is there only in part."""
+        parts = [part for part in Part if any(name.startswith(f"{part}.") for name in arrays)]
+        networks = {part: Network(*(_floats(arrays[f"{part}.{name}"]) for name in _LAYERS)) for part in parts}
+        return cls(networks, {part: float(arrays[f"{part}.limit"]) for part in parts})
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """What the constructor takes; the large ones in half precision."""
+        """By name, for a head; the large ones in half precision."""
         arrays: dict[str, NDArray[Any]] = {}
         for part, network in self._networks.items():
             arrays[f"{part}.hidden"] = network.hidden.astype(np.float16)
@@ -124,3 +126,7 @@ _LAYERS = ("hidden", "hidden_bias", "out", "out_bias")
 
 def _sigmoid(logit: float) -> float:
     return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
+
+
+def _floats(array: NDArray[Any]) -> Floats:
+    return np.asarray(array, dtype=np.float32)

@@ -11,6 +11,7 @@ COMMANDS = {
     "verify": "pipeline.cli.verify",
     "weights": "pipeline.cli.weights",
     "fit": "pipeline.cli.fit",
+    "fit-occlusion": "pipeline.cli.fit_occlusion",
     "train": "pipeline.cli.train",
     "augment": "pipeline.cli.augment",
     "calibrate": "pipeline.cli.calibrate",

@@ -1,0 +1,71 @@
+"""`python -m pipeline fit-occlusion`: the judge of masks and sunglasses, put into a head."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from pipeline.bundle import read_bundle
+from pipeline.detector import TwoRangeDetector
+from pipeline.evaluation.data import LabelledFace, read_faces
+from pipeline.fit_occlusion import draw_examples, fit_occlusion, joined, sunglasses_examples
+from pipeline.head import Head
+from pipeline.images import decode
+from pipeline.ports import Rgb
+
+HEADS = Path(__file__).parents[1] / "heads"
+KEPT_FOR_TESTS = ("50-59", "60-69")
+"""Age groups of FairFace on whose bare faces the gates are measured: nothing is fitted on them."""
+
+CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--faces", type=CSV, multiple=True, required=True, help="file: photos of bare faces.")
+@click.option(
+    "--sunglasses", type=CSV, default=HEADS / "lfw_sunglasses.txt", help="Those that wear some, one a line."
+)
+@click.option("--leave-out", multiple=True, help="Identities that other tests need.")
+@click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--most", type=click.IntRange(1), default=2000, show_default=True, help="Photos of each file.")
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@click.option("--head", type=click.Path(path_type=Path), default=HEADS / "default.npz")
+def command(
+    faces: tuple[Path, ...],
+    sunglasses: Path,
+    leave_out: tuple[str, ...],
+    images: Path,
+    most: int,
+    bundle: Path,
+    head: Path,
+) -> None:
+    """Draw masks, scarves, hands and glasses onto photos, learn from them, and store it in HEAD."""
+    networks = read_bundle(bundle)
+    detector = TwoRangeDetector(networks.path("blazeface_short"), networks.path("blazeface_full"))
+    worn = sunglasses.read_text("utf-8").split()
+    bare = [
+        face.file
+        for path in faces
+        for face in _chosen(read_faces(path), most)
+        if face.file not in worn and face.identity not in leave_out and face.age not in KEPT_FOR_TESTS
+    ]
+    examples = joined(
+        draw_examples(_photos(images, bare), detector), sunglasses_examples(_photos(images, worn), detector)
+    )
+    arrays = {f"occlusion.{name}": array for name, array in fit_occlusion(examples).items()}
+    before = Head.load(head)
+    others = {name: array for name, array in before.arrays.items() if not name.startswith("occlusion.")}
+    Head({**others, **arrays}, before.metadata).save(head)
+    click.echo(f"{head}: occlusion fitted on {len(bare)} bare faces and {len(worn)} with sunglasses")
+
+
+def _chosen(faces: list[LabelledFace], most: int) -> list[LabelledFace]:
+    """At most so many, at random but always the same."""
+    return faces if len(faces) <= most else random.Random(0).sample(faces, most)  # noqa: S311  (no secret)
+
+
+def _photos(images: Path, files: list[str]) -> Iterator[Rgb]:
+    return (decode((images / file).read_bytes()).rgb for file in files)
