@@ -153,7 +153,8 @@ import sys
 from pathlib import Path
 from pipeline.load import load_models, warm_up
 
-warm_up(load_models(Path(sys.argv[1])))
+models = load_models(Path(sys.argv[1]))  # kept: what nobody holds is let go of
+warm_up(models)
 heavy = {"tensorflow", "keras", "mediapipe", "jax"} & set(sys.modules)
 assert not heavy, heavy
 mapped = resident = 0
