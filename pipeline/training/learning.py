@@ -93,7 +93,7 @@ def batches(
     A first face of unknown gender weighs nothing in the gender's loss. What is left over at the
     end waits for the next epoch, because every new size of batch costs seconds to set up.
     """
-    for start in range(0, max(len(pairs) - size, 0) + 1, size):
+    for start in range(0, max(len(pairs) - size + 1, min(len(pairs), 1)), size):
         part = slice(start, start + size)
         first, second = pairs.first[part], pairs.second[part]
         gender = labels.gender[first]
