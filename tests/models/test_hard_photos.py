@@ -1,0 +1,60 @@
+"""Hard and broken files through the whole of `verify`, as selfie and as gallery photo."""
+
+from __future__ import annotations
+
+import csv
+import resource
+from pathlib import Path
+
+import pytest
+
+from pipeline.load import load_models
+from pipeline.models import Models
+from pipeline.verdict import Outcome, Verdict
+from pipeline.verify import verify
+
+GOOD = "lfw/Hu_Jintao/Hu_Jintao_0001.jpg"
+MOST_MB = 600
+SENIORS = ("50-59", "60-69")
+
+
+@pytest.fixture(scope="module")
+def models(bundle_dir: Path) -> Models:
+    return load_models(bundle_dir)
+
+
+def rows(faces: Path, name: str) -> list[dict[str, str]]:
+    with (faces / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def as_selfie(models: Models, faces: Path, file: str) -> Verdict:
+    return verify(models, (faces / file).read_bytes(), [(faces / GOOD).read_bytes()])
+
+
+def test_every_hard_or_broken_file_is_judged_and_the_broken_ones_say_why(models: Models, faces: Path) -> None:
+    good = (faces / GOOD).read_bytes()
+    for row in rows(faces, "edge.csv"):
+        data = (faces / row["file"]).read_bytes()
+        for finding in (verify(models, data, [good]).selfie, verify(models, good, [data]).photos[0]):
+            if finding.outcome is Outcome.INVALID_IMAGE:
+                assert ": " in finding.detail, row["file"]
+            else:
+                assert finding.sha256 is not None, row["file"]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 < MOST_MB
+
+
+def test_four_of_five_photos_with_masks_are_refused_most_of_them_for_the_mask(models: Models, faces: Path) -> None:
+    masks = [row["file"] for row in rows(faces, "edge.csv") if row["case"] == "mask"]
+    outcomes = [as_selfie(models, faces, file).selfie.outcome for file in masks]
+    refused = sum(outcome is not Outcome.USABLE for outcome in outcomes)
+    seen = sum(outcome in (Outcome.OCCLUDED, Outcome.NO_FACE) for outcome in outcomes)
+    assert refused >= 0.8 * len(masks)
+    assert seen >= 0.6 * len(masks)
+
+
+def test_hardly_any_bare_face_of_the_users_age_is_refused(models: Models, faces: Path) -> None:
+    seniors = [row["file"] for row in rows(faces, "fairface.csv") if row["age_group"] in SENIORS]
+    gates = [finding for f in seniors if (finding := as_selfie(models, faces, f).selfie).gate is not None]
+    assert len(seniors) > 70
+    assert len(gates) <= 0.03 * len(seniors)
