@@ -44,7 +44,9 @@ def test_every_hard_or_broken_file_is_judged_and_the_broken_ones_say_why(models:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 < MOST_MB
 
 
-def test_four_of_five_photos_with_masks_are_refused_most_of_them_for_the_mask(models: Models, faces: Path) -> None:
+def test_four_of_five_photos_with_masks_are_refused_most_of_them_for_the_mask(
+    models: Models, faces: Path
+) -> None:
     masks = [row["file"] for row in rows(faces, "edge.csv") if row["case"] == "mask"]
     outcomes = [as_selfie(models, faces, file).selfie.outcome for file in masks]
     refused = sum(outcome is not Outcome.USABLE for outcome in outcomes)
