@@ -34,7 +34,9 @@ class ImageLimits:
     reducible_pixels: int = 50_000_000
     """For a baseline JPEG, which is never in memory at full size."""
     whole_pixels: int = 25_000_000
-    """For everything that must be decoded whole: PNG, WebP, HEIC, progressive JPEG."""
+    """For what must be decoded whole: PNG, HEIC (a phone's has 24 million), progressive JPEG."""
+    webp_pixels: int = 16_000_000
+    """For WebP, whose decoder holds four copies of the picture."""
     max_side: int = 12_000
     long_side: int = 1_600
     """A larger picture is scaled down to this; a face needs no more."""
@@ -121,16 +123,19 @@ def _read_png(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:
 
 def _read_webp(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:
     image = WebPImageFile(io.BytesIO(data))
-    return _finish(image, _within(image.size, limits.whole_pixels, limits), limits)
+    return _finish(image, _within(image.size, limits.webp_pixels, limits), limits)
 
 
 def _read_heic(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:
     import pillow_heif  # seldom needed, and not small
 
     pillow_heif.options.DECODE_THREADS = 1
-    heif = pillow_heif.open_heif(data)
+    heif = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
     size = _within(heif.size, limits.whole_pixels, limits)
-    return _finish(heif.to_pillow(), size, limits)  # libheif has turned it upright already
+    small = _reduced(size, limits.long_side)
+    # As an array it is not copied, and libheif has turned it upright already.
+    pixels = cv2.resize(np.asarray(heif), small, interpolation=cv2.INTER_AREA)
+    return _to_rgb(Image.fromarray(np.asarray(pixels, dtype=np.uint8), heif.mode)), *size
 
 
 _READERS: dict[ImageFormat, Callable[[bytes, ImageLimits], tuple[Rgb, int, int]]] = {
@@ -159,14 +164,20 @@ def _finish(image: Image.Image, size: tuple[int, int], limits: ImageLimits) -> t
     """Decode, scale down, turn upright; with the upright size of the original."""
     image.load()
     orientation = _orientation(image)
-    rgb = _to_rgb(image)
-    small = _reduced(size, limits.long_side)
-    if small != image.size:
-        rgb = np.asarray(cv2.resize(rgb, small, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    rgb = _to_rgb(_scaled(image, _reduced(size, limits.long_side)))
     if orientation in _TURNS:
         rgb = _TURNS[orientation](rgb)
     width, height = size[::-1] if orientation >= 5 else size
     return np.ascontiguousarray(rgb), width, height
+
+
+def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture averaged down to ``size``, before any copy of it is made at full size."""
+    if image.size == size:
+        return image
+    if image.mode in ("1", "P"):  # their values are no brightnesses and cannot be averaged
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.resize(size, Image.Resampling.BOX)
 
 
 def _orientation(image: Image.Image) -> int:
@@ -186,4 +197,4 @@ def _to_rgb(image: Image.Image) -> Rgb:
     if image.has_transparency_data:
         with_alpha = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)
-    return np.asarray(image.convert("RGB"))
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

@@ -166,7 +166,7 @@ def test_a_side_may_not_be_endless(size: tuple[int, int]) -> None:
 
 
 def test_only_a_baseline_jpeg_may_use_the_larger_cap() -> None:
-    limits = ImageLimits(reducible_pixels=10_000, whole_pixels=5_000)
+    limits = ImageLimits(reducible_pixels=10_000, whole_pixels=5_000, webp_pixels=5_000)
     image = four_corners()  # 9,600 pixels
     assert decode(saved(image, "JPEG"), limits).width == 120
     for data in (
@@ -190,6 +190,24 @@ def test_a_large_photo_is_scaled_down_and_remembers_its_size() -> None:
     picture = decode(saved(four_corners(4000, 3000), "JPEG"))
     assert picture.rgb.shape == (1200, 1600, 3)
     assert (picture.width, picture.height, picture.scale) == (4000, 3000, 2.5)
+    assert corner_colours(picture.rgb) == list(CORNERS)
+
+
+@pytest.mark.parametrize("mode", ["P", "1", "L", "RGBA", "LA", "I;16"])
+def test_pngs_of_every_mode_are_scaled_down_too(mode: str) -> None:
+    image = four_corners(200, 100).convert("L" if mode == "I;16" else mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(image).astype(np.uint16) * 256)
+    small = decode(saved(image, "PNG"), ImageLimits(long_side=50))
+    assert small.rgb.shape == (25, 50, 3)
+    whole = decode(saved(image, "PNG")).rgb
+    assert np.abs(small.rgb[5, 5].astype(float) - whole[:40, :40].mean(axis=(0, 1))).max() < 40
+    assert small.scale == 4
+
+
+def test_a_large_heic_is_scaled_down() -> None:
+    picture = decode(heic(four_corners(400, 300)), ImageLimits(long_side=100))
+    assert (picture.rgb.shape, picture.width, picture.height) == ((75, 100, 3), 400, 300)
     assert corner_colours(picture.rgb) == list(CORNERS)
 
 
@@ -260,7 +278,7 @@ def test_no_damage_escapes_as_anything_but_an_image_error(kind: str, data: st.Da
     for _ in range(data.draw(st.integers(1, 8))):
         file[data.draw(st.integers(0, len(file) - 1))] = data.draw(st.integers(0, 255))
     try:
-        picture = decode(bytes(file), ImageLimits(reducible_pixels=1_000_000, whole_pixels=1_000_000))
+        picture = decode(bytes(file), ImageLimits(1_000_000, 1_000_000, 1_000_000))
     except ImageError:
         return
     assert picture.rgb.ndim == 3
@@ -270,10 +288,11 @@ def test_a_36_megapixel_jpeg_needs_little_memory(tmp_path: Path) -> None:
     file = tmp_path / "large.jpg"
     four_corners(7200, 5000).save(file)
     code = (
-        "import resource, sys; from pathlib import Path; from pipeline.images import decode\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "import sys; from pathlib import Path; from pipeline.images import decode\n"
+        "peak = lambda: int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) / 1024\n"
+        "before = peak()\n"
         "decode(Path(sys.argv[1]).read_bytes())\n"
-        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)"
+        "print(peak() - before)"
     )
     run = subprocess.run(
         [sys.executable, "-c", code, file], cwd=ROOT, capture_output=True, text=True, check=True
