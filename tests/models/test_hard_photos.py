@@ -16,6 +16,8 @@ from pipeline.verify import verify
 GOOD = "lfw/Hu_Jintao/Hu_Jintao_0001.jpg"
 MOST_MB = 600
 SENIORS = ("50-59", "60-69")
+NOT_BARE = ("fairface/fairface_0354.jpg", "fairface/fairface_0441.jpg")
+"""By eye: a flute before the mouth, dark sunglasses."""
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,8 @@ def test_four_of_five_photos_with_masks_are_refused_most_of_them_for_the_mask(
 
 
 def test_hardly_any_bare_face_of_the_users_age_is_refused(models: Models, faces: Path) -> None:
-    seniors = [row["file"] for row in rows(faces, "fairface.csv") if row["age_group"] in SENIORS]
+    old = [row["file"] for row in rows(faces, "fairface.csv") if row["age_group"] in SENIORS]
+    seniors = [file for file in old if file not in NOT_BARE]
     gates = [finding for f in seniors if (finding := as_selfie(models, faces, f).selfie).gate is not None]
     assert len(seniors) > 70
     assert len(gates) <= 0.03 * len(seniors)
