@@ -44,14 +44,13 @@ class Training:
     """How the networks are fitted. Limits were set so that FairFace's bare faces of 50 to 69, which
     no network learns from, are refused in two cases of 81."""
 
-    units: int = 8
-    members: int = 4
-    """So many networks, each fitted on ``share`` of the examples, are averaged into one."""
-    share: float = 0.8
-    epochs: int = 25
+    units: int = 16
+    members: int = 2
+    """So many networks are averaged into one."""
+    epochs: int = 30
     batch: int = 64
     rate: float = 1e-3
-    decay: float = 2.0
+    decay: float = 1.0
     """By this share of the rate weights shrink at each step."""
     limits: Mapping[Part, float] = field(default_factory=lambda: {Part.MOUTH: 0.82, Part.EYES: 0.56})
     """A part is hidden where its probability is higher."""
@@ -157,11 +156,8 @@ def _fit_part(x: Floats, y: Floats, training: Training) -> Network:
     """The mean of several networks, as one."""
     mislabelled = (_fit(x, y, training).logits(x) > 0) & (y == 0)
     x, y = x[~mislabelled], y[~mislabelled]
-    rng = np.random.default_rng(training.seed)
-    members = []
-    for number in range(training.members):
-        rows = rng.choice(len(x), int(training.share * len(x)), replace=False)
-        members.append(_fit(x[rows], y[rows], replace(training, seed=training.seed + number)))
+    seeds = range(training.seed, training.seed + training.members)
+    members = [_fit(x, y, replace(training, seed=seed)) for seed in seeds]
     return Network(
         np.concatenate([member.hidden for member in members], axis=1),
         np.concatenate([member.hidden_bias for member in members]),
