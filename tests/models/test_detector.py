@@ -24,9 +24,9 @@ ASK_MEDIAPIPE = """
 import json, sys
 import cv2
 import mediapipe
-solution = mediapipe.solutions.face_detection.FaceDetection(int(sys.argv[1]), float(sys.argv[2]))
+solution = mediapipe.solutions.face_detection.FaceDetection(model_selection=int(sys.argv[1]))
 answers = []
-for name in sys.argv[3:]:
+for name in sys.argv[2:]:
     rgb = cv2.cvtColor(cv2.imread(name), cv2.COLOR_BGR2RGB)
     height, width = rgb.shape[:2]
     faces = []
@@ -74,14 +74,14 @@ def sample(faces: Path) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("solution", "min_score"), [(0, 0.5), (1, 0.6)], ids=["short range", "full range"])
+@pytest.mark.parametrize("solution", [0, 1], ids=["short range", "full range"])
 def test_boxes_and_landmarks_are_mediapipes(
-    faces: Path, bundle_dir: Path, sample: list[str], solution: int, min_score: float
+    faces: Path, bundle_dir: Path, sample: list[str], solution: int
 ) -> None:
     names = [*sample[::4], *of_case(faces, "several_faces")[:10]]
     files = [str(faces / name) for name in names if name.lower().endswith((".jpg", ".jpeg"))]
     run = subprocess.run(
-        [sys.executable, "-c", ASK_MEDIAPIPE, str(solution), str(min_score), *files],
+        [sys.executable, "-c", ASK_MEDIAPIPE, str(solution), *files],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     kind, grid = (("blazeface_short", SHORT_RANGE), ("blazeface_full", FULL_RANGE))[solution]
@@ -91,9 +91,9 @@ def test_boxes_and_landmarks_are_mediapipes(
         ours, pixel = mediapipes_look(network, name)
         assert len(ours) == len(theirs), name
         apart += [distance(*pair) / pixel for pair in zip(ours, theirs, strict=True)]
-    # One face in two hundred differs by a few pixels, for a reason that was not found.
-    assert np.quantile(apart, 0.95) < 0.6
-    assert np.median(apart) < 0.1
+    # Candidates just at the limit may count for the one and not for the other, and move the mean.
+    assert np.quantile(apart, 0.95) < 0.3
+    assert max(apart) < 6
 
 
 def distance(mine: Face, theirs: dict[str, Any]) -> float:
