@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import resource
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from pipeline.verdict import Outcome, Verdict
 from pipeline.verify import verify
 
 GOOD = "lfw/Hu_Jintao/Hu_Jintao_0001.jpg"
-MOST_MB = 600
 SENIORS = ("50-59", "60-69")
 NOT_BARE = ("fairface/fairface_0354.jpg", "fairface/fairface_0441.jpg")
 """By eye: a flute before the mouth, dark sunglasses."""
@@ -43,7 +41,6 @@ def test_every_hard_or_broken_file_is_judged_and_the_broken_ones_say_why(models:
                 assert ": " in finding.detail, row["file"]
             else:
                 assert finding.sha256 is not None, row["file"]
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 < MOST_MB
 
 
 def test_four_of_five_photos_with_masks_are_refused_most_of_them_for_the_mask(
