@@ -52,6 +52,9 @@ class Training:
     rate: float = 1e-3
     decay: float = 1.0
     """By this share of the rate weights shrink at each step."""
+    folds: int = 4
+    suspect: float = 1.0
+    """A logit above this, from networks that did not learn from the face, contradicts its label."""
     limits: Mapping[Part, float] = field(default_factory=lambda: {Part.MOUTH: 0.82, Part.EYES: 0.56})
     """A part is hidden where its probability is higher."""
     seed: int = 0
@@ -144,8 +147,8 @@ def _cut(rgb: Rgb, face: Face, rng: Random) -> Rgb:
 def fit_occlusion(examples: Examples, training: Training | None = None) -> dict[str, NDArray[Any]]:
     """The arrays of an `OcclusionJudge`.
 
-    Each part is fitted twice: a few "bare" faces of any collection wear sunglasses, and those that
-    the first fit calls hidden all the same are left out of the second.
+    A few "bare" faces of any collection wear sunglasses: those that networks fitted on the other
+    examples clearly call hidden are left out.
     """
     training = training or Training()
     networks = {part: _fit_part(examples.features[part], examples.hidden[part], training) for part in Part}
@@ -154,7 +157,7 @@ def fit_occlusion(examples: Examples, training: Training | None = None) -> dict[
 
 def _fit_part(x: Floats, y: Floats, training: Training) -> Network:
     """The mean of several networks, as one."""
-    mislabelled = (_fit(x, y, training).logits(x) > 0) & (y == 0)
+    mislabelled = (y == 0) & (_held_out(x, y, training) > training.suspect)
     x, y = x[~mislabelled], y[~mislabelled]
     seeds = range(training.seed, training.seed + training.members)
     members = [_fit(x, y, replace(training, seed=seed)) for seed in seeds]
@@ -164,6 +167,15 @@ def _fit_part(x: Floats, y: Floats, training: Training) -> Network:
         np.concatenate([member.out for member in members]) / len(members),
         np.mean([member.out_bias for member in members], axis=0),
     )
+
+
+def _held_out(x: Floats, y: Floats, training: Training) -> Floats:
+    """(n,) logits, each from a network fitted on the other folds; neighbours, of one photo, stay together."""
+    logits = np.empty(len(x), dtype=np.float32)
+    for fold in np.array_split(np.arange(len(x)), training.folds):
+        others = np.setdiff1d(np.arange(len(x)), fold)
+        logits[fold] = _fit(x[others], y[others], training).logits(x[fold])
+    return logits
 
 
 def _fit(x: Floats, y: Floats, training: Training) -> Network:

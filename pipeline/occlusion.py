@@ -108,10 +108,14 @@ class OcclusionJudge:
             arrays[f"{part}.limit"] = np.asarray(self._limits[part], dtype=np.float32)
         return arrays
 
+    def logits(self, features: Features) -> dict[Part, Floats]:
+        """(n,) for each part; positive where it is rather hidden."""
+        return {part: network.logits(features[part]) for part, network in self._networks.items()}
+
     def probabilities(self, rgb: Rgb, face: Face) -> dict[Part, float]:
         """How likely each part is hidden, 0..1."""
-        features = occlusion_features(rgb, face)
-        return {part: _sigmoid(float(net.logits(features[part])[0])) for part, net in self._networks.items()}
+        logits = self.logits(occlusion_features(rgb, face))
+        return {part: _sigmoid(float(values[0])) for part, values in logits.items()}
 
     def gate(self, rgb: Rgb, face: Face) -> GateResult | None:
         """The first part that is hidden, with its probability; None where none is."""

@@ -1,0 +1,140 @@
+"""The occlusion judge's arithmetic and its fit, on made-up faces."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.fit_occlusion import (
+    Examples,
+    Training,
+    draw_examples,
+    fit_occlusion,
+    joined,
+    sunglasses_examples,
+)
+from pipeline.occlusion import OcclusionJudge, Part, occlusion_features
+from pipeline.ports import Detection, Face, Rgb
+from pipeline.verdict import Box
+
+FACE = Face(
+    Box(60, 40, 80, 80),
+    np.array([[86, 64], [114, 64], [100, 80], [100, 96], [70, 70], [130, 70]], dtype=np.float32),
+    0.9,
+)
+
+
+class Steady:
+    """Finds the same face in every photo that is large enough for it."""
+
+    def detect(self, rgb: Rgb) -> Detection:
+        return Detection(rgb, (FACE,) if min(rgb.shape[:2]) >= 120 else ())
+
+
+def photo(seed: int = 0) -> Rgb:
+    rng = np.random.default_rng(seed)
+    return np.asarray(np.array([200, 150, 120]) + rng.integers(-20, 20, (160, 200, 1)), dtype=np.uint8)
+
+
+def examples(count: int = 200) -> Examples:
+    """Noise, of which the first two hundred numbers tell whether the part is hidden."""
+    rng = np.random.default_rng(0)
+    hidden = {part: (rng.random(count) < 0.4).astype(np.float32) for part in Part}
+    sizes = {part: values.shape[1] for part, values in occlusion_features(photo(), FACE).items()}
+    features = {part: rng.normal(0, 1, (count, sizes[part])).astype(np.float32) for part in Part}
+    for part in Part:
+        features[part][:, :200] += 2 * hidden[part][:, None]
+    return Examples(features, hidden)
+
+
+def test_features_are_finite_and_do_not_depend_on_the_size_of_the_photo() -> None:
+    features = occlusion_features(photo(), FACE)
+    assert {part: values.shape for part, values in features.items()} == {
+        Part.MOUTH: (1, 2064),
+        Part.EYES: (1, 2196),
+    }
+    assert all(np.isfinite(values).all() for values in features.values())
+    black = occlusion_features(np.zeros((1, 1, 3), np.uint8), FACE)
+    assert all(np.isfinite(values).all() for values in black.values())
+
+
+def test_what_was_learnt_is_told_from_what_was_not() -> None:
+    known = examples()
+    judge = OcclusionJudge.read(fit_occlusion(known, Training(epochs=15)))
+    for part in Part:
+        logits = judge.logits(known.features)[part]
+        assert np.mean((logits > 0) == (known.hidden[part] == 1)) > 0.95
+
+
+def test_a_few_wrong_labels_do_no_harm() -> None:
+    known = examples(400)
+    truth = known.hidden[Part.EYES].copy()
+    worn = np.flatnonzero(truth == 1)[:8]
+    known.hidden[Part.EYES][worn] = 0  # sunglasses that nobody has labelled
+    judge = OcclusionJudge.read(fit_occlusion(known, Training(epochs=15)))
+    assert np.mean(judge.logits(known.features)[Part.EYES][worn] > 0) > 0.8
+
+
+def test_the_same_examples_give_the_same_arrays() -> None:
+    one, other = (fit_occlusion(examples(60), Training(epochs=2)) for _ in range(2))
+    assert one.keys() == other.keys()
+    assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_arrays_survive_being_stored_in_half_precision() -> None:
+    arrays = fit_occlusion(examples(60), Training(epochs=2))
+    judge = OcclusionJudge.read(arrays)
+    again = OcclusionJudge.read({name: array.astype(np.float32) for name, array in judge.arrays().items()})
+    assert sum(array.nbytes for array in arrays.values()) < 300_000
+    assert judge.probabilities(photo(), FACE) == again.probabilities(photo(), FACE)
+
+
+@pytest.mark.parametrize("part", list(Part))
+def test_the_gate_names_what_is_hidden(part: Part) -> None:
+    arrays = fit_occlusion(examples(60), Training(epochs=1))
+    for other in Part:
+        arrays[f"{other}.limit"] = np.array(-1 if other is part else 2, dtype=np.float32)
+    refused = OcclusionJudge.read(arrays).gate(photo(), FACE)
+    assert refused is not None
+    assert (refused.name, refused.limit) == (f"{part}_hidden", -1)
+    assert 0 <= refused.value <= 1
+
+
+def test_a_head_without_a_judge_refuses_nobody() -> None:
+    judge = OcclusionJudge.read({})
+    assert judge.gate(photo(), FACE) is None
+    assert judge.arrays() == {}
+
+
+def test_half_a_judge_is_not_accepted() -> None:
+    arrays = fit_occlusion(examples(60), Training(epochs=1))
+    del arrays["mouth.out"]
+    with pytest.raises(KeyError):
+        OcclusionJudge.read(arrays)
+
+
+def test_each_photo_gives_two_bare_and_two_drawn_examples() -> None:
+    drawn = draw_examples([photo(seed) for seed in range(12)], Steady(), seed=1)
+    hidden = np.stack([drawn.hidden[part] for part in Part])
+    bare = float((hidden.max(axis=0) == 0).mean())
+    assert 0.5 <= bare <= 0.75
+    assert 0 < hidden[0].sum() < hidden.shape[1]
+    assert hidden.min(axis=0).max() == 0  # nothing drawn hides both
+    assert all(len(drawn.features[part]) == hidden.shape[1] for part in Part)
+
+
+def test_photos_without_a_face_give_no_examples() -> None:
+    small = np.zeros((10, 10, 3), np.uint8)
+    with_small = draw_examples([photo(), small, photo(1)], Steady(), seed=1)
+    without = draw_examples([photo(), photo(1)], Steady(), seed=1)
+    assert len(with_small.hidden[Part.MOUTH]) == len(without.hidden[Part.MOUTH])
+
+
+def test_real_sunglasses_count_mirrored_and_more_than_once() -> None:
+    worn = sunglasses_examples([photo()], Steady(), copies=6)
+    count = len(worn.hidden[Part.EYES])
+    assert 0 < count <= 12
+    assert worn.hidden[Part.EYES].all()
+    assert not worn.hidden[Part.MOUTH].any()
+    together = joined(examples(10), worn)
+    assert len(together.features[Part.EYES]) == len(together.hidden[Part.MOUTH]) == 10 + count
