@@ -50,12 +50,12 @@ class Training:
     epochs: int = 30
     batch: int = 64
     rate: float = 1e-3
-    decay: float = 1.0
+    decay: float = 2.0
     """By this share of the rate weights shrink at each step."""
     folds: int = 4
     suspect: float = 1.0
     """A logit above this, from networks that did not learn from the face, contradicts its label."""
-    limits: Mapping[Part, float] = field(default_factory=lambda: {Part.MOUTH: 0.82, Part.EYES: 0.56})
+    limits: Mapping[Part, float] = field(default_factory=lambda: {Part.MOUTH: 0.94, Part.EYES: 0.8})
     """A part is hidden where its probability is higher."""
     seed: int = 0
 

@@ -149,8 +149,12 @@ class _Job:
         return embedded
 
     def unveil(self, sight: _Sight) -> _Sight:
-        """A mask, sunglasses or a hand over the face: not a face to be compared."""
-        if not sight.comparable or sight.rgb is None:
+        """A mask, sunglasses or a hand over the face: not a face to be compared.
+
+        A face that is too small as well is called hidden: in a larger photo it would still be.
+        """
+        too_small = sight.finding.outcome is Outcome.FACE_TOO_SMALL
+        if not (sight.comparable or too_small) or sight.rgb is None:
             return sight
         with self._stage("quality"):
             hidden = self.models.judges.occlusion.gate(sight.rgb, sight.faces[0])

@@ -1,0 +1,106 @@
+"""The quality and occlusion gates of the shipped head, on real faces."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+from pipeline.bundle import read_bundle
+from pipeline.detector import TwoRangeDetector
+from pipeline.images import decode
+from pipeline.judges import Judges, read_judges
+from pipeline.quality import gate, measure
+from pipeline.verdict import GateResult, Outcome
+
+NO_FACE = GateResult("face", 0, 1)
+
+
+class Gates:
+    """What refuses the largest face of a photo."""
+
+    def __init__(self, folder: Path) -> None:
+        bundle = read_bundle(folder)
+        self.judges: Judges = read_judges(bundle.head)
+        self.detector = TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full"))
+
+    def refused(self, file: Path) -> GateResult | None:
+        """None where the face may be judged."""
+        picture = decode(file.read_bytes())
+        detection = self.detector.detect(picture.rgb)
+        if not detection.faces:
+            return NO_FACE
+        face = detection.faces[0]
+        refused = gate(measure(detection.rgb, face, picture.scale), self.judges.quality)
+        if refused and refused[0] is not Outcome.FACE_TOO_SMALL:
+            return refused[1]
+        hidden = self.judges.occlusion.gate(detection.rgb, face)
+        return hidden or (refused[1] if refused else None)
+
+
+@pytest.fixture(scope="module")
+def gates(bundle_dir: Path) -> Gates:
+    return Gates(bundle_dir)
+
+
+def rows(faces: Path, name: str) -> list[dict[str, str]]:
+    with (faces / name).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def reasons(gates: Gates, files: Iterable[Path]) -> dict[str, str]:
+    """The refused files and by which gate."""
+    found = {file.name: gates.refused(file) for file in files}
+    return {name: refused.name for name, refused in found.items() if refused}
+
+
+def of_case(faces: Path, case: str) -> list[Path]:
+    return [faces / row["file"] for row in rows(faces, "edge.csv") if row["case"] == case]
+
+
+def test_bare_faces_of_50_to_69_are_hardly_ever_refused(faces: Path, gates: Gates) -> None:
+    seniors = [
+        faces / row["file"] for row in rows(faces, "fairface.csv") if row["age_group"] in ("50-59", "60-69")
+    ]
+    assert len(seniors) > 70
+    refused = reasons(gates, seniors)
+    assert len(refused) <= 0.03 * len(seniors), refused
+
+
+def test_east_asian_faces_are_hardly_ever_called_hidden(faces: Path, gates: Gates) -> None:
+    celebrities = sorted((faces / "asian" / "asian_celeb").rglob("*.jpg"))[:60]
+    seniors = [faces / row["file"] for row in rows(faces, "utk_asian.csv") if int(row["age"]) >= 50][:60]
+    found = reasons(gates, [*celebrities, *seniors])
+    assert [name for name, gate_name in found.items() if gate_name.endswith("_hidden")] == []
+
+
+def test_most_masks_are_seen(faces: Path, gates: Gates) -> None:
+    masks = of_case(faces, "mask")
+    seen = [
+        name for name in reasons(gates, masks).values() if name.endswith("_hidden") or name == NO_FACE.name
+    ]
+    assert len(seen) >= 0.8 * len(masks)
+
+
+def test_more_than_half_of_the_sunglasses_are_seen(faces: Path, gates: Gates) -> None:
+    sunglasses = of_case(faces, "sunglasses")
+    seen = [name for name in reasons(gates, sunglasses).values() if name == "eyes_hidden"]
+    assert len(seen) > 0.5 * len(sunglasses)
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [
+        ("edge/bad_quality/gen_obama_dark.jpg", "highlights"),
+        ("edge/bad_quality/gen_obama_bright.jpg", "shadows"),
+        ("edge/tiny_face/gen_obama_60px.jpg", "face_px"),
+    ],
+)
+def test_bad_light_and_tiny_faces_are_refused_for_that(
+    faces: Path, gates: Gates, file: str, name: str
+) -> None:
+    refused = gates.refused(faces / file)
+    assert refused is not None
+    assert refused.name == name
