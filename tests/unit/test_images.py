@@ -255,6 +255,15 @@ def test_the_perceptual_hash_is_imagehashs() -> None:
         assert perceptual_hash(rgb)[0] == int(str(imagehash.phash(Image.fromarray(rgb))), 16)
 
 
+def test_the_perceptual_hash_of_a_large_picture_is_imagehashs_but_for_a_bit_or_two() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(5):
+        coarse = rng.integers(0, 255, (9, 9, 3), dtype=np.uint8)
+        rgb = np.asarray(Image.fromarray(coarse).resize((1280, 961), Image.Resampling.BICUBIC))
+        other = int(str(imagehash.phash(Image.fromarray(rgb))), 16)
+        assert (perceptual_hash(rgb)[0] ^ other).bit_count() <= 2
+
+
 def test_a_recompressed_smaller_copy_has_nearly_the_same_hash() -> None:
     rng = np.random.default_rng(1)
     scene = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((640, 480))
