@@ -38,9 +38,8 @@ def verify(
     raises on their account: a damaged file is an outcome of its photo.
     """
     job, policy = _Job(models), policy or Policy()
-    sights = [job.look(position, photo) for position, photo in enumerate([selfie, *photos])]
-    job.embed_solo(sights)
-    face, *gallery = (job.unveil(sight) for sight in sights)
+    face, *gallery = (job.look(position, photo) for position, photo in enumerate([selfie, *photos]))
+    job.embed_solo(face, gallery)
     findings = [job.search_group(face, sight, job.compare(face, sight)) for sight in gallery]
     gender = job.gender(face, findings)
     decision = decide(face.finding, findings, gender, declared_gender, policy, calibrated=models.calibrated)
@@ -84,6 +83,8 @@ class _Job:
     models: Models
     embeddings: dict[int, dict[str, Vectors]] = field(default_factory=dict)
     """Of the main face, by position and embedder, (1, d) each, not projected."""
+    projected: dict[int, dict[str, Vectors]] = field(default_factory=dict)
+    """The same, ready to be compared."""
     timings: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage."""
 
@@ -106,7 +107,7 @@ class _Job:
         with self._stage("detect"):
             detection = self.models.detector.detect(picture.rgb)
         with self._stage("quality"):
-            finding = self._judge_faces(position, picture, detection)
+            finding = self._unveil(self._judge_faces(position, picture, detection), detection)
         return _Sight(finding, detection.rgb, tuple(detection.faces[:MOST_FACES]), picture.hashes)
 
     def _judge_faces(self, position: int, picture: Picture, detection: Detection) -> PhotoFinding:
@@ -126,16 +127,32 @@ class _Job:
         usable = Outcome.USABLE if position == 0 else Outcome.NOT_COMPARED
         return replace(finding, outcome=usable, fault=None)
 
-    def embed_solo(self, sights: Sequence[_Sight]) -> None:
-        """The main face of every photo that can be judged, in one batch for each embedder."""
-        wanted = [sight for sight in sights if sight.comparable]
-        faces = [(sight.rgb, sight.faces[0]) for sight in wanted if sight.rgb is not None]
-        if not faces:
+    def _unveil(self, finding: PhotoFinding, detection: Detection) -> PhotoFinding:
+        """A mask, sunglasses or a hand over the face: not a face to be compared.
+
+        A face that is too small as well is called hidden: in a larger photo it would still be.
+        """
+        if finding.outcome not in (Outcome.USABLE, Outcome.NOT_COMPARED, Outcome.FACE_TOO_SMALL):
+            return finding
+        hidden = self.models.judges.occlusion.gate(detection.rgb, detection.faces[0])
+        if hidden is None:
+            return finding
+        return replace(finding, outcome=Outcome.OCCLUDED, fault=Fault.MEMBER, gate=hidden)
+
+    def embed_solo(self, selfie: _Sight, gallery: Sequence[_Sight]) -> None:
+        """The main face of every photo that can be judged, in one batch for each embedder.
+
+        Without a usable selfie there is nothing to hold a gallery face against.
+        """
+        if not selfie.comparable:
             return
-        batch = self._embed(faces)
+        wanted = [sight for sight in (selfie, *gallery) if sight.comparable]
+        batch = self._embed([(sight.rgb, sight.faces[0]) for sight in wanted if sight.rgb is not None])
+        projected = self.models.judges.scorer.project(batch)
         for row, sight in enumerate(wanted):
-            rows = {name: vectors[row : row + 1] for name, vectors in batch.items()}
-            self.embeddings[sight.finding.position] = rows
+            position, rows = sight.finding.position, slice(row, row + 1)
+            self.embeddings[position] = {name: vectors[rows] for name, vectors in batch.items()}
+            self.projected[position] = {name: vectors[rows] for name, vectors in projected.items()}
 
     def _embed(self, faces: Sequence[tuple[Rgb, Face]]) -> dict[str, Vectors]:
         with self._stage("mesh"):
@@ -148,30 +165,13 @@ class _Job:
                 embedded[name] = embedder.embed(crops)
         return embedded
 
-    def unveil(self, sight: _Sight) -> _Sight:
-        """A mask, sunglasses or a hand over the face: not a face to be compared.
-
-        A face that is too small as well is called hidden: in a larger photo it would still be.
-        """
-        too_small = sight.finding.outcome is Outcome.FACE_TOO_SMALL
-        if not (sight.comparable or too_small) or sight.rgb is None:
-            return sight
-        with self._stage("quality"):
-            hidden = self.models.judges.occlusion.gate(sight.rgb, sight.faces[0])
-        if hidden is None:
-            return sight
-        refused = replace(sight.finding, outcome=Outcome.OCCLUDED, fault=Fault.MEMBER, gate=hidden)
-        return replace(sight, finding=refused)
-
     def compare(self, selfie: _Sight, sight: _Sight) -> PhotoFinding:
         """A gallery photo of one person against the selfie."""
         replay = self._same_picture(selfie, sight)
         finding = replace(sight.finding, replay=replay)
         if not sight.comparable or not selfie.comparable:
             return finding
-        mine, theirs = (
-            self.models.judges.scorer.project(self.embeddings[s.finding.position]) for s in (selfie, sight)
-        )
+        mine, theirs = (self.projected[s.finding.position] for s in (selfie, sight))
         comparison = self.models.judges.scorer.compare(mine, theirs)
         replay = replay or comparison.score >= self.models.judges.replay.score
         return replace(finding, outcome=solo_outcome(comparison), comparison=comparison, replay=replay)
@@ -191,7 +191,7 @@ class _Job:
             return finding
         if sight.rgb is None or not selfie.comparable:
             return replace(finding, outcome=Outcome.NOT_COMPARED)
-        scorer, mine = self.models.judges.scorer, self.models.judges.scorer.project(self.embeddings[0])
+        scorer, mine = self.models.judges.scorer, self.projected[0]
         faces = scorer.project(self._embed([(sight.rgb, face) for face in sight.faces]))
         best = int(np.argmax(scorer.matrix(mine, faces)[0]))
         comparison = scorer.compare(mine, {name: rows[best : best + 1] for name, rows in faces.items()})
