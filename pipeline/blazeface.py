@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import WeightsCorrupt, WeightsMissing
+from pipeline.errors import WeightsCorrupt
+from pipeline.litert import open_interpreter
 from pipeline.ports import Face, Rgb
 from pipeline.verdict import Box
 
@@ -70,7 +70,7 @@ class BlazeFace:
         """
         self.size = grid.size
         self._anchors = grid.centres()
-        self._network = _interpreter(path)
+        self._network = open_interpreter(path)
         self._input = self._network.get_input_details()[0]["index"]
         outputs = {int(detail["shape"][-1]): detail["index"] for detail in self._network.get_output_details()}
         if set(outputs) != {1, 16}:
@@ -94,20 +94,6 @@ class BlazeFace:
         centre, size = offsets[:, :1] + anchors[:, None], offsets[:, 1:2]
         marks = offsets[:, 2:] + anchors[:, None]
         return np.concatenate([centre - size / 2, centre + size / 2, marks], axis=1)
-
-
-def _interpreter(path: Path) -> Any:
-    """A LiteRT interpreter on one thread, ready to run."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    if not path.is_file():
-        raise WeightsMissing(f"the face detector's file {path.name} is not there")
-    try:
-        network = Interpreter(str(path), num_threads=1)
-        network.allocate_tensors()
-    except (ValueError, RuntimeError) as error:
-        raise WeightsCorrupt(f"{path.name} is not a network that LiteRT can run") from error
-    return network
 
 
 def letterbox(rgb: Rgb, square: Square, size: int) -> Floats:

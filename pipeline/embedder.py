@@ -29,7 +29,7 @@ PROBE_TOLERANCE = 0.02
 
 
 class LiteRtEmbedder(ABC):
-    """A `FaceEmbedder` on one LiteRT network."""
+    """Turns faces into vectors with one LiteRT network."""
 
     name: str
     side: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,18 +67,4 @@ class FaceDetector(Protocol):
 
     def detect(self, rgb: Rgb) -> Detection:
         """All faces; none is an answer, not an error."""
-        ...
-
-
-class FaceEmbedder(Protocol):
-    """Turns faces into vectors."""
-
-    name: str
-
-    def crop(self, rgb: Rgb, face: Face) -> Rgb:
-        """The aligned face as this network wants it, (side, side, 3) uint8."""
-        ...
-
-    def embed(self, crops: Sequence[Rgb]) -> Vectors:
-        """(n, d) float32, each row of length 1."""
         ...

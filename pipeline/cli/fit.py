@@ -54,9 +54,7 @@ def command(
     gender_faces = teachable(face for path in genders for face in read_faces(path))
     embedded = album.embed([face.file for face in [*people_faces, *gender_faces]])
     table, settings = face_table(people_faces, embedded, People(people_faces)), FitSettings()
-    found = [face for face in gender_faces if face.file in embedded.row]
-    rows = embedded.rows([face.file for face in found])
-    extra = added_faces(found, {name: vectors[rows] for name, vectors in embedded.vectors.items()})
+    extra = added_faces(gender_faces, embedded)
     scorer = fit_scorer(table, settings)
     judges = Judges(
         scorer=scorer,

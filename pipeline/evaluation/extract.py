@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import ImageError
+from pipeline.evaluation.data import LabelledFace
 from pipeline.images import decode
 from pipeline.load import load_models
 from pipeline.models import Models
@@ -43,6 +44,12 @@ class Embedded:
         """Row numbers of photos, -1 where no face was found."""
         return np.array([self.row.get(file, -1) for file in files], dtype=np.int64)
 
+    def found(self, faces: Sequence[LabelledFace]) -> tuple[list[LabelledFace], dict[str, Vectors]]:
+        """Those of the faces that were found, and their vectors, (n, d) for each embedder."""
+        found = [face for face in faces if face.file in self.row]
+        rows = self.rows([face.file for face in found])
+        return found, {name: vectors[rows] for name, vectors in self.vectors.items()}
+
 
 def main_face(rgb: Rgb, faces: Sequence[Face]) -> Face:
     """The face that a labelled photo is about: large and in the middle.
@@ -69,13 +76,13 @@ class Album:
     cache: Path | None = None
 
     def embed(self, files: Sequence[str]) -> Embedded:
-        """The main face of every photo; each file is read once."""
+        """The main face of every photo."""
         wanted = sorted(set(files))
         store = _Store(
             self.cache / f"embeddings-{fingerprint(self.models)}.npz" if self.cache else None, self.models
         )
         digests = {file: _digest(self.root / file) for file in wanted}
-        todo = [self.root / file for file in wanted if digests[file] not in store.index]
+        todo = [(digests[file], self.root / file) for file in wanted if digests[file] not in store.index]
         for count, (digest, vectors) in enumerate(
             track(_embed_all(self.bundle, todo), len(todo), "embedding"), 1
         ):
@@ -95,17 +102,20 @@ def _start(bundle: Path) -> None:
     _worker.append(load_models(bundle))
 
 
-def _look(path: Path) -> tuple[str, dict[str, Vectors] | None]:
-    return _digest(path), _embed_one(_worker[0], path)
+def _look(photo: tuple[str, Path]) -> tuple[str, dict[str, Vectors] | None]:
+    digest, path = photo
+    return digest, _embed_one(_worker[0], path)
 
 
-def _embed_all(bundle: Path, paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Vectors] | None]]:
-    """Each network has one thread, so photos are spread over processes."""
-    if not paths:
+def _embed_all(
+    bundle: Path, photos: Sequence[tuple[str, Path]]
+) -> Iterator[tuple[str, dict[str, Vectors] | None]]:
+    """Photos by digest and path. Each network has one thread, so they are spread over processes."""
+    if not photos:
         return
     context = multiprocessing.get_context("spawn")  # the networks' threads do not survive a fork
-    with context.Pool(min(len(paths), os.cpu_count() or 1), _start, (bundle,)) as pool:
-        yield from pool.imap_unordered(_look, paths, chunksize=8)
+    with context.Pool(min(len(photos), os.cpu_count() or 1), _start, (bundle,)) as pool:
+        yield from pool.imap_unordered(_look, photos, chunksize=8)
 
 
 def fingerprint(models: Models) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline import metrics
 from pipeline.evaluation.data import LabelledFace, first_age, read_faces
-from pipeline.evaluation.extract import Album
+from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.protocol import CODES
 from pipeline.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
 
@@ -30,10 +30,8 @@ def gender_figures(
     """Accuracy over the adults, each judged by a head that was fitted without its part."""
     faces = teachable(face for path in csvs for face in read_faces(path))
     embedded = album.embed([face.file for face in faces])
-    found = [face for face in faces if face.file in embedded.row]
-    rows = embedded.rows([face.file for face in found])
-    vectors = {name: all_rows[rows] for name, all_rows in embedded.vectors.items()}
-    extra = added_faces(found, vectors)
+    found, vectors = embedded.found(faces)
+    extra = added_faces(faces, embedded)
     parts = np.random.default_rng(1).permutation(len(found)) % PARTS
     male = np.empty(len(found))
     for part in range(PARTS):
@@ -51,14 +49,15 @@ def teachable(faces: Iterable[LabelledFace]) -> list[LabelledFace]:
     return [face for face in faces if _age(face) >= TAUGHT and CODES[face.gender] != UNKNOWN]
 
 
-def added_faces(faces: Sequence[LabelledFace], vectors: dict[str, NDArray[np.float32]]) -> FaceTable:
-    """Faces for the gender head alone: nobody among them has a second photo."""
+def added_faces(faces: Sequence[LabelledFace], embedded: Embedded) -> FaceTable:
+    """Faces that were found, for the gender head alone: nobody among them has a second photo."""
+    found, vectors = embedded.found(faces)
     return FaceTable(
         vectors=vectors,
-        identity=-1 - np.arange(len(faces), dtype=np.int64),
-        gender=np.array([CODES[face.gender] for face in faces], dtype=np.int64),
-        users_kind=np.zeros(len(faces), dtype=bool),
-        weight=np.full(len(faces), ADDED_WEIGHT),
+        identity=-1 - np.arange(len(found), dtype=np.int64),
+        gender=np.array([CODES[face.gender] for face in found], dtype=np.int64),
+        users_kind=np.zeros(len(found), dtype=bool),
+        weight=np.full(len(found), ADDED_WEIGHT),
     )
 
 

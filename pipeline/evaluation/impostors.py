@@ -41,13 +41,12 @@ def impostor_figures(
 
 def _figures(judge: Judge, faces: Sequence[LabelledFace], embedded: Embedded) -> dict[str, Any]:
     """Over all pairs of near age; the interval draws people again, since pairs share them."""
-    found = [face for face in faces if face.file in embedded.row]
-    rows = embedded.rows([face.file for face in found])
+    found, vectors = embedded.found(faces)
     ages = np.array([first_age(face.age) for face in found], dtype=np.int64)
     first, second = np.triu_indices(len(found), 1)
     near = np.abs(ages[first] - ages[second]) <= NEAR_AGE
     first, second = first[near], second[near]
-    projected = judge.scorer.project({name: vectors[rows] for name, vectors in embedded.vectors.items()})
+    projected = judge.scorer.project(vectors)
     scores = judge.scorer.matrix(projected, projected)[first, second]
     passed = scores >= judge.edges(-1, -1).approve
     return {

@@ -71,12 +71,8 @@ def spread(files: Sequence[str], count: int) -> list[str]:
 
 def _added(album: Album, csvs: Sequence[Path]) -> FaceTable | None:
     faces = [face for path in csvs for face in read_faces(path)]
-    embedded = album.embed([face.file for face in faces])
-    found = [face for face in faces if face.file in embedded.row]
-    if not found:
-        return None
-    rows = embedded.rows([face.file for face in found])
-    return added_faces(found, {name: vectors[rows] for name, vectors in embedded.vectors.items()})
+    added = added_faces(faces, album.embed([face.file for face in faces]))
+    return added if len(added.identity) else None
 
 
 def _retouched(album: Album, labelled: Labelled, count: int) -> Retouched | None:

@@ -61,10 +61,9 @@ class People:
 
 def face_table(faces: Sequence[LabelledFace], embedded: Embedded, people: People) -> FaceTable:
     """The labelled faces that were found, with their embeddings."""
-    found = [face for face in faces if face.file in embedded.row]
-    rows = embedded.rows([face.file for face in found])
+    found, vectors = embedded.found(faces)
     return FaceTable(
-        vectors={name: vectors[rows] for name, vectors in embedded.vectors.items()},
+        vectors=vectors,
         identity=people.codes([face.file for face in found]),
         gender=np.array([CODES[face.gender] for face in found], dtype=np.int64),
         users_kind=np.array([face.users_kind for face in found], dtype=bool),

@@ -173,10 +173,7 @@ def _added(album: Album, genders: Sequence[LabelledFace]) -> FaceTable | None:
     genders = [face for face in genders if (first_age(face.age) or ADULT) >= ADULT]
     if not genders:
         return None
-    embedded = album.embed([face.file for face in genders])
-    found = [face for face in genders if face.file in embedded.row]
-    rows = embedded.rows([face.file for face in found])
-    return added_faces(found, {name: vectors[rows] for name, vectors in embedded.vectors.items()})
+    return added_faces(genders, album.embed([face.file for face in genders]))
 
 
 def _album_of(bundle: Path, album: Album) -> Album:
