@@ -178,16 +178,20 @@ def identity_bootstrap(
     rng = np.random.default_rng(seed)
     drawn = np.stack([np.bincount(rng.integers(0, size, size), minlength=size) for _ in range(rounds)])
     weights = drawn.astype(np.float64)
-    errors = _weighted(weights, one, other, hits)
-    pairs = _weighted(weights, one, other, np.ones(len(hits)))
+    errors = drawn_sums(weights, one, other, hits)
+    pairs = drawn_sums(weights, one, other, np.ones(len(hits)))
     shares = errors[pairs > 0] / pairs[pairs > 0]
     return float(np.quantile(shares, 0.025)), float(np.quantile(shares, 0.975))
 
 
-def _weighted(
+def drawn_sums(
     weights: Scores, one: NDArray[np.int64], other: NDArray[np.int64], counts: NDArray[np.float64]
 ) -> Scores:
-    """(rounds,) sums of ``counts`` over the pairs, each times the weights (rounds, n) of its people."""
+    """(rounds,) sums of ``counts`` over pairs, each times how often both its people were drawn.
+
+    ``weights`` (rounds, people) says how often; ``one`` and ``other`` (n,) are columns of it. A pair
+    of one person's photos weighs as often as that person was drawn.
+    """
     size = weights.shape[1]
     some = counts != 0
     sparse = coo_array((counts[some], (one[some], other[some])), shape=(size, size)).tocsr()
