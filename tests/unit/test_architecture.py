@@ -80,7 +80,7 @@ def test_one_module_alone_loads_models_and_one_builds_engines() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["worker.tasks", "worker.client", "pipeline", "pipeline.verify", "worker.cli"]
+    "module", ["worker.tasks", "worker.client", "pipeline", "pipeline.verify", "pipeline.gate", "worker.cli"]
 )
 def test_importing_it_loads_no_training_library(module: str) -> None:
     assert not loaded_by(module) & TENSORFLOW
