@@ -39,12 +39,14 @@ def train(
     genders: Mapping[str, Gender],
     out: Path = TRAINED,
     bundle: Path = BUNDLE,
+    identity_key: bytes = b"",
 ) -> Bundle:
     """A new bundle at ``out`` from photos of people: file contents and a gender for each person.
 
     Faces are found, checked and aligned, the head of ``bundle`` is trained on them, its edges
-    are set anew. Each person needs two photos or more. Raises DataError where too little can be
-    learned from. For everything else there is `python -m pipeline train`.
+    are set anew. Each person needs two photos or more. The bundle holds a hash of each person's
+    name, which only ``identity_key`` can check; without one, anybody who guesses a name can. Raises
+    DataError where too little can be learned from. For everything else there is `python -m pipeline train`.
     """
     from pipeline.evaluation.data import LabelledFace
     from pipeline.evaluation.extract import Album
@@ -59,7 +61,7 @@ def train(
                 Path(folder, file).write_bytes(photo)
                 faces.append(LabelledFace(file, person, genders.get(person, Gender.UNKNOWN)))
         album = Album(_models(bundle), bundle, Path(folder))
-        return Trainer(album, Recipe()).train(faces, out).bundle
+        return Trainer(album, Recipe(), identity_key=identity_key).train(faces, out).bundle
 
 
 @cache

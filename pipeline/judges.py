@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BundleIncompatible
 from pipeline.gender import GenderJudge
 from pipeline.head import Head
+from pipeline.identities import FittedOn
 from pipeline.occlusion import OcclusionJudge
 from pipeline.quality import QualityLimits
 from pipeline.score import Edges, Scorer, Tower
@@ -43,13 +44,15 @@ class Judges:
     replay: ReplayLimits
 
 
-def compose(judges: Judges, facts: Mapping[str, Any]) -> Head:
-    """The head that holds these judges; ``facts`` are added to its metadata."""
+def compose(judges: Judges, facts: Mapping[str, Any], people: FittedOn) -> Head:
+    """The head that holds these judges and was fitted on ``people``; ``facts`` join its metadata."""
     arrays: Arrays = {f"occlusion.{name}": array for name, array in judges.occlusion.arrays().items()}
     for name, tower in judges.scorer.towers.items():
         arrays[f"{name}.mean"], arrays[f"{name}.projection"] = tower.mean, tower.projection
     arrays.update({f"gender.{name}": weight for name, weight in judges.gender.weights.items()})
+    arrays.update(people.arrays())
     metadata = {
+        "fitted_on": people.facts(),
         "weights": {name: tower.weight for name, tower in judges.scorer.towers.items()},
         "edges": asdict(judges.scorer.edges),
         "gender": {"bias": judges.gender.bias, "margin": judges.gender.margin},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,11 @@ from pipeline.bundle import Bundle, read_bundle, write_bundle
 from pipeline.calibration import Calibration, ScoredPairs, calibrate
 from pipeline.evaluation.data import Pair, read_pairs
 from pipeline.evaluation.extract import Album, Embedded
+from pipeline.evaluation.protocol import People
+from pipeline.evaluation.strangers import read_key
 from pipeline.fit import FitSettings
+from pipeline.head import Head
+from pipeline.identities import FittedOn
 from pipeline.load import CALIBRATED, load_models
 from pipeline.score import Scorer
 
@@ -31,9 +35,18 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Another folder for the result.  [default: BUNDLE]"
 )
+@click.option(
+    "--identity-key", type=CSV, help="Without it, whoever guesses a person's name can check it in the bundle."
+)
 @click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
 def command(
-    pairs: Path, images: Path, fmr: float, bundle: Path, out: Path | None, cache: Path | None
+    pairs: Path,
+    images: Path,
+    fmr: float,
+    bundle: Path,
+    out: Path | None,
+    identity_key: Path | None,
+    cache: Path | None,
 ) -> None:
     """Set the approve edge by FMR and the different edge on PAIRS, and mark the bundle as calibrated.
 
@@ -42,11 +55,13 @@ def command(
     """
     listed = read_pairs(pairs)
     album = Album(load_models(bundle), bundle, images, cache)
-    embedded = album.embed([file for pair in listed for file in (pair.file_x, pair.file_y)])
+    files = [file for pair in listed for file in (pair.file_x, pair.file_y)]
+    embedded = album.embed(files)
     scorer, settings = album.models.judges.scorer, FitSettings(approve_fmr=fmr)
     scored, lost = scored_pairs(listed, embedded, scorer)
     result = calibrate(scored, settings, scorer.edges)
-    version = store(read_bundle(bundle), result, fmr, out or bundle)
+    people = FittedOn.people(People([]).names(files), read_key(identity_key))
+    version = store(read_bundle(bundle), result, fmr, out or bundle, people)
     _print(result, lost, version)
 
 
@@ -86,19 +101,22 @@ def linked_people(pairs: Sequence[Pair]) -> dict[str, int]:
     return {file: codes.setdefault(root(file), len(codes)) for file in [*leader]}
 
 
-def store(base: Bundle, result: Calibration, fmr: float, out: Path) -> str:
-    """The same bundle with the new edges; the new version."""
+def store(base: Bundle, result: Calibration, fmr: float, out: Path, people: FittedOn | None = None) -> str:
+    """The same bundle with the new edges, which were set on ``people``; the new version."""
     facts: dict[str, Any] = {**asdict(result), "fmr": fmr}
     del facts["edges"]
+    before = FittedOn.read(base.head)
+    everybody = before.joined(people) if people else before
     metadata = {
         **base.head.metadata,
         "edges": asdict(result.edges),
         "calibration": CALIBRATED,
         "calibrated_on": facts,
+        "fitted_on": everybody.facts(),
     }
     networks = {name: base.backbone(name) for name in base.manifest.parts}
     kept = {name: network for name, network in networks.items() if network}
-    return write_bundle(out, replace(base.head, metadata=metadata), kept).version
+    return write_bundle(out, Head({**base.head.arrays, **everybody.arrays()}, metadata), kept).version
 
 
 def _print(result: Calibration, lost: int, version: str) -> None:

@@ -13,9 +13,11 @@ from rich.table import Table
 from pipeline.evaluation.data import read_faces
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.run import Options, evaluate
+from pipeline.evaluation.strangers import Shipped, read_key
 from pipeline.load import load_models
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -28,7 +30,9 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option("--impostors", type=CSV, multiple=True, help="One photo for each person, with gender and age.")
 @click.option("--genders", type=CSV, multiple=True, help="Faces with gender and age group, cross-validated.")
 @click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
-@click.option("--as-shipped", is_flag=True, help="Judge by the bundle's own head, whomever it was fitted on.")
+@click.option("--as-shipped", is_flag=True, help="By the bundle's own head; it must be new to the people.")
+@click.option("--in-sample", is_flag=True, help="Report even on people from whom the bundle learned.")
+@click.option("--identity-key", type=KEY, help="Of the operator whose members the bundle learned from.")
 @click.option(
     "--sample",
     type=click.IntRange(min=0),
@@ -56,6 +60,8 @@ def command(
     genders: tuple[Path, ...],
     bundle: Path,
     as_shipped: bool,
+    in_sample: bool,
+    identity_key: Path | None,
     sample: int,
     members: int,
     cache: Path | None,
@@ -66,13 +72,16 @@ def command(
     """Measure the error rates on labelled PAIRS.
 
     Everything that is learned (means, projections, edges) is fitted again without the people of
-    each fold or set, from the labelled FACES; only the networks are the bundle's.
+    each fold or set, from the labelled FACES; only the networks are the bundle's. What the bundle
+    learned from the tested people all the same (its own head with --as-shipped, else networks that
+    were fine-tuned) makes figures that flatter it: they are refused without --in-sample.
     """
     album = Album(load_models(bundle), bundle, images, cache)
     training = [
         face for path in faces or sorted(pairs.parent.glob("*faces.csv")) for face in read_faces(path)
     ]
-    options = Options(impostors, genders, as_shipped=as_shipped, sample=sample, members=members)
+    shipped = Shipped(as_shipped, in_sample, read_key(identity_key))
+    options = Options(impostors, genders, shipped, sample, members)
     evaluation = evaluate(album, pairs, training, options)
     if html_to is not None:
         from pipeline.evaluation.page import page

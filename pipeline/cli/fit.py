@@ -12,6 +12,7 @@ from pipeline.evaluation.extract import Album
 from pipeline.evaluation.genders import added_faces, joined, teachable
 from pipeline.evaluation.protocol import People, face_table
 from pipeline.fit import FaceTable, FitSettings, fit_gender, fit_scorer, replay_limits
+from pipeline.identities import FittedOn
 from pipeline.judges import Judges, compose
 from pipeline.load import load_models
 
@@ -63,7 +64,8 @@ def command(
         quality=album.models.judges.quality,
         replay=replay_limits(scorer, table),
     )
-    compose(judges, _facts(album, table, gender_faces)).save(out)
+    names = {face.identity for face in [*people_faces, *gender_faces] if face.file in embedded.row}
+    compose(judges, _facts(album, table, gender_faces), FittedOn.people(names)).save(out)
     click.echo(f"{out}: fitted on {len(table.identity)} faces of {len(set(table.identity.tolist()))} people")
 
 

@@ -16,11 +16,13 @@ from pipeline.evaluation.populate import Sources, labelled_faces, populate
 from pipeline.evaluation.protocol import People
 from pipeline.evaluation.run import judges
 from pipeline.evaluation.simulation import simulate
+from pipeline.evaluation.strangers import Shipped, read_key, require_strangers
 from pipeline.evaluation.worlds import groups_by_split
 from pipeline.fit import FitSettings
 from pipeline.load import load_models
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
@@ -35,7 +37,9 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--retouched", type=click.IntRange(min=0), default=60, show_default=True, help="Retouched photos."
 )
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--as-shipped", is_flag=True, help="Judge by the bundle's own head, whomever it was fitted on.")
+@click.option("--as-shipped", is_flag=True, help="By the bundle's own head; it must be new to the people.")
+@click.option("--in-sample", is_flag=True, help="Report even on people from whom the bundle learned.")
+@click.option("--identity-key", type=KEY, help="Of the operator whose members the bundle learned from.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 def command(
@@ -48,6 +52,8 @@ def command(
     retouched: int,
     seed: int,
     as_shipped: bool,
+    in_sample: bool,
+    identity_key: Path | None,
     cache: Path | None,
     as_json: bool,
 ) -> None:
@@ -60,7 +66,9 @@ def command(
     labelled = [face for path in faces for face in read_faces(path)]
     people = People(labelled)
     found = labelled_faces(labelled, album.embed([face.file for face in labelled]), people)
-    judge_for = judges(album, found.table, FitSettings(), as_shipped=as_shipped)
+    mode = Shipped(as_shipped, in_sample, read_key(identity_key))
+    require_strangers(album, {face.identity for face in labelled}, mode)
+    judge_for = judges(album, found.table, FitSettings(), mode)
     sources = Sources(impostors, genders, retouched)
     worlds = populate(album, groups_by_split(labelled, people), found, judge_for, sources)
     result = simulate(worlds, honest=members, impostors=members * 5 // 2, seed=seed)

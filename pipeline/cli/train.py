@@ -9,7 +9,9 @@ import click
 
 from pipeline.evaluation.data import LabelledFace, read_faces
 from pipeline.evaluation.extract import Album
+from pipeline.evaluation.strangers import read_key
 from pipeline.load import load_models
+from pipeline.sanity import LabelLimits, label_problems
 from pipeline.weights.silence import silent
 
 if TYPE_CHECKING:
@@ -42,6 +44,9 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--bundle", type=PATH, default=Path("var/bundle"), show_default=True, help="What it starts from."
 )
+@click.option(
+    "--identity-key", type=CSV, help="Without it, whoever guesses a person's name can check it in the bundle."
+)
 @click.option("--cache", type=PATH, help="Keep what was found in the photos here; it holds embeddings.")
 @click.option(
     "--name", default="trained", show_default=True, help="Of the bundle; its version starts with it."
@@ -59,6 +64,7 @@ def command(
     epochs: int | None,
     seed: int,
     bundle: Path,
+    identity_key: Path | None,
     cache: Path | None,
     name: str,
 ) -> None:
@@ -75,7 +81,7 @@ def command(
     chosen = [face for face in listed if face.split not in {f"fold{fold}" for fold in without_fold}]
     added = [face for path in genders for face in read_faces(path)]
     recipe = _recipe(mode, backbone, weights, loss, epochs, seed)
-    trainer = Trainer(Album(load_models(bundle), bundle, images, cache), recipe, name)
+    trainer = Trainer(Album(load_models(bundle), bundle, images, cache), recipe, name, read_key(identity_key))
     _report(trainer.train(chosen, out, added), chosen, out)
 
 
@@ -107,6 +113,8 @@ def _report(training: Training, given: list[LabelledFace], out: Path) -> None:
     click.echo(f"{len(selection.kept)} of {len(given)} photos learned from; kept out:")
     for reason, count in selection.counts().items():
         click.echo(f"  {reason:<20} {count}")
+    for problem in label_problems(training.labels, LabelLimits()):
+        click.secho(f"warning: {problem}", fg="yellow", err=True)
     click.echo(f"{training.merged_names} pairs of names share a picture and were made one person")
     click.echo(
         f"{len(history.loss)} epochs, the one kept is {best}: TAR at FMR 0.1 % of people held out "

@@ -80,8 +80,9 @@ def _top(data: Figures) -> str:
         "impostors of the users' kind one would pass. Below the different edge it says “somebody else”; "
         "between the two a person looks."
     )
-    if data["fitted"] == "as shipped":
-        intro += " The shipped head may have been fitted on the very people it is tested on here."
+    if data["in_sample"] != 0:
+        who = "an unknown number" if data["in_sample"] is None else f"{data['in_sample']:,}"
+        intro += f" The bundle learned from {who} of the very people it is tested on here: it looks too good."
     return (
         f"<h1>Face verification: how good is it?</h1>{html.words(intro, soft=True)}"
         f"{html.section('In short', html.headline(numbers))}"

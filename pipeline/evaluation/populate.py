@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.evaluation.data import LabelledFace, first_age, read_faces
 from pipeline.evaluation.extract import Album, Embedded
-from pipeline.evaluation.genders import added_faces
+from pipeline.evaluation.genders import added_faces, teachable
 from pipeline.evaluation.impostors import SENIORS
 from pipeline.evaluation.members import World
 from pipeline.evaluation.protocol import Judge, People, face_table
@@ -70,7 +70,7 @@ def spread(files: Sequence[str], count: int) -> list[str]:
 
 
 def _added(album: Album, csvs: Sequence[Path]) -> FaceTable | None:
-    faces = [face for path in csvs for face in read_faces(path)]
+    faces = teachable(face for path in csvs for face in read_faces(path))
     added = added_faces(faces, album.embed([face.file for face in faces]))
     return added if len(added.identity) else None
 

@@ -54,6 +54,10 @@ class People:
         """Whose photo it is."""
         return self._codes.setdefault(identity_of(file, self._named), len(self._codes))
 
+    def names(self, files: Sequence[str]) -> set[str]:
+        """Whose photos they are, by name."""
+        return {identity_of(file, self._named) for file in files}
+
     def codes(self, files: Sequence[str]) -> NDArray[np.int64]:
         """(n,) whose photos they are."""
         return np.array([self.code(file) for file in files], dtype=np.int64)

@@ -28,6 +28,7 @@ from pipeline.evaluation.protocol import (
 from pipeline.evaluation.report import Scored, summary
 from pipeline.evaluation.sample import replay_figures, sample_figures
 from pipeline.evaluation.simulation import simulate
+from pipeline.evaluation.strangers import Shipped, require_strangers
 from pipeline.fit import FaceTable, FitSettings
 
 Codes = NDArray[np.int64]
@@ -40,7 +41,7 @@ class Options:
 
     impostor_csvs: Sequence[Path] = ()
     gender_csvs: Sequence[Path] = ()
-    as_shipped: bool = False
+    shipped: Shipped = field(default_factory=Shipped)
     sample: int = 0
     """So many pairs go through the whole product, and a third as many photos are sent twice,
     in every altered form, or are retouched for the simulation."""
@@ -62,13 +63,15 @@ def evaluate(album: Album, pairs_csv: Path, training: Sequence[LabelledFace], op
     pairs, settings, people = read_pairs(pairs_csv), FitSettings(), People(training)
     started = time.perf_counter()
     photos = [file for pair in pairs for file in (pair.file_x, pair.file_y)]
+    known = require_strangers(album, people.names(photos), options.shipped)
     embedded = album.embed([*photos, *(face.file for face in training)])
     labelled = labelled_faces(training, embedded, people)
-    judge_for = judges(album, labelled.table, settings, as_shipped=options.as_shipped)
+    judge_for = judges(album, labelled.table, settings, options.shipped)
     scored = score_pairs(pairs, embedded, people, judge_for)
     extra: dict[str, Any] = {
         "model_version": album.models.version,
-        "fitted": "as shipped" if options.as_shipped else "without the people of each fold or set",
+        "fitted": "as shipped" if options.shipped.head else "without the people of each fold or set",
+        "in_sample": known,
         "seconds_per_pair": (time.perf_counter() - started) / len(pairs),
     }
     named = named_groups(pairs, people)
@@ -87,16 +90,16 @@ def evaluate(album: Album, pairs_csv: Path, training: Sequence[LabelledFace], op
     return Evaluation(summary(scored, extra), scored, found)
 
 
-def judges(album: Album, table: FaceTable, settings: FitSettings, *, as_shipped: bool) -> JudgeFor:
+def judges(album: Album, table: FaceTable, settings: FitSettings, mode: Shipped) -> JudgeFor:
     """The judge for tested people; each is made once, however many figures need it."""
     shipped, known = album.models.judges.scorer, dict[bytes, Judge]()
 
     def judge_for(people: Codes) -> Judge:
-        key = b"" if as_shipped else np.unique(people).tobytes()
+        key = b"" if mode.head else np.unique(people).tobytes()
         if key not in known:
             known[key] = (
                 fixed_judge(shipped, reference_threshold(shipped, table))
-                if as_shipped
+                if mode.head
                 else judge_without(people, table, settings)
             )
         return known[key]

@@ -90,6 +90,12 @@ def starting_towers(table: FaceTable, base: Judges, recipe: Recipe) -> dict[str,
     return dict(fit_towers(table, recipe.fit).towers)
 
 
+def inherits(base: Judges, new: Judges, table: FaceTable) -> bool:
+    """Whether the new head, trained on ``table``, still holds something that ``base`` had learned."""
+    kept = new.gender is base.gender or new.scorer.edges.approve == base.scorer.edges.approve
+    return kept or len(table.identity) < ENOUGH_FACES
+
+
 class _Learner:
     """One network that is trained again and again from the same start."""
 

@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +17,27 @@ from pipeline.embedder import new_embedder
 from pipeline.errors import DataError
 from pipeline.evaluation.data import LabelledFace, first_age
 from pipeline.evaluation.extract import Album
-from pipeline.evaluation.genders import ADULT, added_faces
+from pipeline.evaluation.genders import added_faces, teachable
 from pipeline.evaluation.protocol import People, face_table
 from pipeline.fit import FaceTable, fit_gender, fit_towers, replay_limits
+from pipeline.identities import FittedOn, Learner
 from pipeline.judges import Judges, compose
 from pipeline.load import load_models
+from pipeline.sanity import LabelFigures, label_figures
 from pipeline.score import Scorer
 from pipeline.training.cleaning import mislabelled, with_aliases_merged
 from pipeline.training.faces import Selection, select_faces
 from pipeline.training.finetune import FineTuned, finetune
 from pipeline.training.learning import History
 from pipeline.training.pairs import NO_AGE
-from pipeline.training.projection import NO_EDGES, all_scores, gender_judge, guarded_edges, train_head
+from pipeline.training.projection import (
+    NO_EDGES,
+    all_scores,
+    gender_judge,
+    guarded_edges,
+    inherits,
+    train_head,
+)
 from pipeline.training.recipe import Mode, Recipe, TrainingFaces
 from pipeline.training.windows import read_windows
 
@@ -37,10 +46,14 @@ UNCALIBRATED = "uncalibrated"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """A finished training: the new bundle, what was kept out, how it went."""
+    """A finished training: the new bundle, what was kept out, how it went.
+
+    ``labels`` is what the bundle before said of the labels, wrong ones included; the gate asks for it.
+    """
 
     bundle: Bundle
     selection: Selection
+    labels: LabelFigures
     merged_names: int
     history: History
 
@@ -52,6 +65,8 @@ class Trainer:
     album: Album
     recipe: Recipe
     name: str = "trained"
+    identity_key: bytes = b""
+    """Hashes the people in the manifest; without one, whoever guesses a name can check it there."""
 
     def train(
         self, faces: Sequence[LabelledFace], out: Path, genders: Sequence[LabelledFace] = ()
@@ -60,7 +75,7 @@ class Trainer:
 
         Raises DataError where too little is left to learn from, ModelError for missing weights.
         """
-        selection, training, merged = self._gather(faces)
+        selection, training, merged, labels = self._gather(faces)
         base = read_bundle(self.album.bundle)
         if self.recipe.mode is Mode.HEAD:
             head = train_head(training, self.album.models.judges, self.recipe, _added(self.album, genders))
@@ -68,22 +83,28 @@ class Trainer:
         else:
             judges, history, network = self._finetune(selection, training, base, genders)
         facts = self._facts(base, selection, training, history)
-        bundle = write(base, judges, facts, out, network)
-        return Training(bundle, selection, merged, history)
+        facts["training"]["labels"] = asdict(labels)
+        inherited = FittedOn.read(base.head)
+        if not inherits(self.album.models.judges, judges, training.table):
+            inherited = inherited.only(Learner.NETWORKS)
+        people = inherited.joined(self._people(selection, genders))
+        bundle = write(base, judges, facts, out, people=people, network=network)
+        return Training(bundle, selection, labels, merged, history)
 
-    def _gather(self, faces: Sequence[LabelledFace]) -> tuple[Selection, TrainingFaces, int]:
+    def _gather(self, faces: Sequence[LabelledFace]) -> tuple[Selection, TrainingFaces, int, LabelFigures]:
         """The faces that may be learned from, embedded, with their names put right."""
         models = self.album.models
         selection = select_faces(models, self.album.root, faces, self.album.cache)
         if not selection.kept:
             raise DataError(f"no photo can be learned from: {selection.counts()}")
         table = _table(self.album, selection.kept)
+        labels = label_figures(table, models.judges)
         wrong = mislabelled(table, models.judges.scorer)
         selection = selection.without(f.file for f, bad in zip(selection.kept, wrong, strict=True) if bad)
         table, merged = with_aliases_merged(table.only(~wrong), models.judges)
         ages = [first_age(face.age) for face in selection.kept]
         age = np.array([NO_AGE if known is None else known for known in ages], dtype=np.int64)
-        return selection, TrainingFaces(table, age), merged
+        return selection, TrainingFaces(table, age), merged, labels
 
     def _finetune(
         self, selection: Selection, faces: TrainingFaces, base: Bundle, genders: Sequence[LabelledFace]
@@ -98,11 +119,20 @@ class Trainer:
         network = _describe(recipe.tower, tuned, rule)
         with tempfile.TemporaryDirectory() as folder:
             start = _with_tower(album.models.judges, recipe, tuned)
-            write(base, start, {"name": self.name}, Path(folder) / "bundle", network)
-            new = _album_of(Path(folder) / "bundle", album)
+            interim = Path(folder) / "bundle"
+            write(base, start, {"name": self.name}, interim, people=FittedOn(), network=network)
+            new = _album_of(interim, album)
             table = replace(_table(new, selection.kept), identity=faces.table.identity)
             judges = _refit(table, start, _added(new, genders), recipe, tuned)
         return judges, tuned.history, network
+
+    def _people(self, selection: Selection, genders: Sequence[LabelledFace]) -> FittedOn:
+        """Whom this training learned from."""
+        names = {face.identity for face in selection.kept}
+        head = FittedOn.people(names | {face.identity for face in teachable(genders)}, self.identity_key)
+        if self.recipe.mode is Mode.HEAD:
+            return head
+        return head.joined(FittedOn.people(names, self.identity_key, Learner.NETWORKS))
 
     def _with_new_tower(self) -> Recipe:
         """Where another backbone than FaceNet is trained, it takes FaceNet's place in the fusion."""
@@ -150,7 +180,13 @@ class _Network:
 
 
 def write(
-    base: Bundle, judges: Judges, facts: Mapping[str, Any], out: Path, network: _Network | None = None
+    base: Bundle,
+    judges: Judges,
+    facts: Mapping[str, Any],
+    out: Path,
+    *,
+    people: FittedOn,
+    network: _Network | None = None,
 ) -> Bundle:
     """The bundle ``base`` with another head, and perhaps one other network, at ``out``."""
     described = dict(base.head.metadata["embedders"])
@@ -160,7 +196,7 @@ def write(
     unused = set(described) - set(judges.scorer.towers)
     kept = {name: part for name, part in networks.items() if part and name not in unused}
     used = {name: rule for name, rule in described.items() if name not in unused}
-    write_bundle(out, compose(judges, {**facts, "embedders": used}), kept)
+    write_bundle(out, compose(judges, {**facts, "embedders": used}, people), kept)
     return read_bundle(out)
 
 
@@ -169,8 +205,8 @@ def _table(album: Album, faces: Sequence[LabelledFace]) -> FaceTable:
 
 
 def _added(album: Album, genders: Sequence[LabelledFace]) -> FaceTable | None:
-    """Faces for the gender head alone; members are grown up, so children's are left out."""
-    genders = [face for face in genders if (first_age(face.age) or ADULT) >= ADULT]
+    """Faces for the gender head alone."""
+    genders = teachable(genders)
     if not genders:
         return None
     return added_faces(genders, album.embed([face.file for face in genders]))

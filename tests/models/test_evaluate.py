@@ -11,11 +11,15 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from pipeline.bundle import read_bundle, write_bundle
 from pipeline.cli import main
+from pipeline.errors import DataError
 from pipeline.evaluation.data import read_pairs
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.retouch import retouch, retouched_faces
 from pipeline.evaluation.sample import ALTERATIONS, replay_figures, sample_figures
+from pipeline.head import Head
+from pipeline.identities import FittedOn
 from pipeline.images import decode
 from pipeline.load import load_models
 
@@ -96,6 +100,31 @@ def test_evaluate_writes_figures_and_a_page(small_lfw: Path, bundle_dir: Path, t
                              "--members", 40, "--retouched", 4))  # fmt: skip
     assert members["honest"]["all"]["members"] == 40
     assert {"1", "2"} <= set(members["honest"])
+
+
+@pytest.fixture(scope="module")
+def bundle_that_knows_two(bundle_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bundle, as if its head had been fitted on two of the people, its networks on nobody."""
+    base, folder = read_bundle(bundle_dir), tmp_path_factory.mktemp("knows") / "bundle"
+    people = FittedOn.people(PEOPLE[:2])
+    head = Head({**base.head.arrays, **people.arrays()}, {**base.head.metadata, "fitted_on": people.facts()})
+    networks = {name: base.backbone(name) for name in base.manifest.parts}
+    write_bundle(folder, head, {name: network for name, network in networks.items() if network})
+    return folder
+
+
+def test_a_bundle_is_not_reported_on_as_shipped_on_people_from_whom_it_learned(
+    small_lfw: Path, bundle_that_knows_two: Path, tmp_path: Path
+) -> None:
+    common = ("--images", small_lfw, "--bundle", bundle_that_knows_two, "--cache", tmp_path / "cache")
+    quick = ("--pairs", small_lfw / "pairs.csv", *common, "--sample", 0, "--members", 10, "--json", "-")
+    with pytest.raises(DataError, match=r"learned from 2 of the 10 people.*without --as-shipped"):
+        run("evaluate", *quick, "--as-shipped")
+    simulated = ("--faces", small_lfw / "faces.csv", *common, "--members", 10, "--retouched", 0)
+    with pytest.raises(DataError, match="learned from 2 of the 10 people"):
+        run("simulate", *simulated, "--as-shipped")
+    assert json.loads(run("evaluate", *quick, "--as-shipped", "--in-sample"))["in_sample"] == 2
+    assert json.loads(run("evaluate", *quick))["in_sample"] == 0
 
 
 def test_a_photo_that_is_sent_twice_is_never_approved_however_it_was_altered(album: Album) -> None:

@@ -19,6 +19,7 @@ from pipeline.errors import DataError
 from pipeline.evaluation.data import LabelledFace
 from pipeline.evaluation.extract import Album
 from pipeline.fit import FEMALE, MALE, FaceTable, FitSettings
+from pipeline.identities import FittedOn, Learner
 from pipeline.judges import Judges, read_judges
 from pipeline.litert import Network
 from pipeline.load import load_models
@@ -30,7 +31,7 @@ from pipeline.training.faces import KeptOut, forget_photos, select_faces
 from pipeline.training.learning import Schedule, batches, run_epoch, seed_everything
 from pipeline.training.pairs import Labels, Pairs
 from pipeline.training.plot import plot_history
-from pipeline.training.projection import guarded_edges, train_head
+from pipeline.training.projection import guarded_edges, inherits, train_head
 from pipeline.training.recipe import Mode, Recipe, TrainingFaces
 from pipeline.training.siamese import LossName, SiameseSettings, build_siamese
 from pipeline.training.train import Trainer
@@ -199,6 +200,19 @@ def test_people_with_one_photo_each_cannot_be_learned_from(judges: Judges) -> No
         train_head(crowd(photos=1), judges, QUICK)
 
 
+def test_a_head_that_learned_everything_anew_inherits_nothing(judges: Judges) -> None:
+    anew = replace(
+        judges,
+        gender=replace(judges.gender, bias=0.0),
+        scorer=replace(judges.scorer, edges=replace(judges.scorer.edges, approve=0.6)),
+    )
+    many, few = crowd(people=400).table, crowd(people=4).table
+    assert not inherits(judges, anew, many)
+    assert inherits(judges, anew, few)
+    assert inherits(judges, replace(anew, gender=judges.gender), many)
+    assert inherits(judges, replace(anew, scorer=judges.scorer), many)
+
+
 # The labels.
 
 
@@ -281,6 +295,10 @@ def test_train_makes_a_whole_bundle_of_photos_and_genders_that_judges_at_once(
     assert made.manifest.version.startswith("trained-")
     assert made.head.metadata["calibration"] == "uncalibrated"
     assert not [name for name in images if name in (tmp_path / "trained" / "manifest.json").read_text()]
+    learned_from = FittedOn.read(made.head)
+    assert learned_from.known([*images, "a stranger"], [Learner.HEAD]) == set(images)
+    assert learned_from.known(images, [Learner.NETWORKS]) == set()
+    assert made.head.metadata["training"]["labels"]["wrong_identity"] == 0
     selfie, photo, *_ = images[people[0].identity]
     verdict = verify(load_models(tmp_path / "trained"), selfie, [photo])
     assert verdict.model_version == made.manifest.version
@@ -295,7 +313,10 @@ def test_a_fine_tuned_backbone_comes_as_a_network_of_the_bundle(
         QUICK, mode=Mode.FINETUNE, backbone=BackboneName.OWN_CNN, schedule=Schedule(epochs=1, batch=8)
     )
     trainer = Trainer(Album(models, bundle_dir, faces), recipe)
-    training = trainer.train(lfw_people(faces, 6, photos=2), tmp_path / "tuned")
+    people = lfw_people(faces, 6, photos=2)
+    training = trainer.train(people, tmp_path / "tuned")
+    kept = {face.identity for face in training.selection.kept}
+    assert FittedOn.read(training.bundle.head).known({f.identity for f in people}, [Learner.NETWORKS]) == kept
     assert {"own_cnn", "sface"} <= set(training.bundle.manifest.parts)
     assert "facenet" not in training.bundle.manifest.parts
     photo = (faces / training.selection.kept[0].file).read_bytes()
@@ -311,10 +332,14 @@ def test_a_calibrated_bundle_judges_by_the_new_edges_and_says_so(bundle_dir: Pat
     result = Calibration(
         edges, (0.6, 0.63), (0.2, 0.25), genuine=300, impostors=12_000, people=300, warnings=()
     )
-    version = store(read_bundle(bundle_dir), result, 0.001, tmp_path / "calibrated")
+    people = FittedOn.people(["who was calibrated on"])
+    version = store(read_bundle(bundle_dir), result, 0.001, tmp_path / "calibrated", people)
     models = load_models(tmp_path / "calibrated")
     assert models.calibrated
     assert models.version == version != load_models(bundle_dir).version
     assert models.judges.scorer.edges == edges
-    manifest = read_bundle(tmp_path / "calibrated").manifest
-    assert manifest.head["calibrated_on"]["impostors"] == 12_000
+    head = read_bundle(tmp_path / "calibrated").head
+    assert head.metadata["calibrated_on"]["impostors"] == 12_000
+    assert FittedOn.read(head).known(["who was calibrated on", "nobody"], Learner) == {
+        "who was calibrated on"
+    }

@@ -56,7 +56,12 @@ def evaluated(town: Town, pairs: list[Pair], extra: dict | None = None) -> Evalu
         return judge_without(tested, town.table, SETTINGS)
 
     found = all_impostors(named_groups(pairs, town.people), town.table, judge)
-    facts = {"model_version": "v <1>", "fitted": "without them", "exhaustive": exhaustive_figures(found)}
+    facts = {
+        "model_version": "v <1>",
+        "fitted": "without them",
+        "in_sample": 0,
+        "exhaustive": exhaustive_figures(found),
+    }
     scored = score_pairs(pairs, town.embedded, town.people, judge)
     return Evaluation(summary(scored, {**facts, **(extra or {})}), scored, found)
 
