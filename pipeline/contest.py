@@ -38,8 +38,15 @@ class FrozenFaces:
         kept = {name: rows[chosen] for name, rows in others.items()} if others is not None else None
         return FrozenFaces(self.table.only(chosen), self.age[chosen], kept)
 
-    def at_most(self, photos: int) -> FrozenFaces:
-        """The first so many faces of each person: nobody's photos outweigh everybody else's."""
+    def at_most(self, people: int, photos: int, seed: int) -> FrozenFaces:
+        """So many people at random, and the first so many faces of each.
+
+        Nobody's photos outweigh everybody else's, and all pairs fit into memory.
+        """
+        everybody = np.unique(self.table.identity)
+        if len(everybody) > people:
+            drawn = np.random.default_rng(seed).permutation(everybody)[:people]
+            return self.only(np.isin(self.table.identity, drawn)).at_most(people, photos, seed)
         order = np.argsort(self.table.identity, kind="stable")
         ordered = self.table.identity[order]
         place = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)

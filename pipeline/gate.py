@@ -46,8 +46,9 @@ class GateRules:
     slice_genuine: int = 60
     gender_faces: int = 60
     """Of each gender, where the two sides read gender differently."""
-    most_photos: int = 10
-    """Of one test person."""
+    most_people: int = 800
+    most_photos: int = 6
+    """Of one test person. With so many people, about six million impostor pairs are compared."""
     spread: float = 0.5
     """The least share of the champion's spread of embeddings, and of its gap between genuine and
     impostor scores, that a tower must keep."""
@@ -94,7 +95,7 @@ def judge_challenger(
     ``taught`` is what `label_figures` says of the challenger's training set.
     """
     rules = rules or GateRules()
-    faces = faces.at_most(rules.most_photos)
+    faces = faces.at_most(rules.most_people, rules.most_photos, rules.seed)
     contest = hold(champion, challenger, faces, rules.rounds, rules.seed)
     checks = {"test_set": _test_set(contest, rules)}
     if taught is not None:

@@ -236,10 +236,17 @@ def test_a_test_set_with_wrong_labels_judges_nobody() -> None:
 
 def test_of_a_person_with_hundreds_of_photos_a_few_are_tested() -> None:
     identity = np.where(np.arange(len(TOWN.identity)) < 40, 0, TOWN.identity)
-    few = FrozenFaces(replace(TOWN, identity=identity), AGES).at_most(3)
+    few = FrozenFaces(replace(TOWN, identity=identity), AGES).at_most(people=500, photos=3, seed=1)
     assert np.bincount(few.table.identity).max() == 3
     assert few.table.vectors["a"][:3].tolist() == VECTORS[:3].tolist()
     assert len(few.age) == len(few.table.identity)
+
+
+def test_of_very_many_people_some_are_drawn_the_same_ones_each_time() -> None:
+    few, again = (FACES.at_most(people=30, photos=9, seed=1) for _ in range(2))
+    assert len(np.unique(few.table.identity)) == 30
+    assert len(few.table.identity) == 30 * 4
+    assert np.array_equal(few.table.identity, again.table.identity)
 
 
 # The labels that it was taught.
