@@ -139,6 +139,18 @@ def _identity(parts: Mapping[str, Part], head: Head) -> str:
     return _sha256(_canonical([parts["head"].sha256, head.metadata, origins]))[:8]
 
 
+def with_head(base: Manifest, head: Head) -> tuple[Manifest, bytes, bytes]:
+    """Another head on the networks of ``base``: its manifest, that one's text, and the packed head.
+
+    What `write_bundle` would write; for heads that travel without their networks.
+    """
+    packed = head.pack()
+    parts = {**base.parts, "head": Part(HEAD, _sha256(packed), len(packed))}
+    name = str(head.metadata.get("name", "bundle"))
+    manifest = Manifest(name, f"{name}-{_identity(parts, head)}", parts, head.metadata)
+    return manifest, _to_json(manifest), packed
+
+
 def _to_json(manifest: Manifest) -> bytes:
     record = {"format": FORMAT, **asdict(manifest)}
     sealed = {**record, "sha256": _sha256(_canonical(record))}
@@ -162,8 +174,13 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     if not path.is_file():
         raise WeightsMissing(f"no bundle at {folder}: {MANIFEST} is not there (make weights builds it)")
+    return open_manifest(path.read_bytes())
+
+
+def open_manifest(text: str | bytes) -> Manifest:
+    """The manifest in this text, its own seal checked. Raises WeightsCorrupt or BundleIncompatible."""
     try:
-        record = json.loads(path.read_bytes())
+        record = json.loads(text)
         seal, found = record.pop("sha256"), record.pop("format")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise WeightsCorrupt(f"{MANIFEST} is damaged: {error!r}") from error
@@ -173,6 +190,35 @@ def read_manifest(folder: Path) -> Manifest:
         raise WeightsCorrupt(f"{MANIFEST} is damaged: its seal does not fit its content")
     parts = {name: _part(part) for name, part in record["parts"].items()}
     return Manifest(record["name"], record["version"], parts, record["head"])
+
+
+def open_head(manifest: Manifest, packed: bytes) -> Head:
+    """A head that travels without its networks; the manifest vouches for it.
+
+    Raises WeightsCorrupt where ``packed`` is not the head that the manifest names.
+    """
+    if _sha256(packed) != manifest.parts["head"].sha256:
+        raise WeightsCorrupt(f"the head of {manifest.version} is not the one that its manifest names")
+    return Head.unpack(packed, manifest.head)
+
+
+def lacking(here: Manifest, wanted: Manifest) -> list[str]:
+    """The networks that ``wanted`` was made for and ``here`` does not hold, by name.
+
+    A network is the same where its file is, or where it was made from the same weights by the
+    same recipe: another host's conversion may differ in its bytes.
+    """
+    return sorted(
+        name
+        for name, part in wanted.parts.items()
+        if name != "head" and not _same_network(here.parts.get(name), part)
+    )
+
+
+def _same_network(mine: Part | None, theirs: Part) -> bool:
+    if mine is None:
+        return False
+    return mine.sha256 == theirs.sha256 or (mine.origin is not None and mine.origin == theirs.origin)
 
 
 def _part(record: Mapping[str, Any]) -> Part:

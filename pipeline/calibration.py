@@ -5,8 +5,9 @@ Pairs that share a person are not independent, so the intervals draw people agai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +15,14 @@ from numpy.typing import NDArray
 from pipeline import metrics
 from pipeline.errors import DataError
 from pipeline.fit import FitSettings, edges_at
-from pipeline.score import Edges
+from pipeline.head import CALIBRATED, Head
+from pipeline.identities import FittedOn
+from pipeline.ports import Vectors
+from pipeline.score import Edges, Scorer
 
 ROUNDS = 500
+Codes = NDArray[np.int64]
+Scores = NDArray[np.float64]
 
 Interval = tuple[float, float]
 
@@ -74,6 +80,53 @@ def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Edges, seed: in
         people=len(np.unique(np.concatenate([pairs.first, pairs.second]))),
         warnings=tuple(_warnings(len(genuine), len(impostors), settings)),
     )
+
+
+def pairs_of_members(
+    scorer: Scorer, selfies: Mapping[str, Vectors], genders: Codes, twin: float
+) -> tuple[ScoredPairs, int]:
+    """Every pair of different members of one gender, and how many were left out as one picture twice.
+
+    ``selfies`` are (n, d) for each embedder, not projected; ``genders`` (n,). Pairs that reach
+    the score ``twin`` are no impostors: somebody has two accounts.
+    """
+    projected = scorer.project(selfies)
+    found: list[tuple[Scores, Codes, Codes]] = []
+    for gender in np.unique(genders):
+        members = np.flatnonzero(genders == gender)
+        own = {name: rows[members] for name, rows in projected.items()}
+        first, second = np.triu_indices(len(members), 1)
+        found.append((scorer.matrix(own, own)[first, second], members[first], members[second]))
+    scores, one, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    kept = scores < twin
+    pairs = ScoredPairs(scores[kept], np.zeros(int(kept.sum()), np.bool_), one[kept], other[kept])
+    return pairs, int((~kept).sum())
+
+
+def with_genuine(impostors: ScoredPairs, scores: Scores, members: Codes) -> ScoredPairs:
+    """The same and genuine pairs, (k,) each: their scores and whose they are."""
+    return ScoredPairs(
+        np.concatenate([impostors.scores, scores]),
+        np.concatenate([impostors.same, np.ones(len(scores), np.bool_)]),
+        np.concatenate([impostors.first, members]),
+        np.concatenate([impostors.second, members]),
+    )
+
+
+def recalibrated(head: Head, result: Calibration, fmr: float, people: FittedOn | None = None) -> Head:
+    """The head with these edges, which were set on ``people``, marked as calibrated."""
+    facts: dict[str, Any] = {**asdict(result), "fmr": fmr}
+    del facts["edges"]
+    before = FittedOn.read(head)
+    everybody = before.joined(people) if people else before
+    metadata = {
+        **head.metadata,
+        "edges": asdict(result.edges),
+        "calibration": CALIBRATED,
+        "calibrated_on": facts,
+        "fitted_on": everybody.facts(),
+    }
+    return Head({**head.arrays, **everybody.arrays()}, metadata)
 
 
 def _warnings(genuine: int, impostors: int, settings: FitSettings) -> Sequence[str]:

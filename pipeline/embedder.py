@@ -35,11 +35,16 @@ class LiteRtEmbedder(ABC):
     side: int
     """Of a crop, in pixels."""
 
-    def __init__(self, path: Path, most: int) -> None:
-        """Load the network. Raises ModelError, BundleIncompatible where it takes other crops."""
-        self._network = Network(path, most)
+    def __init__(self, network: Path | Network, most: int) -> None:
+        """Load the network, if it is not yet. Raises ModelError, also where it takes other crops."""
+        self._network = Network(network, most) if isinstance(network, Path) else network
         if self._network.input_shape != (self.side, self.side, 3):
-            raise BundleIncompatible(f"{path.name} is no {self.name}: it takes {self._network.input_shape}")
+            raise BundleIncompatible(f"the network takes {self._network.input_shape}: it is no {self.name}")
+
+    @property
+    def network(self) -> Network:
+        """What runs; embedders with other rules may share it."""
+        return self._network
 
     @property
     def dimensions(self) -> int:
@@ -71,6 +76,10 @@ class LiteRtEmbedder(ABC):
         if not np.allclose(expected, self._probe(), rtol=0, atol=PROBE_TOLERANCE):
             raise BundleIncompatible(f"the head was fitted on another {self.name} than the bundle holds")
 
+    def is_fed(self, description: Mapping[str, Any]) -> bool:
+        """Whether a head describes this very rule."""
+        return {**self._rule(), "probe": description.get("probe")} == {"probe": None, **description}
+
     def _probe(self) -> Vectors:
         """The first values of the vector of a picture that is the same everywhere."""
         across = np.arange(self.side)
@@ -96,11 +105,11 @@ class FaceNetEmbedder(LiteRtEmbedder):
     side = 160
 
     def __init__(
-        self, path: Path, geometry: StretchedGeometry, colours: Preprocess, name: str = "facenet"
+        self, network: Path | Network, geometry: StretchedGeometry, colours: Preprocess, name: str = "facenet"
     ) -> None:
         """Load the network. Of four faces at a time each takes 15 % less; more gain nothing."""
         self.name = name
-        super().__init__(path, most=4)
+        super().__init__(network, most=4)
         self._geometry, self._colours = geometry, colours
 
     def crop(self, rgb: Rgb, face: Face) -> Rgb:
@@ -120,9 +129,9 @@ class SFaceEmbedder(LiteRtEmbedder):
     name = "sface"
     side = 112
 
-    def __init__(self, path: Path, border: Border) -> None:
+    def __init__(self, network: Path | Network, border: Border) -> None:
         """Load the network. Two faces at a time are a little quicker than one."""
-        super().__init__(path, most=2)
+        super().__init__(network, most=2)
         self._border = border
 
     def crop(self, rgb: Rgb, face: Face) -> Rgb:
@@ -136,21 +145,32 @@ class SFaceEmbedder(LiteRtEmbedder):
         return crops  # the network does it itself
 
 
-def open_embedder(name: str, path: Path, description: Mapping[str, Any]) -> LiteRtEmbedder:
-    """The embedder ``name`` on the network ``path``, as a head describes it. Raises ModelError."""
+def open_embedder(
+    name: str, network: Path | LiteRtEmbedder, description: Mapping[str, Any]
+) -> LiteRtEmbedder:
+    """The embedder ``name`` as a head describes it, on a network's file or on one that is loaded.
+
+    A loaded embedder that is fed just so is given back itself. Raises ModelError.
+    """
     try:
-        embedder = new_embedder(name, path, description)
+        embedder = _new_or_same(name, network, description)
         embedder.recognise(description)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleIncompatible(f"the head does not say how {name} is fed: {error}") from error
     return embedder
 
 
-def new_embedder(name: str, path: Path, rule: Mapping[str, Any]) -> LiteRtEmbedder:
+def _new_or_same(name: str, network: Path | LiteRtEmbedder, description: Mapping[str, Any]) -> LiteRtEmbedder:
+    if isinstance(network, Path):
+        return new_embedder(name, network, description)
+    return network if network.is_fed(description) else new_embedder(name, network.network, description)
+
+
+def new_embedder(name: str, network: Path | Network, rule: Mapping[str, Any]) -> LiteRtEmbedder:
     """The same for a network that no head describes yet. Raises ModelError, and KeyError for a rule."""
     if name in STRETCHED:
         geometry = {**rule["geometry"], "border": Border(rule["geometry"]["border"])}
-        return FaceNetEmbedder(path, StretchedGeometry(**geometry), Preprocess(rule["preprocess"]), name)
+        return FaceNetEmbedder(network, StretchedGeometry(**geometry), Preprocess(rule["preprocess"]), name)
     if name == "sface":
-        return SFaceEmbedder(path, Border(rule["border"]))
+        return SFaceEmbedder(network, Border(rule["border"]))
     raise BundleIncompatible(f"this version knows no embedder named {name}")

@@ -21,6 +21,8 @@ from numpy.typing import NDArray
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
 
 MOST_BYTES = 1_000_000
+CALIBRATED = "calibrated"
+"""The calibration state of a head whose edges were set on the operator's own pairs."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

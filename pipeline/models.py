@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pipeline.bundle import Bundle
 from pipeline.embedder import LiteRtEmbedder
 from pipeline.judges import Judges
 from pipeline.mesh import FaceMesh
@@ -13,7 +14,12 @@ from pipeline.ports import FaceDetector
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Models:
-    """A loaded bundle. ``version`` goes into every verdict."""
+    """Loaded networks under one head, whose ``version`` goes into every verdict.
+
+    ``bundle`` is where the networks come from; the head may be another than the one in it.
+    """
+
+    bundle: Bundle
 
     detector: FaceDetector
     mesh: FaceMesh

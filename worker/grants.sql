@@ -25,6 +25,8 @@ GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON verification_photo TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON dead_job TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON model_version TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, DELETE ON model_refusal TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, DELETE ON shadow_verdict TO 'verify_worker'@'%';
 GRANT SELECT ON label TO 'verify_worker'@'%';
 GRANT SELECT ON decision TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON access_log TO 'verify_worker'@'%';
@@ -41,15 +43,17 @@ GRANT SELECT,
     UPDATE (declared_gender, selfie_url, training_consent, pending, updated_at)
     ON member TO 'verify_app'@'%';
 
--- verify_operator: the commands import, enqueue, show, status, requeue, review, label, consent, forget.
--- What people said, decided and looked at can be added and not changed. `forget` deletes the member's
--- row, and the database deletes what hangs on it.
+-- verify_operator: the commands import, enqueue, show, status, requeue, review, label, consent, forget,
+-- models, calibrate. What people said, decided and looked at can be added and not changed, and so can
+-- heads. `forget` deletes the member's row, and the database deletes what hangs on it.
 GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, DELETE ON photo TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_operator'@'%';
 GRANT SELECT ON verification_photo TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (requeued_at), DELETE ON dead_job TO 'verify_operator'@'%';
-GRANT SELECT, UPDATE (state, promoted_at) ON model_version TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, UPDATE (state, promoted_at) ON model_version TO 'verify_operator'@'%';
+GRANT SELECT, DELETE ON model_refusal TO 'verify_operator'@'%';
+GRANT SELECT ON shadow_verdict TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON label TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON decision TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';

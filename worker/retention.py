@@ -27,5 +27,8 @@ def purge_old(store: Old, settings: Settings, now: datetime) -> Purged:
         dead_jobs=now - timedelta(days=settings.dead_job_days),
         looks=now - timedelta(days=settings.access_log_days),
     )
-    logger.info("purged: %d photos, %d dead jobs, %d looks", purged.photos, purged.dead_jobs, purged.looks)
+    logger.info(
+        "purged: %d photos, %d dead jobs, %d looks, %d shadow verdicts",
+        *(purged.photos, purged.dead_jobs, purged.looks, purged.shadows),
+    )
     return purged

@@ -12,17 +12,19 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from contextlib import suppress
+from functools import lru_cache, partial
 from typing import Any
 
 from pipeline.decide import Policy
-from pipeline.verdict import Gender, NotFetched, Verdict
+from pipeline.verdict import Gender, NotFetched
 from worker.errors import StoreUnavailable
 from worker.health import HealthFiles
 from worker.queues import JUDGING
+from worker.serving import Serving
 from worker.settings import Settings, load_settings
 from worker.store import Store, open_store
-from worker.verification import DeliveryRules, Verification
+from worker.verification import DeliveryRules, Judged, Verification
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +50,14 @@ def models() -> Any:
 
 
 @lru_cache(maxsize=1)
+def serving() -> Serving:
+    """The heads that this process judges with. Raises ModelError, and what `store` raises."""
+    from pipeline.load import swap_head
+
+    return Serving(heads=store(), shipped=models(), compose=swap_head, host=socket.gethostname())
+
+
+@lru_cache(maxsize=1)
 def verification() -> Verification:
     """The service that handles jobs."""
     return Verification(
@@ -68,10 +78,16 @@ def _fetcher() -> Any:
 
 def _judge(
     selfie: bytes | NotFetched, photos: Sequence[bytes | NotFetched], declared_gender: Gender | None
-) -> Verdict:
-    from pipeline.verify import verify
+) -> Judged:
+    from pipeline.seen import look
+    from pipeline.verify import judge
 
-    return verify(models(), selfie, photos, declared_gender, _policy(settings()))
+    chosen, policy = serving().choose(), _policy(settings())
+    seen = look(chosen.models, selfie, photos)
+    verdict = judge(chosen.models, seen, declared_gender, policy)
+    return Judged(
+        verdict, tuple(partial(judge, shadow, seen, declared_gender, policy) for shadow in chosen.shadows)
+    )
 
 
 def _policy(chosen: Settings) -> Policy:
@@ -134,10 +150,12 @@ def _warm_up() -> None:
 
     started = time.perf_counter()
     warm_up(models())
+    with suppress(StoreUnavailable):
+        serving().choose()
     logger.info("models loaded in %.2f s", time.perf_counter() - started)
 
 
 def reset() -> None:
     """Forget all that was built: after a fork, and between tests."""
-    for built in (settings, store, models, verification, _fetcher):
+    for built in (settings, store, models, serving, verification, _fetcher):
         built.cache_clear()

@@ -23,7 +23,6 @@ from worker.columns import (
     NAMING,
     TableBuilder,
     UtcDateTime,
-    ascii_text,
     code,
     identifier,
     json_map,
@@ -33,8 +32,9 @@ from worker.columns import (
     sha256,
 )
 from worker.messages import MAX_URL, Why
+from worker.model_tables import model_refusal, model_version, shadow_verdict
 from worker.people_tables import access_log, decision
-from worker.states import Decider, ModelState, PairLabel, State
+from worker.states import Decider, PairLabel, State
 
 MESSAGE_HEAD_BYTES = 4096
 TEXT_LENGTH = 255
@@ -53,6 +53,8 @@ class Tables:
     verification_photo: sa.Table
     label: sa.Table
     model_version: sa.Table
+    model_refusal: sa.Table
+    shadow_verdict: sa.Table
     dead_job: sa.Table
     tombstone: sa.Table
     decision: sa.Table
@@ -72,7 +74,9 @@ def tables(prefix: str = "") -> Tables:
         verification=_verification(build),
         verification_photo=_verification_photo(build),
         label=_label(build),
-        model_version=_model_version(build),
+        model_version=model_version(build),
+        model_refusal=model_refusal(build),
+        shadow_verdict=shadow_verdict(build),
         dead_job=_dead_job(build),
         tombstone=_tombstone(build),
         decision=decision(build),
@@ -211,22 +215,6 @@ def _label(build: TableBuilder) -> sa.Table:
         sa.Column("labelled_at", UtcDateTime, nullable=False),
         build.parent("verification_photo.request_id", "verification_photo.position"),
         sa.Index(None, "request_id", "position"),
-    )
-
-
-def _model_version(build: TableBuilder) -> sa.Table:
-    """Heads that workers pull between two jobs, with their manifest and figures."""
-    return build.table(
-        "model_version",
-        sa.Column("version", ascii_text(64), primary_key=True),
-        *one_of("state", ModelState, nullable=False),
-        sa.Column("manifest", json_map(), nullable=False),
-        sa.Column("head", sa.LargeBinary().with_variant(mysql.MEDIUMBLOB(), "mysql"), nullable=False),
-        sa.Column("head_sha256", sha256(), nullable=False),
-        sa.Column("figures", json_map()),
-        sa.Column("created_at", UtcDateTime, nullable=False),
-        sa.Column("promoted_at", UtcDateTime),
-        sa.Index(None, "state"),
     )
 
 

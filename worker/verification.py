@@ -1,7 +1,8 @@
 """One delivery of a job, from message to stored verdict.
 
 The story: read the message, write the request down, begin an attempt (committed, so that a photo
-that kills the process is counted), fetch all photos at once, judge, store. The database decides
+that kills the process is counted), fetch all photos at once, judge, store; then
+let heads in shadow judge the same. The database decides
 what a second delivery, a late one or a fourth attempt may do; this service only asks it.
 """
 
@@ -48,10 +49,18 @@ class Fetcher(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict, and what heads in shadow have to say, computed when it is asked for."""
+
+    verdict: Verdict
+    shadows: tuple[Callable[[], Verdict], ...] = ()
+
+
 class Judge(Protocol):
     """The pipeline with its models."""
 
-    def __call__(self, selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verdict:
+    def __call__(self, selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Judged:
         """Never raises on account of what is in a photo."""
         ...
 
@@ -79,6 +88,10 @@ class Requests(Protocol):
 
     def finish(self, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
         """False when the attempt has lost the request."""
+        ...
+
+    def note_shadow(self, request_id: str, decided: Verdict, shadow: Verdict, now: datetime) -> bool:
+        """Write down what a head in shadow says."""
         ...
 
     def give_up(self, request_id: str, reason: str, message: str, now: datetime) -> bool:
@@ -201,12 +214,22 @@ class Verification:
         selfie, *photos = self._fetcher.fetch_all([job.selfie_url, *job.photo_urls])
         if wait := self._wait([selfie, *photos], attempt.postponed):
             return self._postpone(attempt, wait)
-        verdict = self._judge(selfie, photos, job.declared_gender)
-        verdict = self._audited(verdict, job.request_id)
+        judged = self._judge(selfie, photos, job.declared_gender)
+        verdict = self._audited(judged.verdict, job.request_id)
         stored = self._requests.finish(attempt, verdict, self._clock())
         handled = Handled.STORED if stored else Handled.LOST
         logger.info("%s, %s: %s", verdict.status, verdict.reason, handled)
+        if stored:
+            self._note_shadows(job.request_id, judged)
         return handled
+
+    def _note_shadows(self, request_id: str, judged: Judged) -> None:
+        """After the member has a result; whatever goes wrong here is the shadow's trouble alone."""
+        for shadow in judged.shadows:
+            try:
+                self._requests.note_shadow(request_id, judged.verdict, shadow(), self._clock())
+            except Exception:
+                logger.exception("a head in shadow failed; the verdict stands")
 
     def _wait(self, photos: Sequence[Photo], postponed: int) -> timedelta | None:
         """How long to wait for a photo host, if that may help and was not done often enough."""

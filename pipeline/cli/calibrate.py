@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bundle import Bundle, read_bundle, write_bundle
-from pipeline.calibration import Calibration, ScoredPairs, calibrate
+from pipeline.calibration import Calibration, ScoredPairs, calibrate, recalibrated
 from pipeline.evaluation.data import Pair, read_pairs
 from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.protocol import People
 from pipeline.evaluation.strangers import read_key
 from pipeline.fit import FitSettings
-from pipeline.head import Head
 from pipeline.identities import FittedOn
-from pipeline.load import CALIBRATED, load_models
+from pipeline.load import load_models
 from pipeline.score import Scorer
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -103,20 +100,9 @@ def linked_people(pairs: Sequence[Pair]) -> dict[str, int]:
 
 def store(base: Bundle, result: Calibration, fmr: float, out: Path, people: FittedOn | None = None) -> str:
     """The same bundle with the new edges, which were set on ``people``; the new version."""
-    facts: dict[str, Any] = {**asdict(result), "fmr": fmr}
-    del facts["edges"]
-    before = FittedOn.read(base.head)
-    everybody = before.joined(people) if people else before
-    metadata = {
-        **base.head.metadata,
-        "edges": asdict(result.edges),
-        "calibration": CALIBRATED,
-        "calibrated_on": facts,
-        "fitted_on": everybody.facts(),
-    }
     networks = {name: base.backbone(name) for name in base.manifest.parts}
     kept = {name: network for name, network in networks.items() if network}
-    return write_bundle(out, Head({**base.head.arrays, **everybody.arrays()}, metadata), kept).version
+    return write_bundle(out, recalibrated(base.head, result, fmr, people), kept).version
 
 
 def _print(result: Calibration, lost: int, version: str) -> None:

@@ -26,7 +26,7 @@ from pipeline.models import Models
 from pipeline.ports import Detection
 from pipeline.progress import track
 from pipeline.quality import gate, measure
-from pipeline.verify import SECOND_FACE
+from pipeline.seen import SECOND_FACE
 
 FINDING = 1
 """Raised with every change to what is kept out."""

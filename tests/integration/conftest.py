@@ -1,20 +1,24 @@
-"""The store on a migrated, empty database of each kind."""
+"""The store on a migrated, empty database of each kind, and the commands on both."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from click.testing import CliRunner, Result
 
 from support.databases import fresh_database
+from worker import runtime
+from worker.cli import main
 from worker.migrations import migrate
 from worker.schema import tables
 from worker.store import Store, build_engine
 
 KEY = b"test key"
+Cli = Callable[..., Result]
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +62,29 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[sa.Engine
 def store(engine: sa.Engine) -> Store:
     """The store in own-table mode."""
     return Store(engine, tombstone_key=KEY)
+
+
+@pytest.fixture
+def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
+    """Runs a command on an embedded set-up of this test's own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VERIFY_HOME", str(tmp_path / "var"))
+
+    def run(*arguments: object, **settings: str) -> Result:
+        for name, value in settings.items():
+            monkeypatch.setenv(f"VERIFY_{name}", value)
+        runtime.reset()
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        runtime.store().close()
+        runtime.reset()
+        return result
+
+    yield run
+    runtime.reset()
+
+
+@pytest.fixture
+def here(cli: Cli, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The same on tables that are there, on both databases."""
+    monkeypatch.setenv("VERIFY_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    return cli

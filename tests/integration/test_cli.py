@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,32 +25,6 @@ from worker.clock import utc_now
 from worker.store import Attempt, DeadJob, Store
 
 Cli = Callable[..., Result]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
-    """Runs a command on an embedded set-up of this test's own."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VERIFY_HOME", str(tmp_path / "var"))
-
-    def run(*arguments: object, **settings: str) -> Result:
-        for name, value in settings.items():
-            monkeypatch.setenv(f"VERIFY_{name}", value)
-        runtime.reset()
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-        runtime.store().close()
-        runtime.reset()
-        return result
-
-    yield run
-    runtime.reset()
-
-
-@pytest.fixture
-def here(cli: Cli, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The same on tables that are there, on both databases."""
-    monkeypatch.setenv("VERIFY_DATABASE_URL", engine.url.render_as_string(hide_password=False))
-    return cli
 
 
 def queued(tmp_path: Path, queue: str) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pipeline.verdict import Gender, Status, Verdict
+from pipeline.verdict import Gender, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.together import together
 from support.traces import files_that_hold, tables_that_hold
@@ -21,7 +21,7 @@ from worker.migrations import migrate
 from worker.states import PairLabel
 from worker.store import Attempt, Change, DeadJob, NewMember, Store, build_engine
 from worker.store.mentions import claimed_member, mentions
-from worker.verification import DeliveryRules, Handled, Photo, Verification
+from worker.verification import DeliveryRules, Handled, Judged, Photo, Verification
 
 MEMBER = "member-zero"
 SECRET = "photos.example.com/only-theirs"
@@ -52,9 +52,9 @@ def judged(store: Store, job: Any) -> None:
 def deliver(store: Store, message: object, meanwhile: Callable[[], object] = lambda: None) -> Handled:
     """One delivery to the service; ``meanwhile`` happens while it judges."""
 
-    def judge(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verdict:
+    def judge(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Judged:
         meanwhile()
-        return a_verdict(photos=())
+        return Judged(a_verdict(photos=()))
 
     class Photos:
         def fetch_all(self, urls: Sequence[str]) -> list[bytes]:
@@ -78,6 +78,7 @@ def a_full_life(store: Store) -> None:
     store.label(MEMBER, 1, PairLabel.GENUINE, "kim", NOW)
     store.decide(MEMBER, Status.REJECTED, "kim", NOW)
     store.note_look(MEMBER, "kim", "show", NOW)
+    store.note_shadow("r1", a_verdict(), a_verdict(), NOW)
     with pytest.raises(RequestConflict):
         store.accept(a_job_of_theirs("r1", why="operator"), "verify", NOW)
     store.accept(a_job_of_theirs("r3", 2), "verify", NOW)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -12,8 +13,10 @@ from sqlalchemy.exc import DBAPIError
 from pipeline.verdict import Gender, Status
 from support.bundle import ROOT
 from support.databases import fresh_database
+from support.heads import a_bundle
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from worker.errors import MemberForgotten
+from worker.heads import publish
 from worker.migrations import migrate
 from worker.schema import tables
 from worker.states import PairLabel
@@ -107,8 +110,22 @@ def test_the_worker_does_its_work(engine_of: Callable[[str], sa.Engine]) -> None
     assert [queued.job.request_id for queued in store.unfinished(later(999))] == ["r3"]
     insert_member(engine_of("verify_app"))
     assert len(store.enqueue_pending("bulk", NOW).jobs) == 1
+    assert store.note_shadow("r1", a_verdict(), a_verdict(), NOW)
     purged = store.purge(numbers=later(9), dead_jobs=later(9), looks=later(9))
-    assert (purged.photos, purged.dead_jobs) == (4, 2)
+    assert (purged.photos, purged.dead_jobs, purged.shadows) == (4, 2, 1)
+
+
+def test_the_worker_publishes_promotes_and_pulls_heads(
+    engine_of: Callable[[str], sa.Engine], tmp_path: Path
+) -> None:
+    store = store_of(engine_of("verify_worker"))
+    version = publish(store, a_bundle(tmp_path / "bundle"), NOW)
+    store.set_shadow(version, on=True)
+    store.note_refusal(version, "here", "damaged", NOW)
+    store.clear_refusal(version, "here")
+    store.promote(version, NOW)
+    assert store.head(store.champion() or "") is not None
+    assert store.rollback().champion is None
 
 
 def test_the_app_brings_members_in_and_reads_results(engine_of: Callable[[str], sa.Engine]) -> None:
@@ -138,11 +155,25 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     [dead] = operator.dead_jobs()
     assert operator.requeue(dead.id, NOW).queue == "verify"
     assert operator.status(NOW).members == 1
+    worker.note_shadow(queued.job.request_id, a_verdict(), a_verdict(), NOW)
     removed = operator.forget("m1", NOW)
     assert all(removed.values()), removed
     with pytest.raises(MemberForgotten):
         worker.accept(a_job("r9", "m1"), "verify", NOW)
     assert operator.import_members([NEW], NOW)[0] == "forgotten"
+
+
+def test_the_operator_runs_the_commands_about_models(
+    engine_of: Callable[[str], sa.Engine], tmp_path: Path
+) -> None:
+    operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
+    version = publish(operator, a_bundle(tmp_path / "bundle"), NOW)
+    worker.note_refusal(version, "here", "damaged", NOW)
+    operator.set_shadow(version, on=True)
+    assert operator.shadow_report(version).verdicts == 0
+    operator.promote(version, NOW)
+    assert [record.refused for record in operator.models()] == [()]
+    assert operator.rollback(to=operator.previous_champion()).champion is None
 
 
 @pytest.mark.parametrize(
@@ -176,6 +207,9 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
         ("verify_operator", "DELETE FROM tombstone"),
         ("verify_operator", "UPDATE verification_photo SET score = 1"),
         ("verify_operator", "UPDATE model_version SET head = ''"),
+        ("verify_operator", "DELETE FROM model_version"),
+        ("verify_operator", "DELETE FROM shadow_verdict"),
+        ("verify_app", "SELECT * FROM shadow_verdict"),
         *((account, "DROP TABLE tombstone") for account in ACCOUNTS),
         *((account, "CREATE TABLE mine (id INTEGER)") for account in ACCOUNTS),
         *((account, "ALTER TABLE member ADD COLUMN mine INTEGER") for account in ACCOUNTS),

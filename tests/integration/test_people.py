@@ -338,8 +338,11 @@ def test_old_numbers_bodies_and_looks_go_and_verdicts_stay(store: Store) -> None
         store.bury(dead, NOW - timedelta(days=days))
     for days in (800, 700):
         store.note_look("m1", "kim", "show", NOW - timedelta(days=days))
-    assert purge_old(store, load_settings(), NOW) == Purged(photos=4, dead_jobs=1, looks=1)
-    assert purge_old(store, load_settings(), NOW) == Purged(0, 0, 0)
+    for request in ("old", "new"):
+        judged_at = NOW - timedelta(days=200 if request == "old" else 0)
+        assert store.note_shadow(request, a_verdict(), a_verdict(), judged_at)
+    assert purge_old(store, load_settings(), NOW) == Purged(photos=4, dead_jobs=1, looks=1, shadows=1)
+    assert purge_old(store, load_settings(), NOW) == Purged(0, 0, 0, 0)
     old, new = store.request("old"), store.request("new")
     assert old is not None
     assert new is not None
@@ -383,5 +386,10 @@ def test_more_than_one_transaction_holds_is_purged(store: Store) -> None:
 def test_purged_photos_can_still_be_shown_and_a_command_says_how_many(cli: Cli, store: Store) -> None:
     judged(store, seconds=-(365 * 86400))
     assert "the numbers of 4 photos" in cli("purge").stdout
-    assert json.loads(cli("purge", "--json").stdout) == {"photos": 0, "dead_jobs": 0, "looks": 0}
+    assert json.loads(cli("purge", "--json").stdout) == {
+        "photos": 0,
+        "dead_jobs": 0,
+        "looks": 0,
+        "shadows": 0,
+    }
     assert "too_dark" in cli("show", "m1").stdout

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -13,7 +13,15 @@ from support.jobs import NOW, a_message, a_verdict
 from worker.downloads import FetchFailure
 from worker.states import State
 from worker.store import RequestRecord, Store
-from worker.verification import HAND_BACK, RETRY_AFTER_CAP, DeliveryRules, Handled, OutOfMemory, Verification
+from worker.verification import (
+    HAND_BACK,
+    RETRY_AFTER_CAP,
+    DeliveryRules,
+    Handled,
+    Judged,
+    OutOfMemory,
+    Verification,
+)
 
 BUSY = FetchFailure(FetchProblem.SERVER_ERROR, Fault.HOST, "503")
 GONE = FetchFailure(FetchProblem.GONE, Fault.MEMBER, "404")
@@ -41,11 +49,13 @@ class Scene:
     seen: list[tuple[Photo, Sequence[Photo], Gender | None]] = field(default_factory=list)
     meanwhile: Callable[[], object] = lambda: None
     """What happens while a job is judged."""
+    shadows: tuple[Callable[[], Verdict], ...] = ()
+    """What heads in shadow say."""
 
-    def judge(self, selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verdict:
+    def judge(self, selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Judged:
         self.seen.append((selfie, photos, declared_gender))
         self.meanwhile()
-        return a_verdict(photos=())
+        return Judged(a_verdict(photos=()), self.shadows)
 
     def deliver(self, body: object | None = None, after: float = 0) -> Handled:
         """One delivery, so many seconds after the last one."""
@@ -264,3 +274,56 @@ def test_nobody_without_the_key_can_tell_which_approvals_are_audited(scene: Scen
 def test_without_an_audit_no_approval_goes_to_a_person(scene: Scene) -> None:
     scene.deliver()
     assert scene.request().reason is Reason.SAME_PERSON
+
+
+# Heads in shadow
+
+
+def a_shadow(version: str) -> Callable[[], Verdict]:
+    return lambda: replace(a_verdict(Status.REVIEW, Reason.PRIMARY_UNSURE), model_version=version)
+
+
+def test_what_a_head_in_shadow_says_is_noted_and_decides_nothing(scene: Scene) -> None:
+    scene.shadows = (a_shadow("new-1"),)
+    assert scene.deliver() is Handled.STORED
+    assert scene.request().status is Status.APPROVED
+    [flip] = scene.store.shadow_report("new-1").flips
+    assert (flip.decided, flip.shadow, flip.examples) == (Status.APPROVED, Status.REVIEW, ("r1",))
+
+
+def test_an_audited_approval_is_no_flip(scene: Scene) -> None:
+    scene.rules = DeliveryRules(blind_audit_share=1)
+    scene.shadows = (lambda: replace(a_verdict(), model_version="new-1"),)
+    scene.deliver()
+    assert scene.request().reason is Reason.BLIND_AUDIT
+    assert scene.store.shadow_report("new-1").agreed == 1
+
+
+def test_a_head_in_shadow_that_fails_harms_neither_the_job_nor_another_shadow(scene: Scene) -> None:
+    scene.shadows = (_fails, a_shadow("new-1"))
+    assert scene.deliver() is Handled.STORED
+    assert scene.request().state is State.DONE
+    assert scene.store.shadow_report("new-1").verdicts == 1
+
+
+def _fails() -> Verdict:
+    raise ZeroDivisionError
+
+
+def test_a_shadow_judges_only_after_the_member_has_a_result(scene: Scene) -> None:
+    states: list[State] = []
+
+    def shadow() -> Verdict:
+        states.append(scene.request().state)
+        return a_shadow("new-1")()
+
+    scene.shadows = (shadow,)
+    scene.deliver()
+    assert states == [State.DONE]
+
+
+def test_nothing_is_noted_of_a_job_that_was_lost(scene: Scene) -> None:
+    scene.meanwhile = lambda: scene.store.forget("m1", NOW)
+    scene.shadows = (_fails, a_shadow("new-1"))
+    assert scene.deliver() is Handled.LOST
+    assert scene.store.shadow_report("new-1").verdicts == 0

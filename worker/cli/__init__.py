@@ -26,6 +26,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "purge": ("worker.cli.purge:purge", "Remove what was kept long enough."),
     "status": ("worker.cli.status:status", "Show how the work stands."),
     "requeue": ("worker.cli.requeue:requeue", "Give dead jobs another chance."),
+    "models": ("worker.cli.models:models", "The heads that workers judge with."),
     "run": ("worker.cli.run:run", "Start a worker."),
     "demo": ("worker.cli.demo:demo", "Verify a handful of members, end to end."),
 }

@@ -16,7 +16,7 @@ def purge(as_json: bool) -> None:
     """Remove what was kept long enough; beat does the same once a day.
 
     \b
-    VERIFY_RETENTION_DAYS    the numbers of each photo: scores, quality, face box
+    VERIFY_RETENTION_DAYS    the numbers of each photo: scores, quality, face box; shadow verdicts
     VERIFY_DEAD_JOB_DAYS     the messages of dead jobs
     VERIFY_ACCESS_LOG_DAYS   who looked at a member
     Verdicts and reasons stay.
@@ -27,5 +27,5 @@ def purge(as_json: bool) -> None:
         return
     click.echo(
         f"Removed: the numbers of {purged.photos:,} photos, the messages of {purged.dead_jobs:,} dead jobs, "
-        f"{purged.looks:,} entries of the access log."
+        f"{purged.looks:,} entries of the access log, {purged.shadows:,} verdicts of heads in shadow."
     )

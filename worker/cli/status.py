@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import Final
 
 import click
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from worker import runtime
 from worker.cli.output import STYLES, console, new_table, print_json
@@ -58,7 +60,8 @@ def _for_ever(store: Store, as_json: bool) -> None:
 
 
 def _picture(report: StatusReport) -> Group:
-    return Group(_requests(report), _verdicts(report), _trouble(report))
+    parts: list[RenderableType] = [_requests(report), _verdicts(report), _trouble(report), _models(report)]
+    return Group(*parts, *([_refused(report)] if report.refused_heads else []))
 
 
 def _requests(report: StatusReport) -> Table:
@@ -88,6 +91,20 @@ def _trouble(report: StatusReport) -> Table:
         f"{report.lapsed:,}",
         f"[{'red' if report.dead_jobs else 'dim'}]{report.dead_jobs:,}[/]",
     )
+    return table
+
+
+def _models(report: StatusReport) -> Text:
+    shadows = f"; in shadow: {', '.join(report.shadows)}" if report.shadows else ""
+    return Text(f"Head: {report.champion or 'as shipped with each host'}{shadows}")
+
+
+def _refused(report: StatusReport) -> Table:
+    """Hosts that go on with another head than they should."""
+    table = new_table("head", "refused by", "since (UTC)", "because", title="[red]Heads that are not used[/]")
+    for one in report.refused_heads:
+        when = f"{one.refused_at:%Y-%m-%d %H:%M:%S}"
+        table.add_row(escape(one.version), one.host, when, escape(one.problem))
     return table
 
 

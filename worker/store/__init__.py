@@ -8,6 +8,17 @@ may help. Times go in as `now` and come out in UTC.
 from worker.states import Decider, State
 from worker.store.engine import build_engine
 from worker.store.mapped import MappedMember
+from worker.store.model_records import (
+    ANY_CHAMPION,
+    Consenting,
+    Flip,
+    HeadRefused,
+    ModelRecord,
+    PublishedHead,
+    Replaced,
+    ShadowReport,
+    Standing,
+)
 from worker.store.records import (
     Accepted,
     Attempt,
@@ -32,25 +43,34 @@ from worker.store.records import (
 from worker.store.store import Store, open_store
 
 __all__ = [
+    "ANY_CHAMPION",
     "Accepted",
     "Attempt",
     "Change",
+    "Consenting",
     "DeadJob",
     "DeadJobRecord",
     "Decided",
     "Decider",
     "Enqueued",
+    "Flip",
+    "HeadRefused",
     "Labelled",
     "Look",
     "MappedMember",
     "MemberRecord",
+    "ModelRecord",
     "NewMember",
     "PendingMember",
+    "PublishedHead",
     "Purged",
     "Queued",
     "Refusal",
     "Refused",
+    "Replaced",
     "RequestRecord",
+    "ShadowReport",
+    "Standing",
     "State",
     "StatusReport",
     "Store",

@@ -63,6 +63,7 @@ class Erasure(Galleries):
         wheres = {
             t.label: t.label.c.request_id.in_(requests),
             t.decision: t.decision.c.request_id.in_(requests),
+            t.shadow_verdict: t.shadow_verdict.c.request_id.in_(requests),
             t.verification_photo: t.verification_photo.c.request_id.in_(requests),
             t.verification: t.verification.c.member_id == member_id,
             t.access_log: t.access_log.c.member_id == member_id,

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pipeline.verdict import Gender, Outcome, PhotoFinding, Reason, Status
 from worker.messages import VerifyJob, Why
 from worker.states import Decider, State
+from worker.store.model_records import HeadRefused
 
 
 class Refusal(StrEnum):
@@ -220,6 +221,12 @@ class StatusReport:
     """Dead jobs that nobody has put back yet."""
     oldest_waiting: timedelta | None
     """How long the oldest unfinished request has been there."""
+    champion: str | None
+    """The head that judges; None: the bundle that each host was shipped with."""
+    shadows: tuple[str, ...]
+    """Heads that judge live jobs without deciding."""
+    refused_heads: tuple[HeadRefused, ...]
+    """Hosts that cannot use one of these heads, and go on with the one they have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,3 +278,5 @@ class Purged:
     """Dead jobs whose message went; their reason stays."""
     looks: int
     """Entries of the access log that went."""
+    shadows: int
+    """Verdicts of heads in shadow that went."""

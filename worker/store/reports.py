@@ -11,11 +11,12 @@ from pipeline.verdict import PhotoFinding, Status
 from worker.identifiers import is_identifier
 from worker.states import State
 from worker.store.galleries import Galleries
+from worker.store.models import Models
 from worker.store.records import MemberRecord, RequestRecord, StatusReport
 from worker.store.rows import finding_of, member_of, request_of
 
 
-class Reports(Galleries):
+class Reports(Galleries, Models):
     """`status`, `member`, `request`, `requests_of`."""
 
     def status(self, now: datetime) -> StatusReport:
@@ -27,6 +28,8 @@ class Reports(Galleries):
         waiting = v.c.due_at.is_not(None)
         lapsed = sa.and_(v.c.state == State.RUNNING, v.c.lease_until <= now)
         oldest = c.scalar(sa.select(sa.func.min(v.c.accepted_at)).where(waiting))
+        standing = self._standing(c)
+        in_use = {standing.champion, *standing.shadows}
         requests, verdicts = _counts(c, v.c.state), _counts(c, m.c.verification_status)
         return StatusReport(
             members=_count(c, m),
@@ -37,6 +40,9 @@ class Reports(Galleries):
             lapsed=_count(c, v, lapsed),
             dead_jobs=_count(c, d, d.c.requeued_at.is_(None)),
             oldest_waiting=None if oldest is None else now - oldest,
+            champion=standing.champion,
+            shadows=standing.shadows,
+            refused_heads=tuple(one for one in self._refusals(c) if one.version in in_use),
         )
 
     def member(self, member_id: str) -> MemberRecord | None:

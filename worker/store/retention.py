@@ -27,6 +27,7 @@ class Retention(Database):
             photos=self._purge_numbers(numbers),
             dead_jobs=self._purge_bodies(dead_jobs),
             looks=self._purge_looks(looks),
+            shadows=self._purge_shadows(numbers),
         )
 
     def _purge_numbers(self, before: datetime) -> int:
@@ -41,6 +42,12 @@ class Retention(Database):
         nothing: dict[str, Any] = dict.fromkeys(_NUMBERS, sa.null())
         update = sa.update(vp).values(**nothing)
         return self._in_steps(old, lambda ids: update.where(vp.c.request_id.in_(ids)))
+
+    def _purge_shadows(self, before: datetime) -> int:
+        s = self.t.shadow_verdict
+        old = sa.select(s.c.request_id).distinct().where(s.c.judged_at < before)
+        rows = sa.delete(s).where(s.c.judged_at < before)
+        return self._in_steps(old, lambda ids: rows.where(s.c.request_id.in_(ids)))
 
     def _purge_bodies(self, before: datetime) -> int:
         d = self.t.dead_job

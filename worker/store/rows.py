@@ -44,9 +44,9 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
         "reason": verdict.reason,
         "photo": verdict.photo,
         "same_person": verdict.same_person,
-        "similarity": _finite(verdict.similarity),
+        "similarity": finite(verdict.similarity),
         "predicted_gender": verdict.gender,
-        "gender_probability": _finite(verdict.gender_probability),
+        "gender_probability": finite(verdict.gender_probability),
         "decided_by": Decider.MACHINE,
         "photo_set_hash": photo_set_hash((verdict.selfie, *verdict.photos)),
         "model_version": verdict.model_version,
@@ -60,9 +60,9 @@ def member_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
     return {
         "verification_status": verdict.status,
         "same_person": verdict.same_person,
-        "similarity": _finite(verdict.similarity),
+        "similarity": finite(verdict.similarity),
         "predicted_gender": verdict.gender,
-        "gender_probability": _finite(verdict.gender_probability),
+        "gender_probability": finite(verdict.gender_probability),
         "reason": verdict.reason,
         "model_version": verdict.model_version,
         "verified_at": now,
@@ -107,10 +107,10 @@ def _comparison_values(comparison: Comparison | None) -> dict[str, Any]:
 
 
 def _finite_columns(names: Sequence[str], numbers: Sequence[float | None]) -> dict[str, float | None]:
-    return {name: _finite(number) for name, number in zip(names, numbers, strict=True)}
+    return {name: finite(number) for name, number in zip(names, numbers, strict=True)}
 
 
-def _finite(value: float | None) -> float | None:
+def finite(value: float | None) -> float | None:
     """MySQL holds no NaN, and numpy's floats are no floats to a driver."""
     return None if value is None or not math.isfinite(value) else float(value)
 

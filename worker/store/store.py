@@ -7,16 +7,19 @@ import sqlalchemy as sa
 from worker.schema import tables
 from worker.settings import Settings
 from worker.store.attempts import Attempts
+from worker.store.consenting import ConsentingMembers
 from worker.store.dead_jobs import DeadJobs
 from worker.store.engine import build_engine
 from worker.store.enqueueing import Enqueueing
 from worker.store.erasure import Erasure
 from worker.store.imports import Imports
 from worker.store.mapped import MappedMember
+from worker.store.models import Models
 from worker.store.people import People
 from worker.store.reports import Reports
 from worker.store.requeueing import Requeueing
 from worker.store.retention import Retention
+from worker.store.shadows import Shadows
 from worker.store.sweeping import Sweeping
 
 
@@ -31,8 +34,11 @@ class Store(
     Retention,
     DeadJobs,
     Reports,
+    Models,
+    Shadows,
+    ConsentingMembers,
 ):
-    """Requests, members, people and dead jobs; see the classes for what each part does."""
+    """Requests, members, people, dead jobs and models; see the classes for what each part does."""
 
     def close(self) -> None:
         """Give the connections back; the store can still be used, with new ones."""

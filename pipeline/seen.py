@@ -1,0 +1,152 @@
+"""What is in the photos of one job before anybody judges it: pictures, faces, their vectors.
+
+Nothing here depends on a head, so several heads can judge what was seen and embedded once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from time import perf_counter
+
+import numpy as np
+
+from pipeline.embedder import LiteRtEmbedder
+from pipeline.errors import ImageError
+from pipeline.images import Picture, decode
+from pipeline.models import Models
+from pipeline.ports import Detection, Face, Rgb, Vectors
+from pipeline.quality import Quality, measure
+from pipeline.verdict import Fault, NotFetched, Outcome, PhotoFinding
+
+PhotoInput = bytes | NotFetched
+FaceKey = tuple[int, int]
+"""A photo's position and the number of the face in it, the largest is 0."""
+
+SECOND_FACE = 0.5
+"""A face whose side is more than this share of the largest one's is a second person, not a bystander."""
+MOST_FACES = 10
+"""So many faces of a group photo are compared, the largest first; a crowd costs no more."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sight:
+    """A photo that was looked at. ``faces`` are those worth comparing, the largest first.
+
+    The outcome of ``finding`` is final where there is no face or there are several; one face is
+    `USABLE` (selfie) or `NOT_COMPARED` until it was held against the gates of a head.
+    """
+
+    finding: PhotoFinding
+    rgb: Rgb = field(default_factory=lambda: np.empty((0, 0, 3), np.uint8))
+    faces: tuple[Face, ...] = ()
+    hashes: tuple[int, int] | None = None
+    """Perceptual hashes of the picture and of its mirror image."""
+    quality: Quality | None = None
+    """Of the one face that counts."""
+
+    @property
+    def comparable(self) -> bool:
+        """One face that passed every gate so far."""
+        return self.finding.outcome in (Outcome.USABLE, Outcome.NOT_COMPARED) and self.finding.solo
+
+
+@dataclass(slots=True)
+class Seen:
+    """The photos of one job, the selfie's first, and what has been computed of their faces."""
+
+    sights: list[Sight] = field(default_factory=list)
+    timings: dict[str, float] = field(default_factory=dict)
+    """Milliseconds by stage."""
+    _refined: dict[FaceKey, Face] = field(default_factory=dict)
+    _vectors: dict[tuple[LiteRtEmbedder, FaceKey], Vectors] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Adds what happens inside to the timing of this name."""
+        start = perf_counter()
+        yield
+        self.timings[name] = self.timings.get(name, 0.0) + (perf_counter() - start) * 1000
+
+    def embed(self, models: Models, keys: Sequence[FaceKey]) -> dict[str, Vectors]:
+        """(n, d) for each embedder, not projected; a face is embedded once, in a batch with others."""
+        faces = self._refine(models, keys)
+        return {name: self._embed(name, e, keys, faces) for name, e in models.embedders.items()}
+
+    def _embed(
+        self, name: str, embedder: LiteRtEmbedder, keys: Sequence[FaceKey], faces: Sequence[tuple[Rgb, Face]]
+    ) -> Vectors:
+        todo = [i for i, key in enumerate(keys) if (embedder, key) not in self._vectors]
+        with self.stage("align"):
+            crops = [embedder.crop(*faces[i]) for i in todo]
+        with self.stage(f"embed_{name}"):
+            rows = embedder.embed(crops)
+        self._vectors.update(((embedder, keys[i]), row[None]) for i, row in zip(todo, rows, strict=True))
+        return np.concatenate([self._vectors[embedder, key] for key in keys])
+
+    def _refine(self, models: Models, keys: Sequence[FaceKey]) -> list[tuple[Rgb, Face]]:
+        """The faces with their mesh, each in its picture."""
+        found = []
+        for position, number in keys:
+            sight = self.sights[position]
+            if (position, number) not in self._refined:
+                with self.stage("mesh"):
+                    refined = models.mesh.refine(sight.rgb, sight.faces[number])
+                self._refined[position, number] = refined
+            found.append((sight.rgb, self._refined[position, number]))
+        return found
+
+
+def look(models: Models, selfie: PhotoInput, photos: Sequence[PhotoInput]) -> Seen:
+    """Decode every photo and find the faces. Never raises on account of what is in a photo."""
+    seen = Seen()
+    seen.sights += [_look(models, seen, position, photo) for position, photo in enumerate([selfie, *photos])]
+    return seen
+
+
+def _look(models: Models, seen: Seen, position: int, photo: PhotoInput) -> Sight:
+    if isinstance(photo, NotFetched):
+        return Sight(_missing(position, photo))
+    try:
+        with seen.stage("decode"):
+            picture = decode(photo)
+    except ImageError as error:
+        detail = f"{type(error).__name__}: {error}"
+        return Sight(PhotoFinding(position, Outcome.INVALID_IMAGE, Fault.MEMBER, detail=detail))
+    with seen.stage("detect"):
+        detection = models.detector.detect(picture.rgb)
+    with seen.stage("quality"):
+        finding, quality = _count_faces(position, picture, detection)
+    faces = tuple(detection.faces[:MOST_FACES])
+    return Sight(finding, detection.rgb, faces, picture.hashes, quality)
+
+
+def _count_faces(
+    position: int, picture: Picture, detection: Detection
+) -> tuple[PhotoFinding, Quality | None]:
+    """No face, several, or one with what can be said of it."""
+    finding = PhotoFinding(position, Outcome.NO_FACE, Fault.MEMBER, sha256=picture.sha256)
+    if not detection.faces:
+        return finding, None
+    largest = detection.faces[0]
+    people = sum(face.box.side > SECOND_FACE * largest.box.side for face in detection.faces)
+    finding = replace(finding, faces=people, box=largest.box)
+    if people > 1:
+        return _several(finding), None
+    quality = measure(detection.rgb, largest, picture.scale)
+    usable = Outcome.USABLE if position == 0 else Outcome.NOT_COMPARED
+    return replace(finding, outcome=usable, fault=None, quality=quality.as_dict()), quality
+
+
+def _missing(position: int, photo: NotFetched) -> PhotoFinding:
+    return PhotoFinding(
+        position, Outcome.NOT_FETCHED, photo.fault, fetch_problem=photo.problem, detail=photo.detail
+    )
+
+
+def _several(finding: PhotoFinding) -> PhotoFinding:
+    """Wrong in a selfie; in the gallery nobody's fault, and the member is still to be looked for."""
+    if finding.position == 0:
+        return replace(finding, outcome=Outcome.SEVERAL_FACES)
+    return replace(finding, outcome=Outcome.MEMBER_NOT_SEEN, fault=None)

@@ -1,0 +1,182 @@
+"""A process follows the database's champion between two jobs, and keeps what it has where it cannot."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import sqlalchemy as sa
+
+from pipeline.bundle import lacking, open_head, open_manifest, read_manifest
+from pipeline.errors import BundleIncompatible
+from pipeline.models import Models
+from support.heads import a_bundle
+from support.jobs import NOW
+from worker.heads import publish
+from worker.serving import TRY_AGAIN, Serving
+from worker.store import Store, build_engine
+
+
+@dataclass(frozen=True)
+class Head:
+    """Stands for loaded models: their version is all that is asked of them here."""
+
+    version: str
+    bundle: Path
+
+
+@dataclass
+class Process:
+    """One worker process with a bundle of its own."""
+
+    store: Store
+    shipped: Head
+    now: Any = NOW
+    composed: list[str] = field(default_factory=list)
+    """Versions that were composed, each time."""
+
+    def __post_init__(self) -> None:
+        self.serving = Serving(
+            heads=self.store,
+            shipped=cast("Models", self.shipped),
+            compose=self.compose,
+            host="here",
+            clock=lambda: self.now,
+        )
+
+    def compose(self, models: Any, manifest: str, packed: bytes) -> Any:
+        """As `swap_head`, without networks."""
+        described = open_manifest(manifest)
+        self.composed.append(described.version)
+        if missing := lacking(read_manifest(models.bundle), described):
+            raise BundleIncompatible(f"no {missing}")
+        open_head(described, packed)
+        return Head(described.version, models.bundle)
+
+    def version(self) -> str:
+        """Of the head that the next job is judged with."""
+        return self.serving.choose().models.version
+
+    def shadows(self) -> list[str]:
+        return [head.version for head in self.serving.choose().shadows]
+
+
+@pytest.fixture
+def process(store: Store, tmp_path: Path) -> Process:
+    return Process(store, Head("default-1", a_bundle(tmp_path / "shipped", "default")))
+
+
+@pytest.fixture
+def version(store: Store, tmp_path: Path) -> str:
+    return publish(store, a_bundle(tmp_path / "a", "a"), NOW)
+
+
+def test_it_serves_what_it_was_shipped_with_until_a_head_is_promoted(process: Process, version: str) -> None:
+    assert process.version() == "default-1"
+    process.store.promote(version, NOW)
+    assert process.version() == version
+    process.store.rollback()
+    assert process.version() == "default-1"
+
+
+def test_a_head_is_read_once_and_not_before_every_job(process: Process, version: str) -> None:
+    process.store.promote(version, NOW)
+    assert {process.version() for _ in range(5)} == {version}
+    assert process.composed == [version]
+
+
+def test_a_process_that_starts_later_takes_the_champion_at_once(process: Process, version: str) -> None:
+    process.store.promote(version, NOW)
+    assert Process(process.store, process.shipped).version() == version
+
+
+DAMAGES: dict[str, dict[str, Any] | None] = {
+    "head": {"head": b"rubbish"},
+    "manifest": {"manifest": {"format": 1}},
+    "another head's manifest": None,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_row_is_refused_once_and_the_head_before_it_serves_on(
+    process: Process, version: str, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    store, bad = process.store, publish(process.store, a_bundle(tmp_path / "b", "b"), NOW)
+    store.promote(version, NOW)
+    assert process.version() == version
+    spoil(store, bad, DAMAGES[damage] or {"manifest": manifest_of(store, version)})
+    store.promote(bad, NOW)
+    with caplog.at_level(logging.ERROR):
+        assert {process.version() for _ in range(5)} == {version}
+    assert len(caplog.messages) == 1
+    assert f"{bad} is refused" in caplog.text
+    [refused] = store.status(NOW).refused_heads
+    assert (refused.version, refused.host) == (bad, "here")
+
+
+def spoil(store: Store, version: str, values: dict[str, Any]) -> None:
+    m = store.t.model_version
+    with store.engine.begin() as c:
+        c.execute(sa.update(m).where(m.c.version == version).values(**values))
+
+
+def manifest_of(store: Store, version: str) -> Any:
+    m = store.t.model_version
+    with store.engine.connect() as c:
+        return c.scalar(sa.select(m.c.manifest).where(m.c.version == version))
+
+
+def test_a_row_that_was_mended_is_taken_after_a_while(process: Process, version: str) -> None:
+    store, head = process.store, process.store.head(version)
+    assert head is not None
+    spoil(store, version, {"head": b"rubbish"})
+    store.promote(version, NOW)
+    assert process.version() == "default-1"
+    spoil(store, version, {"head": head.data})
+    assert process.version() == "default-1"
+    process.now += TRY_AGAIN + timedelta(seconds=1)
+    assert process.version() == version
+    assert store.status(NOW).refused_heads == ()
+
+
+def test_a_head_for_networks_that_this_host_does_not_have_is_refused(
+    store: Store, version: str, tmp_path: Path
+) -> None:
+    poor = Process(store, Head("poor-1", a_bundle(tmp_path / "poor", "poor", networks=("sface",))))
+    store.promote(version, NOW)
+    assert poor.version() == "poor-1"
+    [refused] = store.status(NOW).refused_heads
+    assert "facenet" in refused.problem
+
+
+def test_while_the_database_is_away_the_head_stays_as_it_is(
+    process: Process, version: str, tmp_path: Path
+) -> None:
+    process.store.promote(version, NOW)
+    assert process.version() == version
+    away = build_engine(f"sqlite:///{tmp_path / 'no tables here.db'}")
+    process.store._reader = away.execution_options(reads_only=True)
+    assert process.version() == version
+
+
+def test_shadows_come_and_go_beside_the_champion(process: Process, version: str, tmp_path: Path) -> None:
+    store, other = process.store, publish(process.store, a_bundle(tmp_path / "b", "b"), NOW)
+    store.set_shadow(version, on=True)
+    store.set_shadow(other, on=True)
+    assert process.shadows() == [version, other]
+    store.promote(version, NOW)
+    assert (process.version(), process.shadows()) == (version, [other])
+    assert process.composed == [version, other]
+    store.set_shadow(other, on=False)
+    assert process.shadows() == []
+
+
+def test_a_damaged_shadow_is_left_out(process: Process, version: str) -> None:
+    process.store.set_shadow(version, on=True)
+    spoil(process.store, version, {"head": b"rubbish"})
+    assert process.shadows() == []
+    assert process.version() == "default-1"

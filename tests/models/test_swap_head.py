@@ -1,0 +1,135 @@
+"""Another head on the same loaded networks: shared where it can be, refused where it does not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pipeline.bundle import Manifest, with_head
+from pipeline.errors import BundleIncompatible, WeightsCorrupt
+from pipeline.head import Head
+from pipeline.load import load_models, swap_head
+from pipeline.models import Models
+from pipeline.seen import look
+from pipeline.verdict import Outcome, Status
+from pipeline.verify import judge, verify
+
+HU = ["lfw/Hu_Jintao/Hu_Jintao_0001.jpg", "lfw/Hu_Jintao/Hu_Jintao_0002.jpg"]
+JIANG = "lfw/Jiang_Zemin/Jiang_Zemin_0013.jpg"
+
+
+@pytest.fixture(scope="module")
+def models(bundle_dir: Path) -> Models:
+    return load_models(bundle_dir)
+
+
+def published(
+    models: Models, facts: Mapping[str, Any], arrays: Mapping[str, Any] | None = None
+) -> tuple[Manifest, str, bytes]:
+    """A head with other facts or arrays than the bundle's, as it stands in the database."""
+    head = models.bundle.head
+    other = Head({**head.arrays, **(arrays or {})}, {**head.metadata, "name": "other", **facts})
+    manifest, text, packed = with_head(models.bundle.manifest, other)
+    return manifest, text.decode(), packed
+
+
+def swapped(models: Models, facts: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> Models:
+    _, text, packed = published(models, facts, arrays)
+    return swap_head(models, text, packed)
+
+
+def strict(models: Models) -> Mapping[str, Any]:
+    """Edges that no pair of different pictures reaches."""
+    return {"edges": {**models.bundle.head.metadata["edges"], "approve": 1.09, "different": -1.0}}
+
+
+def test_a_new_head_judges_on_the_networks_that_are_loaded(models: Models, faces: Path) -> None:
+    new = swapped(models, strict(models))
+    assert new.version.startswith("other-")
+    assert new.embedders["facenet"] is models.embedders["facenet"]
+    assert new.detector is models.detector
+    selfie, photo = ((faces / file).read_bytes() for file in HU)
+    assert verify(new, selfie, [photo]).photos[0].outcome is Outcome.UNSURE
+    assert verify(models, selfie, [photo]).status is Status.APPROVED
+
+
+def test_two_heads_judge_what_was_seen_and_embedded_once(models: Models, faces: Path) -> None:
+    new = swapped(models, strict(models))
+    photos = [(faces / file).read_bytes() for file in (HU[1], JIANG)]
+    selfie = (faces / HU[0]).read_bytes()
+    seen = look(models, selfie, photos)
+    first = judge(models, seen)
+    embedded = dict(seen._vectors)
+    second = judge(new, seen)
+    assert seen._vectors.keys() == embedded.keys()
+    assert (first.model_version, second.model_version) == (models.version, new.version)
+    alone = verify(new, selfie, photos)
+    assert replace(second, timings={}) == replace(alone, timings={})
+    assert replace(judge(models, seen), timings={}) == replace(first, timings={})
+
+
+def test_a_head_that_wants_other_colours_gets_an_embedder_of_its_own(models: Models, faces: Path) -> None:
+    described = models.bundle.head.metadata["embedders"]
+    facenet = {**described["facenet"], "preprocess": "gray"}
+    new = swapped(models, {"embedders": {**described, "facenet": facenet}})
+    assert new.embedders["facenet"] is not models.embedders["facenet"]
+    assert new.embedders["facenet"].network is models.embedders["facenet"].network
+    assert new.embedders["sface"] is models.embedders["sface"]
+    selfie, photo = ((faces / file).read_bytes() for file in HU)
+    seen = look(models, selfie, [photo])
+    in_colour, in_gray = (judge(each, seen).photos[0].comparison for each in (models, new))
+    assert in_colour is not None
+    assert in_gray is not None
+    assert in_colour.cosines["sface"] == in_gray.cosines["sface"]
+    assert in_colour.cosines["facenet"] != in_gray.cosines["facenet"]
+
+
+@pytest.mark.parametrize("damage", ["head", "manifest", "another head"])
+def test_a_damaged_head_is_refused(models: Models, damage: str) -> None:
+    _, text, packed = published(models, {})
+    broken = {
+        "head": (text, packed[:-1] + bytes([packed[-1] ^ 1])),
+        "manifest": (text.replace('"approve": 0.', '"approve": 0.1'), packed),
+        "another head": (text, published(models, {}, {"facenet.mean": np.ones(512, np.float32)})[2]),
+    }[damage]
+    with pytest.raises(WeightsCorrupt):
+        swap_head(models, *broken)
+
+
+def test_a_head_that_was_fitted_on_another_network_is_refused(models: Models) -> None:
+    manifest, _, _ = published(models, {})
+    facenet = manifest.parts["facenet"]
+    assert facenet.origin is not None
+    tuned = replace(facenet, sha256="0" * 64, origin=replace(facenet.origin, sha256="1" * 64))
+    foreign = replace(manifest, parts={**manifest.parts, "facenet": tuned})
+    _, text, packed = with_head(foreign, Head(models.bundle.head.arrays, models.bundle.head.metadata))
+    with pytest.raises(BundleIncompatible, match="facenet"):
+        swap_head(models, text.decode(), packed)
+
+
+def test_a_network_that_another_host_converted_from_the_same_weights_is_taken(models: Models) -> None:
+    manifest, _, _ = published(models, {})
+    elsewhere = replace(manifest.parts["facenet"], sha256="0" * 64)
+    foreign = replace(manifest, parts={**manifest.parts, "facenet": elsewhere})
+    _, text, packed = with_head(foreign, Head(models.bundle.head.arrays, models.bundle.head.metadata))
+    assert swap_head(models, text.decode(), packed).version == models.version
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"facenet.mean": np.zeros(100, np.float32)},
+        {"facenet.projection": np.zeros((100, 8), np.float32)},
+        {"gender.sface": np.zeros(5, np.float32)},
+        {"gender.vgg19": np.zeros(5, np.float32)},
+    ],
+    ids=lambda arrays: next(iter(arrays)),
+)
+def test_a_head_that_does_not_fit_the_networks_is_refused(models: Models, arrays: Mapping[str, Any]) -> None:
+    with pytest.raises(BundleIncompatible):
+        swapped(models, {}, arrays)

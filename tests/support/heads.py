@@ -1,0 +1,38 @@
+"""Heads for the tests of the store: small ones, in bundles whose networks are none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pipeline.bundle import Backbone, Origin, write_bundle
+from pipeline.head import Head
+from worker.heads import read_head
+from worker.store import PublishedHead
+
+BACKBONES = {
+    "facenet": Backbone(b"the first network", Origin("graph_final.pb", "0" * 64, recipe=1)),
+    "sface": Backbone(b"the second network", Origin("sface.onnx", "1" * 64, recipe=1)),
+}
+
+
+def a_bundle(
+    folder: Path,
+    name: str = "trained",
+    approve: float = 0.4,
+    networks: Sequence[str] = tuple(BACKBONES),
+    **facts: Any,
+) -> Path:
+    """A bundle at ``folder``; another edge or fact gives another version."""
+    metadata = {"name": name, "edges": {"approve": approve}, "calibration": "uncalibrated", **facts}
+    head = Head({"facenet.mean": np.arange(8, dtype=np.float32)}, metadata)
+    write_bundle(folder, head, {network: BACKBONES[network] for network in networks})
+    return folder
+
+
+def a_head(folder: Path, name: str = "trained", approve: float = 0.4, **facts: Any) -> PublishedHead:
+    """The head of such a bundle."""
+    return read_head(a_bundle(folder, name, approve, **facts))

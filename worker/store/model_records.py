@@ -1,0 +1,103 @@
+"""What the store knows about models: frozen values, as in `records`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from pipeline.verdict import Gender, Status
+from worker.states import ModelState
+
+ANY_CHAMPION: Final = "*"
+"""Whoever is champion just now. (No version is called like this.)"""
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedHead:
+    """A head as it stands in the database. Nothing of it is checked: see `pipeline.bundle.open_head`."""
+
+    version: str
+    manifest: str
+    """The text of the bundle's manifest.json: it vouches for the head and names the networks."""
+    data: bytes
+    """The bundle's head.npz."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whose word counts just now."""
+
+    champion: str | None
+    """None: the bundle that each host was shipped with."""
+    shadows: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced:
+    """Returned by promote and rollback; None stands for the shipped bundle."""
+
+    champion: str | None
+    before: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadRefused:
+    """A host that could not use a head, the last time it tried."""
+
+    version: str
+    host: str
+    problem: str
+    refused_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRecord:
+    """One version, without its head."""
+
+    version: str
+    state: ModelState
+    calibration: str | None
+    """As the manifest says; None where that cannot be read."""
+    figures: Mapping[str, Any] | None
+    created_at: datetime
+    promoted_at: datetime | None
+    shadow_verdicts: int
+    """Jobs that it has judged in shadow."""
+    refused: tuple[HeadRefused, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Flip:
+    """Requests about which a shadow disagrees with what was decided, of one kind."""
+
+    decided: Status
+    shadow: Status
+    count: int
+    examples: tuple[str, ...]
+    """Some request IDs, the latest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowReport:
+    """What would have been otherwise with a version in the champion's place."""
+
+    version: str
+    verdicts: int
+    agreed: int
+    first_at: datetime | None
+    last_at: datetime | None
+    flips: tuple[Flip, ...]
+    """The most frequent first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consenting:
+    """A member whose photos may be calibrated on."""
+
+    member_id: str
+    declared_gender: Gender
+    selfie_url: str
+    genuine_urls: tuple[str, ...]
+    """Gallery photos of which a person said that they show whom the selfie shows."""

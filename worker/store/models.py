@@ -1,0 +1,277 @@
+"""Heads as rows: published as challengers, promoted, rolled back, pulled by the workers.
+
+The champion is the row of that state; while there is none, each host serves the bundle it was
+shipped with. Who was champion before is told by `promoted_at`: a retired head that has one was
+replaced by a later one, and `rollback` goes back to the latest of them; a head that was rolled
+back has none any more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from worker.errors import NotPossible
+from worker.identifiers import is_identifier
+from worker.model_tables import HOST_LENGTH, PROBLEM_LENGTH
+from worker.states import ModelState
+from worker.store.base import AnyRow, Database
+from worker.store.model_records import (
+    ANY_CHAMPION,
+    HeadRefused,
+    ModelRecord,
+    PublishedHead,
+    Replaced,
+    Standing,
+)
+
+_TICK: Final = timedelta(microseconds=1)
+_MAY_BE_ADDED: Final = frozenset({ModelState.CHALLENGER, ModelState.REJECTED})
+
+
+class Models(Database):
+    """`add_model`, `promote`, `rollback`, `set_shadow`, `standing`, `head`, `models`, `note_refusal`."""
+
+    def add_model(
+        self,
+        head: PublishedHead,
+        now: datetime,
+        *,
+        figures: Mapping[str, Any] | None = None,
+        state: ModelState = ModelState.CHALLENGER,
+    ) -> ModelState:
+        """Write a version down, as a challenger or as rejected at once; returns its state.
+
+        The very same version a second time changes nothing. Raises NotPossible where the version is
+        no identifier, is there with other content, or holds a number that JSON does not know.
+        """
+        if not is_identifier(head.version) or state not in _MAY_BE_ADDED:
+            raise NotPossible(f"{head.version!r} cannot be published as {state}")
+        row = {
+            "version": head.version,
+            "state": state,
+            "manifest": _json(head.manifest, head.version),
+            "head": head.data,
+            "head_sha256": hashlib.sha256(head.data).hexdigest(),
+            "figures": None if figures is None else _json(json.dumps(figures), head.version),
+            "created_at": now,
+        }
+        return self._write(lambda c: self._add(c, row))
+
+    def _add(self, c: sa.Connection, row: dict[str, Any]) -> ModelState:
+        m = self.t.model_version
+        known = c.execute(
+            sa.select(m.c.state, m.c.head_sha256, m.c.head, _text_of(m.c.manifest)).where(
+                m.c.version == row["version"]
+            )
+        ).one_or_none()
+        if known is None:
+            c.execute(sa.insert(m).values(**row))
+            return ModelState(row["state"])
+        there = (known.head_sha256, known.head, _loads(known.manifest))
+        if there != (row["head_sha256"], row["head"], row["manifest"]):
+            raise NotPossible(f"{row['version']} stands in the database with other content")
+        return ModelState(known.state)
+
+    def promote(
+        self, version: str, now: datetime, *, force: bool = False, over: str | None = ANY_CHAMPION
+    ) -> Replaced:
+        """Make a version the champion; the one before is retired and can be gone back to.
+
+        With ``over`` only while that one is champion (None: the shipped bundle). Raises NotPossible,
+        also for a rejected version, unless ``force``.
+        """
+        return self._write(lambda c: self._promote(c, version, over, now, force=force))
+
+    def _promote(
+        self, c: sa.Connection, version: str, over: str | None, now: datetime, *, force: bool
+    ) -> Replaced:
+        rows = self._lock_models(c)
+        chosen, champion = _known(rows, version), _champion(rows)
+        before = champion.version if champion else None
+        if over not in (ANY_CHAMPION, before):
+            raise NotPossible(f"the champion is {before or 'the shipped bundle'} by now")
+        if before == version:
+            return Replaced(version, version)
+        if chosen.state == ModelState.REJECTED and not force:
+            raise NotPossible(f"{version} was rejected; --force promotes it all the same")
+        if champion:
+            now = max(now, champion.promoted_at + _TICK)  # clocks of two hosts differ
+            self._set_model(c, champion.version, state=ModelState.RETIRED)
+        self._set_model(c, version, state=ModelState.CHAMPION, promoted_at=now)
+        refusal = self.t.model_refusal
+        c.execute(sa.delete(refusal).where(refusal.c.version == version))
+        return Replaced(version, before)
+
+    def rollback(self, *, to: str | None = ANY_CHAMPION) -> Replaced:
+        """Back to the champion before this one, at last to the shipped bundle.
+
+        With ``to`` only if that is the one. Raises NotPossible where nothing was promoted.
+        """
+        return self._write(lambda c: self._rollback(c, to))
+
+    def _rollback(self, c: sa.Connection, to: str | None) -> Replaced:
+        rows = self._lock_models(c)
+        champion, earlier = _champion(rows), _earlier(rows)
+        if champion is None:
+            raise NotPossible("the shipped bundle is in use: there is nothing to go back to")
+        if to not in (ANY_CHAMPION, earlier):
+            raise NotPossible("another version was promoted or rolled back just now: look again")
+        self._set_model(c, champion.version, state=ModelState.RETIRED, promoted_at=None)
+        if earlier is not None:
+            self._set_model(c, earlier, state=ModelState.CHAMPION)
+        return Replaced(earlier, champion.version)
+
+    def previous_champion(self) -> str | None:
+        """Where `rollback` would go back to: None for the shipped bundle."""
+        return _earlier(self._read(lambda c: self._states(c, sa.true())))
+
+    def set_shadow(self, version: str, *, on: bool) -> bool:
+        """Let a challenger judge live jobs without deciding, or no longer; False if it was so before.
+
+        Raises NotPossible.
+        """
+        return self._write(lambda c: self._set_shadow(c, version, on=on))
+
+    def _set_shadow(self, c: sa.Connection, version: str, *, on: bool) -> bool:
+        state = ModelState(_known(self._lock_models(c), version).state)
+        if state not in (ModelState.CHALLENGER, ModelState.SHADOW):
+            raise NotPossible(f"only a challenger runs in shadow, and {version} is {state}")
+        wanted = ModelState.SHADOW if on else ModelState.CHALLENGER
+        self._set_model(c, version, state=wanted)
+        return state is not wanted
+
+    def standing(self) -> Standing:
+        """Whose word counts; one small indexed read, asked before every job."""
+        return self._read(self._standing)
+
+    def _standing(self, c: sa.Connection) -> Standing:
+        m = self.t.model_version
+        rows = self._states(c, m.c.state.in_([ModelState.CHAMPION, ModelState.SHADOW]))
+        champion = _champion(rows)
+        shadows = tuple(sorted(v for v, row in rows.items() if row.state == ModelState.SHADOW))
+        return Standing(champion.version if champion else None, shadows)
+
+    def champion(self) -> str | None:
+        """The champion's version; None while every host serves the bundle it was shipped with."""
+        return self.standing().champion
+
+    def head(self, version: str) -> PublishedHead | None:
+        """A version's head as it stands there, unchecked; None if there is no such version."""
+        m = self.t.model_version
+        query = sa.select(m.c.version, _text_of(m.c.manifest), m.c.head).where(m.c.version == version)
+        row = self._read(lambda c: c.execute(query).one_or_none()) if is_identifier(version) else None
+        return None if row is None else PublishedHead(row.version, row.manifest, bytes(row.head))
+
+    def models(self) -> list[ModelRecord]:
+        """All versions, the newest first."""
+        return self._read(self._models)
+
+    def _models(self, c: sa.Connection) -> list[ModelRecord]:
+        m, s = self.t.model_version, self.t.shadow_verdict
+        columns = (m.c.version, m.c.state, m.c.figures, m.c.created_at, m.c.promoted_at)
+        rows = c.execute(
+            sa.select(*columns, _text_of(m.c.manifest)).order_by(m.c.created_at.desc(), m.c.version)
+        ).all()
+        judged = sa.select(s.c.version, sa.func.count().label("n")).group_by(s.c.version)
+        counts = {row.version: row.n for row in c.execute(judged)}
+        refused = self._refusals(c)
+        return [
+            ModelRecord(
+                version=row.version,
+                state=ModelState(row.state),
+                calibration=_calibration(row.manifest),
+                figures=row.figures,
+                created_at=row.created_at,
+                promoted_at=row.promoted_at,
+                shadow_verdicts=counts.get(row.version, 0),
+                refused=tuple(one for one in refused if one.version == row.version),
+            )
+            for row in rows
+        ]
+
+    def _refusals(self, c: sa.Connection) -> list[HeadRefused]:
+        r = self.t.model_refusal
+        return [HeadRefused(*row) for row in c.execute(sa.select(r).order_by(r.c.version, r.c.host))]
+
+    def note_refusal(self, version: str, host: str, problem: str, now: datetime) -> None:
+        """A host could not use a head."""
+        row = {"version": version, "host": host[:HOST_LENGTH], "problem": problem[:PROBLEM_LENGTH]}
+        self._write(lambda c: self._replace_refusal(c, version, host, {**row, "refused_at": now}))
+
+    def clear_refusal(self, version: str, host: str) -> None:
+        """The host can use it now."""
+        self._write(lambda c: self._replace_refusal(c, version, host, None))
+
+    def _replace_refusal(
+        self, c: sa.Connection, version: str, host: str, row: Mapping[str, Any] | None
+    ) -> None:
+        r = self.t.model_refusal
+        c.execute(sa.delete(r).where(r.c.version == version, r.c.host == host[:HOST_LENGTH]))
+        if row is not None:
+            c.execute(sa.insert(r).values(**row))
+
+    def _lock_models(self, c: sa.Connection) -> dict[str, AnyRow]:
+        """All rows without their heads, ours alone: two promotions come one after the other."""
+        return self._states(c, sa.true(), lock=True)
+
+    def _states(
+        self, c: sa.Connection, where: sa.ColumnElement[bool], *, lock: bool = False
+    ) -> dict[str, AnyRow]:
+        m = self.t.model_version
+        query = sa.select(m.c.version, m.c.state, m.c.promoted_at).where(where).order_by(m.c.version)
+        rows = c.execute(query.with_for_update() if lock else query).all()
+        return {row.version: row for row in rows}
+
+    def _set_model(self, c: sa.Connection, version: str, **values: Any) -> None:
+        m = self.t.model_version
+        c.execute(sa.update(m).where(m.c.version == version).values(**values))
+
+
+def _known(rows: Mapping[str, AnyRow], version: str) -> AnyRow:
+    if version not in rows:
+        raise NotPossible(f"no version {version}: see `models list`")
+    return rows[version]
+
+
+def _champion(rows: Mapping[str, AnyRow]) -> AnyRow | None:
+    return next((row for row in rows.values() if row.state == ModelState.CHAMPION), None)
+
+
+def _earlier(rows: Mapping[str, AnyRow]) -> str | None:
+    """The latest of those that were replaced and not rolled back."""
+    replaced = [row for row in rows.values() if row.state == ModelState.RETIRED and row.promoted_at]
+    return max(replaced, key=lambda row: row.promoted_at).version if replaced else None
+
+
+def _text_of(manifest: sa.Column[Any]) -> sa.ColumnElement[str]:
+    """As it stands there: a damaged one must not stop the reading of others."""
+    return sa.type_coerce(manifest, sa.Text).label("manifest")
+
+
+def _loads(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _calibration(manifest: str) -> str | None:
+    record = _loads(manifest)
+    head = record.get("head") if isinstance(record, dict) else None
+    found = head.get("calibration") if isinstance(head, dict) else None
+    return found if isinstance(found, str) else None
+
+
+def _json(text: str, version: str) -> Any:
+    """Databases know no `Infinity` and no `NaN`."""
+
+    def refuse(constant: str) -> None:
+        raise NotPossible(f"{version} holds the number {constant}, which no database takes as JSON")
+
+    return json.loads(text, parse_constant=refuse)
