@@ -48,9 +48,11 @@ def swap_head(models: Models, manifest: str, packed: bytes) -> Models:
         raise BundleIncompatible(f"the bundle here does not hold the head's networks: {', '.join(missing)}")
     head = open_head(described, packed)
     judges = read_judges(head)
+    embedders = _embedders(models.bundle, head, judges, models.embedders)
+    _try_out(judges, embedders)
     return replace(
         models,
-        embedders=_embedders(models.bundle, head, judges, models.embedders),
+        embedders=embedders,
         judges=judges,
         version=described.version,
         calibrated=_calibrated(head),
@@ -68,7 +70,6 @@ def _embedders(
         if tower.mean.shape != (embedder.dimensions,):
             raise BundleIncompatible(f"the head wants {tower.mean.shape} of {name}")
         embedders[name] = embedder
-    _try_out(judges, embedders)
     return embedders
 
 
