@@ -12,7 +12,7 @@ from pipeline.bundle import Bundle, lacking, open_head, open_manifest, read_bund
 from pipeline.detector import TwoRangeDetector
 from pipeline.embedder import LiteRtEmbedder, open_embedder
 from pipeline.errors import BundleIncompatible
-from pipeline.head import CALIBRATED, Head
+from pipeline.head import Head
 from pipeline.judges import Judges, read_judges
 from pipeline.mesh import FaceMesh
 from pipeline.models import Models
@@ -27,12 +27,12 @@ def load_models(folder: Path) -> Models:
     judges = read_judges(bundle.head)
     return Models(
         bundle=bundle,
+        manifest=bundle.manifest,
+        head=bundle.head,
         detector=TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full")),
         mesh=FaceMesh(bundle.path("face_mesh")),
         embedders=_embedders(bundle, bundle.head, judges),
         judges=judges,
-        version=bundle.manifest.version,
-        calibrated=_calibrated(bundle.head),
     )
 
 
@@ -50,13 +50,7 @@ def swap_head(models: Models, manifest: str, packed: bytes) -> Models:
     judges = read_judges(head)
     embedders = _embedders(models.bundle, head, judges, models.embedders)
     _try_out(judges, embedders)
-    return replace(
-        models,
-        embedders=embedders,
-        judges=judges,
-        version=described.version,
-        calibrated=_calibrated(head),
-    )
+    return replace(models, manifest=described, head=head, embedders=embedders, judges=judges)
 
 
 def _embedders(
@@ -82,10 +76,6 @@ def _try_out(judges: Judges, embedders: Mapping[str, LiteRtEmbedder]) -> None:
         judges.gender.logits(nothing)
     except (KeyError, ValueError) as error:
         raise BundleIncompatible(f"the head does not fit the networks: {error}") from error
-
-
-def _calibrated(head: Head) -> bool:
-    return head.metadata.get("calibration") == CALIBRATED
 
 
 def warm_up(models: Models) -> None:

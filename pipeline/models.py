@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.bundle import Bundle
+from pipeline.bundle import Bundle, Manifest
 from pipeline.embedder import LiteRtEmbedder
+from pipeline.head import CALIBRATED, Head
 from pipeline.judges import Judges
 from pipeline.mesh import FaceMesh
 from pipeline.ports import FaceDetector
@@ -14,16 +15,26 @@ from pipeline.ports import FaceDetector
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Models:
-    """Loaded networks under one head, whose ``version`` goes into every verdict.
+    """Loaded networks under one head.
 
-    ``bundle`` is where the networks come from; the head may be another than the one in it.
+    ``bundle`` is where the networks come from; ``manifest`` and ``head`` are the bundle's own, or
+    those of another head that was put on its networks.
     """
 
     bundle: Bundle
-
+    manifest: Manifest
+    head: Head
     detector: FaceDetector
     mesh: FaceMesh
     embedders: Mapping[str, LiteRtEmbedder]
     judges: Judges
-    version: str
-    calibrated: bool
+
+    @property
+    def version(self) -> str:
+        """Goes into every verdict."""
+        return self.manifest.version
+
+    @property
+    def calibrated(self) -> bool:
+        """Whether the edges were set on the operator's own pairs."""
+        return self.head.metadata.get("calibration") == CALIBRATED

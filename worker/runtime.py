@@ -11,12 +11,13 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.decide import Policy
+from pipeline.errors import BundleIncompatible
 from pipeline.verdict import Gender, NotFetched
 from worker.errors import StoreUnavailable
 from worker.health import HealthFiles
@@ -25,6 +26,9 @@ from worker.serving import Serving
 from worker.settings import Settings, load_settings
 from worker.store import Store, open_store
 from worker.verification import DeliveryRules, Judged, Verification
+
+if TYPE_CHECKING:
+    from worker.calibration import Recalibrated
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +92,21 @@ def _judge(
     return Judged(
         verdict, tuple(partial(judge, shadow, seen, declared_gender, policy) for shadow in chosen.shadows)
     )
+
+
+def calibration(
+    member_ids: Sequence[str], fmr: float, progress: Callable[[int, int | None], None]
+) -> Recalibrated:
+    """The champion's head with edges set on these members. Raises PipelineError, StoreUnavailable."""
+    from pipeline.verify import usable_faces
+    from worker.calibration import gather, recalibrate
+
+    models, champion = serving().choose().models, store().champion()
+    if champion not in (None, models.version):
+        raise BundleIncompatible(f"the champion {champion} cannot be used on this host: see `status`")
+    look = partial(usable_faces, models)
+    found = gather(store(), _fetcher().fetch_all, look, member_ids, progress)
+    return recalibrate(found, models, fmr, settings().tombstone_key.get_secret_value().encode())
 
 
 def _policy(chosen: Settings) -> Policy:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.calibration import ScoredPairs, calibrate
+from pipeline.calibration import ScoredPairs, calibrate, pairs_of_members, recalibrated, with_genuine
 from pipeline.cli.calibrate import linked_people
 from pipeline.errors import DataError
 from pipeline.evaluation.data import Pair
 from pipeline.fit import FitSettings
-from pipeline.score import Edges
+from pipeline.head import Head
+from pipeline.identities import FittedOn, Learner
+from pipeline.ports import Vectors
+from pipeline.score import Edges, Scorer, Tower
 
 BEFORE = Edges(approve=0.5, different=0.3, scale=20.0)
 SETTINGS = FitSettings(approve_fmr=0.01)
@@ -77,3 +80,47 @@ def test_photos_that_genuine_pairs_link_are_one_person_s() -> None:
     people = linked_people(pairs)
     assert people["a"] == people["b"] == people["c"]
     assert len({people["a"], people["d"], people["e"]}) == 3
+
+
+def scorer_of(weight: float = 1.0) -> Scorer:
+    """One tower that compares vectors of two numbers as they are."""
+    tower = Tower(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), weight)
+    return Scorer({"sface": tower}, BEFORE)
+
+
+def at_angles(*degrees: float) -> dict[str, Vectors]:
+    """Faces whose likeness is the cosine of the angle between them."""
+    turns = np.radians(degrees)
+    return {"sface": np.column_stack([np.cos(turns), np.sin(turns)]).astype(np.float32)}
+
+
+def test_strangers_are_members_of_one_gender_each_against_each_other_once() -> None:
+    pairs, twins = pairs_of_members(scorer_of(), at_angles(0, 60, 90, 180), np.array([0, 1, 0, 0]), twin=2)
+    assert twins == 0
+    assert sorted(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == [(0, 2), (0, 3), (2, 3)]
+    assert np.allclose(np.sort(pairs.scores), [-1, 0, 0], atol=1e-6)
+    assert not pairs.same.any()
+
+
+def test_one_picture_under_two_ids_is_no_pair_of_strangers() -> None:
+    pairs, twins = pairs_of_members(scorer_of(), at_angles(0, 0, 90), np.zeros(3, int), twin=0.99)
+    assert (len(pairs.scores), twins) == (2, 1)
+
+
+def test_labelled_pairs_set_the_different_edge_beside_the_strangers() -> None:
+    strangers, genuine = members(80, genuine=False), members(80)
+    both = with_genuine(strangers, genuine.scores[genuine.same], np.arange(80))
+    assert calibrate(both, SETTINGS, BEFORE).genuine == 80
+    assert calibrate(both, SETTINGS, BEFORE).edges == calibrate(genuine, SETTINGS, BEFORE).edges
+
+
+def test_a_recalibrated_head_says_on_how_many_and_names_them_by_hash_only() -> None:
+    head = Head({"sface.mean": np.zeros(2)}, {"name": "both", "edges": {}, "calibration": "uncalibrated"})
+    result = calibrate(members(80, genuine=False), SETTINGS, BEFORE)
+    new = recalibrated(head, result, 0.01, FittedOn.people(["m-1", "m-2"], b"key"))
+    assert new.metadata["calibration"] == "calibrated"
+    assert new.metadata["edges"]["approve"] == result.edges.approve
+    assert new.metadata["calibrated_on"]["impostors"] == 3160
+    assert "m-1" not in str(new.metadata)
+    assert FittedOn.read(new).known(["m-1", "m-3"], Learner, b"key") == {"m-1"}
+    assert head.metadata["calibration"] == "uncalibrated"

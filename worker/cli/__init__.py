@@ -27,6 +27,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "status": ("worker.cli.status:status", "Show how the work stands."),
     "requeue": ("worker.cli.requeue:requeue", "Give dead jobs another chance."),
     "models": ("worker.cli.models:models", "The heads that workers judge with."),
+    "calibrate": ("worker.cli.calibrate:calibrate", "Set the approve edge on your own members."),
     "run": ("worker.cli.run:run", "Start a worker."),
     "demo": ("worker.cli.demo:demo", "Verify a handful of members, end to end."),
 }

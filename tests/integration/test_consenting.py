@@ -1,0 +1,130 @@
+"""Whose photos a calibration takes: of members who agreed, and who still do when it is their turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from pipeline.ports import Vectors
+from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Status
+from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
+from worker.calibration import UNUSABLE, WITHDRAWN, Gathered, gather
+from worker.states import PairLabel
+from worker.store import Attempt, Consenting, NewMember, Store
+
+
+def member(
+    store: Store, member_id: str, gender: Gender | None = Gender.FEMALE, *, consent: bool = True
+) -> None:
+    urls = (f"https://h/{member_id}/1.jpg", f"https://h/{member_id}/2.jpg")
+    new = NewMember(member_id, gender, f"https://h/{member_id}/s.jpg", urls, training_consent=consent)
+    store.import_members([new], NOW)
+
+
+def judged(store: Store, member_id: str, **changes: object) -> None:
+    """As the worker leaves it, with the member's photos."""
+    urls = {
+        "selfie_url": f"https://h/{member_id}/s.jpg",
+        "photo_urls": [f"https://h/{member_id}/1.jpg", f"https://h/{member_id}/2.jpg"],
+        "declared_gender": "female",
+    }
+    job = a_job(f"r-{member_id}", member_id, NOW, **{**urls, **changes})
+    store.accept(job, "verify", NOW)
+    attempt = store.start_attempt(job.request_id, "w", LEASE, MOST, NOW)
+    assert isinstance(attempt, Attempt)
+    assert store.finish(attempt, a_verdict(), NOW)
+
+
+def test_members_without_consent_gender_or_good_standing_are_left_out(store: Store) -> None:
+    for member_id in ("m1", "m2", "m3"):
+        member(store, member_id)
+    member(store, "silent", consent=False)
+    member(store, "unknown", None)
+    judged(store, "m3")
+    store.decide("m3", Status.REJECTED, "kim", NOW)
+    assert store.consenting_members() == ["m1", "m2"]
+
+
+def test_consent_that_ended_meanwhile_is_respected(store: Store) -> None:
+    member(store, "m1")
+    member(store, "m2")
+    ids = store.consenting_members()
+    store.set_consent("m2", NOW, training=False)
+    assert [one.member_id for one in store.calibration_photos(ids)] == ["m1"]
+
+
+def test_photos_that_a_person_called_genuine_beside_this_selfie_come_along(store: Store) -> None:
+    member(store, "m1")
+    judged(store, "m1")
+    store.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    store.label("m1", 2, PairLabel.GENUINE, "kim", NOW)
+    store.label("m1", 2, PairLabel.IMPOSTOR, "kim", later(1))
+    found = store.calibration_photos(["m1"])
+    assert found == [Consenting("m1", Gender.FEMALE, "https://h/m1/s.jpg", ("https://h/m1/1.jpg",))]
+
+
+def test_labels_beside_an_earlier_selfie_do_not_count(store: Store) -> None:
+    judged(store, "m1", selfie_url="https://h/m1/old.jpg")
+    store.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    member(store, "m1")
+    [found] = store.calibration_photos(["m1"])
+    assert found.genuine_urls == ()
+
+
+@dataclass
+class Host:
+    """Photos whose content is their address; some are missing, some show no face."""
+
+    missing: Mapping[str, NotFetched] = field(default_factory=dict)
+    no_face: frozenset[str] = frozenset()
+    asked: list[int] = field(default_factory=list)
+
+    def fetch(self, urls: Sequence[str]) -> list[bytes | NotFetched]:
+        self.asked.append(len(urls))
+        return [self.missing.get(url, url.encode()) for url in urls]
+
+    def look(
+        self, selfie: bytes | NotFetched, photos: Sequence[bytes | NotFetched]
+    ) -> list[dict[str, Vectors] | None]:
+        return [self._face(photo) for photo in (selfie, *photos)]
+
+    def _face(self, photo: bytes | NotFetched) -> dict[str, Vectors] | None:
+        if isinstance(photo, NotFetched) or photo.decode() in self.no_face:
+            return None
+        return {"sface": np.full((1, 2), len(photo), np.float32)}
+
+
+def gathered(store: Store, host: Host, ids: Sequence[str]) -> Gathered:
+    return gather(store, host.fetch, host.look, ids, lambda _done, _of: None)
+
+
+def test_what_cannot_be_had_is_counted_and_stops_nothing(store: Store) -> None:
+    for number in range(12):
+        member(store, f"m{number:02}", Gender.MALE if number % 2 else Gender.FEMALE)
+    ids = store.consenting_members()
+    store.set_consent("m03", NOW, training=False)
+    gone = NotFetched(FetchProblem.GONE, Fault.MEMBER)
+    host = Host({"https://h/m01/s.jpg": gone}, frozenset({"https://h/m02/s.jpg"}))
+    found = gathered(store, host, ids)
+    assert len(found.members) == len(found.selfies) == len(found.genders) == 9
+    assert found.lost == {WITHDRAWN: 1, UNUSABLE: 1, "gone": 1}
+    assert len(host.asked) == 2
+    assert sum(found.genders) == 4
+
+
+def test_labelled_photos_belong_to_their_member(store: Store) -> None:
+    for member_id in ("m1", "m2"):
+        member(store, member_id)
+        judged(store, member_id)
+        store.label(member_id, 1, PairLabel.GENUINE, "kim", NOW)
+    host = Host(no_face=frozenset({"https://h/m1/1.jpg"}))
+    found = gathered(store, host, ["m1", "m2"])
+    assert [owner for owner, _ in found.genuine] == [1]
+
+
+@pytest.mark.parametrize("ids", [[], ["nobody"]])
+def test_nobody_at_all_gives_nothing(store: Store, ids: list[str]) -> None:
+    assert gathered(store, Host(), ids).members == []

@@ -1,0 +1,103 @@
+"""`calibrate --from-members` on real faces that come through the network."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from pipeline.bundle import open_manifest
+from pipeline.load import load_models
+from pipeline.verdict import Gender
+from support.photo_server import PhotoServer
+from support.workers import open_empty_store
+from worker import runtime
+from worker.cli import main
+from worker.heads import check_head
+from worker.states import ModelState
+from worker.store import NewMember, Store
+
+EACH = 16
+"""Members of each gender: 240 pairs of strangers."""
+
+
+@pytest.fixture
+def store(tmp_path: Path, bundle_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
+    url = f"sqlite:///{tmp_path / 'verify.db'}"
+    settings = {
+        "HOME": str(tmp_path),
+        "DATABASE_URL": url,
+        "BUNDLE": str(bundle_dir.absolute()),
+        "ALLOW_HTTP": "true",
+        "ALLOW_PRIVATE_ADDRESSES": "true",
+        "TOMBSTONE_KEY": "a key",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(f"VERIFY_{name}", value)
+    store = open_empty_store(url)
+    runtime.reset()
+    yield store
+    store.close()
+    runtime.store().close()
+    runtime.reset()
+
+
+def people(faces: Path, gender: str) -> list[Path]:
+    """One photo of each of some people of this gender."""
+    with (faces / "lfw_faces.csv").open(encoding="utf-8") as file:
+        rows = {row["identity"]: row["file"] for row in csv.DictReader(file) if row["gender"] == gender}
+    return [faces / rows[identity] for identity in sorted(rows)][:EACH]
+
+
+def join(store: Store, photos: PhotoServer, faces: Path) -> None:
+    """All of them sign up and consent; one has no selfie any more."""
+    for gender in (Gender.MALE, Gender.FEMALE):
+        for number, photo in enumerate(people(faces, gender)):
+            url = photos.add_photo(f"{gender}/{number}.jpg", photo)
+            new = NewMember(f"{gender}-{number}", gender, url, (), training_consent=True)
+            store.import_members([new], datetime.now(UTC))
+    lost = NewMember("lost", Gender.MALE, photos.at("nothing.jpg"), (), training_consent=True)
+    store.import_members([lost], datetime.now(UTC))
+
+
+def calibrate(*words: str) -> Result:
+    return CliRunner().invoke(main, ["calibrate", "--from-members", *words])
+
+
+def test_edges_are_set_on_members_and_published_as_a_challenger(
+    store: Store, photo_server: PhotoServer, faces: Path, bundle_dir: Path
+) -> None:
+    join(store, photo_server, faces)
+    result = calibrate("--fmr", "0.01")
+    assert result.exit_code == 0, result.output
+    assert "left out: 1 selfies, gone" in result.output
+    [record] = store.models()
+    assert (record.state, record.calibration) == (ModelState.CHALLENGER, "calibrated")
+    assert record.figures is not None
+    assert 150 < record.figures["impostors"] <= EACH * (EACH - 1)
+    head = store.head(record.version)
+    assert head is not None
+    check_head(head, bundle_dir)
+    edges = open_manifest(head.manifest).head["edges"]
+    low, high = record.figures["approve95"]
+    assert low <= edges["approve"] <= high
+    assert edges["different"] <= load_models(bundle_dir).judges.scorer.edges.different
+
+
+def test_too_few_strangers_are_refused_and_nothing_is_published(
+    store: Store, photo_server: PhotoServer, faces: Path
+) -> None:
+    join(store, photo_server, faces)
+    result = calibrate("--members", "6")
+    assert result.exit_code == 1
+    assert "impostor pairs cannot show" in result.output
+    assert store.models() == []
+
+
+def test_without_consenting_members_it_says_so(store: Store) -> None:
+    result = calibrate()
+    assert (result.exit_code, "no consenting member" in result.output) == (1, True), result.output
