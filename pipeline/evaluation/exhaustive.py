@@ -140,14 +140,14 @@ def _figures(pairs: Impostors) -> dict[str, Any]:
         "pairs": len(passed),
         "false_matches": int(passed.sum()),
         "fmr": metrics.fmr(pairs.scores, 0.0),
-        "fmr_interval95": _interval(passed, pairs.people),
+        "fmr_interval95": interval(passed, pairs.people),
         "fmr_upper95_if_independent": metrics.upper95(int(passed.sum()), len(passed)),
         "fmr_at_reference": metrics.fmr(pairs.reference, 0.0),
         "measurable": len(passed) * TARGET_FMR >= metrics.IMPOSTORS_PER_ERROR,
     }
 
 
-def _interval(passed: NDArray[np.bool_], people: Codes) -> tuple[float, float] | None:
+def interval(passed: NDArray[np.bool_], people: Codes) -> tuple[float, float] | None:
     """By drawing people again. Without any false match that gives 0, which nobody may believe:
     then the upper end counts only as many pairs as share no person.
     """

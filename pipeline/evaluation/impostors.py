@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline import metrics
 from pipeline.evaluation.data import LabelledFace, first_age, read_faces
+from pipeline.evaluation.exhaustive import interval
 from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.protocol import Judge, judge_without
+from pipeline.evaluation.same_people import united
 from pipeline.fit import FaceTable, FitSettings
 from pipeline.verdict import Gender
 
@@ -25,12 +26,13 @@ def impostor_figures(
 ) -> dict[str, Any]:
     """FMR at the approve edge and at the reference threshold, men and women of 50 to 69 apart.
 
-    Pairs are of one gender and at most ten years apart. No person of these sets is fitted on.
+    Pairs are of one gender and at most ten years apart. No person of these sets is fitted on. Pairs
+    that a person looked at and found to be one person (`same_people`) are left out.
     """
     judge = judge_without(np.empty(0, np.int64), table, settings)
     figures: dict[str, Any] = {}
     for path in csvs:
-        faces = [face for face in read_faces(path) if first_age(face.age) in SENIORS]
+        faces = seniors(path)
         embedded = album.embed([face.file for face in faces])
         figures[path.stem] = {
             str(gender): _figures(judge, [f for f in faces if f.gender is gender], embedded)
@@ -39,27 +41,28 @@ def impostor_figures(
     return figures
 
 
+def seniors(path: Path) -> list[LabelledFace]:
+    """Those of 50 to 69; people who stand twice in the set have one identity."""
+    return united([face for face in read_faces(path) if first_age(face.age) in SENIORS])
+
+
 def _figures(judge: Judge, faces: Sequence[LabelledFace], embedded: Embedded) -> dict[str, Any]:
     """Over all pairs of near age; the interval draws people again, since pairs share them."""
     found, vectors = embedded.found(faces)
     ages = np.array([first_age(face.age) for face in found], dtype=np.int64)
     first, second = np.triu_indices(len(found), 1)
-    near = np.abs(ages[first] - ages[second]) <= NEAR_AGE
-    first, second = first[near], second[near]
+    people = np.unique([face.identity for face in found], return_inverse=True)[1]
+    fair = (np.abs(ages[first] - ages[second]) <= NEAR_AGE) & (people[first] != people[second])
+    first, second = first[fair], second[fair]
     projected = judge.scorer.project(vectors)
     scores = judge.scorer.matrix(projected, projected)[first, second]
     passed = scores >= judge.edges(-1, -1).approve
     return {
-        "people": len(found),
+        "people": len(np.unique(people)),
         "failed_to_acquire": len(faces) - len(found),
         "pairs": len(scores),
-        "fmr": float(np.mean(passed)),
-        "fmr_interval95": _interval(passed, first, second),
+        "fmr": metrics.fmr(scores, judge.edges(-1, -1).approve),
+        "false_matches": int(passed.sum()),
+        "fmr_interval95": interval(passed, np.column_stack([people[first], people[second]])),
         "fmr_at_reference": metrics.fmr(scores, judge.reference),
     }
-
-
-def _interval(
-    passed: NDArray[np.bool_], first: NDArray[np.int64], second: NDArray[np.int64]
-) -> tuple[float, float]:
-    return metrics.identity_bootstrap(passed.astype(np.float64), first, second, seed=1)

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluation.data import LabelledFace, first_age, read_faces
+from pipeline.evaluation.data import LabelledFace, read_faces
 from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.genders import added_faces, teachable
-from pipeline.evaluation.impostors import SENIORS
+from pipeline.evaluation.impostors import seniors
 from pipeline.evaluation.members import World
 from pipeline.evaluation.protocol import Judge, People, face_table
 from pipeline.evaluation.retouch import retouched_faces
+from pipeline.evaluation.same_people import one_photo_each
 from pipeline.evaluation.worlds import Labelled, Retouched, ages_of, make_world, only, worlds_of
 from pipeline.fit import UNKNOWN, FaceTable, FitSettings
 from pipeline.verdict import Gender
@@ -84,10 +85,6 @@ def _retouched(album: Album, labelled: Labelled, count: int) -> Retouched | None
 
 
 def _single_faces(album: Album, path: Path) -> Labelled:
-    faces = [
-        face
-        for face in read_faces(path)
-        if first_age(face.age) in SENIORS and face.gender is not Gender.UNKNOWN
-    ]
+    faces = one_photo_each(face for face in seniors(path) if face.gender is not Gender.UNKNOWN)
     embedded = album.embed([face.file for face in faces])
     return labelled_faces(faces, embedded, People(faces))
