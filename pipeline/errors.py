@@ -10,6 +10,7 @@
     - WeightsCorrupt
     - BundleIncompatible
   + DataError                 a CSV, a folder or a label set cannot be used as it is
+  + PeerMissing               a package that is only compared with is not installed
 """
 
 from __future__ import annotations
@@ -57,3 +58,7 @@ class BundleIncompatible(ModelError):
 
 class DataError(PipelineError):
     """A CSV, a folder or a label set cannot be used as it is."""
+
+
+class PeerMissing(PipelineError):
+    """A package that is only compared with is not installed."""

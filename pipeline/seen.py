@@ -5,7 +5,7 @@ Nothing here depends on a head, so several heads can judge what was seen and emb
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -57,6 +57,8 @@ class Seen:
     """The photos of one job, the selfie's first, and what has been computed of their faces."""
 
     sights: list[Sight] = field(default_factory=list)
+    clock: Callable[[], float] = perf_counter
+    """Seconds; what the timings are read from."""
     timings: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage."""
     _refined: dict[FaceKey, Face] = field(default_factory=dict)
@@ -65,9 +67,9 @@ class Seen:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Adds what happens inside to the timing of this name."""
-        start = perf_counter()
+        start = self.clock()
         yield
-        self.timings[name] = self.timings.get(name, 0.0) + (perf_counter() - start) * 1000
+        self.timings[name] = self.timings.get(name, 0.0) + (self.clock() - start) * 1000
 
     def embed(self, models: Models, keys: Sequence[FaceKey]) -> dict[str, Vectors]:
         """(n, d) for each embedder, not projected; a face is embedded once, in a batch with others."""
@@ -98,9 +100,14 @@ class Seen:
         return found
 
 
-def look(models: Models, selfie: PhotoInput, photos: Sequence[PhotoInput]) -> Seen:
+def look(
+    models: Models,
+    selfie: PhotoInput,
+    photos: Sequence[PhotoInput],
+    clock: Callable[[], float] = perf_counter,
+) -> Seen:
     """Decode every photo and find the faces. Never raises on account of what is in a photo."""
-    seen = Seen()
+    seen = Seen(clock=clock)
     seen.sights += [_look(models, seen, position, photo) for position, photo in enumerate([selfie, *photos])]
     return seen
 

@@ -1,0 +1,128 @@
+"""`python -m pipeline bench`: what a verification costs; with `--peers`, what others cost and get right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from pipeline.errors import DataError
+from pipeline.evaluation.bench import bench, two_photos
+from pipeline.evaluation.data import LabelledFace, Pair, read_faces, read_pairs
+from pipeline.evaluation.extract import Album
+from pipeline.evaluation.peers import Contestant, FaceRecognition, Ours, compare, race
+from pipeline.evaluation.protocol import People, face_table, judge_without
+from pipeline.evaluation.sample import sample_pairs
+from pipeline.fit import FitSettings
+from pipeline.load import load_models, warm_up
+from pipeline.score import Scorer
+
+CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@click.command()
+@click.option("--photos", type=CSV, nargs=2, help="A selfie and a photo.  [default: a made 1280x960 pair]")
+@click.option("--rounds", type=click.IntRange(1), default=15, show_default=True, help="Verifications.")
+@click.option("--peers", is_flag=True, help="Compare with face_recognition (dlib) on PAIRS instead.")
+@click.option("--pairs", type=CSV, multiple=True, help="For --peers: file_x,file_y,same and fold or set.")
+@click.option("--images", type=FOLDER, help="For --peers: the folder that the CSVs' paths start from.")
+@click.option("--only", multiple=True, help="For --peers: these folds and sets alone.")
+@click.option("--limit", type=click.IntRange(2), help="For --peers: at most so many pairs of each.")
+@click.option(
+    "--faces", type=CSV, multiple=True, help="For --peers: fit our head on these, without the tested."
+)
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of FACES here.")
+@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    photos: tuple[Path, Path] | None,
+    rounds: int,
+    peers: bool,
+    pairs: tuple[Path, ...],
+    images: Path | None,
+    only: tuple[str, ...],
+    limit: int | None,
+    faces: tuple[Path, ...],
+    cache: Path | None,
+    bundle: Path,
+    as_json: bool,
+) -> None:
+    """Milliseconds of processor time for each stage of one verification of two photos."""
+    if peers:
+        if not pairs or images is None:
+            raise click.UsageError("--peers needs --pairs and --images")
+        chosen = _chosen(pairs, only, limit)
+        album = Album(load_models(bundle), bundle, images, cache)
+        result = _peers(album, chosen, [face for path in faces for face in read_faces(path)])
+    else:
+        models = load_models(bundle)
+        warm_up(models)
+        selfie, photo = tuple(path.read_bytes() for path in photos) if photos else two_photos()
+        result = bench(models, selfie, photo, rounds)
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    elif peers:
+        _print_peers(result)
+    else:
+        _print_stages(result)
+
+
+def _chosen(csvs: Sequence[Path], only: Sequence[str], limit: int | None) -> list[Pair]:
+    """At most ``limit`` pairs of each fold or set, half of them genuine."""
+    groups: dict[str, list[Pair]] = {}
+    for pair in (pair for path in csvs for pair in read_pairs(path)):
+        if not only or pair.set in only or pair.fold in only:
+            groups.setdefault(pair.set or pair.fold, []).append(pair)
+    if not groups:
+        raise DataError(f"no pairs of {', '.join(only)}")
+    return [pair for own in groups.values() for pair in (sample_pairs(own, limit) if limit else own)]
+
+
+def _peers(album: Album, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) -> dict[str, Any]:
+    contestants: list[Contestant] = [FaceRecognition(), Ours(album.models, _scorer(album, pairs, faces))]
+    fitted = "without the tested people" if faces else "as shipped, perhaps on the tested people"
+    return {
+        "our_head": fitted,
+        "contestants": compare(contestants, pairs, race(contestants, pairs, album.root)),
+    }
+
+
+def _scorer(album: Album, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) -> Scorer:
+    """The shipped head, or one that is fitted on the labelled faces of other people."""
+    if not faces:
+        return album.models.judges.scorer
+    people = People(faces)
+    table = face_table(faces, album.embed([face.file for face in faces]), people)
+    tested = people.codes([file for pair in pairs for file in (pair.file_x, pair.file_y)])
+    judge = judge_without(tested, table, FitSettings())
+    return Scorer(judge.scorer.towers, judge.edges(-1, -1))
+
+
+def _print_stages(result: dict[str, Any]) -> None:
+    table = Table("stage", "median ms", "middle half", title=f"{result['rounds']} verifications")
+    for stage, ms in result["milliseconds"].items():
+        table.add_row(stage, f"{ms['median']:.1f}", f"{ms['quartile25']:.1f} to {ms['quartile75']:.1f}")
+    Console().print(table)
+
+
+def _print_peers(result: dict[str, Any]) -> None:
+    console = Console()
+    table = Table("set", "who", "pairs", "no face", "AUC", "accuracy, best cut", "FMR", "FNMR out of the box")
+    for who, own in result["contestants"].items():
+        for name, row in own["sets"].items():
+            rates = [row["auc"], row["best_accuracy"], row["fmr"], row["fnmr"]]
+            shown = ["–" if rate is None else f"{rate:.4f}" for rate in rates]
+            table.add_row(name, who, str(row["pairs"]), str(row["no_face"]), *shown)
+    console.print(table)
+    for who, own in result["contestants"].items():
+        ms = own["milliseconds"]
+        console.print(
+            f"{who}: {ms['median']:.0f} ms a pair ({ms['quartile25']:.0f} to {ms['quartile75']:.0f})"
+        )
+    console.print(f"Our head: {result['our_head']}")
