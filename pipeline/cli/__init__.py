@@ -18,6 +18,8 @@ COMMANDS = {
     "lfw": "pipeline.cli.lfw",
     "evaluate": "pipeline.cli.evaluate",
     "simulate": "pipeline.cli.simulate",
+    "experiments": "pipeline.cli.experiments",
+    "bench": "pipeline.cli.bench",
 }
 
 

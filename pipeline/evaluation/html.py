@@ -23,10 +23,15 @@ p { margin: 6px 0 10px; max-width: 76ch; }
 .numbers b { display: block; font-size: 1.35rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
 .numbers span { font-size: .86rem; color: var(--soft); }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 18px; }
+.beside { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); }
+.beside { gap: 4px 18px; align-items: center; }
+.beside ul { margin: 4px 0; padding-left: 1.2em; }
 figure { margin: 0; min-width: 0; max-width: 620px; }
 figure svg { width: 100%; height: auto; display: block; }
 figcaption { font-size: .9rem; color: var(--soft); }
-.scroll { overflow-x: auto; margin: 8px 0; }
+.scroll { overflow-x: auto; margin: 8px 0; background:
+  linear-gradient(to left, #fff, #fff0) right / 60px 100% no-repeat local,
+  linear-gradient(to left, #1c243033, #1c243000) right / 14px 100% no-repeat scroll; }
 table { border-collapse: separate; border-spacing: 0; min-width: 60%; }
 table { font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 5px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
@@ -90,6 +95,11 @@ def figures(*drawn: tuple[str, str]) -> str:
     """(SVG, caption) side by side where there is room."""
     cells = (f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>" for svg, caption in drawn)
     return f'<div class="figures">{"".join(cells)}</div>'
+
+
+def beside(*parts: str) -> str:
+    """Parts side by side where there is room, else below each other."""
+    return '<div class="beside">' + "".join(f"<div>{part}</div>" for part in parts) + "</div>"
 
 
 def percent(share: float | None) -> str:

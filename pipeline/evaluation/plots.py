@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -97,6 +97,24 @@ def gender_svg(groups: Mapping[str, Mapping[str, Any]]) -> str:
         axes.set_xlabel("gender read rightly (line: 95 % interval)")
 
     return _svg(_draw, (SIZE[0], 1.2 + 0.3 * len(names)))
+
+
+def trials_svg(rows: Mapping[str, Sequence[float]], constant: float) -> str:
+    """A line for each name with a dot for every trial and a bar at their mean; dashed: a constant answer."""
+    names = [*rows]
+
+    def _draw(axes: Axes) -> None:
+        for place, name in enumerate(reversed(names)):
+            values = np.array(rows[name]) * 100
+            axes.plot(values, np.full(len(values), place), "o", color=GENUINE, ms=8, alpha=0.55, mew=0)
+            axes.plot([values.mean()] * 2, [place - 0.25, place + 0.25], color=EDGE, lw=2)
+        axes.axvline(constant * 100, color=IMPOSTOR, lw=1.6, ls="--")
+        axes.set_yticks(range(len(names)), list(reversed(names)))
+        axes.set_ylim(-0.6, len(names) - 0.4)
+        axes.set_xlim(min(45.0, axes.get_xlim()[0]), 101)
+        axes.set_xlabel("pairs called rightly, %")
+
+    return _svg(_draw, (SIZE[0], 1.0 + 0.42 * len(names)))
 
 
 def _svg(draw: Callable[[Axes], None], size: tuple[float, float] = SIZE) -> str:

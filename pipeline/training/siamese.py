@@ -127,6 +127,14 @@ class Siamese:
         self.projection.kernel.assign(tower.projection)
         self.projection.start.assign(tower.projection)
 
+    def set_gender(self, weight: NDArray[np.float32], bias: float) -> None:
+        """Start from this logistic head on the features, ``weight`` (d,)."""
+        self.trainer.get_layer("gender").set_weights([weight[:, None], np.array([bias], np.float32)])
+
+    def male(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n,) probability of male, from the backbone's (n, d)."""
+        return np.asarray(self.trainer.get_layer("gender")(features), dtype=np.float32)[:, 0]
+
     def state(self) -> list[NDArray[Any]]:
         """Everything that training changes, the optimiser's memory too."""
         return [np.array(v) for v in (*self.trainer.variables, *self.trainer.optimizer.variables)]

@@ -178,6 +178,14 @@ def test_a_start_that_training_cannot_better_is_kept(judges: Judges) -> None:
     assert np.array_equal(start, end)
 
 
+def test_where_training_is_to_be_seen_the_start_is_not_kept_however_much_better_it_was(
+    judges: Judges,
+) -> None:
+    schedule = replace(QUICK.schedule, may_keep_start=False)
+    ruined = replace(QUICK, siamese=SiameseSettings(learning_rate=10.0, pull=0.0), schedule=schedule)
+    assert train_head(crowd(), judges, ruined).history.best > 0
+
+
 def test_a_few_pairs_may_raise_the_approve_edge_but_not_lower_it() -> None:
     rng = np.random.default_rng(1)
     genuine, few, many = rng.normal(0.8, 0.1, 100), rng.normal(0.1, 0.1, 500), rng.normal(0.1, 0.1, 4000)

@@ -24,6 +24,7 @@ MODEL_MAKERS = (
     "pipeline/weights/",
     "pipeline/training/",
     "pipeline/evaluation/",
+    "pipeline/experiments/",
     "pipeline/fit",
     "pipeline/metrics",
     "pipeline/cli/",

@@ -1,0 +1,154 @@
+"""The photos that are learned from and tested on: chosen evenly, cut out once, augmented once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.align import Preprocess, StretchedGeometry, crop_stretched, preprocess
+from pipeline.errors import DataError
+from pipeline.evaluation.data import LabelledFace
+from pipeline.evaluation.protocol import CODES
+from pipeline.experiments.sizes import Size
+from pipeline.models import Models
+from pipeline.ports import Face, Rgb
+from pipeline.training.augment import augment
+from pipeline.training.faces import select_faces
+from pipeline.training.finetune import Crop, Seeds, crops_of
+from pipeline.training.learning import Faces
+from pipeline.training.pairs import NO_AGE, Labels
+from pipeline.training.windows import JPEG_QUALITY, Window, read_windows
+from pipeline.verdict import Gender
+
+CHOICE = 0
+"""The seed by which people are chosen: the same for every run."""
+FEWEST_PEOPLE = 5
+"""Of each gender: fewer cannot be shared out to learning, validation and test."""
+AT_ONCE = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Collection:
+    """n photos: their labels, and each as it is and in augmented versions."""
+
+    faces: tuple[LabelledFace, ...]
+    labels: Labels
+    versions: tuple[tuple[Window, ...], ...]
+    """(1 + versions, n); the first is the photo as it is."""
+
+
+def choose(faces: Sequence[LabelledFace], size: Size) -> list[LabelledFace]:
+    """As many men as women, people with two photos and more, a few photos of each."""
+    photos: dict[str, list[LabelledFace]] = defaultdict(list)
+    for face in faces:
+        photos[face.identity].append(face)
+    chosen: list[LabelledFace] = []
+    people = {gender: _people(photos, gender) for gender in (Gender.FEMALE, Gender.MALE)}
+    count = min(size.people, *(len(names) for names in people.values()))
+    for names in people.values():
+        for name in names[:count]:
+            chosen += photos[name][: size.photos]
+    return chosen
+
+
+def _people(photos: dict[str, list[LabelledFace]], gender: Gender) -> list[str]:
+    """Names in an order that is drawn by lot, those with three photos and more in front."""
+    names = sorted(
+        name for name, own in photos.items() if len(own) > 1 and {face.gender for face in own} == {gender}
+    )
+    shuffled = np.random.default_rng(CHOICE).permutation(names).tolist()
+    return sorted(shuffled, key=lambda name: len(photos[name]) < 3)
+
+
+def collect(
+    models: Models, root: Path, faces: Sequence[LabelledFace], size: Size, cache: Path | None
+) -> Collection:
+    """The chosen photos that may be learned from. Raises DataError where too few people are left."""
+    kept = select_faces(models, root, choose(faces, size), cache).kept
+    counts: dict[str, int] = defaultdict(int)
+    for face in kept:
+        counts[face.identity] += 1
+    kept = tuple(face for face in kept if counts[face.identity] > 1)
+    for gender in (Gender.FEMALE, Gender.MALE):
+        if len({face.identity for face in kept if face.gender is gender}) < FEWEST_PEOPLE:
+            raise DataError(
+                f"the faces show fewer than {FEWEST_PEOPLE} people ({gender}) with two usable photos"
+            )
+    windows = read_windows(models, root, [face.file for face in kept], cache)
+    others = [
+        tuple(_worse(window, (CHOICE, photo, number)) for photo, window in enumerate(windows))
+        for number in range(size.versions)
+    ]
+    return Collection(kept, _labels(kept), (tuple(windows), *others))
+
+
+def _labels(faces: Sequence[LabelledFace]) -> Labels:
+    identity = np.unique([face.identity for face in faces], return_inverse=True)[1]
+    gender = np.array([CODES[face.gender] for face in faces], dtype=np.int64)
+    return Labels(identity.astype(np.int64), gender, np.full(len(faces), NO_AGE))
+
+
+def _worse(window: Window, seed: tuple[int, ...]) -> Window:
+    rgb, face = augment(window.rgb(), window.face, seed)
+    _, packed = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return Window(packed.tobytes(), face)
+
+
+def crop_for(side: int, colours: Preprocess) -> Crop:
+    """How a face is cut out for a network."""
+    geometry = StretchedGeometry(size=side)
+
+    def crop(rgb: Rgb, face: Face) -> Rgb:
+        return preprocess(crop_stretched(rgb, face, geometry), colours)
+
+    return crop
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ViewPhotos:
+    """n photos as a backbone takes them, (1 + versions, n, ...), kept in memory.
+
+    float16 holds standardised pixels exactly, and features to a two-thousandth. Without
+    ``vary`` a photo is always shown as it is.
+    """
+
+    views: NDArray[np.float16]
+    vary: bool
+
+    def __len__(self) -> int:
+        """How many photos."""
+        return self.views.shape[1]
+
+    def only(self, chosen: NDArray[np.bool_]) -> ViewPhotos:
+        """The flagged photos."""
+        return ViewPhotos(self.views[:, chosen], self.vary)
+
+    def plain(self, rows: NDArray[np.int64]) -> Faces:
+        """As they are."""
+        return np.asarray(self.views[0, rows], np.float32)
+
+    def augmented(self, rows: NDArray[np.int64], seeds: Seeds) -> Faces:
+        """Each in one of its versions, drawn by its seed."""
+        if not self.vary or len(self.views) == 1:
+            return self.plain(rows)
+        drawn = [int(np.random.default_rng(seed).integers(1, len(self.views))) for seed in seeds]
+        return np.asarray(self.views[drawn, rows], np.float32)
+
+
+def look(collection: Collection, crop: Crop, through: Callable[[Faces], Faces]) -> NDArray[np.float16]:
+    """(1 + versions, n, ...) what a network's unchanging blocks (``through``) say of every version."""
+    return np.stack([_look(windows, crop, through) for windows in collection.versions])
+
+
+def _look(windows: Sequence[Window], crop: Crop, through: Callable[[Faces], Faces]) -> NDArray[np.float16]:
+    parts = [
+        through(crops_of(windows[start : start + AT_ONCE], crop)).astype(np.float16)
+        for start in range(0, len(windows), AT_ONCE)
+    ]
+    return np.concatenate(parts)
