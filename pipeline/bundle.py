@@ -164,7 +164,7 @@ def read_bundle(folder: Path) -> Bundle:
     """
     manifest = read_manifest(folder)
     for name, part in manifest.parts.items():
-        _check(folder / part.file, name, part)
+        check_part(folder / part.file, name, part)
     head = Head.unpack((folder / manifest.parts["head"].file).read_bytes(), manifest.head)
     return Bundle(folder, manifest, head)
 
@@ -188,8 +188,11 @@ def open_manifest(text: str | bytes) -> Manifest:
         raise BundleIncompatible(f"the bundle has format {found}, this version reads {FORMAT}")
     if seal != _sha256(_canonical({"format": found, **record})):
         raise WeightsCorrupt(f"{MANIFEST} is damaged: its seal does not fit its content")
-    parts = {name: _part(part) for name, part in record["parts"].items()}
-    return Manifest(record["name"], record["version"], parts, record["head"])
+    try:
+        parts = {name: _part(part) for name, part in record["parts"].items()}
+        return Manifest(record["name"], record["version"], {"head": parts["head"], **parts}, record["head"])
+    except (KeyError, AttributeError, TypeError) as error:
+        raise WeightsCorrupt(f"{MANIFEST} does not describe a bundle: {error!r}") from error
 
 
 def open_head(manifest: Manifest, packed: bytes) -> Head:
@@ -211,11 +214,12 @@ def lacking(here: Manifest, wanted: Manifest) -> list[str]:
     return sorted(
         name
         for name, part in wanted.parts.items()
-        if name != "head" and not _same_network(here.parts.get(name), part)
+        if name != "head" and not same_network(here.parts.get(name), part)
     )
 
 
-def _same_network(mine: Part | None, theirs: Part) -> bool:
+def same_network(mine: Part | None, theirs: Part) -> bool:
+    """See `lacking`."""
     if mine is None:
         return False
     return mine.sha256 == theirs.sha256 or (mine.origin is not None and mine.origin == theirs.origin)
@@ -226,7 +230,8 @@ def _part(record: Mapping[str, Any]) -> Part:
     return Part(record["file"], record["sha256"], record["size"], origin)
 
 
-def _check(path: Path, name: str, part: Part) -> None:
+def check_part(path: Path, name: str, part: Part) -> None:
+    """Raises WeightsMissing or WeightsCorrupt where ``path`` is not the file that a manifest names."""
     if not path.is_file():
         raise WeightsMissing(f"the bundle's {name} is not there: {part.file}")
     with path.open("rb") as file:

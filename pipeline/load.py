@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from pipeline.bundle import Bundle, lacking, open_head, open_manifest, read_bundle
+from pipeline.bundle import (
+    Manifest,
+    Part,
+    check_part,
+    lacking,
+    open_head,
+    open_manifest,
+    read_bundle,
+    same_network,
+)
 from pipeline.detector import TwoRangeDetector
 from pipeline.embedder import LiteRtEmbedder, open_embedder
 from pipeline.errors import BundleIncompatible
@@ -16,6 +25,13 @@ from pipeline.head import Head
 from pipeline.judges import Judges, read_judges
 from pipeline.mesh import FaceMesh
 from pipeline.models import Models
+
+Find = Callable[[str, Part], Path]
+"""A network's name and what a manifest says of it, to its file. Raises ModelError."""
+
+
+def _nowhere(name: str, part: Part) -> Path:
+    raise BundleIncompatible(f"the bundle here does not hold {name} ({part.file})")
 
 
 def load_models(folder: Path) -> Models:
@@ -31,36 +47,59 @@ def load_models(folder: Path) -> Models:
         head=bundle.head,
         detector=TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full")),
         mesh=FaceMesh(bundle.path("face_mesh")),
-        embedders=_embedders(bundle, bundle.head, judges),
+        embedders=_embedders(bundle.head, judges, {n: bundle.path(n) for n in judges.scorer.towers}),
         judges=judges,
     )
 
 
-def swap_head(models: Models, manifest: str, packed: bytes) -> Models:
-    """The same loaded networks under another head, as it was published; ``models`` stays as it is.
+def swap_head(held: Sequence[Models], manifest: str, packed: bytes, find: Find = _nowhere) -> Models:
+    """Another head, as it was published, on networks that are loaded; ``held`` stays as it is.
 
-    ``manifest`` is the text of that bundle's manifest, ``packed`` its head. Embedders that the new
-    head feeds as before are shared. Raises ModelError where either is damaged, where this host's
-    bundle does not hold the networks that the head was made for, or where it does not fit them.
+    ``held`` are the models that the process has, the first those of its own bundle; what the new
+    head has in common with any of them is shared. ``manifest`` is the text of the head's manifest,
+    ``packed`` the head. ``find`` gives the file of a network that the bundle here does not hold.
+    Raises ModelError where head or manifest is damaged, a network cannot be had, or they do not fit.
     """
     described = open_manifest(manifest)
-    if missing := lacking(models.bundle.manifest, described):
-        raise BundleIncompatible(f"the bundle here does not hold the head's networks: {', '.join(missing)}")
     head = open_head(described, packed)
     judges = read_judges(head)
-    embedders = _embedders(models.bundle, head, judges, models.embedders)
+    if missing := set(lacking(held[0].bundle.manifest, described)) - set(judges.scorer.towers):
+        raise BundleIncompatible(
+            f"the head is for other networks than are here: {', '.join(sorted(missing))}"
+        )
+    sources = {name: _source(name, held, described, head, find) for name in judges.scorer.towers}
+    embedders = _embedders(head, judges, sources)
     _try_out(judges, embedders)
-    return replace(models, manifest=described, head=head, embedders=embedders, judges=judges)
+    return replace(held[0], manifest=described, head=head, embedders=embedders, judges=judges)
+
+
+def _source(
+    name: str, held: Sequence[Models], described: Manifest, head: Head, find: Find
+) -> Path | LiteRtEmbedder:
+    """A loaded embedder on this network, at best one that is fed alike; else the network's file."""
+    if name not in described.parts:
+        raise BundleIncompatible(f"the manifest of {described.version} names no {name}")
+    part, rule = described.parts[name], head.metadata.get("embedders", {}).get(name, {})
+    own = [
+        m.embedders[name] for m in held if name in m.embedders and same_network(m.manifest.parts[name], part)
+    ]
+    if own:
+        return next((embedder for embedder in own if embedder.is_fed(rule)), own[0])
+    bundle = held[0].bundle
+    if same_network(bundle.manifest.parts.get(name), part):
+        return bundle.path(name)
+    path = find(name, part)
+    check_part(path, name, part)
+    return path
 
 
 def _embedders(
-    bundle: Bundle, head: Head, judges: Judges, loaded: Mapping[str, LiteRtEmbedder] | None = None
+    head: Head, judges: Judges, sources: Mapping[str, Path | LiteRtEmbedder]
 ) -> dict[str, LiteRtEmbedder]:
     """Those that the head compares by; each must fit it."""
-    described, loaded, embedders = head.metadata.get("embedders", {}), loaded or {}, {}
+    described, embedders = head.metadata.get("embedders", {}), {}
     for name, tower in judges.scorer.towers.items():
-        network = loaded[name] if name in loaded else bundle.path(name)
-        embedder = open_embedder(name, network, described.get(name, {}))
+        embedder = open_embedder(name, sources[name], described.get(name, {}))
         if tower.mean.shape != (embedder.dimensions,):
             raise BundleIncompatible(f"the head wants {tower.mean.shape} of {name}")
         embedders[name] = embedder

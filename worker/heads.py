@@ -5,12 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-from pipeline.bundle import HEAD, MANIFEST, lacking, open_head, open_manifest, read_bundle, read_manifest
-from pipeline.errors import BundleIncompatible, ModelError
+from pipeline.bundle import (
+    HEAD,
+    MANIFEST,
+    Manifest,
+    lacking,
+    open_head,
+    open_manifest,
+    read_bundle,
+    read_manifest,
+)
+from pipeline.errors import ModelError
+from worker.backbones import Backbones
 from worker.states import ModelState
 from worker.store import PublishedHead
+
+NOTHING: Final = Manifest("", "", {}, {})
 
 
 class Versions(Protocol):
@@ -54,14 +66,18 @@ def publish(
     return head.version
 
 
-def check_head(head: PublishedHead, bundle: Path) -> None:
-    """Raises ModelError where the head is damaged, or made for networks that this bundle does not hold."""
+def check_head(head: PublishedHead, bundle: Path, backbones: Backbones) -> None:
+    """Raises ModelError where the head is damaged, or made for networks that this host cannot have."""
     manifest = open_manifest(head.manifest)
     open_head(manifest, head.data)
-    if missing := lacking(read_manifest(bundle), manifest):
-        raise BundleIncompatible(
-            f"the bundle here ({bundle}) does not hold the networks of {head.version}: {', '.join(missing)}"
-        )
+    for name in lacking(read_manifest(bundle), manifest):
+        backbones.find(name, manifest.parts[name])
+
+
+def foreign_networks(folder: Path, bundle: Path) -> list[str]:
+    """Networks of the bundle in ``folder`` that this host's own does not hold. Raises ModelError."""
+    theirs = read_manifest(folder)
+    return lacking(read_manifest(bundle), theirs) if shipped_version(bundle) else lacking(NOTHING, theirs)
 
 
 def shipped_version(bundle: Path) -> str | None:

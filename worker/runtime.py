@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.decide import Policy
 from pipeline.errors import BundleIncompatible
 from pipeline.verdict import Gender, NotFetched
+from worker.backbones import Backbones
 from worker.errors import StoreUnavailable
 from worker.health import HealthFiles
 from worker.queues import JUDGING
@@ -58,7 +59,13 @@ def serving() -> Serving:
     """The heads that this process judges with. Raises ModelError, and what `store` raises."""
     from pipeline.load import swap_head
 
-    return Serving(heads=store(), shipped=models(), compose=swap_head, host=socket.gethostname())
+    compose = partial(swap_head, find=backbones().find)
+    return Serving(heads=store(), shipped=models(), compose=compose, host=socket.gethostname())
+
+
+def backbones() -> Backbones:
+    """Where networks come from that are not in the bundle."""
+    return Backbones(settings().backbones, settings().home / "backbones")
 
 
 @lru_cache(maxsize=1)

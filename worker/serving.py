@@ -9,7 +9,7 @@ head that it has.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Protocol
@@ -48,7 +48,7 @@ class Heads(Protocol):
         ...
 
 
-Compose = Callable[["Models", str, bytes], "Models"]
+Compose = Callable[[Sequence["Models"], str, bytes], "Models"]
 """`pipeline.load.swap_head`."""
 
 
@@ -112,14 +112,14 @@ class Serving:
         self._on_record(lambda: self._heads.clear_refusal(version, self._host))
         return models
 
-    def _held(self) -> Iterable[Models]:
+    def _held(self) -> Sequence[Models]:
         return (self._shipped, self._chosen.models, *self._chosen.shadows)
 
     def _read(self, version: str) -> Models:
         head = self._heads.head(version)
         if head is None:
             raise WeightsCorrupt("its row is gone")
-        models = self._compose(self._shipped, head.manifest, head.data)
+        models = self._compose(self._held(), head.manifest, head.data)
         if models.version != version:
             raise WeightsCorrupt(f"its row holds {models.version}")
         return models

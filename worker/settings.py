@@ -78,6 +78,8 @@ class Settings(BaseSettings):
     """`redis://host:6379/0`, or `filesystem://` for the one under `home`."""
     bundle: Path = Field(default_factory=lambda data: data["home"] / "bundle")
     """The folder with the models."""
+    backbones: str = ""
+    """A folder that hosts share, or the base of https addresses: fine-tuned networks lie there."""
 
     # Photos
     photo_hosts: Texts = ()

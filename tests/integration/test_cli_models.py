@@ -115,3 +115,18 @@ def test_the_status_names_the_head_and_the_hosts_that_cannot_use_it(
     report = json.loads(here("status", "--json").output)
     assert (report["champion"], report["refused_heads"][0]["host"]) == (version, "host-7")
     assert "host-7" in models("list").output
+
+
+def test_networks_that_are_not_in_the_bundle_here_are_put_where_hosts_look_for_them(
+    models: Cli, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERIFY_BUNDLE", str(a_bundle(tmp_path / "poor", "poor", networks=("sface",))))
+    rich = a_bundle(tmp_path / "rich", "rich")
+    by_hand = models("publish", rich)
+    assert (by_hand.exit_code, "put into VERIFY_BACKBONES" in by_hand.output) == (0, True), by_hand.output
+    [version] = [record.version for record in store.models()]
+    assert models("promote", version).exit_code == 1
+    monkeypatch.setenv("VERIFY_BACKBONES", str(tmp_path / "place"))
+    assert "Warning" not in models("publish", rich).output
+    assert [file.name.partition("-")[0] for file in (tmp_path / "place").iterdir()] == ["facenet"]
+    assert models("promote", version).exit_code == 0

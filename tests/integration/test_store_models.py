@@ -12,11 +12,12 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.bundle import open_head, open_manifest
-from pipeline.errors import BundleIncompatible, WeightsCorrupt
+from pipeline.errors import WeightsCorrupt, WeightsMissing
 from pipeline.verdict import Reason, Status
 from support.heads import a_bundle, a_head
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.together import together
+from worker.backbones import Backbones
 from worker.errors import NotPossible
 from worker.heads import check_head, publish
 from worker.states import ModelState
@@ -52,7 +53,7 @@ def test_a_published_head_comes_back_as_it_was_in_its_bundle(store: Store, tmp_p
     assert open_head(manifest, head.data).metadata["text"] == "한국어"
     [record] = store.models()
     assert (record.state, record.calibration, record.figures) == ("challenger", "uncalibrated", {"tar": 0.97})
-    check_head(head, folder)
+    check_head(head, folder, Backbones("", tmp_path))
     assert store.head("other-00000000") is None
 
 
@@ -94,9 +95,9 @@ def test_a_network_that_a_host_does_not_have_is_named(
     head = store.head(challenger("a"))
     assert head is not None
     other = a_bundle(tmp_path / "other", "other", networks=("sface",))
-    with pytest.raises(BundleIncompatible, match="facenet"):
-        check_head(head, other)
-    check_head(head, tmp_path / "a")
+    with pytest.raises(WeightsMissing, match="facenet"):
+        check_head(head, other, Backbones("", tmp_path))
+    check_head(head, tmp_path / "a", Backbones("", tmp_path))
 
 
 # Promotion and rollback

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,14 +11,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.bundle import Manifest, with_head
-from pipeline.errors import BundleIncompatible, WeightsCorrupt
+from pipeline.bundle import Manifest, Origin, Part, with_head
+from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
 from pipeline.head import Head
 from pipeline.load import load_models, swap_head
 from pipeline.models import Models
 from pipeline.seen import look
 from pipeline.verdict import Outcome, Status
 from pipeline.verify import judge, verify
+from support.photo_server import PhotoServer
+from worker.backbones import Backbones
 
 HU = ["lfw/Hu_Jintao/Hu_Jintao_0001.jpg", "lfw/Hu_Jintao/Hu_Jintao_0002.jpg"]
 JIANG = "lfw/Jiang_Zemin/Jiang_Zemin_0013.jpg"
@@ -40,7 +43,7 @@ def published(
 
 def swapped(models: Models, facts: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> Models:
     _, text, packed = published(models, facts, arrays)
-    return swap_head(models, text, packed)
+    return swap_head([models], text, packed)
 
 
 def strict(models: Models) -> Mapping[str, Any]:
@@ -98,7 +101,7 @@ def test_a_damaged_head_is_refused(models: Models, damage: str) -> None:
         "another head": (text, published(models, {}, {"facenet.mean": np.ones(512, np.float32)})[2]),
     }[damage]
     with pytest.raises(WeightsCorrupt):
-        swap_head(models, *broken)
+        swap_head([models], *broken)
 
 
 def test_a_head_that_was_fitted_on_another_network_is_refused(models: Models) -> None:
@@ -109,7 +112,7 @@ def test_a_head_that_was_fitted_on_another_network_is_refused(models: Models) ->
     foreign = replace(manifest, parts={**manifest.parts, "facenet": tuned})
     _, text, packed = with_head(foreign, Head(models.bundle.head.arrays, models.bundle.head.metadata))
     with pytest.raises(BundleIncompatible, match="facenet"):
-        swap_head(models, text.decode(), packed)
+        swap_head([models], text.decode(), packed)
 
 
 def test_a_network_that_another_host_converted_from_the_same_weights_is_taken(models: Models) -> None:
@@ -117,7 +120,7 @@ def test_a_network_that_another_host_converted_from_the_same_weights_is_taken(mo
     elsewhere = replace(manifest.parts["facenet"], sha256="0" * 64)
     foreign = replace(manifest, parts={**manifest.parts, "facenet": elsewhere})
     _, text, packed = with_head(foreign, Head(models.bundle.head.arrays, models.bundle.head.metadata))
-    assert swap_head(models, text.decode(), packed).version == models.version
+    assert swap_head([models], text.decode(), packed).version == models.version
 
 
 @pytest.mark.parametrize(
@@ -133,3 +136,64 @@ def test_a_network_that_another_host_converted_from_the_same_weights_is_taken(mo
 def test_a_head_that_does_not_fit_the_networks_is_refused(models: Models, arrays: Mapping[str, Any]) -> None:
     with pytest.raises(BundleIncompatible):
         swapped(models, {}, arrays)
+
+
+def tuned_head(models: Models) -> tuple[str, bytes, bytes]:
+    """A published head on a network that is not in the bundle, and that network: FaceNet, in other bytes."""
+    network = models.bundle.path("facenet").read_bytes() + bytes(16)
+    digest = hashlib.sha256(network).hexdigest()
+    part = Part(f"facenet-{digest[:12]}.tflite", digest, len(network), Origin("facenet-finetuned", digest))
+    foreign = replace(models.manifest, parts={**models.manifest.parts, "facenet": part})
+    metadata = {**models.head.metadata, "name": "tuned"}
+    _, text, packed = with_head(foreign, Head(models.head.arrays, metadata))
+    return text.decode(), packed, network
+
+
+@pytest.fixture(scope="module")
+def tuned(models: Models) -> tuple[str, bytes, bytes]:
+    return tuned_head(models)
+
+
+def offered(network: bytes, folder: Path) -> Path:
+    folder.mkdir()
+    name = f"facenet-{hashlib.sha256(network).hexdigest()[:12]}.tflite"
+    (folder / name).write_bytes(network)
+    return folder
+
+
+def test_a_network_that_is_not_here_is_fetched_by_its_hash_and_loaded_beside_the_others(
+    models: Models, tuned: tuple[str, bytes, bytes], tmp_path: Path, faces: Path
+) -> None:
+    text, packed, network = tuned
+    backbones = Backbones(str(offered(network, tmp_path / "place")), tmp_path / "cache")
+    new = swap_head([models], text, packed, backbones.find)
+    assert new.embedders["facenet"].network is not models.embedders["facenet"].network
+    assert new.embedders["sface"] is models.embedders["sface"]
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    selfie, photo = ((faces / file).read_bytes() for file in HU)
+    assert verify(new, selfie, [photo]).status is Status.APPROVED
+    again = swap_head([models, new], text, packed)  # nothing is fetched, nothing is loaded again
+    assert again.embedders["facenet"] is new.embedders["facenet"]
+
+
+def test_a_network_comes_over_http_as_well(
+    models: Models, tuned: tuple[str, bytes, bytes], tmp_path: Path, photo_server: PhotoServer
+) -> None:
+    text, packed, network = tuned
+    photo_server.folder = offered(network, tmp_path / "place")
+    backbones = Backbones(photo_server.url, tmp_path / "cache")
+    assert swap_head([models], text, packed, backbones.find).version.startswith("tuned-")
+
+
+@pytest.mark.parametrize("place", ["", "empty folder", "other bytes", "http"])
+def test_a_network_that_cannot_be_had_or_is_another_is_refused_and_leaves_nothing(
+    models: Models, tuned: tuple[str, bytes, bytes], tmp_path: Path, photo_server: PhotoServer, place: str
+) -> None:
+    text, packed, network = tuned
+    folder = offered(network, tmp_path / "place")
+    for file in folder.iterdir():
+        file.write_bytes(network[:-1] + b"x")
+    places = {"": "", "empty folder": str(tmp_path), "other bytes": str(folder), "http": photo_server.url}
+    with pytest.raises((WeightsMissing, WeightsCorrupt), match="facenet"):
+        swap_head([models], text, packed, Backbones(places[place], tmp_path / "cache").find)
+    assert not list((tmp_path / "cache").glob("*"))

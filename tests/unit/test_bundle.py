@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from pipeline.bundle import MANIFEST, Backbone, Origin, read_bundle, read_manifest, write_bundle
+from pipeline.bundle import (
+    MANIFEST,
+    Backbone,
+    Origin,
+    lacking,
+    open_head,
+    open_manifest,
+    read_bundle,
+    read_manifest,
+    with_head,
+    write_bundle,
+)
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
 from pipeline.head import Head
 from support.bundle import ROOT
@@ -174,3 +187,46 @@ def test_a_head_too_large_to_be_published_is_refused() -> None:
     noise = np.random.default_rng(0).normal(size=300_000).astype(np.float32)
     with pytest.raises(BundleIncompatible, match="at most"):
         Head({"noise": noise}, {}).pack()
+
+
+def test_a_head_that_travels_alone_has_the_manifest_of_its_bundle(tmp_path: Path, folder: Path) -> None:
+    head = a_head(approve=0.7)
+    whole = write_bundle(tmp_path / "whole", head, BACKBONES)
+    manifest, text, packed = with_head(read_manifest(folder), head)
+    assert (manifest, text) == (whole, (tmp_path / "whole" / MANIFEST).read_bytes())
+    assert open_head(open_manifest(text), packed).metadata == head.metadata
+
+
+def test_a_manifest_that_a_database_has_written_in_its_own_order_is_whole(folder: Path) -> None:
+    record = json.loads((folder / MANIFEST).read_text())
+    turned = json.dumps(dict(reversed(record.items())), separators=(",", ":"))
+    assert open_manifest(turned) == read_manifest(folder)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"format": 1}', '{"sha256": "x", "format": 1}'])
+def test_what_is_no_manifest_is_refused(text: str) -> None:
+    with pytest.raises(WeightsCorrupt, match="damaged"):
+        open_manifest(text)
+
+
+def test_a_sealed_manifest_without_a_head_is_refused() -> None:
+    record = {"format": 1, "name": "x", "version": "x-1", "parts": {}, "head": {}}
+    canonical = json.dumps(record, sort_keys=True, separators=(",", ":")).encode()
+    with pytest.raises(WeightsCorrupt, match="does not describe"):
+        open_manifest(json.dumps({**record, "sha256": hashlib.sha256(canonical).hexdigest()}))
+
+
+def test_a_head_beside_another_one_s_manifest_is_refused(folder: Path) -> None:
+    with pytest.raises(WeightsCorrupt, match="not the one"):
+        open_head(read_manifest(folder), Head({"facenet.mean": np.zeros(3)}, {}).pack())
+
+
+def test_a_network_is_known_by_its_weights_on_every_host(tmp_path: Path, folder: Path) -> None:
+    elsewhere = {**BACKBONES, "facenet": replace(BACKBONES["facenet"], data=b"converted elsewhere")}
+    tuned = {**BACKBONES, "sface": replace(BACKBONES["sface"], origin=Origin("tuned", "3" * 64))}
+    here = read_manifest(folder)
+    assert lacking(here, write_bundle(tmp_path / "a", a_head(), elsewhere)) == []
+    assert lacking(here, write_bundle(tmp_path / "b", a_head(), tuned)) == []
+    other = {**tuned, "sface": replace(tuned["sface"], data=b"tuned")}
+    assert lacking(here, write_bundle(tmp_path / "c", a_head(), other)) == ["sface"]
+    assert lacking(write_bundle(tmp_path / "d", a_head(), {}), here) == ["facenet", "sface"]

@@ -14,7 +14,7 @@ from pipeline.errors import ModelError
 from worker import runtime
 from worker.cli.output import console, new_table, print_json
 from worker.clock import utc_now
-from worker.heads import check_head, publish, shipped_version
+from worker.heads import check_head, foreign_networks, publish, shipped_version
 from worker.states import ModelState
 from worker.store import ModelRecord, Replaced, ShadowReport, Store
 
@@ -141,10 +141,15 @@ def _print_report(found: ShadowReport) -> None:
 def publish_(folder: Path) -> None:
     """Put the head of the bundle in DIR into the database, as a challenger.
 
-    Its networks stay where they are: hosts whose bundle does not hold them refuse the head.
+    Networks that the bundle here does not hold go to VERIFY_BACKBONES, where that is a folder: hosts
+    that cannot fetch them refuse the head.
     """
     with _refusing(force=False):
         version = publish(runtime.store(), folder, utc_now())
+        foreign = foreign_networks(folder, runtime.settings().bundle)
+        left = runtime.backbones().offer(folder, foreign)
+    if left:
+        click.echo(f"Warning: put into VERIFY_BACKBONES before you promote it: {', '.join(left)}", err=True)
     click.echo(f"{version} is published; `models promote {version}` makes it the champion.")
 
 
@@ -155,7 +160,7 @@ def _check(store: Store, version: str | None) -> None:
     if version is None and shipped_version(bundle) is None:
         raise ModelError(f"there is no bundle at {bundle} to go back to")
     if head is not None:
-        check_head(head, bundle)
+        check_head(head, bundle, runtime.backbones())
 
 
 @contextmanager

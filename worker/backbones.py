@@ -1,0 +1,98 @@
+"""Networks that did not come with this host's bundle: fetched by their hash from one configured place.
+
+A fine-tuned network is a file that lies in `VERIFY_BACKBONES`, a folder that hosts share or the base
+of https addresses. What is fetched is kept under `VERIFY_HOME/backbones`, named by its sha256.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import requests
+
+from pipeline.bundle import Part, check_part, read_manifest
+from pipeline.errors import WeightsCorrupt, WeightsMissing
+
+SECONDS: Final = 25.0
+"""For one network of about 90 MB: well below a job's time limit, for a job waits for it."""
+_CHUNK: Final = 1 << 20
+_NAME: Final = re.compile(r"[\w-]+\.tflite")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class Backbones:
+    """Networks by hash."""
+
+    def __init__(self, place: str, cache: Path) -> None:
+        """``place`` is a folder or an address; empty: nothing can be fetched."""
+        self._place = place.rstrip("/")
+        self._cache = cache
+
+    def find(self, name: str, part: Part) -> Path:
+        """The network's file, fetched if need be and checked. Raises ModelError."""
+        if not _NAME.fullmatch(part.file) or not _SHA256.fullmatch(part.sha256):
+            raise WeightsCorrupt(f"the manifest names no file of a network: {part.file!r}")
+        path = self._cache / f"{part.sha256}.tflite"
+        if not path.is_file():
+            if not self._place:
+                raise WeightsMissing(f"the bundle here does not hold {name}, and VERIFY_BACKBONES is not set")
+            self._fetch(name, part, path)
+        return path
+
+    def _fetch(self, name: str, part: Part, path: Path) -> None:
+        try:
+            with _fresh(path) as file:
+                if self._is_address:
+                    self._download(part, file)
+                else:
+                    shutil.copyfile(Path(self._place) / part.file, file)
+                check_part(file, name, part)
+        except (OSError, requests.RequestException) as error:
+            kind = type(error).__name__
+            raise WeightsMissing(f"{part.file} cannot be had from VERIFY_BACKBONES ({kind})") from error
+
+    @property
+    def _is_address(self) -> bool:
+        return self._place.startswith(("https://", "http://"))
+
+    def _download(self, part: Part, file: Path) -> None:
+        deadline = time.monotonic() + SECONDS
+        address = f"{self._place}/{part.file}"
+        with requests.get(address, stream=True, timeout=(4, 10)) as answer, file.open("wb") as out:
+            answer.raise_for_status()
+            for chunk in answer.iter_content(_CHUNK):
+                out.write(chunk)
+                if out.tell() > part.size or time.monotonic() > deadline:
+                    raise WeightsMissing(f"{part.file} is longer than its manifest says, or comes too slowly")
+
+    def offer(self, bundle: Path, names: Iterable[str]) -> list[str]:
+        """Put these networks of a bundle where hosts look for them. Raises ModelError.
+
+        Returns the files that somebody has to put there by hand: all of them where the place is an
+        address, or none is set.
+        """
+        parts = read_manifest(bundle).parts
+        files = [parts[name].file for name in names]
+        if not self._place or self._is_address:
+            return files
+        for file in files:
+            with _fresh(Path(self._place) / file) as fresh:
+                shutil.copyfile(bundle / file, fresh)
+        return []
+
+
+@contextmanager
+def _fresh(path: Path) -> Iterator[Path]:
+    """A file to be written, which takes the place of ``path`` only once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        file = Path(folder) / path.name
+        yield file
+        file.replace(path)
