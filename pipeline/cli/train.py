@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,13 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--loss", type=click.Choice(["contrastive", "cross_entropy"]), default="contrastive", show_default=True
 )
+@click.option(
+    "--copies",
+    type=click.IntRange(0, 8),
+    default=0,
+    show_default=True,
+    help="Augmented copies of each face that head mode learns from too; each is embedded once.",
+)
 @click.option("--without-fold", multiple=True, help="Leave these people out: 5 means the split fold5.")
 @click.option("--epochs", type=click.IntRange(1), help="At most.  [default: 30]")
 @click.option("--seed", type=int, default=1, show_default=True)
@@ -60,6 +68,7 @@ def command(
     backbone: str,
     weights: Path | None,
     loss: str,
+    copies: int,
     without_fold: tuple[str, ...],
     epochs: int | None,
     seed: int,
@@ -80,7 +89,7 @@ def command(
     listed = [face for path in faces for face in read_faces(path)]
     chosen = [face for face in listed if face.split not in {f"fold{fold}" for fold in without_fold}]
     added = [face for path in genders for face in read_faces(path)]
-    recipe = _recipe(mode, backbone, weights, loss, epochs, seed)
+    recipe = replace(_recipe(mode, backbone, weights, loss, epochs, seed), copies=copies)
     trainer = Trainer(Album(load_models(bundle), bundle, images, cache), recipe, name, read_key(identity_key))
     _report(trainer.train(chosen, out, added), chosen, out)
 

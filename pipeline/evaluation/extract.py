@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -78,14 +78,16 @@ class Album:
     def embed(self, files: Sequence[str]) -> Embedded:
         """The main face of every photo."""
         wanted = sorted(set(files))
-        store = _Store(
-            self.cache / f"embeddings-{fingerprint(self.models)}.npz" if self.cache else None, self.models
-        )
-        digests = {file: _digest(self.root / file) for file in wanted}
-        todo = [(digests[file], self.root / file) for file in wanted if digests[file] not in store.index]
-        for count, (digest, vectors) in enumerate(
-            track(_embed_all(self.bundle, todo), len(todo), "embedding"), 1
-        ):
+        dimensions = {name: embedder.dimensions for name, embedder in self.models.embedders.items()}
+        path = self.cache / f"embeddings-{fingerprint(self.models)}.npz" if self.cache else None
+        return self.look_at(wanted, _embed_one, Store(path, dimensions), "embedding")
+
+    def look_at(self, files: Sequence[str], look: Look, store: Store, doing: str) -> Embedded:
+        """What ``look`` makes of every photo that the store does not know yet, and of the others."""
+        digests = {file: _digest(self.root / file) for file in files}
+        todo = [(digest, self.root / file) for file, digest in digests.items() if digest not in store.index]
+        found = track(_looked_at(self.bundle, look, todo), len(todo), doing)
+        for count, (digest, vectors) in enumerate(found, 1):
             store.add(digest, vectors)
             if count % SAVE_EVERY == 0:
                 store.save()
@@ -94,27 +96,30 @@ class Album:
         return store.table(digests)
 
 
-_worker: list[Models] = []
-"""The models of a pool process, loaded once."""
+Look = Callable[[Models, Path], "dict[str, Vectors] | None"]
+"""(d,) for each name from a photo, None where it shows no face. It must be picklable."""
+
+_worker: list[tuple[Models, Look]] = []
+"""The models of a pool process, loaded once, and what it does."""
 
 
-def _start(bundle: Path) -> None:
-    _worker.append(load_models(bundle))
+def _start(bundle: Path, look: Look) -> None:
+    _worker.append((load_models(bundle), look))
 
 
 def _look(photo: tuple[str, Path]) -> tuple[str, dict[str, Vectors] | None]:
-    digest, path = photo
-    return digest, _embed_one(_worker[0], path)
+    models, look = _worker[0]
+    return photo[0], look(models, photo[1])
 
 
-def _embed_all(
-    bundle: Path, photos: Sequence[tuple[str, Path]]
+def _looked_at(
+    bundle: Path, look: Look, photos: Sequence[tuple[str, Path]]
 ) -> Iterator[tuple[str, dict[str, Vectors] | None]]:
     """Photos by digest and path. Each network has one thread, so they are spread over processes."""
     if not photos:
         return
     context = multiprocessing.get_context("spawn")  # the networks' threads do not survive a fork
-    with context.Pool(min(len(photos), os.cpu_count() or 1), _start, (bundle,)) as pool:
+    with context.Pool(min(len(photos), os.cpu_count() or 1), _start, (bundle, look)) as pool:
         yield from pool.imap_unordered(_look, photos, chunksize=8)
 
 
@@ -149,14 +154,15 @@ def embed_picture(models: Models, rgb: Rgb) -> dict[str, Vectors] | None:
     return {name: e.embed([e.crop(detection.rgb, face)])[0] for name, e in models.embedders.items()}
 
 
-class _Store:
+class Store:
     """Vectors by content hash; a row of NaN says that the photo shows no face."""
 
-    def __init__(self, path: Path | None, models: Models) -> None:
+    def __init__(self, path: Path | None, dimensions: Mapping[str, int]) -> None:
+        """Read ``path`` if it is there; ``dimensions`` names the vectors. Without a path nothing is kept."""
         self._path = path
-        self._names = sorted(models.embedders)
+        self._names = sorted(dimensions)
         self._vectors: dict[str, list[Vectors]] = {name: [] for name in self._names}
-        self._dimensions = {name: e.dimensions for name, e in models.embedders.items()}
+        self._dimensions = dimensions
         self.index: dict[str, int] = {}
         if path and path.is_file():
             self._load(path)
@@ -167,6 +173,7 @@ class _Store:
             self._vectors = {name: list(data[name]) for name in self._names}
 
     def add(self, digest: str, vectors: dict[str, Vectors] | None) -> None:
+        """Keep what a photo shows."""
         if digest in self.index:
             return
         self.index[digest] = len(self.index)
@@ -175,6 +182,7 @@ class _Store:
             self._vectors[name].append(empty if vectors is None else vectors[name])
 
     def save(self) -> None:
+        """Write the file anew, whole or not at all."""
         if self._path is None:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,6 +192,7 @@ class _Store:
         temporary.replace(self._path)
 
     def table(self, digests: dict[str, str]) -> Embedded:
+        """The faces of photos, by path and digest."""
         vectors = {name: np.array(rows, np.float32) for name, rows in self._vectors.items()}
         lost = np.isnan(vectors[self._names[0]][:, 0])
         row = {file: self.index[d] for file, d in digests.items() if not lost[self.index[d]]}

@@ -36,8 +36,8 @@ class Labels:
     gender: Codes
     age: Codes
 
-    def only(self, chosen: Flags) -> Labels:
-        """The flagged faces."""
+    def only(self, chosen: Flags | Codes) -> Labels:
+        """The flagged faces, or those of these rows."""
         return Labels(self.identity[chosen], self.gender[chosen], self.age[chosen])
 
     def may_oppose(self, first: Codes, second: Codes) -> Flags:

@@ -23,6 +23,7 @@ from pipeline.fit import (
 from pipeline.gender import GenderJudge
 from pipeline.judges import Judges
 from pipeline.metrics import Scores
+from pipeline.ports import Vectors
 from pipeline.score import Edges, Scorer, Tower
 from pipeline.training.backbones import precomputed
 from pipeline.training.learning import (
@@ -34,7 +35,7 @@ from pipeline.training.learning import (
     seed_everything,
     told_apart,
 )
-from pipeline.training.pairs import draw_pairs, split_by_identity
+from pipeline.training.pairs import Flags, draw_pairs, split_by_identity
 from pipeline.training.recipe import Recipe, TrainingFaces
 from pipeline.training.siamese import build_siamese
 
@@ -56,19 +57,24 @@ class TrainedHead:
 
 
 def train_head(
-    faces: TrainingFaces, base: Judges, recipe: Recipe, genders: FaceTable | None = None
+    faces: TrainingFaces,
+    base: Judges,
+    recipe: Recipe,
+    genders: FaceTable | None = None,
+    copies: Vectors | None = None,
 ) -> TrainedHead:
     """Train the projection of the recipe's tower, then set edges, gender and replay limit anew.
 
     ``base`` is what the bundle judges with today; occlusion and quality stay as they are there.
-    ``genders`` are further faces for the gender head alone. Raises DataError where the faces
-    give no pairs.
+    ``genders`` are further faces for the gender head alone; ``copies`` (k, n, d) is what the trained
+    tower's network says of k augmented copies of each face. Raises DataError where the faces give
+    no pairs.
     """
     seed_everything(recipe.schedule.seed)
     towers = starting_towers(faces.table, base, recipe)
     held = split_by_identity(faces.table.identity, recipe.hold_out, recipe.schedule.seed)
-    learner = _Learner(recipe, towers[recipe.tower])
-    tower, history = learner.learn(faces.only(~held), faces.only(held))
+    learner = _Learner(recipe, towers[recipe.tower], faces, copies)
+    tower, history = learner.learn(held)
     trained = {**towers, recipe.tower: tower}
     scores = _honest_scores(faces, trained, learner, history.best)
     edges = guarded_edges(*scores, base.scorer.edges, recipe.fit)
@@ -97,39 +103,43 @@ def inherits(base: Judges, new: Judges, table: FaceTable) -> bool:
 
 
 class _Learner:
-    """One network that is trained again and again from the same start."""
+    """One network that is trained again and again from the same start, on some of the faces."""
 
-    def __init__(self, recipe: Recipe, start: Tower) -> None:
-        self.recipe, self._weight = recipe, start.weight
+    def __init__(self, recipe: Recipe, start: Tower, faces: TrainingFaces, copies: Vectors | None) -> None:
+        self.recipe, self._weight, self._faces = recipe, start.weight, faces
+        own = faces.table.vectors[recipe.tower][None]
+        self._vectors = own if copies is None else np.concatenate([own, copies])  # (1 + k, n, d)
         size, dimensions = start.projection.shape
         self._siamese = build_siamese(precomputed(size), dimensions, recipe.siamese)
         self._siamese.set_tower(start)
         self._start = self._siamese.state()
 
-    def learn(self, learned: TrainingFaces, held: TrainingFaces) -> tuple[Tower, History]:
-        """Until the people held out gain no more."""
+    def learn(self, held: Flags) -> tuple[Tower, History]:
+        """Until the people held out, (n,) flags of their faces, gain no more."""
         self._siamese.restore(self._start)
-        vectors = held.table.vectors[self.recipe.tower]
+        vectors, labels = self._vectors[0][held], self._faces.labels.only(held)
 
         def judge() -> float:
-            return told_apart(self._siamese.tower(1.0).project(vectors), held.labels)
+            return told_apart(self._siamese.tower(1.0).project(vectors), labels)
 
-        history = learn(self._siamese, lambda n: self._epoch(learned, n), judge, self.recipe.schedule)
+        history = learn(self._siamese, lambda n: self._epoch(~held, n), judge, self.recipe.schedule)
         return self._siamese.tower(self._weight), history
 
-    def repeat(self, learned: TrainingFaces, epochs: int) -> Tower:
+    def repeat(self, learned: Flags, epochs: int) -> Tower:
         """The tower after so many epochs on these faces alone."""
         self._siamese.restore(self._start)
         for number in range(1, epochs + 1):
             run_epoch(self._siamese, self._epoch(learned, number))
         return self._siamese.tower(self._weight)
 
-    def _epoch(self, learned: TrainingFaces, number: int) -> Iterator[Batch]:
-        """New pairs each time; the hard ones are those that are hard by now."""
-        vectors, schedule = learned.table.vectors[self.recipe.tower], self.recipe.schedule
+    def _epoch(self, learned: Flags, number: int) -> Iterator[Batch]:
+        """New pairs each time, copies among them; the hard ones are those that are hard by now."""
+        schedule, rows = self.recipe.schedule, np.tile(np.flatnonzero(learned), len(self._vectors))
+        vectors = np.concatenate(self._vectors[:, learned])
+        labels = self._faces.labels.only(rows)
         rng = np.random.default_rng((schedule.seed, number))
-        pairs = draw_pairs(learned.labels, self._siamese.tower(1.0).project(vectors), self.recipe.pairs, rng)
-        return batches(pairs, learned.labels, schedule.batch, lambda rows, _side: vectors[rows])
+        pairs = draw_pairs(labels, self._siamese.tower(1.0).project(vectors), self.recipe.pairs, rng)
+        return batches(pairs, labels, schedule.batch, lambda chosen, _side: vectors[chosen])
 
 
 def _honest_scores(
@@ -145,7 +155,7 @@ def _honest_scores(
     half = split_by_identity(faces.table.identity, 0.5, learner.recipe.schedule.seed)
     parts = []
     for tested in (half, ~half):
-        tower = learner.repeat(faces.only(~tested), epochs)
+        tower = learner.repeat(~tested, epochs)
         scorer = Scorer({**towers, learner.recipe.tower: tower}, NO_EDGES)
         parts.append(all_scores(scorer, faces.table.only(tested)))
     genuine, everybody, alike = (np.concatenate(scores) for scores in zip(*parts, strict=True))

@@ -37,6 +37,8 @@ class Recipe:
     pairs: PairSettings = field(default_factory=PairSettings)
     schedule: Schedule = field(default_factory=Schedule)
     fit: FitSettings = field(default_factory=FitSettings)
+    copies: int = 0
+    """Augmented copies of each face that head mode learns from too."""
     hold_out: float = 0.15
     """Share of the people by whom training is stopped; they are not learned from."""
 

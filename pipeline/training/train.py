@@ -26,12 +26,14 @@ from pipeline.load import load_models
 from pipeline.sanity import LabelFigures, label_figures
 from pipeline.score import Scorer
 from pipeline.training.cleaning import mislabelled, with_aliases_merged
+from pipeline.training.copies import embed_copies
 from pipeline.training.faces import Selection, select_faces
 from pipeline.training.finetune import FineTuned, finetune
 from pipeline.training.learning import History
 from pipeline.training.pairs import NO_AGE
 from pipeline.training.projection import (
     NO_EDGES,
+    TrainedHead,
     all_scores,
     gender_judge,
     guarded_edges,
@@ -78,7 +80,7 @@ class Trainer:
         selection, training, merged, labels = self._gather(faces)
         base = read_bundle(self.album.bundle)
         if self.recipe.mode is Mode.HEAD:
-            head = train_head(training, self.album.models.judges, self.recipe, _added(self.album, genders))
+            head = self._train_head(selection, training, genders)
             judges, history, network = head.judges, head.history, None
         else:
             judges, history, network = self._finetune(selection, training, base, genders)
@@ -105,6 +107,14 @@ class Trainer:
         ages = [first_age(face.age) for face in selection.kept]
         age = np.array([NO_AGE if known is None else known for known in ages], dtype=np.int64)
         return selection, TrainingFaces(table, age), merged, labels
+
+    def _train_head(
+        self, selection: Selection, faces: TrainingFaces, genders: Sequence[LabelledFace]
+    ) -> TrainedHead:
+        album, recipe = self.album, self.recipe
+        files = [face.file for face in selection.kept]
+        copies = embed_copies(album, files, recipe.tower, recipe.copies, recipe.schedule.seed)
+        return train_head(faces, album.models.judges, recipe, _added(album, genders), copies)
 
     def _finetune(
         self, selection: Selection, faces: TrainingFaces, base: Bundle, genders: Sequence[LabelledFace]
@@ -157,6 +167,7 @@ class Trainer:
             "mode": str(self.recipe.mode),
             "backbone": self.recipe.tower,
             "loss": str(self.recipe.siamese.loss),
+            "copies": self.recipe.copies,
             "seed": schedule.seed,
             "epochs": best,
             "held_out_tar": [round(history.held_out[0], 4), round(history.held_out[best], 4)],

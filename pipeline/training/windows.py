@@ -58,10 +58,11 @@ def cut_window(rgb: Rgb, face: Face) -> Window:
 
 def read_windows(models: Models, root: Path, files: Sequence[str], cache: Path | None) -> list[Window]:
     """The main face of every photo. The photos must show one (`select_faces`)."""
-    return [_read(models, root / file, cache) for file in track(files, len(files), "cutting faces out")]
+    return [read_window(models, root / file, cache) for file in track(files, len(files), "cutting faces out")]
 
 
-def _read(models: Models, path: Path, cache: Path | None) -> Window:
+def read_window(models: Models, path: Path, cache: Path | None) -> Window:
+    """The main face of one photo, which must show one."""
     data = path.read_bytes()
     kept = place(cache, hashlib.sha256(data).hexdigest(), ".npz") if cache else None
     if kept and kept.is_file():

@@ -27,6 +27,7 @@ from pipeline.models import Models
 from pipeline.score import Edges, Scorer, Tower
 from pipeline.training.backbones import BackboneName, build_backbone, precomputed, unfreeze_last_blocks
 from pipeline.training.cleaning import mislabelled, with_aliases_merged
+from pipeline.training.copies import embed_copies
 from pipeline.training.faces import KeptOut, forget_photos, select_faces
 from pipeline.training.learning import Schedule, batches, run_epoch, seed_everything
 from pipeline.training.pairs import Labels, Pairs
@@ -170,6 +171,17 @@ def test_training_tells_strangers_apart_that_the_start_confused(judges: Judges, 
     assert history.loss[-1] < history.loss[0]
 
 
+def test_copies_are_learned_from_and_nobody_is_judged_by_them(judges: Judges) -> None:
+    faces = crowd(nuisance=10.0)
+    own = faces.table.vectors["facenet"]
+    plain, none, copied = (
+        train_head(faces, judges, QUICK, copies=copies) for copies in (None, own[None][:0], own[None, ::-1])
+    )
+    assert plain.history == none.history
+    assert copied.history.loss != plain.history.loss
+    assert copied.history.held_out[0] == plain.history.held_out[0]
+
+
 def test_a_start_that_training_cannot_better_is_kept(judges: Judges) -> None:
     ruined = replace(QUICK, siamese=SiameseSettings(learning_rate=10.0, pull=0.0))
     trained = train_head(crowd(), judges, ruined)
@@ -286,6 +298,20 @@ def test_a_photo_can_be_taken_out_of_the_cache(
     assert not [path for path in tmp_path.rglob("*") if digest in path.name]
     assert all(digest not in np.load(path)["sha256"] for path in tmp_path.glob("*.npz"))
     assert forget_photos(tmp_path, [digest]) == 0
+
+
+def test_a_copy_depends_on_the_photo_alone_and_is_forgotten_with_it(
+    models: Models, bundle_dir: Path, faces: Path, tmp_path: Path
+) -> None:
+    files = [face.file for face in lfw_people(faces, 1, photos=2)]
+    copies = embed_copies(Album(models, bundle_dir, faces, tmp_path), files, "facenet", 2, seed=1)
+    assert copies.shape == (2, 2, 512)
+    assert 0.2 < float(copies[0, 0] @ copies[1, 0]) < 0.999
+    alone = embed_copies(Album(models, bundle_dir, faces), files[1:], "facenet", 1, seed=1)
+    assert np.allclose(alone[0, 0], copies[0, 1], atol=1e-5)
+    digest = hashlib.sha256((faces / files[0]).read_bytes()).hexdigest()
+    assert forget_photos(tmp_path, [digest]) == 3  # its surroundings and two vectors
+    assert all(digest not in np.load(path)["sha256"] for path in tmp_path.glob("*.npz"))
 
 
 # The bundle.
