@@ -138,7 +138,9 @@ def _warnings(genuine: int, impostors: int, settings: FitSettings) -> Sequence[s
             f"only {impostors} impostor pairs: the approve edge hangs on "
             f"{int(impostors * settings.approve_fmr)} of them; {needed} would be sound"
         )
-    if genuine * settings.different_fnmr < 1:
+    if not genuine:
+        found.append("no genuine pairs: the different edge stays as it was")
+    elif genuine * settings.different_fnmr < 1:
         needed = round(1 / settings.different_fnmr)
         found.append(f"only {genuine} genuine pairs: {needed} would show the different edge's rate once")
     return found

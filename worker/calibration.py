@@ -82,7 +82,8 @@ class Measured:
     calibration: Calibration
     fmr_before: float
     """Share of the impostor pairs that pass today's approve edge."""
-    fmr_before95: tuple[float, float]
+    fmr_before95: tuple[float, float] | None
+    """None where no pair passes: drawing people again would then tell nothing."""
     twins: int
     """Pairs that were left out: one picture under two IDs, or nearly."""
     genuine_unused: int
@@ -143,7 +144,9 @@ def measure(found: Gathered, judges: Judges, fmr: float) -> Measured:
         pairs = with_genuine(strangers, scorer.scores(scorer.project(own), scorer.project(gallery)), owners)
     result = calibrate(pairs, settings, scorer.edges)
     passed = (strangers.scores >= scorer.edges.approve).astype(np.float64)
-    interval = metrics.identity_bootstrap(passed, strangers.first, strangers.second, seed=1)
+    interval = None
+    if passed.any():
+        interval = metrics.identity_bootstrap(passed, strangers.first, strangers.second, seed=1)
     return Measured(
         calibration=result,
         fmr_before=float(passed.mean()),

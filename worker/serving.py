@@ -105,8 +105,11 @@ class Serving:
             return None
         try:
             models = self._read(version)
-        except ModelError as error:
-            self._refuse(version, error)
+        except StoreUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with a head, members' jobs go on
+            known = isinstance(error, ModelError)
+            self._refuse(version, str(error) if known else f"{type(error).__name__}: {error}")
             return None
         self._refused.pop(version, None)
         self._on_record(lambda: self._heads.clear_refusal(version, self._host))
@@ -124,10 +127,10 @@ class Serving:
             raise WeightsCorrupt(f"its row holds {models.version}")
         return models
 
-    def _refuse(self, version: str, error: ModelError) -> None:
-        logger.error("the head %s is refused: %s", version, error)
+    def _refuse(self, version: str, problem: str) -> None:
+        logger.error("the head %s is refused: %s", version, problem)
         self._refused[version] = now = self._clock()
-        self._on_record(lambda: self._heads.note_refusal(version, self._host, str(error), now))
+        self._on_record(lambda: self._heads.note_refusal(version, self._host, problem, now))
 
     def _on_record(self, write: Callable[[], None]) -> None:
         try:

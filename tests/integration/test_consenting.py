@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
 
+from pipeline.gender import GenderJudge
+from pipeline.judges import Judges, ReplayLimits
+from pipeline.occlusion import OcclusionJudge
 from pipeline.ports import Vectors
+from pipeline.quality import QualityLimits
+from pipeline.score import Edges, Scorer, Tower
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
-from worker.calibration import UNUSABLE, WITHDRAWN, Gathered, gather
+from worker.calibration import UNUSABLE, WITHDRAWN, Gathered, gather, measure
 from worker.states import PairLabel
 from worker.store import Attempt, Consenting, NewMember, Store
 
@@ -128,3 +133,50 @@ def test_labelled_photos_belong_to_their_member(store: Store) -> None:
 @pytest.mark.parametrize("ids", [[], ["nobody"]])
 def test_nobody_at_all_gives_nothing(store: Store, ids: list[str]) -> None:
     assert gathered(store, Host(), ids).members == []
+
+
+# What the faces say of the edges
+
+BEFORE = Edges(approve=0.9, different=0.2, scale=20.0)
+
+
+def judges() -> Judges:
+    tower = Tower(np.zeros(8, np.float32), np.eye(8, dtype=np.float32), 1.0)
+    gender, occlusion = GenderJudge({}, 0.0, 0.7), OcclusionJudge({}, {})
+    return Judges(Scorer({"sface": tower}, BEFORE), gender, occlusion, QualityLimits(), ReplayLimits())
+
+
+def strangers(count: int, labelled: int = 0) -> Gathered:
+    """So many members whose faces have nothing to do with each other; some have a labelled photo."""
+    rng = np.random.default_rng(3)
+    found = Gathered()
+    for number in range(count):
+        face = rng.normal(size=(1, 8)).astype(np.float32)
+        photo = face + rng.normal(scale=0.3, size=(1, 8)).astype(np.float32)
+        member = Consenting(f"m{number}", Gender.MALE if number % 2 else Gender.FEMALE, "https://h/s.jpg", ())
+        found.add(member, [{"sface": face}, *([{"sface": photo}] if number < labelled else [])])
+    return found
+
+
+def test_strangers_set_the_approve_edge_and_a_few_labels_leave_the_other_alone() -> None:
+    measured = measure(strangers(80, labelled=20), judges(), 0.01)
+    result = measured.calibration
+    assert (result.impostors, result.genuine, measured.genuine_unused) == (2 * 40 * 39 // 2, 0, 20)
+    assert (result.edges.different, result.different95) == (BEFORE.different, None)
+    assert result.approve95[0] <= result.edges.approve <= result.approve95[1]
+    assert measured.fmr_before < 0.01
+
+
+def test_enough_labelled_pairs_set_the_different_edge() -> None:
+    measured = measure(strangers(220, labelled=210), judges(), 0.01)
+    assert (measured.calibration.genuine, measured.genuine_unused) == (210, 0)
+    assert measured.calibration.different95 is not None
+    assert measured.calibration.edges.different != BEFORE.different
+
+
+def test_one_picture_under_two_ids_is_left_out() -> None:
+    found = strangers(60)
+    twin = Consenting("twin", Gender.FEMALE, "https://h/s.jpg", ())
+    found.add(twin, [found.selfies[0]])
+    bench = replace(judges(), replay=ReplayLimits(score=0.999))
+    assert measure(found, bench, 0.01).twins == 1

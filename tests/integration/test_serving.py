@@ -153,6 +153,19 @@ def test_a_head_for_networks_that_this_host_does_not_have_is_refused(
     assert "facenet" in refused.problem
 
 
+def test_a_head_of_a_form_that_this_program_does_not_know_harms_no_job(
+    process: Process, version: str
+) -> None:
+    def stumble(*_: object) -> None:
+        raise AttributeError("no such thing")
+
+    process.serving._compose = stumble  # type: ignore[assignment]
+    process.store.promote(version, NOW)
+    assert process.version() == "default-1"
+    [refused] = process.store.status(NOW).refused_heads
+    assert refused.problem == "AttributeError: no such thing"
+
+
 def test_while_the_database_is_away_the_head_stays_as_it_is(
     process: Process, version: str, tmp_path: Path
 ) -> None:

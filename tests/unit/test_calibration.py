@@ -60,6 +60,8 @@ def test_too_few_impostor_pairs_are_refused_few_are_warned_of_and_enough_are_nei
 
 def test_a_handful_of_genuine_pairs_is_warned_of() -> None:
     assert any("genuine" in warning for warning in calibrate(members(60), SETTINGS, BEFORE).warnings)
+    none = calibrate(members(60, genuine=False), SETTINGS, BEFORE)
+    assert any("stays as it was" in warning for warning in none.warnings)
 
 
 def test_without_genuine_pairs_the_different_edge_stays_but_never_above_the_approve_edge() -> None:

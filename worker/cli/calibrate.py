@@ -49,7 +49,6 @@ def calibrate(from_members: bool, fmr: float, most: int, seed: int, dry_run: boo
 
 def _print(found: Gathered, measured: Measured, fmr: float) -> None:
     result = measured.calibration
-    low, high = (100 * share for share in measured.fmr_before95)
     click.echo(
         f"{len(found.members):,} members, {result.impostors:,} pairs of strangers, {result.genuine:,} "
         "labelled pairs"
@@ -57,17 +56,23 @@ def _print(found: Gathered, measured: Measured, fmr: float) -> None:
     for reason, count in sorted(found.lost.items()):
         click.echo(f"left out: {count:,} selfies, {reason}")
     click.echo(
-        f"today's approve edge lets {100 * measured.fmr_before:.3f} % of the strangers pass "
-        f"(95 % interval {low:.3f} to {high:.3f} %); asked for {100 * fmr:g} %"
+        f"today's approve edge lets {_share(measured)} of the strangers pass; asked for {100 * fmr:g} %"
     )
     low, high = result.approve95
     click.echo(f"approve edge    {result.edges.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
-    interval = "as before: too few labelled pairs"
+    interval = f"as before: {measured.genuine_unused} labelled pairs are too few"
     if result.different95:
         low, high = result.different95
         interval = f"95 % interval {low:.4f} to {high:.4f}"
     click.echo(f"different edge  {result.edges.different:.4f}   {interval}")
     _warn(measured)
+
+
+def _share(measured: Measured) -> str:
+    if measured.fmr_before95 is None:
+        return "none"
+    low, high = (100 * share for share in measured.fmr_before95)
+    return f"{100 * measured.fmr_before:.3f} % (95 % interval {low:.3f} to {high:.3f} %)"
 
 
 def _warn(measured: Measured) -> None:

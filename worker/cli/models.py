@@ -68,7 +68,7 @@ def _print_list(records: list[ModelRecord]) -> None:
     console().print(table)
 
 
-@models.command()
+@models.command(short_help="Make a version the champion.")
 @click.argument("version", metavar="VERSION")
 @click.option(
     "--force", is_flag=True, help="Also a rejected one, or without its networks in the bundle here."
@@ -84,7 +84,7 @@ def promote(version: str, force: bool) -> None:
     _say(store.promote(version, utc_now(), force=force))
 
 
-@models.command()
+@models.command(short_help="Back to the champion before this one.")
 @click.option("--force", is_flag=True, help="Also without its networks in the bundle here.")
 def rollback(force: bool) -> None:
     """Back to the champion before this one; before the first there is the bundle as shipped."""
@@ -95,7 +95,7 @@ def rollback(force: bool) -> None:
     _say(store.rollback(to=back_to))
 
 
-@models.command()
+@models.command(short_help="Let a challenger judge live jobs without deciding.")
 @click.argument("version", metavar="VERSION")
 @click.option("--off", is_flag=True, help="No longer.")
 def shadow(version: str, off: bool) -> None:
@@ -109,7 +109,7 @@ def shadow(version: str, off: bool) -> None:
     click.echo(f"{version} is {state}" + (" from now on." if changed else " already."))
 
 
-@models.command()
+@models.command(short_help="Which verdicts a challenger in shadow would flip.")
 @click.argument("version", metavar="VERSION")
 @click.option("--examples", type=click.IntRange(0, 100), default=5, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
@@ -136,7 +136,7 @@ def _print_report(found: ShadowReport) -> None:
         console().print(table)
 
 
-@models.command("publish")
+@models.command("publish", short_help="A bundle's head becomes a challenger.")
 @click.argument("folder", metavar="DIR", type=click.Path(exists=True, file_okay=False, path_type=Path))
 def publish_(folder: Path) -> None:
     """Put the head of the bundle in DIR into the database, as a challenger.
