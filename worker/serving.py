@@ -108,8 +108,8 @@ class Serving:
         except StoreUnavailable:
             raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with a head, members' jobs go on
-            known = isinstance(error, ModelError)
-            self._refuse(version, str(error) if known else f"{type(error).__name__}: {error}")
+            meant = isinstance(error, ModelError)
+            self._refuse(version, str(error) if meant else f"{type(error).__name__}: {error}")
             return None
         self._refused.pop(version, None)
         self._on_record(lambda: self._heads.clear_refusal(version, self._host))
