@@ -151,6 +151,20 @@ def with_head(base: Manifest, head: Head) -> tuple[Manifest, bytes, bytes]:
     return manifest, _to_json(manifest), packed
 
 
+def networks(manifest: Manifest) -> str:
+    """Which networks make the vectors, and how faces are cut out for them: `name:12 digits name:...`.
+
+    Equal where vectors can be compared, on whatever host: the same weights and the same rules.
+    """
+    found = []
+    for name, described in sorted(manifest.head.get("embedders", {}).items()):
+        rule = {key: value for key, value in described.items() if key != "probe"}
+        parts = [manifest.parts.get(part) for part in ("face_mesh", name)]
+        origins = [asdict(part.origin) for part in parts if part and part.origin]
+        found.append(f"{name}:{_sha256(_canonical([rule, origins]))[:12]}")
+    return " ".join(found)
+
+
 def _to_json(manifest: Manifest) -> bytes:
     record = {"format": FORMAT, **asdict(manifest)}
     sealed = {**record, "sha256": _sha256(_canonical(record))}

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
 
 MOST_BYTES = 1_000_000
-CALIBRATED = "calibrated"
+CALIBRATED, UNCALIBRATED = "calibrated", "uncalibrated"
 """The calibration state of a head whose edges were set on the operator's own pairs."""
 
 

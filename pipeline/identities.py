@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -45,7 +45,7 @@ class Group:
         """Those of the names that are in the group."""
         chosen = sorted(set(names))
         secret = bytes.fromhex(self.salt) if self.salt else key
-        known = np.isin(_hashes(chosen, secret), self.hashes)
+        known = np.isin(hashes_of(chosen, secret), self.hashes)
         return {name for name, there in zip(chosen, known, strict=True) if there}
 
 
@@ -63,7 +63,7 @@ class FittedOn:
             return cls()
         salt = "" if key else hashlib.sha256("\n".join(chosen).encode()).hexdigest()[:32]
         secret = key or bytes.fromhex(salt)
-        return cls((Group(learner, salt, np.sort(_hashes(chosen, secret))),))
+        return cls((Group(learner, salt, np.sort(hashes_of(chosen, secret))),))
 
     def joined(self, other: FittedOn) -> FittedOn:
         """The people of both; who stands under the same key twice is kept once."""
@@ -113,7 +113,7 @@ class FittedOn:
         )
 
 
-def _hashes(names: list[str], key: bytes) -> Hashes:
+def hashes_of(names: Sequence[str], key: bytes) -> Hashes:
     """(n,) eight bytes of each name's HMAC-SHA256."""
     digests = (hmac.digest(key, name.encode(), "sha256")[:8] for name in names)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)

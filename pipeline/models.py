@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pipeline.bundle import Bundle, Manifest
+from pipeline.bundle import Bundle, Manifest, networks
 from pipeline.embedder import LiteRtEmbedder
 from pipeline.head import CALIBRATED, Head
 from pipeline.judges import Judges
@@ -38,3 +38,8 @@ class Models:
     def calibrated(self) -> bool:
         """Whether the edges were set on the operator's own pairs."""
         return self.head.metadata.get("calibration") == CALIBRATED
+
+    @property
+    def networks(self) -> str:
+        """What the embeddings depend on: `pipeline.bundle.networks`."""
+        return networks(self.manifest)

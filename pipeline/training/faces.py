@@ -23,7 +23,7 @@ from pipeline.evaluation.data import LabelledFace
 from pipeline.evaluation.extract import EXTRACTION, main_face
 from pipeline.images import decode
 from pipeline.models import Models
-from pipeline.ports import Detection
+from pipeline.ports import Detection, Vectors
 from pipeline.progress import track
 from pipeline.quality import gate, measure
 from pipeline.seen import SECOND_FACE
@@ -180,6 +180,21 @@ def _look_up(models: Models, path: Path, known: FaceCache) -> Found:
 
 def look(models: Models, data: bytes) -> Found:
     """May the face of this photo be learned from?"""
+    seen = _see(models, data)
+    return seen if isinstance(seen, Found) else Found()
+
+
+def study(models: Models, data: bytes) -> Found | dict[str, Vectors]:
+    """The vector (d,) that each embedder gives of the face, or why it may not be learned from."""
+    seen = _see(models, data)
+    if isinstance(seen, Found):
+        return seen
+    face = models.mesh.refine(seen.rgb, seen.faces[0])
+    return {name: e.embed([e.crop(seen.rgb, face)])[0] for name, e in models.embedders.items()}
+
+
+def _see(models: Models, data: bytes) -> Detection | Found:
+    """What the detector sees, where its largest face may be learned from; else why not."""
     try:
         picture = decode(data)
     except ImageError:
@@ -193,7 +208,7 @@ def look(models: Models, data: bytes) -> Found:
         return Found(str(refused[0]), round(refused[1].value, 4), refused[1].limit)
     if hidden := models.judges.occlusion.gate(detection.rgb, face):
         return Found(KeptOut.OCCLUDED, round(hidden.value, 4), hidden.limit)
-    return Found()
+    return detection
 
 
 def _faces_problem(detection: Detection) -> Found | None:

@@ -20,6 +20,7 @@ from pipeline.evaluation.extract import Album
 from pipeline.evaluation.genders import added_faces, teachable
 from pipeline.evaluation.protocol import People, face_table
 from pipeline.fit import FaceTable, fit_gender, fit_towers, replay_limits
+from pipeline.head import UNCALIBRATED
 from pipeline.identities import FittedOn, Learner
 from pipeline.judges import Judges, compose
 from pipeline.load import load_models
@@ -42,8 +43,6 @@ from pipeline.training.projection import (
 )
 from pipeline.training.recipe import Mode, Recipe, TrainingFaces
 from pipeline.training.windows import read_windows
-
-UNCALIBRATED = "uncalibrated"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
