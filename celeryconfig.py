@@ -12,7 +12,18 @@ from typing import Any
 from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
-from worker.queues import BULK, IN_ORDER, MAINTENANCE, PURGE, SWEEP, VERIFY, VERIFY_MEMBER
+from worker.queues import (
+    BULK,
+    IN_ORDER,
+    MAINTENANCE,
+    PURGE,
+    RETRAIN,
+    RETRAIN_PLAN,
+    RETRAIN_STEP,
+    SWEEP,
+    VERIFY,
+    VERIFY_MEMBER,
+)
 from worker.settings import load_settings
 
 _settings = load_settings()
@@ -78,7 +89,8 @@ task_routes = {
     VERIFY_MEMBER: {"queue": VERIFY},
     SWEEP: {"queue": MAINTENANCE},
     PURGE: {"queue": MAINTENANCE},
-    # The periodic work of later versions finds its queue by its name.
+    RETRAIN_PLAN: {"queue": MAINTENANCE},
+    RETRAIN_STEP: {"queue": RETRAIN},
     "worker.bulk_*": {"queue": BULK},
 }
 
@@ -98,6 +110,14 @@ worker_cancel_long_running_tasks_on_connection_loss = False
 # Limits of one job. Both lie below the lease, so that nobody takes a job over that still runs.
 task_soft_time_limit = _settings.time_limit_seconds
 task_time_limit = (_settings.time_limit_seconds + _settings.lease_seconds) / 2
+
+# A retraining may take long and ends itself in time; this is the net below that.
+task_annotations = {
+    RETRAIN_STEP: {
+        "soft_time_limit": _settings.retrain_time_limit_seconds + 240,
+        "time_limit": _settings.retrain_time_limit_seconds + 300,
+    },
+}
 
 # Processes
 worker_consumer = "worker.wire:GuardedConsumer"  # no message ends the worker or gets lost
@@ -128,3 +148,9 @@ beat_schedule = {
         "options": {"queue": MAINTENANCE},
     },
 }
+if _settings.retrain_schedule != "never":
+    beat_schedule["retrain"] = {
+        "task": RETRAIN_PLAN,
+        "schedule": crontab.from_string(_settings.retrain_schedule),
+        "options": {"queue": MAINTENANCE},
+    }

@@ -3,6 +3,7 @@
 * WorkerError
   + RetryableError            may go well later: the job is kept and tried again
     - StoreUnavailable        the database cannot be reached, is locked, or has no tables yet
+    - TrainingDied            the training process was killed or ended without an answer
   + PermanentError            will not go well by itself: recorded, not tried again
     - BadMessage              a message that is not a job; carries a stable code
     - RequestConflict         a request ID that was used before, with other content
@@ -13,6 +14,7 @@
     - BadSettings             an environment variable is wrong; its name is in the text
     - SchemaConflict          tables of other people stand where ours should be
     - MappingError            the app's member table is not as the settings say
+    - TrainingFailed          the members' faces give no new model; the text says why
 """
 
 from __future__ import annotations
@@ -28,6 +30,10 @@ class RetryableError(WorkerError):
 
 class StoreUnavailable(RetryableError):
     """The database cannot be reached, is locked, or has no tables yet."""
+
+
+class TrainingDied(RetryableError):
+    """The training process was killed or ended without an answer; the text ends with its last words."""
 
 
 class PermanentError(WorkerError):
@@ -80,3 +86,7 @@ class SchemaConflict(PermanentError):
 
 class MappingError(PermanentError):
     """The app's member table is not as the settings say."""
+
+
+class TrainingFailed(PermanentError):
+    """The members' faces give no new model; the text says why."""

@@ -27,6 +27,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON dead_job TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON model_version TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, DELETE ON model_refusal TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, DELETE ON shadow_verdict TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE ON training_run TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON training_member TO 'verify_worker'@'%';
+GRANT SELECT, INSERT ON training_face TO 'verify_worker'@'%';
 GRANT SELECT ON label TO 'verify_worker'@'%';
 GRANT SELECT ON decision TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON access_log TO 'verify_worker'@'%';
@@ -44,8 +47,8 @@ GRANT SELECT,
     ON member TO 'verify_app'@'%';
 
 -- verify_operator: the commands import, enqueue, show, status, requeue, review, label, consent, forget,
--- models, calibrate. What people said, decided and looked at can be added and not changed, and so can
--- heads. `forget` deletes the member's row, and the database deletes what hangs on it.
+-- models, calibrate, retrain. What people said, decided and looked at can be added and not changed, and
+-- so can heads. `forget` deletes the member's row, and the database deletes what hangs on it.
 GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, DELETE ON photo TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_operator'@'%';
@@ -54,6 +57,9 @@ GRANT SELECT, INSERT, UPDATE (requeued_at), DELETE ON dead_job TO 'verify_operat
 GRANT SELECT, INSERT, UPDATE (state, promoted_at) ON model_version TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON model_refusal TO 'verify_operator'@'%';
 GRANT SELECT ON shadow_verdict TO 'verify_operator'@'%';
+GRANT SELECT, INSERT ON training_run TO 'verify_operator'@'%';
+GRANT SELECT ON training_member TO 'verify_operator'@'%';
+GRANT SELECT ON training_face TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON label TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON decision TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';

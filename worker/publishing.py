@@ -9,6 +9,7 @@ import os
 import ssl
 import threading
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -21,7 +22,7 @@ from kombu.pools import ProducerPool
 from worker.envelope import task_headers
 from worker.errors import RetryableError
 from worker.messages import VerifyJob
-from worker.queues import VERIFY_MEMBER
+from worker.queues import RETRAIN, RETRAIN_STEP, VERIFY_MEMBER
 from worker.settings import Settings
 
 _PATIENCE: Final = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
@@ -53,17 +54,20 @@ class Publisher:
 
     def send(self, job: VerifyJob, queue: str) -> None:
         """Put a job on a queue. Raises NotSent."""
-        body = [
-            [],
-            {"job": job.to_message()},
-            {"callbacks": None, "errbacks": None, "chain": None, "chord": None},
-        ]
+        self._publish(VERIFY_MEMBER, {"job": job.to_message()}, queue)
+
+    def send_retrain(self) -> None:
+        """Tell the retrain worker that a run may be due. Raises NotSent."""
+        self._publish(RETRAIN_STEP, {}, RETRAIN)
+
+    def _publish(self, task: str, arguments: Mapping[str, Any], queue: str) -> None:
+        body = [[], arguments, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
         try:
             with self._pool().acquire(block=True, timeout=_WAIT_SECONDS) as producer:
                 producer.publish(
                     body,
                     serializer="json",
-                    headers=task_headers(VERIFY_MEMBER, str(uuid.uuid4())),
+                    headers=task_headers(task, str(uuid.uuid4())),
                     exchange="",  # every broker's direct way to the queue of that name
                     routing_key=queue,
                     declare=[_queue(queue)],

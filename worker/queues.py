@@ -21,6 +21,9 @@ VERIFY_MEMBER: Final = "worker.verify_member"
 SWEEP: Final = "worker.sweep"
 BURY: Final = "worker.bury"
 PURGE: Final = "worker.purge"
+BULK_EMBED: Final = "worker.bulk_embed"
+RETRAIN_STEP: Final = "worker.retrain"
+RETRAIN_PLAN: Final = "worker.plan_retraining"
 
 
 def in_order(names: list[str] | tuple[str, ...]) -> list[str]:

@@ -13,6 +13,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,13 @@ from pipeline.errors import BundleIncompatible
 from pipeline.verdict import Gender, NotFetched
 from worker.backbones import Backbones
 from worker.errors import StoreUnavailable
+from worker.extraction import Embedded, Extraction, ExtractionRules
 from worker.health import HealthFiles
 from worker.queues import JUDGING
 from worker.serving import Serving
 from worker.settings import Settings, load_settings
 from worker.store import Store, open_store
+from worker.training_message import EmbedJob
 from worker.verification import DeliveryRules, Judged, Verification
 
 if TYPE_CHECKING:
@@ -85,6 +88,67 @@ def _fetcher() -> Any:
     from worker.downloads import FetchLimits, PhotoFetcher
 
     return PhotoFetcher(FetchLimits.of(settings()))
+
+
+@lru_cache(maxsize=1)
+def extraction() -> Extraction:
+    """The service that looks at labelled photos for a retraining ."""
+    chosen = settings()
+    return Extraction(
+        studies=store(),
+        fetcher=_fetcher(),
+        look=_look,
+        rules=ExtractionRules(lease=chosen.lease, most_attempts=chosen.max_attempts, wait=chosen.stale_after),
+    )
+
+
+def _look(data: bytes) -> Embedded | str:
+    """Embed the face of a labelled photo, by the networks that judge today."""
+    from pipeline.training.faces import Found, study
+
+    chosen = serving().choose().models
+    found = study(chosen, data)
+    if isinstance(found, Found):
+        return found.reason
+    vectors = b"".join(found[name].astype("<f4").tobytes() for name in sorted(found))
+    return Embedded(chosen.networks, vectors)
+
+
+def retraining(send: Callable[[EmbedJob], None]) -> Any:
+    """The service that goes on with a retraining (`worker.retraining.Retraining`)."""
+    from worker.lessons import Sampling
+    from worker.retraining import Retraining, RetrainRules
+    from worker.training_process import train_apart
+
+    chosen = settings()
+    key = chosen.tombstone_key.get_secret_value().encode()
+    return Retraining(
+        store=store(),
+        send=send,
+        champion=_champion,
+        train=train_apart,
+        rules=RetrainRules(
+            lease=timedelta(seconds=chosen.retrain_lease_seconds),
+            wait=chosen.stale_after,
+            most_seconds=chosen.retrain_time_limit_seconds,
+            promote=chosen.retrain_promote == "auto",
+            gate=chosen.retrain_gate,
+            sampling=Sampling(key, chosen.blind_audit_share),
+        ),
+        worker=f"{socket.gethostname()}:{os.getpid()}",
+    )
+
+
+def _champion() -> Any:
+    """The head that judges today. Raises ModelError where this host has no bundle and there is none."""
+    from pipeline.bundle import networks, open_manifest
+    from worker.heads import read_head
+    from worker.retraining import Champion
+
+    version = store().champion()
+    head = version and store().head(version)
+    head = head or read_head(settings().bundle)
+    return Champion(head, networks(open_manifest(head.manifest)), version)
 
 
 def _judge(
@@ -183,5 +247,5 @@ def _warm_up() -> None:
 
 def reset() -> None:
     """Forget all that was built: after a fork, and between tests."""
-    for built in (settings, store, models, serving, verification, _fetcher):
+    for built in (settings, store, models, serving, verification, extraction, _fetcher):
         built.cache_clear()

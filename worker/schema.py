@@ -35,6 +35,7 @@ from worker.messages import MAX_URL, Why
 from worker.model_tables import model_refusal, model_version, shadow_verdict
 from worker.people_tables import access_log, decision
 from worker.states import Decider, PairLabel, State
+from worker.training_tables import training_face, training_member, training_run
 
 MESSAGE_HEAD_BYTES = 4096
 TEXT_LENGTH = 255
@@ -59,6 +60,9 @@ class Tables:
     tombstone: sa.Table
     decision: sa.Table
     access_log: sa.Table
+    training_run: sa.Table
+    training_member: sa.Table
+    training_face: sa.Table
 
 
 @lru_cache
@@ -81,6 +85,9 @@ def tables(prefix: str = "") -> Tables:
         tombstone=_tombstone(build),
         decision=decision(build),
         access_log=access_log(build),
+        training_run=training_run(build),
+        training_member=training_member(build),
+        training_face=training_face(build),
     )
 
 

@@ -51,6 +51,7 @@ Days = Annotated[int, Field(ge=1, le=36_500)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^\w*$")]
 Names = Annotated[dict[str, Name], NoDecode, BeforeValidator(_mapping)]
+Numbers = Annotated[dict[str, float], NoDecode, BeforeValidator(_mapping)]
 QualifiedName = Annotated[str, Field(pattern=r"^(\w+(\.\w+)?)?$")]
 
 
@@ -117,6 +118,19 @@ class Settings(BaseSettings):
     gender_conflict_probability: Annotated[float, Field(ge=0.5, le=1)] = 0.95
     blind_audit_share: Share = 0.02
     """Share of the approvals that a person looks at, so that wrong ones become visible."""
+
+    # Retraining
+    retrain_schedule: Annotated[str, Field(pattern=r"^(never|\S+( \S+){4})$")] = "17 19 * * sun"
+    """When beat asks for a retraining: minute, hour, day, month, weekday in UTC; `never`."""
+    retrain_min_labels: Annotated[int, Field(ge=1)] = 200
+    """So many new labels of members who consented, or the planned retraining is left out."""
+    retrain_promote: Literal["auto", "never"] = "auto"
+    """Whether a model that the gate lets pass judges at once, or waits for `models promote`."""
+    retrain_gate: Numbers = Field(default_factory=dict)
+    """Numbers of the gate (`pipeline.gate.GateRules`) that are to differ, as JSON."""
+    retrain_lease_seconds: Seconds = 60
+    """After so long a retraining whose worker was killed is taken up again."""
+    retrain_time_limit_seconds: Seconds = 3600
 
     # The app's own member table (mapped mode)
     mapped_table: QualifiedName = ""

@@ -46,3 +46,31 @@ class ModelState(StrEnum):
     CHAMPION = "champion"
     REJECTED = "rejected"
     RETIRED = "retired"
+
+
+class RunState(StrEnum):
+    """Where a retraining stands."""
+
+    QUEUED = "queued"
+    COLLECTING = "collecting"
+    """Verify workers look at the members' photos."""
+    TRAINING = "training"
+    DONE = "done"
+    """A challenger is kept; nobody promoted it."""
+    FAILED = "failed"
+    REJECTED = "rejected"
+    """The gate refused the challenger; the champion stays."""
+    PROMOTED = "promoted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return self not in (RunState.QUEUED, RunState.COLLECTING, RunState.TRAINING)
+
+
+class Studied(StrEnum):
+    """Where a member of a retraining stands."""
+
+    WAITING = "waiting"
+    DONE = "done"
+    FAILED = "failed"

@@ -12,9 +12,11 @@ from worker.app import app
 from worker.burials import buried
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable
+from worker.extraction import Left
 from worker.messages import VerifyJob
 from worker.retention import purge_old
 from worker.sweep import sweep as sweep_once
+from worker.training_message import EmbedJob
 
 logger = logging.getLogger(__name__)
 
@@ -51,13 +53,50 @@ def bury(dead: Any) -> int:
 @app.task(name=queues.SWEEP, throws=(StoreUnavailable,))
 def sweep() -> str:
     """Enqueue what the database says is unfinished. Not retried: the next one comes anyway."""
-    return str(sweep_once(runtime.store(), send, utc_now()))
+    swept = sweep_once(runtime.store(), send, utc_now())
+    if runtime.store().run_due(utc_now()):
+        retrain.apply_async()
+    return str(swept)
 
 
 @app.task(name=queues.PURGE, base=Persistent)
 def purge() -> str:
     """Remove what was kept long enough."""
     return str(purge_old(runtime.store(), runtime.settings(), utc_now()))
+
+
+@app.task(name=queues.BULK_EMBED, base=Persistent)
+def bulk_embed(job: Any) -> str:
+    """Look at some labelled photos for a retraining. What is left of the batch goes to the queue's end."""
+    left = runtime.extraction().handle(job, queues.BULK)
+    if left is Left.REST_OF_THE_BATCH:
+        bulk_embed.apply_async(kwargs={"job": job})
+    elif left is Left.TRAINING:
+        retrain.apply_async()
+    return str(left)
+
+
+# Acknowledged when it begins: it may run longer than a message waits for that. A worker that is
+# killed leaves its lease in the database, and the sweep sends the next step.
+@app.task(name=queues.RETRAIN_STEP, acks_late=False, throws=(StoreUnavailable,))
+def retrain() -> str:
+    """Go on with the retraining that is under way."""
+    return str(runtime.retraining(send_embed_job).step())
+
+
+@app.task(name=queues.RETRAIN_PLAN, base=Persistent)
+def plan_retraining() -> str:
+    """Ask for a retraining if there is enough new to learn."""
+    least = runtime.settings().retrain_min_labels
+    asked = runtime.store().ask_for_run("beat", utc_now(), at_least=least)
+    if asked:
+        retrain.apply_async()
+    return str(asked)
+
+
+def send_embed_job(job: EmbedJob) -> None:
+    """Tell the verify workers of members to look at."""
+    bulk_embed.apply_async(kwargs={"job": job.to_message()})
 
 
 def send(job: VerifyJob, queue: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +12,9 @@ import sqlalchemy as sa
 
 from pipeline.bundle import read_bundle, read_manifest, with_head
 from pipeline.head import Head
+from support.hosts import start_two
 from support.system import System
-from support.workers import Worker, wait_until
+from support.workers import wait_until
 from worker.states import State
 from worker.store import PublishedHead
 
@@ -27,31 +26,6 @@ SOON = 30.0
 def shipped(bundle_dir: Path) -> str:
     """The version that every host was shipped with."""
     return read_manifest(bundle_dir).version
-
-
-def own_copy(bundle: Path, folder: Path) -> str:
-    """The same bundle in a folder of its own."""
-    shutil.copytree(bundle, folder, copy_function=_link_or_copy)
-    return str(folder)
-
-
-def _link_or_copy(source: str, target: str) -> None:
-    """A hard link costs nothing, where the two folders lie on one disk."""
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy(source, target)
-
-
-def start_two(system: System, bundle_dir: Path) -> list[Worker]:
-    """Two hosts that share nothing but database and broker."""
-    return [
-        system.start(
-            VERIFY_BUNDLE=own_copy(bundle_dir, system.folder / f"bundle-{host}"),
-            VERIFY_HOME=str(system.folder / f"host-{host}"),
-        )
-        for host in range(2)
-    ]
 
 
 def publish(system: System, bundle: Path, **facts: Any) -> str:

@@ -16,6 +16,7 @@ from pipeline.verdict import Gender, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.together import together
 from support.traces import files_that_hold, tables_that_hold
+from support.training import learn_from_one
 from worker.errors import MemberForgotten, NotRequeueable, RequestConflict
 from worker.migrations import migrate
 from worker.states import PairLabel
@@ -83,6 +84,8 @@ def a_full_life(store: Store) -> None:
         store.accept(a_job_of_theirs("r1", why="operator"), "verify", NOW)
     store.accept(a_job_of_theirs("r3", 2), "verify", NOW)
     store.give_up("r3", "poison", "boom", NOW)
+    store.set_consent(MEMBER, NOW, training=True)
+    learn_from_one(store, SECRET.encode())
 
 
 def garbage_of_theirs() -> list[bytes]:
@@ -115,7 +118,7 @@ def test_nothing_of_a_full_life_is_left_in_any_table(store: Store) -> None:
             t.name: c.scalar(sa.select(sa.func.count()).select_from(t))
             for t in store.t.metadata.sorted_tables
         }
-    assert {name for name, rows in left.items() if rows} == {"tombstone"}
+    assert {name for name, rows in left.items() if rows} == {"tombstone", "training_run"}
 
 
 def test_members_with_a_similar_id_keep_everything(store: Store) -> None:

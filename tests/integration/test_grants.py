@@ -15,11 +15,12 @@ from support.bundle import ROOT
 from support.databases import fresh_database
 from support.heads import a_bundle
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
+from support.training import Bench, labelled_member, learn_from_one
 from worker.errors import MemberForgotten
 from worker.heads import publish
 from worker.migrations import migrate
 from worker.schema import tables
-from worker.states import PairLabel
+from worker.states import PairLabel, RunState
 from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
 
 SQL = (ROOT / "worker" / "grants.sql").read_text()
@@ -128,6 +129,20 @@ def test_the_worker_publishes_promotes_and_pulls_heads(
     assert store.rollback().champion is None
 
 
+def test_the_worker_retrains_on_what_the_operator_asked_for(engine_of: Callable[[str], sa.Engine]) -> None:
+    operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
+    labelled_member(operator, "m1", judge=worker)
+    assert operator.training_truth().members == 1
+    bench = Bench(worker)
+    assert operator.ask_for_run("kim", NOW)
+    bench.step()
+    bench.deliver()
+    assert worker.run_due(later(9999)) is True
+    assert bench.step() == "ended"
+    assert operator.runs()[0].state is RunState.PROMOTED
+    assert operator.status(NOW).training is not None
+
+
 def test_the_app_brings_members_in_and_reads_results(engine_of: Callable[[str], sa.Engine]) -> None:
     app, worker = engine_of("verify_app"), store_of(engine_of("verify_worker"))
     insert_member(app)
@@ -156,6 +171,8 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     assert operator.requeue(dead.id, NOW).queue == "verify"
     assert operator.status(NOW).members == 1
     worker.note_shadow(queued.job.request_id, a_verdict(), a_verdict(), NOW)
+    operator.set_consent("m1", NOW, training=True)
+    learn_from_one(worker, b"vectors")
     removed = operator.forget("m1", NOW)
     assert all(removed.values()), removed
     with pytest.raises(MemberForgotten):

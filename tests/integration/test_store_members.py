@@ -172,6 +172,9 @@ def test_a_forgotten_member_leaves_nothing_but_a_hash(store: Store, engine: sa.E
         "verification": 1,
         "dead_job": 1,
         "photo": 2,
+        "shadow_verdict": 0,
+        "training_member": 0,
+        "training_face": 0,
         "member": 1,
     }
     with engine.connect() as c:

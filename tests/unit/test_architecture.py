@@ -86,5 +86,10 @@ def test_importing_it_loads_no_training_library(module: str) -> None:
     assert not loaded_by(module) & TENSORFLOW
 
 
+@pytest.mark.parametrize("module", ["worker.tasks, worker.extraction", "pipeline.training.faces"])
+def test_looking_at_photos_for_a_training_needs_no_more_than_serving(module: str) -> None:
+    assert not loaded_by(module) & {*TENSORFLOW, "sklearn", "scipy", "matplotlib"}
+
+
 def test_the_client_for_the_app_needs_no_model_and_no_picture_library() -> None:
     assert not loaded_by("worker.client") & {"numpy", "cv2", "PIL", "ai_edge_litert"}

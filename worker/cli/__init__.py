@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "requeue": ("worker.cli.requeue:requeue", "Give dead jobs another chance."),
     "models": ("worker.cli.models:models", "The heads that workers judge with."),
     "calibrate": ("worker.cli.calibrate:calibrate", "Set the approve edge on your own members."),
+    "retrain": ("worker.cli.retrain:retrain", "Learn from the photos that people have labelled."),
     "run": ("worker.cli.run:run", "Start a worker."),
     "demo": ("worker.cli.demo:demo", "Verify a handful of members, end to end."),
 }

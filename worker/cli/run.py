@@ -29,7 +29,7 @@ def run(chosen: str | None, concurrency: int | None, beat: bool | None) -> None:
 
     \b
     With a broker of its own:  serves verify and bulk; the sweep is the work of
-                               `celery -A worker.app worker -Q maintenance,retrain -c 1`
+                               `celery -A worker.app worker -Q maintenance,retrain -c 2`
                                and `celery -A worker.app beat`.
     Embedded (nothing set):    serves everything, and sends itself the periodic jobs.
     """

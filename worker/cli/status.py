@@ -15,6 +15,7 @@ from rich.text import Text
 
 from worker import runtime
 from worker.cli.output import STYLES, console, new_table, print_json
+from worker.cli.retrain import outcome
 from worker.clock import utc_now
 from worker.store import StatusReport, Store
 
@@ -61,6 +62,8 @@ def _for_ever(store: Store, as_json: bool) -> None:
 
 def _picture(report: StatusReport) -> Group:
     parts: list[RenderableType] = [_requests(report), _verdicts(report), _trouble(report), _models(report)]
+    if report.training:
+        parts.append(Text(outcome(report.training)))
     return Group(*parts, *([_refused(report)] if report.refused_heads else []))
 
 

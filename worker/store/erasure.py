@@ -68,6 +68,8 @@ class Erasure(Galleries):
             t.verification: t.verification.c.member_id == member_id,
             t.access_log: t.access_log.c.member_id == member_id,
             t.photo: t.photo.c.member_id == member_id,
+            t.training_face: t.training_face.c.member_id == member_id,
+            t.training_member: t.training_member.c.member_id == member_id,
         }
         counts = {table.name: sa.select(sa.func.count()).where(where) for table, where in wheres.items()}
         return {name: c.scalar(query) or 0 for name, query in counts.items()}

@@ -50,17 +50,7 @@ class Models(Database):
         The very same version a second time changes nothing. Raises NotPossible where the version is
         no identifier, is there with other content, or holds a number that JSON does not know.
         """
-        if not is_identifier(head.version) or state not in _MAY_BE_ADDED:
-            raise NotPossible(f"{head.version!r} cannot be published as {state}")
-        row = {
-            "version": head.version,
-            "state": state,
-            "manifest": _json(head.manifest, head.version),
-            "head": head.data,
-            "head_sha256": hashlib.sha256(head.data).hexdigest(),
-            "figures": None if figures is None else _json(json.dumps(figures), head.version),
-            "created_at": now,
-        }
+        row = row_of_model(head, now, figures, state)
         return self._write(lambda c: self._add(c, row))
 
     def _add(self, c: sa.Connection, row: dict[str, Any]) -> ModelState:
@@ -231,6 +221,23 @@ class Models(Database):
     def _set_model(self, c: sa.Connection, version: str, **values: Any) -> None:
         m = self.t.model_version
         c.execute(sa.update(m).where(m.c.version == version).values(**values))
+
+
+def row_of_model(
+    head: PublishedHead, now: datetime, figures: Mapping[str, Any] | None, state: ModelState
+) -> dict[str, Any]:
+    """The row of a version that is to be added. Raises NotPossible."""
+    if not is_identifier(head.version) or state not in _MAY_BE_ADDED:
+        raise NotPossible(f"{head.version!r} cannot be published as {state}")
+    return {
+        "version": head.version,
+        "state": state,
+        "manifest": _json(head.manifest, head.version),
+        "head": head.data,
+        "head_sha256": hashlib.sha256(head.data).hexdigest(),
+        "figures": None if figures is None else _json(json.dumps(figures), head.version),
+        "created_at": now,
+    }
 
 
 def _known(rows: Mapping[str, AnyRow], version: str) -> AnyRow:

@@ -11,6 +11,7 @@ from pipeline.verdict import Gender, Outcome, PhotoFinding, Reason, Status
 from worker.messages import VerifyJob, Why
 from worker.states import Decider, State
 from worker.store.model_records import HeadRefused
+from worker.store.training_records import RunRecord
 
 
 class Refusal(StrEnum):
@@ -227,6 +228,8 @@ class StatusReport:
     """Heads that judge live jobs without deciding."""
     refused_heads: tuple[HeadRefused, ...]
     """Hosts that cannot use one of these heads, and go on with the one they have."""
+    training: RunRecord | None
+    """The latest retraining, without its report."""
 
 
 @dataclass(frozen=True, slots=True)

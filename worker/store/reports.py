@@ -14,9 +14,10 @@ from worker.store.galleries import Galleries
 from worker.store.models import Models
 from worker.store.records import MemberRecord, RequestRecord, StatusReport
 from worker.store.rows import finding_of, member_of, request_of
+from worker.store.training_runs import TrainingRuns
 
 
-class Reports(Galleries, Models):
+class Reports(Galleries, Models, TrainingRuns):
     """`status`, `member`, `request`, `requests_of`."""
 
     def status(self, now: datetime) -> StatusReport:
@@ -40,6 +41,7 @@ class Reports(Galleries, Models):
             lapsed=_count(c, v, lapsed),
             dead_jobs=_count(c, d, d.c.requeued_at.is_(None)),
             oldest_waiting=None if oldest is None else now - oldest,
+            training=self._latest_run(c),
             champion=standing.champion,
             shadows=standing.shadows,
             refused_heads=tuple(one for one in self._refusals(c) if one.version in in_use),

@@ -14,13 +14,13 @@ from worker.store.enqueueing import Enqueueing
 from worker.store.erasure import Erasure
 from worker.store.imports import Imports
 from worker.store.mapped import MappedMember
-from worker.store.models import Models
 from worker.store.people import People
 from worker.store.reports import Reports
 from worker.store.requeueing import Requeueing
 from worker.store.retention import Retention
 from worker.store.shadows import Shadows
 from worker.store.sweeping import Sweeping
+from worker.store.training_ends import TrainingEnds
 
 
 class Store(
@@ -34,9 +34,9 @@ class Store(
     Retention,
     DeadJobs,
     Reports,
-    Models,
     Shadows,
     ConsentingMembers,
+    TrainingEnds,
 ):
     """Requests, members, people, dead jobs and models; see the classes for what each part does."""
 

@@ -1,0 +1,155 @@
+"""`python -m worker retrain`, what `status` says of it, and the tasks that beat and the sweep send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from celery.schedules import crontab
+from click.testing import CliRunner, Result
+
+import celeryconfig
+from support.jobs import NOW
+from support.training import Bench, a_trained_head, labelled_member
+from support.workers import wait_until
+from worker import queues, runtime, tasks
+from worker.cli import main
+from worker.errors import TrainingFailed
+from worker.store import Store
+
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def settings(engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test's database, and a broker in files."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("VERIFY_HOME", str(tmp_path / "var"))
+    monkeypatch.setenv("VERIFY_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+    monkeypatch.setenv("VERIFY_OPERATOR", "kim")
+    runtime.reset()
+    yield
+    runtime.reset()
+
+
+@pytest.fixture
+def cli(settings: None) -> Cli:
+    """Runs a command."""
+
+    def run(*arguments: object) -> Result:
+        runtime.reset()
+        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        runtime.store().close()
+        runtime.reset()
+        return result
+
+    return run
+
+
+@pytest.fixture
+def bench(store: Store) -> Bench:
+    """Two members with two labels each."""
+    labelled_member(store, "m1")
+    labelled_member(store, "m2")
+    return Bench(store)
+
+
+def queued(folder: Path) -> list[str]:
+    """The tasks of the messages in the broker's files."""
+    files = sorted((folder / "var" / "broker" / "queues").glob("*.retrain.msg"))
+    return [json.loads(file.read_text())["headers"]["task"] for file in files]
+
+
+def test_with_nothing_to_learn_from_it_says_what_is_missing(cli: Cli, store: Store) -> None:
+    labelled_member(store, "m1", consent=False)
+    result = cli("retrain", "--force")
+    assert result.exit_code == 1
+    assert "0 labels of 0 members" in result.stdout
+    assert "consent" in result.stderr
+    assert store.runs() == []
+
+
+def test_too_few_new_labels_start_nothing_unless_it_is_forced(
+    cli: Cli, bench: Bench, store: Store, tmp_path: Path
+) -> None:
+    refused = cli("retrain")
+    assert refused.exit_code == 1
+    assert "4 labels of 2 members who consented, 4 of them" in refused.stdout
+    assert "VERIFY_RETRAIN_MIN_LABELS" in refused.stderr
+    assert queued(tmp_path) == []
+    forced = cli("retrain", "--force")
+    assert (forced.exit_code, store.runs()[0].asked_by) == (0, "kim")
+    assert queued(tmp_path) == [queues.RETRAIN_STEP]
+    assert "under way already" in cli("retrain", "--now").stdout
+    assert len(store.runs()) == 1
+
+
+def test_a_broker_that_is_away_is_a_warning_for_the_sweep_comes_anyway(
+    cli: Cli, bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERIFY_BROKER_URL", "redis://127.0.0.1:1/0")
+    result = cli("retrain", "--force")
+    assert result.exit_code == 0
+    assert "the sweep will send it" in result.stderr
+    assert len(store.runs()) == 1
+
+
+def test_waiting_for_a_run_that_fails_ends_with_its_reason(cli: Cli, bench: Bench, store: Store) -> None:
+    bench.train = lambda _order, _goes_on: (_ for _ in ()).throw(TrainingFailed("too few members"))
+
+    def work() -> None:
+        wait_until(store.runs)
+        bench.step()
+        bench.deliver()
+        bench.step()
+
+    with ThreadPoolExecutor(1) as worker:
+        worker.submit(work)
+        result = cli("retrain", "--force", "--wait")
+    assert result.exit_code == 1
+    assert "failed" in result.stdout
+    assert "too few members" in result.stdout
+
+
+def test_the_report_and_the_status_tell_what_the_gate_said(cli: Cli, bench: Bench, store: Store) -> None:
+    assert "no such retraining" in cli("retrain", "--report").stderr
+    bench.train = lambda _order, _goes_on: a_trained_head(passed=False, reasons=["it is worse", "by far"])
+    bench.collect()
+    bench.step()
+    run = store.runs()[0].run_id
+    shown = cli("retrain", "--report").stdout
+    assert "rejected" in shown
+    assert "the gate: it is worse" in shown
+    assert cli("retrain", "--report", run + 1).exit_code == 1
+    assert json.loads(cli("retrain", "--report", run, "--json").stdout)["report"]["gate"]["passed"] is False
+    assert f"Retraining {run}, rejected" in cli("status").stdout
+    status = json.loads(cli("status", "--json").stdout)["training"]
+    assert (status["state"], status["report"]) == ("rejected", None)
+    assert cli("retrain", "--report", "x").exit_code == 2
+
+
+def test_beat_asks_weekly_and_the_sweep_sends_what_is_due(
+    settings: None, bench: Bench, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = celeryconfig.beat_schedule["retrain"]
+    assert (entry["task"], entry["options"]) == (tasks.plan_retraining.name, {"queue": queues.MAINTENANCE})
+    assert isinstance(entry["schedule"], crontab)
+    sent: list[str] = []
+    monkeypatch.setattr(tasks.retrain, "apply_async", lambda: sent.append("retrain"))
+    tasks.plan_retraining()
+    assert (sent, store.runs()) == ([], [])
+    monkeypatch.setenv("VERIFY_RETRAIN_MIN_LABELS", "4")
+    runtime.reset()
+    tasks.plan_retraining()
+    assert (sent, len(store.runs())) == (["retrain"], 1)
+    tasks.sweep()
+    assert sent == ["retrain"]
+    with store.engine.begin() as c:
+        c.execute(sa.update(store.t.training_run).values(due_at=NOW))
+    tasks.sweep()
+    assert sent == ["retrain", "retrain"]
+    runtime.store().close()

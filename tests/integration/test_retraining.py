@@ -1,0 +1,542 @@
+"""Retrainings on a real database: one at a time, from what people said, of members who consented."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+
+from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Reason
+from support.jobs import LEASE, MOST, NOW, later
+from support.together import together
+from support.traces import tables_that_hold
+from support.training import (
+    Bench,
+    a_trained_head,
+    content_of,
+    judged_member,
+    labelled_member,
+    url_of,
+    vectors_of,
+)
+from support.workers import rows
+from worker.errors import TrainingDied, TrainingFailed
+from worker.lessons import OTHER_NETWORKS, Sampling, lesson_of
+from worker.retraining import MOST_LAPSES, MOST_SENDS
+from worker.states import ModelState, PairLabel, RunState
+from worker.store import HeldRun, LearnedFace, RunRecord, Store
+from worker.training_message import EmbedJob
+from worker.training_process import Order, Trained
+
+GENUINE, IMPOSTOR = PairLabel.GENUINE, PairLabel.IMPOSTOR
+GONE = NotFetched(FetchProblem.GONE, Fault.MEMBER, "404")
+BROKEN = NotFetched(FetchProblem.SERVER_ERROR, Fault.HOST, "503")
+
+
+@pytest.fixture
+def bench(store: Store) -> Bench:
+    """With members m00 to m05, each with a selfie and two photos that are theirs."""
+    for number in range(6):
+        labelled_member(store, f"m{number:02}")
+    return Bench(store)
+
+
+def latest(store: Store) -> RunRecord:
+    return store.runs(1)[0]
+
+
+def held(store: Store, worker: str = "w", at: float = 0) -> HeldRun:
+    found = store.take_run(worker, LEASE, MOST_LAPSES, later(at))
+    assert isinstance(found, HeldRun)
+    return found
+
+
+# The way of a run.
+
+
+def test_a_run_goes_from_labels_to_a_promoted_head(bench: Bench, store: Store) -> None:
+    bench.collect()
+    assert latest(store).state is RunState.COLLECTING
+    assert bench.step() == "ended"
+    run = latest(store)
+    assert (run.state, run.version, run.problem) == (RunState.PROMOTED, "retrained-1", None)
+    assert store.champion() == "retrained-1"
+    [order] = bench.orders
+    assert len(order.lesson.identity) == 18
+    assert len(np.unique(order.lesson.identity)) == 6
+    assert run.report is not None
+    assert run.report["members"] == {"looked_at": 6, "failed": {}}
+    assert run.report["gate"]["passed"] is True
+
+
+def test_nothing_of_what_was_learned_from_is_kept_when_the_run_has_ended(bench: Bench, store: Store) -> None:
+    bench.collect()
+    assert len(rows(store, store.t.training_face)) == 18
+    bench.step()
+    assert rows(store, store.t.training_face) == []
+    assert rows(store, store.t.training_member) == []
+
+
+def test_messages_name_no_member_and_no_photo(bench: Bench) -> None:
+    assert bench.store.ask_for_run("kim", NOW)
+    bench.step()
+    assert [job.to_message() for job in bench.sent] == [
+        {"schema": 1, "run_id": latest(bench.store).run_id, "batch": batch} for batch in (0, 1)
+    ]
+
+
+def test_the_last_verify_worker_says_that_the_training_may_begin(bench: Bench, store: Store) -> None:
+    assert store.ask_for_run("kim", NOW)
+    bench.step()
+    assert bench.deliver() == ["nothing", "training"]
+
+
+def test_a_delivery_that_took_its_time_leaves_the_rest_of_the_batch(bench: Bench, store: Store) -> None:
+    assert store.ask_for_run("kim", NOW)
+    bench.step()
+    slow = bench.extraction()
+    slow._rules = type(slow._rules)(LEASE, MOST, timedelta(minutes=2), budget_seconds=0)
+    assert str(slow.handle(bench.sent[0].to_message(), "bulk")) == "rest_of_the_batch"
+    assert store.training_progress(latest(store).run_id).done == 1
+
+
+def test_a_head_that_the_gate_refuses_is_kept_as_rejected(bench: Bench, store: Store) -> None:
+    bench.train = lambda _order, _goes_on: a_trained_head(passed=False, reasons=["it is worse"])
+    bench.collect()
+    bench.step()
+    assert latest(store).state is RunState.REJECTED
+    assert [(m.version, m.state) for m in store.models()] == [("retrained-1", ModelState.REJECTED)]
+    assert store.champion() is None
+    report = latest(store).report
+    assert report is not None
+    assert report["gate"]["reasons"] == ["it is worse"]
+
+
+def test_a_head_waits_for_a_person_where_the_settings_say_so(bench: Bench, store: Store) -> None:
+    bench.promote = False
+    bench.collect()
+    bench.step()
+    assert latest(store).state is RunState.DONE
+    assert store.models()[0].state is ModelState.CHALLENGER
+
+
+def test_a_head_that_was_held_against_another_champion_is_not_promoted(bench: Bench, store: Store) -> None:
+    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+        store.add_model(a_trained_head(version="by-hand").head, NOW)
+        store.promote("by-hand", NOW)
+        return a_trained_head()
+
+    bench.train = train
+    bench.collect()
+    bench.step()
+    assert (latest(store).state, store.champion()) == (RunState.DONE, "by-hand")
+    assert "not promoted" in str(latest(store).problem)
+
+
+@pytest.mark.parametrize("error", [TrainingFailed("too few"), None])
+def test_a_run_that_cannot_learn_fails_visibly_and_leaves_the_champion(
+    bench: Bench, store: Store, error: TrainingFailed | None
+) -> None:
+    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+        assert error
+        raise error
+
+    bench.train = train
+    if error is None:  # no photo shows a face
+        for number in range(6):
+            for position in range(3):
+                bench.faces[content_of(url_of(f"m{number:02}", position))] = "no_face"
+    bench.collect()
+    assert bench.step() == "ended"
+    status = store.status(bench.now).training
+    assert status is not None
+    assert status.state is RunState.FAILED
+    assert status.problem == ("too few" if error else "no face could be learned from")
+    assert store.models() == []
+
+
+# One at a time.
+
+
+def test_of_two_workers_one_gets_the_run(store: Store) -> None:
+    assert store.ask_for_run("kim", NOW)
+    got = together([lambda: store.take_run("w", LEASE, MOST_LAPSES, NOW)] * 3)
+    assert [type(one) for one in got if one is not None] == [HeldRun]
+
+
+def test_of_two_who_ask_at_once_both_get_the_same_run(store: Store) -> None:
+    asked = together([lambda: store.ask_for_run("kim", NOW)] * 3)
+    assert len({one.run_id for one in asked}) == 1
+    assert sorted(one.new for one in asked) == [False, False, True]
+
+
+def test_while_one_worker_trains_another_one_finds_nothing_to_do(bench: Bench, store: Store) -> None:
+    met: list[str] = []
+
+    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+        met.append(str(bench.retraining("w2").step()))
+        return a_trained_head()
+
+    bench.train = train
+    bench.collect()
+    bench.step()
+    assert met == ["nothing"]
+
+
+def test_a_run_whose_worker_was_killed_is_taken_up_again(bench: Bench, store: Store) -> None:
+    bench.collect()
+    held(store, "killed", 1)
+    bench.later(seconds=30)
+    assert not store.run_due(bench.now)
+    assert bench.step() == "nothing"
+    bench.later(seconds=31)
+    assert store.run_due(bench.now)
+    assert not store.run_due(bench.now)
+    assert bench.step() == "ended"
+    assert (latest(store).state, latest(store).lapses) == (RunState.PROMOTED, 1)
+
+
+def test_a_run_that_kills_its_worker_time_and_again_fails_visibly(bench: Bench, store: Store) -> None:
+    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+        raise TrainingDied("killed by signal 9")
+
+    bench.train = train
+    bench.collect()
+    for _ in range(MOST_LAPSES):
+        assert bench.step() == "interrupted"
+        assert store.run_due(bench.now)
+    assert bench.step() == "ended"
+    assert latest(store).state is RunState.FAILED
+    assert "killed" in str(latest(store).problem)
+    assert store.models() == []
+    assert rows(store, store.t.training_face) == []
+
+
+def test_who_has_lost_the_run_writes_nothing(bench: Bench, store: Store) -> None:
+    goes_on: list[bool] = []
+
+    def train(_order: Order, still_ours: Callable[[], bool]) -> Trained:
+        goes_on.append(still_ours())
+        held(store, "another", 61)
+        goes_on.append(still_ours())
+        return a_trained_head()
+
+    bench.train = train
+    bench.collect()
+    assert bench.step() == "lost"
+    assert goes_on == [True, False]
+    assert store.models() == []
+    assert latest(store).state is RunState.TRAINING
+
+
+# What is missing.
+
+
+def test_members_whose_message_was_lost_are_told_of_again_and_at_last_given_up(
+    bench: Bench, store: Store
+) -> None:
+    assert store.ask_for_run("kim", NOW)
+    bench.step()
+    bench.sent.pop()  # lost
+    bench.deliver()
+    rounds = 1
+    while latest(store).state is RunState.COLLECTING:
+        bench.later(minutes=1)
+        bench.step()
+        rounds += bool(bench.sent)
+        assert all(job.batch == 1 for job in bench.sent)
+        bench.sent.clear()
+    assert rounds == MOST_SENDS
+    assert latest(store).state is RunState.PROMOTED
+    report = latest(store).report
+    assert report is not None
+    assert report["members"] == {"looked_at": 4, "failed": {"not_reached": 2}}
+
+
+def test_a_message_that_is_delivered_twice_does_everything_once(bench: Bench, store: Store) -> None:
+    assert store.ask_for_run("kim", NOW)
+    bench.step()
+    bench.sent *= 2
+    together([bench.deliver, bench.deliver])
+    assert len(rows(store, store.t.training_face)) == 18
+    assert store.training_progress(latest(store).run_id).done == 6
+
+
+def test_two_verify_workers_with_one_batch_share_its_members(bench: Bench, store: Store) -> None:
+    assert store.ask_for_run("kim", NOW)
+    bench.step()
+    run_id = latest(store).run_id
+    claimed = together([lambda: store.claim_member(run_id, 0, LEASE, MOST, NOW)] * 4)
+    assert sorted(one.member_id for one in claimed) == ["m00", "m01", "m02", "m03"]
+
+
+def test_a_member_whose_photos_kill_their_process_is_left_out_after_a_few_tries(
+    bench: Bench, store: Store
+) -> None:
+    assert store.ask_for_run("kim", NOW)
+    bench.step()
+    run_id = latest(store).run_id
+    for _ in range(MOST):
+        assert store.claim_member(run_id, 1, LEASE, MOST, bench.now)
+        assert store.claim_member(run_id, 1, LEASE, MOST, bench.now)
+        bench.later(minutes=2)
+    assert store.claim_member(run_id, 1, LEASE, MOST, bench.now) is None
+    assert store.failed_members(run_id) == {"crashed": 2}
+
+
+def test_photos_that_are_gone_changed_or_unfit_are_counted_and_no_more(bench: Bench, store: Store) -> None:
+    bench.pictures[url_of("m00", 1)] = GONE
+    bench.pictures[url_of("m01", 2)] = b"another picture"
+    bench.faces[content_of(url_of("m02", 0))] = "occluded"
+    bench.collect()
+    bench.step()
+    report = latest(store).report
+    assert report is not None
+    assert report["kept_out"] == {"changed": 1, "gone": 1, "occluded": 1}
+    assert report["not_fetched"] == 1
+    assert len(bench.orders[0].lesson.identity) == 15
+
+
+def test_a_host_in_trouble_is_asked_again_later_and_then_done_without(bench: Bench, store: Store) -> None:
+    bench.pictures[url_of("m00", 1)] = BROKEN
+    bench.collect()
+    for _ in range(MOST - 1):
+        assert store.training_progress(latest(store).run_id).waiting == 1
+        bench.later(minutes=30)
+        bench.step()
+        bench.deliver()
+    assert bench.step() == "ended"
+    report = latest(store).report
+    assert report is not None
+    assert report["kept_out"] == {"unreachable": 1}
+
+
+# What is learned from.
+
+
+def test_only_members_who_consented_are_learned_from(bench: Bench, store: Store) -> None:
+    labelled_member(store, "silent", consent=False)
+    judged_member(store, "unlabelled")
+    assert store.training_truth().members == 6
+    bench.collect()
+    assert {row["member_id"] for row in rows(store, store.t.training_member)} == {
+        f"m{n:02}" for n in range(6)
+    }
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_consent_that_is_withdrawn_while_the_run_goes_counts_at_once(
+    bench: Bench, store: Store, when: str
+) -> None:
+    assert store.ask_for_run("kim", NOW)
+    bench.step()
+    if when == "after":
+        bench.deliver()
+    store.set_consent("m03", NOW, training=False)
+    bench.deliver()
+    bench.step()
+    assert len(np.unique(bench.orders[0].lesson.identity)) == 5
+
+
+@pytest.mark.parametrize("when", ["listed", "claimed", "embedded", "training"])
+def test_a_member_who_is_forgotten_in_the_middle_leaves_no_trace(
+    bench: Bench, store: Store, when: str
+) -> None:
+    def forget() -> None:
+        removed = store.forget("m03", bench.now)
+        assert removed["training_member"] == 1
+        assert removed["training_face"] == (3 if when in ("embedded", "training") else 0)
+        assert traces() == set()
+
+    def traces() -> set[str]:
+        return tables_that_hold(store.engine, "m03", "/m03/")
+
+    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+        forget()
+        return a_trained_head()
+
+    assert store.ask_for_run("kim", NOW)
+    bench.step()
+    study = store.claim_member(latest(store).run_id, 0, LEASE, 99, NOW) if when == "claimed" else None
+    while study and study.member_id != "m03":
+        study = store.claim_member(latest(store).run_id, 0, LEASE, 99, NOW)
+    if when in ("embedded", "training"):
+        bench.deliver()
+    if when == "training":
+        bench.train = train
+    else:
+        forget()
+    if study:
+        assert not store.note_member(study, [])
+        bench.later(minutes=3)
+    bench.deliver()
+    assert bench.step() == "ended"
+    assert traces() == set()
+
+
+def test_the_latest_word_about_a_photo_counts(bench: Bench, store: Store) -> None:
+    store.label("m00", 2, IMPOSTOR, "lee", later(1), gender=Gender.MALE)
+    bench.collect()
+    mine = [row for row in rows(store, store.t.training_face) if row["member_id"] == "m00"]
+    assert [row["label"] for row in mine] == [None, "genuine", "impostor"]
+    assert [row["gender"] for row in mine] == ["female", "female", "male"]
+
+
+def test_of_several_strangers_photos_one_is_used_for_they_may_show_one_stranger(store: Store) -> None:
+    labelled_member(store, "m1", (IMPOSTOR, IMPOSTOR, GENUINE, IMPOSTOR))
+    bench = Bench(store)
+    bench.collect()
+    kept = [row["label"] for row in rows(store, store.t.training_face) if row["reason"] is None]
+    assert kept == [None, "genuine", "impostor"]
+    assert store.kept_out(latest(store).run_id) == {"further_impostor": 2}
+
+
+def test_a_selfie_counts_as_the_member_only_beside_a_photo_that_a_person_called_genuine(store: Store) -> None:
+    labelled_member(store, "m1", (GENUINE,))
+    again = judged_member(store, "m1", 2, at=later(9), request_id="r2")
+    with store.engine.begin() as c:  # another person's selfie, and nobody said that it matches anything
+        v, vp = store.t.verification, store.t.verification_photo
+        message = {"selfie_url": "https://photos.example.com/other.jpg", "photo_urls": ["-", url_of("m1", 2)]}
+        c.execute(sa.update(v).where(v.c.request_id == again).values(message=message))
+        first = sa.and_(vp.c.request_id == again, vp.c.position == 0)
+        c.execute(sa.update(vp).where(first).values(sha256="e" * 64))
+    store.label("m1", 2, IMPOSTOR, "kim", later(10))
+    bench = Bench(store)
+    bench.collect()
+    faces = rows(store, store.t.training_face)
+    assert [row["label"] for row in faces] == [None, "genuine", "impostor"]
+    assert all(row["reason"] is None for row in faces)
+
+
+def test_one_picture_that_is_called_the_member_and_a_stranger_is_believed_neither(store: Store) -> None:
+    labelled_member(store, "m1", (GENUINE,))
+    again = judged_member(store, "m1", 1, at=later(9), request_id="r2")
+    with store.engine.begin() as c:
+        vp = store.t.verification_photo
+        selfie = sa.select(vp.c.sha256).where(vp.c.request_id == "r-m1", vp.c.position == 0).scalar_subquery()
+        digest = c.scalar(sa.select(selfie))
+        second = sa.and_(vp.c.request_id == again, vp.c.position == 1)
+        c.execute(sa.update(vp).where(second).values(sha256=digest))
+    store.label("m1", 1, IMPOSTOR, "kim", later(10))
+    bench = Bench(store)
+    bench.collect()
+    assert store.kept_out(latest(store).run_id) == {"contradiction": 2}
+
+
+# The audit.
+
+
+def test_the_blind_audit_says_how_many_approvals_are_wrong_whatever_the_consent(store: Store) -> None:
+    for number in range(5):
+        labelled_member(
+            store,
+            f"m{number}",
+            (IMPOSTOR if number == 0 else GENUINE,),
+            reason=Reason.BLIND_AUDIT,
+            consent=number == 1,
+        )
+    labelled_member(store, "doubtful", (IMPOSTOR,))
+    judged_member(store, "not-yet", reason=Reason.BLIND_AUDIT)
+    audit = store.audit()
+    assert (audit.drawn, audit.labelled, audit.wrong) == (6, 5, 1)
+    bench = Bench(store)
+    bench.collect()
+    bench.step()
+    report = latest(store).report
+    assert report is not None
+    told = report["audit"]
+    assert (told["stands_for_approvals"], told["wrong_approvals"]) == (300, 0.2)
+    assert 0 < told["wrong_approvals_95"][0] < 0.2 < told["wrong_approvals_95"][1] < 1
+
+
+def test_an_audited_face_stands_for_the_approvals_that_nobody_looked_at() -> None:
+    faces = [LearnedFace("m1", GENUINE, None, audited, "n", vectors_of(b"x")) for audited in (True, False)]
+    weights = lesson_of(faces, "n", Sampling(b"key", 0.02))[0].weight
+    assert weights[0] / weights[1] == pytest.approx(50)
+    assert weights.mean() == pytest.approx(1)
+
+
+# The lesson.
+
+
+def test_the_same_fifth_of_the_members_is_always_the_test_set() -> None:
+    first, again, other = (Sampling(key, 0.0) for key in (b"a", b"a", b"b"))
+    members = [f"m{number}" for number in range(2000)]
+    tested = [first.tested(member) for member in members]
+    assert 0.17 < sum(tested) / 2000 < 0.23
+    assert tested == [again.tested(member) for member in members]
+    assert tested != [other.tested(member) for member in members]
+
+
+def test_a_strangers_photo_is_a_person_of_its_own_on_the_members_side_of_the_split() -> None:
+    labels = [None, GENUINE, IMPOSTOR]
+    faces = [LearnedFace(f"m{n}", label, None, False, "n", b"1234") for n in range(30) for label in labels]
+    lesson, left = lesson_of(faces, "n", Sampling(b"key", 0.02))
+    people = lesson.identity.reshape(30, 3)
+    assert (people[:, 0] == people[:, 1]).all()
+    assert len(np.unique(people)) == 60
+    assert (lesson.tested.reshape(30, 3) == lesson.tested.reshape(30, 3)[:, :1]).all()
+    assert left == {}
+
+
+def test_faces_of_other_networks_are_left_out_and_counted() -> None:
+    faces = [LearnedFace("m1", GENUINE, None, False, networks, b"1234") for networks in ("old", "new")]
+    lesson, left = lesson_of(faces, "new", Sampling(b"key", 0.0))
+    assert len(lesson.identity) == 1
+    assert left == {OTHER_NETWORKS: 1}
+
+
+# When.
+
+
+def test_beat_starts_a_run_only_with_enough_new_labels(bench: Bench, store: Store) -> None:
+    assert store.ask_for_run("beat", NOW, at_least=13) is None
+    assert store.runs() == []
+    assert store.ask_for_run("beat", NOW, at_least=12)
+    bench.step()
+    bench.deliver()
+    bench.step()
+    assert store.training_truth().new_labels == 0
+    assert store.ask_for_run("beat", NOW, at_least=1) is None
+    store.label("m00", 1, GENUINE, "kim", NOW)
+    assert store.ask_for_run("beat", NOW, at_least=1)
+
+
+def test_labels_of_a_run_that_failed_are_still_new(bench: Bench, store: Store) -> None:
+    bench.train = lambda _order, _goes_on: (_ for _ in ()).throw(TrainingFailed("x"))
+    bench.collect()
+    bench.step()
+    assert store.training_truth().new_labels == 12
+
+
+# Garbage.
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (None, "not_an_object"),
+        ([1], "not_an_object"),
+        ({"run_id": 1, "batch": 0}, "missing_field"),
+        ({"schema": 2, "run_id": 1, "batch": 0}, "unknown_schema"),
+        ({"schema": 1, "run_id": 1}, "missing_field"),
+        ({"schema": 1, "run_id": "1; DROP TABLE", "batch": 0}, "wrong_type"),
+        ({"schema": 1, "run_id": True, "batch": 0}, "wrong_type"),
+        ({"schema": 1, "run_id": 1, "batch": -1}, "bad_value"),
+        ({"schema": 1, "run_id": 10**30, "batch": 0}, "bad_value"),
+    ],
+)
+def test_a_message_that_is_no_batch_becomes_a_dead_job(store: Store, body: object, reason: str) -> None:
+    assert str(Bench(store).extraction().handle(body, "bulk")) == "nothing"
+    assert [dead.reason for dead in store.dead_jobs()] == [reason]
+
+
+def test_a_batch_of_no_run_or_of_one_that_is_over_is_nothing_to_do(bench: Bench, store: Store) -> None:
+    assert str(bench.extraction().handle(EmbedJob(99, 0).to_message(), "bulk")) == "nothing"
+    bench.collect()
+    bench.step()
+    assert str(bench.extraction().handle(EmbedJob(latest(store).run_id, 0).to_message(), "bulk")) == "nothing"
+    assert store.dead_jobs() == []

@@ -1,0 +1,153 @@
+"""The training process: a lesson in, a head and the gate's word out, and nothing left when it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.bundle import networks, open_head, open_manifest, read_bundle
+from pipeline.errors import DataError
+from pipeline.identities import FittedOn
+from pipeline.judges import read_judges
+from pipeline.load import load_models, swap_head
+from pipeline.training.retrain import MemberFaces, Retrained, retrain, rules_of, table_of
+from pipeline.verdict import Gender
+from support.workers import children_of, wait_until
+from worker.errors import TrainingDied, TrainingFailed
+from worker.heads import read_head
+from worker.lessons import Lesson
+from worker.store import PublishedHead
+from worker.training_process import Order, train_apart
+
+DIMENSIONS = {"facenet": 512, "sface": 128}
+FEW = {"people": 10, "genuine": 20, "impostors": 50, "gender_faces": 5, "slice_people": 500}
+"""Rules of the gate under which so few invented people are enough."""
+
+
+@pytest.fixture(scope="module")
+def champion(bundle_dir: Path) -> PublishedHead:
+    return read_head(bundle_dir)
+
+
+def a_lesson(people: int = 60, photos: int = 4, *, swapped: float = 0.0) -> Lesson:
+    """Invented faces, a quarter of the people in the test set; some of the labels may be wrong."""
+    rng = np.random.default_rng(1)
+    identity = np.repeat(np.arange(people), photos)
+    parts = []
+    for _, size in sorted(DIMENSIONS.items()):
+        rows = 2 * rng.normal(size=(people, size))[identity] + rng.normal(size=(len(identity), size))
+        parts.append(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+    tested = identity % 4 == 0
+    wrong = ~tested & (rng.random(len(identity)) < swapped)
+    named = np.where(wrong, (identity + 1) % people, identity)
+    return Lesson(
+        vectors=np.hstack(parts).astype(np.float32),
+        identity=named,
+        gender=np.where(identity // 4 % 2 == 0, Gender.MALE, Gender.FEMALE).astype(np.str_),
+        tested=tested,
+        weight=np.ones(len(identity)),
+        owner=(named + 1).astype(np.uint64),
+    )
+
+
+def retrained(lesson: Lesson, champion: PublishedHead, rules: Mapping[str, float]) -> Retrained:
+    """The same in this process, where TensorFlow is loaded once."""
+    manifest = open_manifest(champion.manifest)
+    head, arrays = open_head(manifest, champion.data), lesson.arrays()
+    tested, owner = arrays.pop("tested"), arrays.pop("owner")
+    faces = MemberFaces(table_of(head, **arrays), tested, owner)
+    return retrain(faces, head, started_from=manifest.version, rules=rules_of(rules))
+
+
+def test_a_lesson_becomes_a_head_that_a_verify_worker_can_use(
+    champion: PublishedHead, bundle_dir: Path
+) -> None:
+    made = train_apart(Order(a_lesson(), champion, FEW), lambda: True, 0.5, 300)
+    assert made
+    manifest = open_manifest(made.head.manifest)
+    head = open_head(manifest, made.head.data)
+    assert made.head.version == manifest.version != champion.version
+    assert made.head.version.startswith("retrained-")
+    assert head.metadata["calibration"] == "uncalibrated"
+    assert made.facts == head.metadata["training"]
+    assert (made.facts["people"], made.facts["test_people"]) == (45, 15)
+    named = FittedOn.read(head).groups[-1]
+    assert (named.salt, named.hashes.tolist()) == ("", [n + 1 for n in range(60) if n % 4])
+    shipped = load_models(bundle_dir)
+    swapped = swap_head([shipped], made.head.manifest, made.head.data)
+    assert swapped.version == made.head.version
+    assert swapped.networks == shipped.networks == networks(open_manifest(champion.manifest))
+    before, now = read_judges(read_bundle(bundle_dir).head), swapped.judges
+    assert np.array_equal(before.scorer.towers["sface"].projection, now.scorer.towers["sface"].projection)
+    again = retrained(a_lesson(), champion, FEW)  # the same lesson, the same head
+    assert again.head.pack() == made.head.data
+
+
+def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: PublishedHead) -> None:
+    strict = retrained(a_lesson(), champion, {}).gate
+    assert not strict.passed
+    assert any("50 are needed" in reason for reason in strict.reasons)
+    poisoned = retrained(a_lesson(swapped=0.4), champion, FEW).gate
+    assert not poisoned.passed
+    assert any("contradict" in reason for reason in poisoned.reasons)
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"tested": np.zeros(240, np.bool_)}, "test set"),
+        ({"identity": np.arange(240)}, "two photos|genuine"),
+        ({"vectors": np.zeros((240, 7), np.float32)}, "vectors of 7 numbers"),
+    ],
+)
+def test_a_lesson_that_teaches_nothing_is_refused_with_the_reason(
+    champion: PublishedHead, change: dict[str, np.ndarray], problem: str
+) -> None:
+    with pytest.raises(DataError, match=problem):
+        retrained(replace(a_lesson(), **change), champion, FEW)
+
+
+def test_who_shares_a_picture_with_a_test_person_is_not_learned_from(champion: PublishedHead) -> None:
+    lesson = a_lesson()
+    lesson.vectors[4:8] = lesson.vectors[:4]  # person 1 is person 0, who is tested, under another name
+    facts = retrained(lesson, champion, FEW).facts
+    assert (facts["shared_with_the_test_set"], facts["people"], facts["merged_names"]) == (4, 44, 1)
+
+
+def test_a_rule_that_the_gate_does_not_have_fails_with_its_name(champion: PublishedHead) -> None:
+    with pytest.raises(TrainingFailed, match="no rule tolerance"):
+        train_apart(Order(a_lesson(), champion, {"tolerance": 1}), lambda: True, 0.5, 300)
+
+
+def test_a_process_that_is_killed_is_told_from_one_that_failed(champion: PublishedHead) -> None:
+    def kill() -> bool:
+        for child in children_of(os.getpid()):
+            command = Path(f"/proc/{child}/cmdline").read_bytes()
+            if b"worker.training_process" in command:
+                os.kill(child, signal.SIGKILL)
+        return True
+
+    with pytest.raises(TrainingDied, match="signal 9"):
+        train_apart(Order(a_lesson(), champion, FEW), kill, 0.2, 300)
+
+
+def test_a_training_that_is_not_wanted_any_more_or_takes_too_long_ends_at_once(
+    champion: PublishedHead,
+) -> None:
+    order = Order(a_lesson(), champion, FEW)
+    assert train_apart(order, lambda: False, 0.2, 300) is None
+    with pytest.raises(TrainingFailed, match="VERIFY_RETRAIN_TIME_LIMIT_SECONDS"):
+        train_apart(order, lambda: True, 0.2, 0.1)
+    wait_until(lambda: not [c for c in children_of(os.getpid()) if alive(c)], 5)
+
+
+def alive(pid: int) -> bool:
+    shown = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return "worker.training_process" in shown.stdout

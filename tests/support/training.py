@@ -1,0 +1,195 @@
+"""Members with labelled photos, and retrainings of which a test says what they find and learn."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from pipeline.verdict import NotFetched, Outcome, PhotoFinding, Reason, Status
+from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict
+from worker.extraction import Embedded, Extraction, ExtractionRules
+from worker.lessons import Sampling
+from worker.retraining import Champion, Retraining, RetrainRules
+from worker.states import PairLabel
+from worker.store import Attempt, HeldRun, PublishedHead, Store, StudiedPhoto
+from worker.training_message import EmbedJob
+from worker.training_process import Order, Trained
+
+NETWORKS = "facenet:0 sface:0"
+WAIT = timedelta(minutes=2)
+
+
+def url_of(member_id: str, position: int) -> str:
+    """Where a member's photo lies; 0 is the selfie."""
+    return f"https://photos.example.com/{member_id}/{position}.jpg"
+
+
+def content_of(url: str) -> bytes:
+    """What lies there."""
+    return f"the picture at {url}".encode()
+
+
+def judged_member(
+    store: Store,
+    member_id: str,
+    photos: int = 2,
+    *,
+    at: datetime = NOW,
+    reason: Reason = Reason.SAME_PERSON,
+    request_id: str = "",
+) -> str:
+    """A member with one judged request, whose ID is returned."""
+    urls = [url_of(member_id, position) for position in range(photos + 1)]
+    pictures = {url: content_of(url) for url in urls}
+    return judged(store, member_id, pictures, at=at, reason=reason, request_id=request_id)
+
+
+def judged(
+    store: Store,
+    member_id: str,
+    pictures: Mapping[str, bytes],
+    *,
+    at: datetime = NOW,
+    reason: Reason = Reason.SAME_PERSON,
+    request_id: str = "",
+    **fields: Any,
+) -> str:
+    """The same with these pictures by their address, the selfie first."""
+    request_id = request_id or f"r-{member_id}"
+    urls = [*pictures]
+    job = a_job(request_id, member_id, at, selfie_url=urls[0], photo_urls=urls[1:], **fields)
+    store.accept(job, "verify", at)
+    attempt = store.start_attempt(request_id, "w", LEASE, MOST, at)
+    assert isinstance(attempt, Attempt)
+    digests = [hashlib.sha256(picture).hexdigest() for picture in pictures.values()]
+    findings = tuple(
+        PhotoFinding(position, Outcome.SAME, sha256=digest, faces=1)
+        for position, digest in enumerate(digests[1:], 1)
+    )
+    status = Status.REVIEW if reason is Reason.BLIND_AUDIT else Status.APPROVED
+    verdict = a_verdict(status, reason, selfie=replace(SELFIE, sha256=digests[0]), photos=findings)
+    assert store.finish(attempt, verdict, at)
+    return request_id
+
+
+def labelled_member(
+    store: Store,
+    member_id: str,
+    labels: Sequence[PairLabel] = (PairLabel.GENUINE, PairLabel.GENUINE),
+    *,
+    consent: bool = True,
+    reason: Reason = Reason.SAME_PERSON,
+    judge: Store | None = None,
+) -> None:
+    """A judged member about whose photos a person has spoken."""
+    judged_member(judge or store, member_id, len(labels), reason=reason)
+    for position, label in enumerate(labels, 1):
+        store.label(member_id, position, label, "kim", NOW)
+    store.set_consent(member_id, NOW, training=consent)
+
+
+def learn_from_one(store: Store, vectors: bytes) -> None:
+    """A retraining is under way, and these are the vectors of its first member's first face."""
+    store.ask_for_run("kim", NOW)
+    run = store.take_run("w", LEASE, MOST, NOW)
+    assert isinstance(run, HeldRun)
+    store.enter_members(run, 4)
+    study = store.claim_member(run.run_id, 0, LEASE, MOST, NOW)
+    assert study
+    assert store.note_member(study, [StudiedPhoto(study.photos[0], "", "a" * 64, "n", vectors)])
+
+
+def vectors_of(data: bytes) -> bytes:
+    """Some numbers that depend on the content."""
+    digest = hashlib.sha256(data).digest()
+    return np.frombuffer(digest[:16], np.uint8).astype("<f4").tobytes()
+
+
+@dataclass
+class Bench:
+    """A store with the two services of a retraining, a clock, and queues that a test looks into."""
+
+    store: Store
+    now: datetime = NOW
+    pictures: dict[str, bytes | NotFetched] = field(default_factory=dict)
+    """What lies at an address, where it is not `content_of`."""
+    faces: dict[bytes, str] = field(default_factory=dict)
+    """Why a content is not learned from."""
+    sent: list[EmbedJob] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    train: Callable[[Order, Callable[[], bool]], Trained | None] | None = None
+    promote: bool = True
+    champion: Champion = field(
+        default_factory=lambda: Champion(PublishedHead("shipped-1", "{}", b"head"), NETWORKS, None)
+    )
+
+    def retraining(self, worker: str = "w1") -> Retraining:
+        """The service of one worker."""
+        rules = RetrainRules(
+            lease=LEASE,
+            wait=WAIT,
+            most_seconds=60,
+            promote=self.promote,
+            gate={},
+            sampling=Sampling(b"key", 0.02),
+        )
+        return Retraining(
+            store=self.store,
+            send=self.sent.append,
+            champion=lambda: self.champion,
+            train=self._train,
+            rules=rules,
+            worker=worker,
+            clock=lambda: self.now,
+        )
+
+    def extraction(self) -> Extraction:
+        """The service of one verify worker."""
+        rules = ExtractionRules(lease=LEASE, most_attempts=MOST, wait=WAIT)
+        return Extraction(
+            studies=self.store, fetcher=self, look=self._look, rules=rules, clock=lambda: self.now
+        )
+
+    def fetch_all(self, urls: Sequence[str]) -> list[bytes | NotFetched]:
+        """The photo host."""
+        return [self.pictures.get(url, content_of(url)) for url in urls]
+
+    def _look(self, data: bytes) -> Embedded | str:
+        return self.faces.get(data) or Embedded(NETWORKS, vectors_of(data))
+
+    def _train(self, order: Order, goes_on: Callable[[], bool], *_: float) -> Trained | None:
+        self.orders.append(order)
+        return self.train(order, goes_on) if self.train else a_trained_head()
+
+    def step(self) -> str:
+        """One step."""
+        return str(self.retraining().step())
+
+    def deliver(self) -> list[str]:
+        """Hand every message that was sent to a verify worker."""
+        jobs, self.sent[:] = list(self.sent), []
+        return [str(self.extraction().handle(job.to_message(), "bulk")) for job in jobs]
+
+    def collect(self) -> None:
+        """From nothing to the point where training may begin."""
+        assert self.store.ask_for_run("kim", self.now)
+        self.step()
+        self.deliver()
+
+    def later(self, **units: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**units)
+
+
+def a_trained_head(
+    *, passed: bool = True, version: str = "retrained-1", reasons: Sequence[str] = ()
+) -> Trained:
+    """What a training process answers."""
+    figures: Mapping[str, Any] = {"all": {"champion": 0.1}}
+    head = PublishedHead(version, '{"head": {"calibration": "uncalibrated"}}', b"a new head")
+    return Trained(head, passed, tuple(reasons), figures, {"faces": 4})

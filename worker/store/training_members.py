@@ -1,0 +1,226 @@
+"""The members and faces of a run, for as long as it lasts.
+
+A member who is forgotten takes all of it along (ON DELETE CASCADE); one who withdraws consent is left
+out from that moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Gender
+from worker.states import PairLabel, Studied
+from worker.store.base import BATCH, AnyRow
+from worker.store.training_records import HeldRun, LearnedFace, Progress, StudiedPhoto, ToStudy
+from worker.store.training_runs import TrainingRuns
+
+CRASHED: Final = "crashed"
+"""The photos of the member killed their process, or their host was in trouble, time and again."""
+NOT_REACHED: Final = "not_reached"
+"""No verify worker took the member on, however often the message was sent."""
+_AT_ONCE: Final = 500
+
+
+class TrainingMembers(TrainingRuns):
+    """Who is learned from, how far that is, and what was found in the photos."""
+
+    def enter_members(self, held: HeldRun, size: int) -> int:
+        """Put all labelled members who consented on the run's list, in batches of ``size``; how many.
+
+        Goes on where an earlier try broke off.
+        """
+        entered = self.training_progress(held.run_id).members
+        while step := self._write(partial(self._enter_some, held.run_id, entered, size)):
+            entered += step
+        return entered
+
+    def _enter_some(self, run_id: int, entered: int, size: int, c: sa.Connection) -> int:
+        m, mine = self.t.member, self.t.training_member
+        last = c.scalar(sa.select(sa.func.max(mine.c.member_id)).where(mine.c.run_id == run_id)) or ""
+        some = self._consented(m.c.member_id).distinct().where(m.c.member_id > last)
+        found = c.scalars(some.order_by(m.c.member_id).limit(BATCH)).all()
+        there = sa.select(m.c.member_id).where(m.c.member_id.in_(found)).order_by(m.c.member_id)
+        rows = [
+            {
+                "run_id": run_id,
+                "member_id": member_id,
+                "batch": number // size,
+                "state": Studied.WAITING,
+                "attempts": 0,
+            }
+            for number, member_id in enumerate(c.scalars(there.with_for_update()), entered)
+        ]
+        if rows:
+            c.execute(sa.insert(mine), rows)
+        return len(rows)
+
+    def waiting_batches(self, run_id: int, now: datetime) -> list[int]:
+        """Batches with a member whom nobody works on."""
+        mine = self.t.training_member
+        query = sa.select(mine.c.batch).distinct().where(mine.c.run_id == run_id, self._claimable(now))
+        return [*self._read(lambda c: c.scalars(query.order_by(mine.c.batch)).all())]
+
+    def _claimable(self, now: datetime) -> sa.ColumnElement[bool]:
+        mine = self.t.training_member
+        free = sa.or_(mine.c.lease_until.is_(None), mine.c.lease_until <= now)
+        return sa.and_(mine.c.state == Studied.WAITING, free)
+
+    def claim_member(
+        self, run_id: int, batch: int, lease: timedelta, most_attempts: int, now: datetime
+    ) -> ToStudy | None:
+        """The next member of a batch to look at, for as long as the lease; None when none is left.
+
+        Committed on return, so that photos that kill their process are counted.
+        """
+        mine, r = self.t.training_member, self.t.training_run
+        under_way = sa.exists().where(r.c.run_id == run_id, r.c.unfinished)
+        of_batch = sa.and_(mine.c.run_id == run_id, mine.c.batch == batch, under_way)
+        free = sa.select(mine).where(of_batch, self._claimable(now)).order_by(mine.c.member_id)
+        return self._write(lambda c: self._claim_first(c, free, now + lease, most_attempts))
+
+    def _claim_first(
+        self, c: sa.Connection, free: sa.Select[Any], until: datetime, most: int
+    ) -> ToStudy | None:
+        mine = self.t.training_member
+        first = free.limit(1).with_for_update(skip_locked=True)
+        while (row := c.execute(first).one_or_none()) is not None:
+            photos = self._true_photos(c, row.member_id)
+            if row.attempts >= most:
+                self._update_member(c, row, state=Studied.FAILED, reason=CRASHED)
+            elif not photos:
+                c.execute(sa.delete(mine).where(self._is(row)))
+            else:
+                self._update_member(c, row, attempts=row.attempts + 1, lease_until=until)
+                return ToStudy(row.run_id, row.member_id, row.attempts + 1, photos)
+        return None
+
+    def _is(self, row: AnyRow | ToStudy) -> sa.ColumnElement[bool]:
+        mine = self.t.training_member
+        return sa.and_(mine.c.run_id == row.run_id, mine.c.member_id == row.member_id)
+
+    def _update_member(self, c: sa.Connection, row: AnyRow, **values: Any) -> None:
+        c.execute(sa.update(self.t.training_member).where(self._is(row)).values(**values))
+
+    def postpone_member(self, study: ToStudy, until: datetime) -> None:
+        """Leave the member alone until a photo host may have recovered."""
+        mine = self.t.training_member
+        same = sa.and_(self._is(study), mine.c.attempts == study.attempt)
+        self._write(lambda c: c.execute(sa.update(mine).where(same).values(lease_until=until)))
+
+    def note_member(self, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
+        """Write down what was found; False, and nothing written, where it is not wanted any more.
+
+        That is: found before, the run is over, the member was forgotten or has withdrawn consent.
+        """
+        return self._write(lambda c: self._note_member(c, study, photos))
+
+    def _note_member(self, c: sa.Connection, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
+        mine, face = self.t.training_member, self.t.training_face
+        member = self._lock_member(c, study.member_id)
+        row = c.execute(sa.select(mine).where(self._is(study)).with_for_update()).one_or_none()
+        if member is None or row is None:
+            return False
+        if not member.training_consent:
+            c.execute(sa.delete(mine).where(self._is(study)))
+            return False
+        if row.state != Studied.WAITING:
+            return False
+        rows = [self._face_row(study, number, found) for number, found in enumerate(photos)]
+        if rows:
+            c.execute(sa.insert(face), rows)
+        self._update_member(c, row, state=Studied.DONE, lease_until=None)
+        return True
+
+    @staticmethod
+    def _face_row(study: ToStudy, number: int, found: StudiedPhoto) -> dict[str, Any]:
+        return {
+            "run_id": study.run_id,
+            "member_id": study.member_id,
+            "number": number,
+            "label": found.photo.label,
+            "gender": found.photo.gender,
+            "audited": found.photo.audited,
+            "reason": found.reason or None,
+            "sha256": found.sha256,
+            "networks": found.networks,
+            "vectors": found.vectors,
+        }
+
+    def give_up_waiting(self, run_id: int) -> int:
+        """Go on without those who still wait; how many."""
+        mine = self.t.training_member
+        waiting = sa.update(mine).where(mine.c.run_id == run_id, mine.c.state == Studied.WAITING)
+        values = {"state": Studied.FAILED, "reason": NOT_REACHED}
+        return self._write(lambda c: c.execute(waiting.values(**values)).rowcount)
+
+    def training_progress(self, run_id: int) -> Progress:
+        """How far the run's members are."""
+        mine = self.t.training_member
+        query = sa.select(mine.c.state, sa.func.count()).where(mine.c.run_id == run_id)
+        found = {
+            row[0]: row[1] for row in self._read(lambda c: c.execute(query.group_by(mine.c.state)).all())
+        }
+        return Progress(*(found.get(state, 0) for state in (Studied.WAITING, Studied.DONE, Studied.FAILED)))
+
+    def members_wait(self, run_id: int) -> bool:
+        """Whether any member of the run is still to be looked at."""
+        return self.training_progress(run_id).waiting > 0
+
+    def learned_faces(self, run_id: int) -> list[LearnedFace]:
+        """All faces that may be learned from, of members who still consent, in a stable order."""
+        face, m = self.t.training_face, self.t.member
+        names = ("member_id", "label", "gender", "audited", "networks", "vectors")
+        query = (
+            sa.select(*(face.c[name] for name in names))
+            .join(m, m.c.member_id == face.c.member_id)
+            .where(face.c.run_id == run_id, face.c.reason.is_(None), m.c.training_consent)
+            .order_by(face.c.member_id, face.c.number)
+        )
+        return [_learned(row) for row in self._read(lambda c: c.execute(query).all())]
+
+    def kept_out(self, run_id: int) -> dict[str, int]:
+        """Photos that are not learned from, by reason."""
+        face = self.t.training_face
+        return self._by_reason(face.c.reason, face.c.run_id == run_id)
+
+    def failed_members(self, run_id: int) -> dict[str, int]:
+        """Members none of whose photos could be looked at, by reason."""
+        mine = self.t.training_member
+        return self._by_reason(mine.c.reason, mine.c.run_id == run_id)
+
+    def _by_reason(self, reason: sa.Column[Any], which: sa.ColumnElement[bool]) -> dict[str, int]:
+        query = sa.select(reason, sa.func.count()).where(which, reason.is_not(None)).group_by(reason)
+        found = self._read(lambda c: c.execute(query.order_by(sa.func.count().desc(), reason)).all())
+        return {row[0]: row[1] for row in found}
+
+    def clear_ended_runs(self) -> int:
+        """Remove the members and faces of runs that are over; how many members' went."""
+        cleared = 0
+        while step := self._write(self._clear_some):
+            cleared += step
+        return cleared
+
+    def _clear_some(self, c: sa.Connection) -> int:
+        mine, r = self.t.training_member, self.t.training_run
+        over = sa.select(mine.c.run_id, mine.c.member_id).join(r, r.c.run_id == mine.c.run_id)
+        rows = c.execute(over.where(r.c.unfinished.is_(None)).limit(_AT_ONCE)).all()
+        if not rows:
+            return 0
+        keys = sa.tuple_(mine.c.run_id, mine.c.member_id).in_([tuple(row) for row in rows])
+        return c.execute(sa.delete(mine).where(keys)).rowcount
+
+
+def _learned(row: AnyRow) -> LearnedFace:
+    return LearnedFace(
+        member_id=row.member_id,
+        label=row.label and PairLabel(row.label),
+        gender=row.gender and Gender(row.gender),
+        audited=bool(row.audited),
+        networks=row.networks,
+        vectors=row.vectors,
+    )

@@ -1,0 +1,150 @@
+"""What the store says of retrainings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pipeline.verdict import Gender
+from worker.states import PairLabel, RunState
+from worker.store.model_records import PublishedHead
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """How much there is to learn from, of members who consented."""
+
+    labels: int
+    new_labels: int
+    """Given since the last retraining that came to an end."""
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Returned when a retraining was asked for."""
+
+    run_id: int
+    new: bool
+    """False: this one was under way already."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """One retraining."""
+
+    run_id: int
+    state: RunState
+    asked_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    lapses: int
+    """How often the worker that held it was killed."""
+    counts: Mapping[str, Any]
+    version: str | None
+    problem: str | None
+    report: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldRun:
+    """The right to go on with a run until the lease ends; ``attempt`` fences."""
+
+    run_id: int
+    attempt: int
+    state: RunState
+    sends: int
+    """Rounds of messages to the verify workers since the last one that brought anything."""
+    send_at: datetime
+    """When the next round is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class TruePhoto:
+    """A photo of a member of whom a person said what it shows."""
+
+    url: str
+    sha256: str | None
+    """Of what the person saw; a photo that is another one by now is not learned from."""
+    label: PairLabel | None
+    """None for the selfie."""
+    gender: Gender | None
+    audited: bool
+    """From an approval that was drawn for the blind audit."""
+    reason: str = ""
+    """Why it is not even looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToStudy:
+    """A member whose photos are to be looked at."""
+
+    run_id: int
+    member_id: str
+    attempt: int
+    photos: tuple[TruePhoto, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StudiedPhoto:
+    """What was found in one photo: a reason to leave it, or a face's vectors."""
+
+    photo: TruePhoto
+    reason: str
+    sha256: str | None = None
+    networks: str | None = None
+    vectors: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedFace:
+    """A face that a run may learn from."""
+
+    member_id: str
+    label: PairLabel | None
+    gender: Gender | None
+    audited: bool
+    networks: str
+    vectors: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a run's members are."""
+
+    waiting: int
+    done: int
+    failed: int
+
+    @property
+    def members(self) -> int:
+        """All of them."""
+        return self.waiting + self.done + self.failed
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """What people found among the approvals that were drawn at random."""
+
+    drawn: int
+    """Approvals that came to a person."""
+    labelled: int
+    """Of which a photo was labelled."""
+    wrong: int
+    """Of these, with a photo of another person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """A challenger at the end of its run."""
+
+    head: PublishedHead
+    over: str | None
+    """The champion that it was held against; None for the shipped bundle."""
+    passed: bool
+    """Whether the gate lets it pass."""
+    promote: bool
+    """Whether it becomes champion then."""

@@ -1,0 +1,170 @@
+"""What people said about photos, as a retraining takes it: the latest word counts, per photo.
+
+The model's own verdicts are no truth and are not asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Gender, Reason
+from worker.states import PairLabel, RunState
+from worker.store.base import AnyRow, Database
+from worker.store.training_records import Audit, TruePhoto, Truth
+
+MOST_PHOTOS: Final = 16
+"""Of one member: more teach little, and cost everybody time."""
+FURTHER_IMPOSTOR: Final = "further_impostor"
+"""Two strangers' photos of one member may show one stranger; nobody said. One of them is used."""
+CONTRADICTION: Final = "contradiction"
+"""One picture is the member's selfie here and a stranger's there."""
+ENOUGH_PHOTOS: Final = "enough_photos"
+_CAME_TO_AN_END: Final = (RunState.DONE, RunState.REJECTED, RunState.PROMOTED)
+
+
+class TrainingTruth(Database):
+    """`training_truth`, `audit`."""
+
+    def training_truth(self) -> Truth:
+        """How much there is to learn from."""
+        return self._read(self._training_truth)
+
+    def _training_truth(self, c: sa.Connection) -> Truth:
+        r = self.t.training_run
+        last = c.scalar(sa.select(sa.func.max(r.c.last_label)).where(r.c.state.in_(_CAME_TO_AN_END))) or 0
+        label, v = self.t.label, self.t.verification
+        columns = (sa.func.count(), sa.func.count(v.c.member_id.distinct()))
+        labels, members = c.execute(self._consented(*columns)).one()
+        new = c.scalar(self._consented(sa.func.count()).where(label.c.id > last)) or 0
+        return Truth(labels=labels, new_labels=new, members=members)
+
+    def audit(self) -> Audit:
+        """Of all approvals ever drawn for the blind audit: how many a person found wrong.
+
+        Consent plays no part: nothing is learned from it but this one number.
+        """
+        v, label = self.t.verification, self.t.label
+        latest = sa.select(sa.func.max(label.c.id)).group_by(label.c.request_id, label.c.position)
+        drawn = sa.select(sa.func.count()).select_from(v).where(self._drawn())
+        seen = (
+            sa.select(sa.func.count(v.c.request_id.distinct()))
+            .join(label, label.c.request_id == v.c.request_id)
+            .where(self._drawn(), label.c.id.in_(latest))
+        )
+        wrong = seen.where(label.c.label == PairLabel.IMPOSTOR)
+        return self._read(lambda c: Audit(*(c.scalar(query) or 0 for query in (drawn, seen, wrong))))
+
+    def _drawn(self) -> sa.ColumnElement[bool]:
+        """Whether a request's approval was drawn for the blind audit, decided since or not."""
+        v, d = self.t.verification, self.t.decision
+        decided = sa.exists().where(
+            d.c.request_id == v.c.request_id, d.c.previous_reason == Reason.BLIND_AUDIT
+        )
+        return sa.or_(v.c.reason == Reason.BLIND_AUDIT, decided)
+
+    def _consented(self, *columns: Any) -> sa.Select[Any]:
+        """Labels of members who consented."""
+        label, v, m = self.t.label, self.t.verification, self.t.member
+        return (
+            sa.select(*columns)
+            .select_from(label)
+            .join(v, v.c.request_id == label.c.request_id)
+            .join(m, m.c.member_id == v.c.member_id)
+            .where(m.c.training_consent)
+        )
+
+    def _true_photos(self, c: sa.Connection, member_id: str) -> tuple[TruePhoto, ...]:
+        """The member's labelled photos and the selfies that they were compared with."""
+        label, v, m, vp = self.t.label, self.t.verification, self.t.member, self.t.verification_photo
+        query = self._consented(
+            label.c.request_id,
+            label.c.position,
+            label.c.label,
+            label.c.gender,
+            v.c.message,
+            m.c.declared_gender,
+            self._drawn().label("audited"),
+        ).where(v.c.member_id == member_id)
+        rows = c.execute(query.order_by(label.c.id)).all()
+        requests = {row.request_id for row in rows}
+        hashes = sa.select(vp.c.request_id, vp.c.position, vp.c.sha256).where(vp.c.request_id.in_(requests))
+        return assemble(rows, {(r.request_id, r.position): r.sha256 for r in c.execute(hashes)})
+
+
+def assemble(rows: Sequence[AnyRow], hashes: dict[tuple[str, int], str | None]) -> tuple[TruePhoto, ...]:
+    """A member's photos out of the label rows, oldest first.
+
+    Where a person said of a gallery photo that it is genuine, the selfie beside it is the member, and
+    only such selfies are used; where nobody ever did, the latest selfie is.
+    """
+    latest = {(row.request_id, row.position): row for row in rows}
+    photos = _once([_photo(row, hashes) for row in latest.values()])
+    selfies = _once([_selfie(row, hashes) for row in _with_a_selfie(list(latest.values()))])
+    return tuple(_sorted_out(selfies, photos))
+
+
+def _with_a_selfie(rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
+    genuine = [row for row in rows if row.label == PairLabel.GENUINE]
+    return genuine or rows[-1:]
+
+
+def _photo(row: AnyRow, hashes: dict[tuple[str, int], str | None]) -> TruePhoto:
+    urls = row.message.get("photo_urls") or []
+    label = PairLabel(row.label)
+    return TruePhoto(
+        url=str(urls[row.position - 1]) if row.position <= len(urls) else "",
+        sha256=hashes.get((row.request_id, row.position)),
+        label=label,
+        gender=_gender(row, declared=label is PairLabel.GENUINE),
+        audited=bool(row.audited),
+    )
+
+
+def _selfie(row: AnyRow, hashes: dict[tuple[str, int], str | None]) -> TruePhoto:
+    genuine = row.label == PairLabel.GENUINE
+    return TruePhoto(
+        url=str(row.message.get("selfie_url") or ""),
+        sha256=hashes.get((row.request_id, 0)),
+        label=None,
+        gender=_gender(row, declared=True) if genuine else _declared(row),
+        audited=bool(row.audited),
+    )
+
+
+def _gender(row: AnyRow, *, declared: bool) -> Gender | None:
+    """What the person said of the face, else, of the member's own, what the member declared."""
+    if row.gender is not None:
+        return Gender(row.gender)
+    return _declared(row) if declared else None
+
+
+def _declared(row: AnyRow) -> Gender | None:
+    return None if row.declared_gender is None else Gender(row.declared_gender)
+
+
+def _once(photos: Iterable[TruePhoto]) -> list[TruePhoto]:
+    """Each picture once, with the latest that was said of it."""
+    return list({_key(photo): photo for photo in photos}.values())
+
+
+def _sorted_out(selfies: Sequence[TruePhoto], photos: Sequence[TruePhoto]) -> Iterator[TruePhoto]:
+    """The member's own photos, then strangers', those not to be looked at with their reason."""
+    own = {_key(selfie) for selfie in selfies}
+    strange = [photo for photo in photos if photo.label is PairLabel.IMPOSTOR]
+    genuine = [p for p in photos if p.label is PairLabel.GENUINE and _key(p) not in own]
+    both = own & {_key(photo) for photo in strange}
+    for number, photo in enumerate([*selfies, *genuine, *reversed(strange)]):
+        if _key(photo) in both:
+            yield replace(photo, reason=CONTRADICTION)
+        elif photo.label is PairLabel.IMPOSTOR and photo is not strange[-1]:
+            yield replace(photo, reason=FURTHER_IMPOSTOR)
+        else:
+            yield photo if number < MOST_PHOTOS else replace(photo, reason=ENOUGH_PHOTOS)
+
+
+def _key(photo: TruePhoto) -> str:
+    return photo.sha256 or photo.url
