@@ -30,7 +30,7 @@ figure { margin: 0; min-width: 0; max-width: 620px; }
 figure svg { width: 100%; height: auto; display: block; }
 figcaption { font-size: .9rem; color: var(--soft); }
 .scroll { overflow-x: auto; margin: 8px 0; background:
-  linear-gradient(to left, #fff, #fff0) right / 60px 100% no-repeat local,
+  linear-gradient(to left, #fff 14px, #fff0) right / 60px 100% no-repeat local,
   linear-gradient(to left, #1c243033, #1c243000) right / 14px 100% no-repeat scroll; }
 table { border-collapse: separate; border-spacing: 0; min-width: 60%; }
 table { font-size: .92rem; font-variant-numeric: tabular-nums; }
@@ -46,6 +46,7 @@ li { margin: 4px 0; max-width: 76ch; }
   body { font-size: 15px; }
   section { padding: 14px 12px; border-radius: 8px; }
   th, td { padding: 5px 7px; }
+  td:first-child { white-space: normal; min-width: 7em; max-width: 9.5em; }
 }
 """
 
@@ -67,17 +68,22 @@ def section(title: str, *parts: str) -> str:
 
 def words(text: str, *, soft: bool = False) -> str:
     """A paragraph."""
-    return f"<p{' class=soft' if soft else ''}>{escape(text)}</p>"
+    return f"<p{' class=soft' if soft else ''}>{_flowing(text)}</p>"
+
+
+def _flowing(text: str) -> str:
+    """Text that may break into lines, but not between a number and its sign."""
+    return escape(text).replace(" %", "&nbsp;%")
 
 
 def points(texts: Sequence[str]) -> str:
     """A list of sentences."""
-    return "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in texts) + "</ul>"
+    return "<ul>" + "".join(f"<li>{_flowing(text)}</li>" for text in texts) + "</ul>"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A table that scrolls sideways where the screen is narrow; its first column stays."""
-    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    head = "".join(f"<th>{_flowing(text)}</th>" for text in heads)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
     return (
         '<div class="scroll" tabindex="0"><table>'
@@ -87,7 +93,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def headline(numbers: Sequence[tuple[str, str]]) -> str:
     """Large numbers with what they are below."""
-    cells = (f"<div><b>{escape(value)}</b><span>{escape(name)}</span></div>" for name, value in numbers)
+    cells = (f"<div><b>{escape(value)}</b><span>{_flowing(name)}</span></div>" for name, value in numbers)
     return f'<div class="numbers">{"".join(cells)}</div>'
 
 

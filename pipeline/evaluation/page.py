@@ -16,6 +16,7 @@ from pipeline.evaluation.run import Evaluation
 
 Figures = Mapping[str, Any]
 
+SINGLES = ("who", "people", "pairs", "false matches", "FMR at edge", "interval", "at LFW's threshold")
 WHO = {
     "male": "men",
     "female": "women",
@@ -227,6 +228,7 @@ def _singles(data: Figures) -> str:
             f"{name}, {WHO[gender]} of 50 to 69",
             str(row["people"]),
             f"{row['pairs']:,}",
+            f"{row['false_matches']:,}",
             percent(row["fmr"]),
             between(row["fmr_interval95"]),
             percent(row["fmr_at_reference"]),
@@ -237,11 +239,11 @@ def _singles(data: Figures) -> str:
     return html.section(
         "Seniors of whom one photo each is known",
         html.words(
-            "Pairs of one gender, at most ten years apart. A few people may stand in such a set twice; their "
-            "pairs count as false matches although they are none. Nothing here tells how often seniors' own "
-            "photos match."
+            "Pairs of one gender, at most ten years apart. Pairs that a person looked at and found to be one "
+            "and the same (same_people.csv) are left out; whoever else stands in the set twice counts as a "
+            "false match. Nothing here tells how often seniors' own photos match."
         ),
-        html.table(("who", "people", "pairs", "FMR at edge", "interval", "at LFW's threshold"), rows),
+        html.table(SINGLES, rows),
     )
 
 
@@ -264,8 +266,10 @@ def _gender(data: Figures) -> str:
     return html.section(
         "Gender by age group",
         html.words(summary),
-        html.figures((drawn, "Women orange, men blue.")),
-        html.table(("who", "faces", "right", "95 % interval"), rows),
+        html.beside(
+            html.figures((drawn, "Women orange, men blue.")),
+            html.table(("who", "faces", "right", "95 % interval"), rows),
+        ),
     )
 
 

@@ -119,7 +119,15 @@ def _row(row: Figures) -> list[str]:
 
 def shows(figures: Figures) -> list[str]:
     """What a table says, in words that the numbers choose."""
-    return [_sentence(row, figures["base"]) for row in figures["rows"] if row["difference"]]
+    sentences = [_sentence(row, figures["base"]) for row in figures["rows"] if row["difference"]]
+    return [*sentences, *(_start(row) for row in figures["rows"] if not row["difference"])]
+
+
+def _start(row: Figures) -> str:
+    return (
+        f"“{row['label']}” called {_mean(row['before'])} of the pairs rightly before it was trained here, "
+        f"and {_mean(row['accuracy'])} after."
+    )
 
 
 def _sentence(row: Figures, base: str) -> str:

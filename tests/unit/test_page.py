@@ -12,7 +12,7 @@ from PIL import Image
 
 from pipeline.evaluation.data import Pair
 from pipeline.evaluation.exhaustive import all_impostors, exhaustive_figures, named_groups
-from pipeline.evaluation.html import between, percent
+from pipeline.evaluation.html import between, percent, points, table, words
 from pipeline.evaluation.page import page
 from pipeline.evaluation.populate import labelled_faces
 from pipeline.evaluation.protocol import Judge, judge_without, score_pairs
@@ -191,6 +191,11 @@ def test_a_face_that_was_not_found_is_shown_as_such(town: Town, tmp_path: Path) 
 )
 def test_small_shares_are_not_rounded_away(share: float | None, text: str) -> None:
     assert percent(share) == text
+
+
+def test_a_line_does_not_break_between_a_number_and_its_sign() -> None:
+    assert "0.3&nbsp;%" in words("at 0.3 % <of> all") + points(["x"])
+    assert "1&nbsp;%" in table(["at FMR 1 %"], [])
 
 
 def test_an_interval_that_nobody_can_tell_is_a_dash() -> None:
