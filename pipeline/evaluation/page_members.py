@@ -95,6 +95,12 @@ def _ages(simulation: Figures) -> str:
     return "No ages are known in this data: nothing can be said by age."
 
 
+LEARNED_FROM_THEM = (
+    " The bundle as it is learned from people of this list: how many of them it approves says nothing "
+    "of strangers."
+)
+
+
 def sample_part(sample: Figures | None) -> str:
     """What gates and detector leave unjudged, and how long it takes."""
     if not sample:
@@ -115,6 +121,7 @@ def sample_part(sample: Figures | None) -> str:
             f"{sample['pairs']} of the pairs went through the whole product, one photo as selfie and one as "
             "gallery photo. Here the largest face counts, as in the product, so bystanders matter. Gates "
             f"that refused: {gates}. These pictures are not selfies: members' own will fail differently."
+            + ("" if sample["in_sample"] == 0 else LEARNED_FROM_THEM)
         ),
         html.table(("photos", "share", "95 % interval"), rows),
         html.table(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,8 @@ def evaluate(album: Album, pairs_csv: Path, training: Sequence[LabelledFace], op
         extra["gender"] = gender_figures(album, options.gender_csvs, labelled.table, settings)
     if options.sample:
         extra["sample"] = sample_figures(album, pairs, options.sample)
+        whole = replace(options.shipped, head=True, in_sample=True)
+        extra["sample"]["in_sample"] = require_strangers(album, people.names(photos), whole)
         extra["replays"] = replay_figures(album, spread(photos, options.sample // 3))
     sources = Sources(options.impostor_csvs, options.gender_csvs, retouched=options.sample // 3)
     worlds = populate(album, named, labelled, judge_for, sources)

@@ -25,6 +25,7 @@ from support.made_up_faces import SETTINGS, Town
 STATUSES = {"members": 4, "approved": 1, "review": 3, "reasons": {"same_picture": 3}}
 SAMPLE = {
     "pairs": 4,
+    "in_sample": 2,
     "genuine": STATUSES,
     "impostor": STATUSES,
     "photos": {
@@ -86,6 +87,13 @@ def whole(town: Town) -> str:
     members = simulate(worlds, honest=40, impostors=40)
     extra = {"sample": SAMPLE, "replays": {"mirrored": STATUSES}, "gender": GENDER, "simulation": members}
     return page(evaluated(town, pairs_of(), extra))
+
+
+def test_the_page_says_where_the_bundle_learned_from_the_tested_people(town: Town, whole: str) -> None:
+    assert "looks too good" not in whole
+    flattered = page(evaluated(town, pairs_of(), {"in_sample": 7, "sample": SAMPLE}))
+    assert "learned from 7 of the very people" in flattered
+    assert "says nothing of strangers" in flattered
 
 
 class Checker(HTMLParser):
