@@ -12,11 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle import networks, open_head, open_manifest, read_bundle
+from pipeline.bundle import networks, open_head, open_manifest, read_bundle, with_head
 from pipeline.errors import DataError
+from pipeline.evaluation.extract import embed_picture
+from pipeline.head import Head
 from pipeline.identities import FittedOn
+from pipeline.images import decode
 from pipeline.judges import read_judges
 from pipeline.load import load_models, swap_head
+from pipeline.training.faces import Found, look, study
 from pipeline.training.retrain import MemberFaces, Retrained, retrain, rules_of, table_of
 from pipeline.verdict import Gender
 from support.workers import children_of, wait_until
@@ -90,6 +94,20 @@ def test_a_lesson_becomes_a_head_that_a_verify_worker_can_use(
     assert again.head.pack() == made.head.data
 
 
+def test_a_labelled_photo_is_looked_at_as_in_training_and_embedded_as_in_verification(
+    bundle_dir: Path, faces: Path
+) -> None:
+    models = load_models(bundle_dir)
+    photo = (faces / "lfw" / "Abel_Pacheco" / "Abel_Pacheco_0001.jpg").read_bytes()
+    studied, embedded = study(models, photo), embed_picture(models, decode(photo).rgb)
+    assert not isinstance(studied, Found)
+    assert embedded is not None
+    assert all(np.array_equal(studied[name], embedded[name]) for name in DIMENSIONS)
+    nobody = (faces / "edge" / "no_face" / "dog.jpg").read_bytes()
+    assert study(models, nobody) == look(models, nobody) == Found("no_face")
+    assert study(models, b"no picture") == Found("invalid_image")
+
+
 def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: PublishedHead) -> None:
     strict = retrained(a_lesson(), champion, {}).gate
     assert not strict.passed
@@ -97,6 +115,18 @@ def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: Publi
     poisoned = retrained(a_lesson(swapped=0.4), champion, FEW).gate
     assert not poisoned.passed
     assert any("contradict" in reason for reason in poisoned.reasons)
+
+
+@pytest.mark.parametrize(("people", "calibration"), [(60, "uncalibrated"), (160, "calibrated")])
+def test_a_calibrated_champion_has_a_calibrated_successor_only_with_enough_pairs_of_members(
+    champion: PublishedHead, people: int, calibration: str
+) -> None:
+    manifest = open_manifest(champion.manifest)
+    head = open_head(manifest, champion.data)
+    calibrated = Head(head.arrays, {**head.metadata, "calibration": "calibrated"})
+    _, text, packed = with_head(manifest, calibrated)
+    made = retrained(a_lesson(people), PublishedHead("calibrated-1", text.decode(), packed), FEW)
+    assert made.head.metadata["calibration"] == calibration
 
 
 @pytest.mark.parametrize(
