@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -17,14 +17,16 @@ from numpy.typing import NDArray
 from pipeline.contest import FrozenFaces
 from pipeline.errors import DataError
 from pipeline.evaluation.protocol import CODES
-from pipeline.fit import UNKNOWN, FaceTable, FitSettings
+from pipeline.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
 from pipeline.gate import GateReport, GateRules, judge_challenger
+from pipeline.gender import GenderJudge
 from pipeline.head import CALIBRATED, UNCALIBRATED, Head
 from pipeline.identities import FittedOn, Group, Learner
 from pipeline.judges import Judges, compose, read_judges
+from pipeline.paired import difference, draw_people, shares_of_faces
 from pipeline.sanity import label_figures
 from pipeline.training.cleaning import mislabelled, with_aliases_merged
-from pipeline.training.pairs import NO_AGE
+from pipeline.training.pairs import NO_AGE, split_by_identity
 from pipeline.training.projection import ENOUGH_FALSE_MATCHES, inherits, train_head
 from pipeline.training.recipe import Recipe, TrainingFaces
 from pipeline.verdict import Gender
@@ -33,6 +35,8 @@ Flags = NDArray[np.bool_]
 Hashes = NDArray[np.uint64]
 
 NAME = "retrained"
+ROUNDS = 1000
+"""Of the bootstrap by which a new gender head is compared with the champion's."""
 NOBODY = 0
 """The hash of a face whose owner is not to be named in the bundle."""
 
@@ -119,7 +123,8 @@ def retrain(
     taught = label_figures(faces.table.only(~faces.tested), base)
     learned, tested, left_out = _split(faces, base)
     trained = train_head(TrainingFaces(learned.table, _no_ages(learned.table)), base, recipe)
-    best = trained.history.best
+    gender = _better_gender(base, trained.judges, learned.table, recipe)
+    judges, best = replace(trained.judges, gender=gender), trained.history.best
     facts = {
         "faces": len(learned.owner),
         "people": learned.people,
@@ -129,10 +134,11 @@ def retrain(
         "seed": recipe.schedule.seed,
         "epochs": best,
         "held_out": [round(trained.history.held_out[epoch], 4) for epoch in (0, best)],
+        "gender": "the champion's" if gender is base.gender else "new",
         "started_from": started_from,
     }
     frozen = FrozenFaces(tested.table, _no_ages(tested.table))
-    gate = judge_challenger(base, trained.judges, frozen, rules, taught)
+    gate = judge_challenger(base, judges, frozen, rules, taught)
     told = {
         "name": NAME,
         "fitted": dt.datetime.now(dt.UTC).date().isoformat(),
@@ -140,7 +146,7 @@ def retrain(
         "embedders": champion.metadata["embedders"],
         "training": facts,
     }
-    head = compose(trained.judges, told, _people(champion, base, trained.judges, learned))
+    head = compose(judges, told, _people(champion, base, judges, learned))
     return Retrained(head, gate, facts)
 
 
@@ -157,6 +163,30 @@ def _split(faces: MemberFaces, base: Judges) -> tuple[MemberFaces, MemberFaces, 
         "merged_names": merged,
     }
     return faces.only(~faces.tested & ~shared), faces.only(faces.tested), left_out
+
+
+def _better_gender(base: Judges, trained: Judges, table: FaceTable, recipe: Recipe) -> GenderJudge:
+    """The new gender head only if it is surely better than the champion's, which knows far more faces.
+
+    Each half of the people is read by a head that was fitted on the other half; the test set is not
+    asked, for the gate has only one look at it.
+    """
+    if trained.gender is base.gender:
+        return base.gender
+    known = table.only(table.gender != UNKNOWN)
+    half = split_by_identity(known.identity, 0.5, recipe.schedule.seed)
+    male = np.empty(len(half))
+    try:
+        for read in (half, ~half):
+            fitted = fit_gender(known.only(~read), recipe.fit)
+            male[read] = fitted.logits(known.only(read).vectors)
+    except DataError:
+        return base.gender
+    people, owner = np.unique(known.identity, return_inverse=True)
+    drawn = draw_people(len(people), ROUNDS, recipe.schedule.seed)
+    wrong = [(logits > 0) != (known.gender == MALE) for logits in (base.gender.logits(known.vectors), male)]
+    told = difference(*(shares_of_faces(each, owner, drawn) for each in wrong))
+    return trained.gender if told.high95 < 0 else base.gender
 
 
 def _no_ages(table: FaceTable) -> NDArray[np.int64]:

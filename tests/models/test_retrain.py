@@ -117,6 +117,15 @@ def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: Publi
     assert any("contradict" in reason for reason in poisoned.reasons)
 
 
+@pytest.mark.parametrize(("told", "kept"), [(0.0, "the champion's"), (3.0, "new")])
+def test_a_new_gender_head_replaces_the_champions_only_if_it_is_surely_better(
+    champion: PublishedHead, told: float, kept: str
+) -> None:
+    lesson = a_lesson(people=160, photos=2)
+    lesson.vectors[:, 0] += told * np.where(lesson.gender == Gender.MALE, 1, -1)  # the champion knows nothing
+    assert retrained(lesson, champion, FEW).facts["gender"] == kept
+
+
 @pytest.mark.parametrize(("people", "calibration"), [(60, "uncalibrated"), (160, "calibrated")])
 def test_a_calibrated_champion_has_a_calibrated_successor_only_with_enough_pairs_of_members(
     champion: PublishedHead, people: int, calibration: str
