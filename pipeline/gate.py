@@ -7,7 +7,7 @@ of them that is numerous enough. Few test people give wide intervals, so they pr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from pipeline.fit import FEMALE, MALE, UNKNOWN
 from pipeline.judges import Judges
 from pipeline.paired import Difference, Flags, difference, lost, shares, shares_of_faces, thresholds
 from pipeline.sanity import LabelFigures, LabelLimits, label_figures, label_problems
+from pipeline.score import Edges
 
 EVERYBODY = "all"
 
@@ -37,6 +38,8 @@ class GateRules:
     itself known only roughly."""
     edge_fnmr_margin: float = 0.03
     """By how much more genuine pairs may fail at the challenger's own edge than at the champion's."""
+    different_margin: float = 0.01
+    """The same at the different edge: below it a member is called somebody else."""
     people: int = 50
     genuine: int = 200
     """With so many pairs and none lost, the rule of three still leaves 1.5 %: below the margin."""
@@ -228,16 +231,26 @@ def _told_apart(contest: Contest, rules: GateRules) -> Findings:
 
 def _at_edges(contest: Contest, rules: GateRules) -> Findings:
     """Each side at the edge that it would be shipped with."""
-    found, edges = Findings(), [s.judges.scorer.edges.approve for s in (contest.champion, contest.challenger)]
+    found = Findings()
     for name, _, impostor, enough in _kinds(contest, rules):
         if enough:
             _false_matches(contest, rules, found, name, impostor)
-    if found.figures[EVERYBODY]["champion"] > rules.edge_fmr:
-        return found  # the champion lets too many in: a challenger that lets in fewer may lose more
-    sides = zip((contest.champion, contest.challenger), edges, strict=True)
-    failed = [shares(side.genuine < edge, contest.genuine, contest.drawn) for side, edge in sides]
-    found.add("fnmr", difference(*failed), rules.edge_fnmr_margin, "FNMR at the approve edge")
+    insulted = _below(contest, lambda edges: edges.different)
+    found.add("called_different", insulted, rules.different_margin, "genuine pairs called different people")
+    if found.figures[EVERYBODY]["champion"] <= rules.edge_fmr:
+        # else the champion lets too many in: a challenger that lets in fewer may lose more
+        failed = _below(contest, lambda edges: edges.approve)
+        found.add("fnmr", failed, rules.edge_fnmr_margin, "FNMR at the approve edge")
     return found
+
+
+def _below(contest: Contest, edge: Callable[[Edges], float]) -> Difference:
+    """The share of genuine pairs below an edge of each side's own."""
+    failed = [
+        shares(side.genuine < edge(side.judges.scorer.edges), contest.genuine, contest.drawn)
+        for side in (contest.champion, contest.challenger)
+    ]
+    return difference(failed[0], failed[1])
 
 
 def _false_matches(contest: Contest, rules: GateRules, found: Findings, name: str, chosen: Flags) -> None:

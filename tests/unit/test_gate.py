@@ -117,9 +117,8 @@ def test_a_challenger_that_tells_people_apart_less_well_is_rejected() -> None:
 
 
 def test_a_challenger_that_is_worse_for_one_age_alone_is_rejected_for_that() -> None:
-    report = judged(
-        CHAMPION, blurred(VECTORS, AGES == 63, 0.3), replace(RULES, fnmr_margin=0.9, edge_fnmr_margin=0.9)
-    )
+    lenient = replace(RULES, fnmr_margin=0.9, edge_fnmr_margin=0.9, different_margin=0.9)
+    report = judged(CHAMPION, blurred(VECTORS, AGES == 63, 0.3), lenient)
     assert report.reasons
     assert all("age 60-69" in reason for reason in report.reasons)
 
@@ -141,6 +140,12 @@ def test_an_approve_edge_that_lets_strangers_in_is_rejected_however_well_people_
 def test_an_approve_edge_that_nobody_reaches_is_rejected() -> None:
     report = judged(with_edges(0.97))
     assert [reason for reason in report.reasons if reason.startswith("FNMR at the approve edge")]
+
+
+def test_a_different_edge_that_calls_honest_members_somebody_else_is_rejected() -> None:
+    edges = replace(CHAMPION.scorer.edges, approve=0.9, different=0.9)
+    report = judged(replace(CHAMPION, scorer=replace(CHAMPION.scorer, edges=edges)))
+    assert any(reason.startswith("genuine pairs called different people") for reason in report.reasons)
 
 
 def test_a_stricter_edge_is_no_fault_where_the_champion_let_too_many_in() -> None:
