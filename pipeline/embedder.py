@@ -1,4 +1,4 @@
-"""The two networks that turn faces into vectors, run on LiteRT.
+"""The networks that turn faces into vectors, run on LiteRT.
 
 Each keeps its own rule for cutting a face out and for the values that it is fed; together with
 the network's file that rule makes the embedder. The rule is written into the head with
@@ -145,6 +145,28 @@ class SFaceEmbedder(LiteRtEmbedder):
         return crops  # the network does it itself
 
 
+class FaceResEmbedder(LiteRtEmbedder):
+    """FaceRes (MobileNet): the face box stretched to 224x224 → (n, 1024), for gender alone."""
+
+    name = "faceres"
+    side = 224
+
+    def __init__(self, network: Path | Network, geometry: StretchedGeometry) -> None:
+        """Load the network."""
+        super().__init__(network, most=2)
+        self._geometry = geometry
+
+    def crop(self, rgb: Rgb, face: Face) -> Rgb:
+        """(224, 224, 3) uint8."""
+        return crop_stretched(rgb, face, self._geometry)
+
+    def _rule(self) -> dict[str, Any]:
+        return {"geometry": asdict(self._geometry)}
+
+    def _standardise(self, crops: Vectors) -> Vectors:
+        return crops  # the network does it itself
+
+
 def open_embedder(
     name: str, network: Path | LiteRtEmbedder, description: Mapping[str, Any]
 ) -> LiteRtEmbedder:
@@ -169,8 +191,13 @@ def _new_or_same(name: str, network: Path | LiteRtEmbedder, description: Mapping
 def new_embedder(name: str, network: Path | Network, rule: Mapping[str, Any]) -> LiteRtEmbedder:
     """The same for a network that no head describes yet. Raises ModelError, and KeyError for a rule."""
     if name in STRETCHED:
-        geometry = {**rule["geometry"], "border": Border(rule["geometry"]["border"])}
-        return FaceNetEmbedder(network, StretchedGeometry(**geometry), Preprocess(rule["preprocess"]), name)
+        return FaceNetEmbedder(network, _geometry(rule), Preprocess(rule["preprocess"]), name)
+    if name == "faceres":
+        return FaceResEmbedder(network, _geometry(rule))
     if name == "sface":
         return SFaceEmbedder(network, Border(rule["border"]))
     raise BundleIncompatible(f"this version knows no embedder named {name}")
+
+
+def _geometry(rule: Mapping[str, Any]) -> StretchedGeometry:
+    return StretchedGeometry(**{**rule["geometry"], "border": Border(rule["geometry"]["border"])})

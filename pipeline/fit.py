@@ -7,7 +7,7 @@ people left out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -157,13 +157,18 @@ def _first_rows(identity: Codes) -> Codes:
     return np.flatnonzero(np.diff(np.sort(identity))) + 1
 
 
-def fit_gender(table: FaceTable, settings: FitSettings) -> GenderJudge:
-    """A logistic head on the embeddings; both genders weigh the same. Raises DataError."""
+def fit_gender(
+    table: FaceTable, settings: FitSettings, networks: Collection[str] | None = None
+) -> GenderJudge:
+    """A logistic head on the embeddings, those of ``networks`` only where they are named.
+
+    Both genders weigh the same. Raises DataError.
+    """
     known = table.only(table.gender != UNKNOWN)
     counts = np.bincount(known.gender, weights=known.weight, minlength=2)
     if not counts.all():
         raise DataError("the faces show one gender only: a gender head cannot be fitted")
-    names = sorted(known.vectors)
+    names = sorted(known.vectors if networks is None else networks)
     weight = known.weight * (counts.sum() / 2 / counts)[known.gender]
     model = LogisticRegression(C=settings.gender_strength, max_iter=2000)
     model.fit(np.hstack([known.vectors[name] for name in names]), known.gender, sample_weight=weight)

@@ -40,14 +40,14 @@ def load_models(folder: Path) -> Models:
     The networks keep one thread each and are not to be shared between threads.
     """
     bundle = read_bundle(folder)
-    judges = read_judges(bundle.head)
+    judges = read_judges(bundle.head, bundle.manifest.parts)
     return Models(
         bundle=bundle,
         manifest=bundle.manifest,
         head=bundle.head,
         detector=TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full")),
         mesh=FaceMesh(bundle.path("face_mesh")),
-        embedders=_embedders(bundle.head, judges, {n: bundle.path(n) for n in judges.scorer.towers}),
+        embedders=_embedders(bundle.head, judges, {n: bundle.path(n) for n in judges.dimensions}),
         judges=judges,
     )
 
@@ -62,12 +62,12 @@ def swap_head(held: Sequence[Models], manifest: str, packed: bytes, find: Find =
     """
     described = open_manifest(manifest)
     head = open_head(described, packed)
-    judges = read_judges(head)
-    if missing := set(lacking(held[0].bundle.manifest, described)) - set(judges.scorer.towers):
+    judges = read_judges(head, described.parts)
+    if missing := set(lacking(held[0].bundle.manifest, described)) - set(judges.dimensions):
         raise BundleIncompatible(
             f"the head is for other networks than are here: {', '.join(sorted(missing))}"
         )
-    sources = {name: _source(name, held, described, head, find) for name in judges.scorer.towers}
+    sources = {name: _source(name, held, described, head, find) for name in judges.dimensions}
     embedders = _embedders(head, judges, sources)
     _try_out(judges, embedders)
     return replace(held[0], manifest=described, head=head, embedders=embedders, judges=judges)
@@ -96,12 +96,12 @@ def _source(
 def _embedders(
     head: Head, judges: Judges, sources: Mapping[str, Path | LiteRtEmbedder]
 ) -> dict[str, LiteRtEmbedder]:
-    """Those that the head compares by; each must fit it."""
+    """Those that the head compares and reads gender by; each must fit it."""
     described, embedders = head.metadata.get("embedders", {}), {}
-    for name, tower in judges.scorer.towers.items():
+    for name, dimensions in judges.dimensions.items():
         embedder = open_embedder(name, sources[name], described.get(name, {}))
-        if tower.mean.shape != (embedder.dimensions,):
-            raise BundleIncompatible(f"the head wants {tower.mean.shape} of {name}")
+        if dimensions != embedder.dimensions:
+            raise BundleIncompatible(f"the head wants {dimensions} numbers of {name}")
         embedders[name] = embedder
     return embedders
 

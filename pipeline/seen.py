@@ -5,7 +5,7 @@ Nothing here depends on a head, so several heads can judge what was seen and emb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -71,10 +71,13 @@ class Seen:
         yield
         self.timings[name] = self.timings.get(name, 0.0) + (self.clock() - start) * 1000
 
-    def embed(self, models: Models, keys: Sequence[FaceKey]) -> dict[str, Vectors]:
-        """(n, d) for each embedder, not projected; a face is embedded once, in a batch with others."""
+    def embed(self, models: Models, keys: Sequence[FaceKey], names: Iterable[str]) -> dict[str, Vectors]:
+        """(n, d) for each of these embedders, not projected.
+
+        An embedder sees a face once, in a batch with others.
+        """
         faces = self._refine(models, keys)
-        return {name: self._embed(name, e, keys, faces) for name, e in models.embedders.items()}
+        return {name: self._embed(name, models.embedders[name], keys, faces) for name in names}
 
     def _embed(
         self, name: str, embedder: LiteRtEmbedder, keys: Sequence[FaceKey], faces: Sequence[tuple[Rgb, Face]]

@@ -11,7 +11,7 @@ from pipeline.decide import POLICY_VERSION, GenderReading, Policy, decide
 from pipeline.models import Models
 from pipeline.ports import Vectors
 from pipeline.quality import gate
-from pipeline.seen import PhotoInput, Seen, Sight, look
+from pipeline.seen import FaceKey, PhotoInput, Seen, Sight, look
 from pipeline.verdict import Comparison, Fault, Gender, Outcome, PhotoFinding, Verdict
 
 
@@ -71,7 +71,9 @@ def usable_faces(
     seen = look(models, selfie, photos)
     bench = _Bench(models, seen)
     usable = [bench.hold_against_gates(sight).comparable for sight in seen.sights]
-    return [seen.embed(models, [(i, 0)]) if passed else None for i, passed in enumerate(usable)]
+    return [
+        seen.embed(models, [(i, 0)], models.embedders) if passed else None for i, passed in enumerate(usable)
+    ]
 
 
 @dataclass(slots=True)
@@ -80,10 +82,8 @@ class _Bench:
 
     models: Models
     seen: Seen
-    embeddings: dict[int, dict[str, Vectors]] = field(default_factory=dict)
-    """Of the main face, by position and embedder, (1, d) each, not projected."""
     projected: dict[int, dict[str, Vectors]] = field(default_factory=dict)
-    """The same, ready to be compared."""
+    """Of the main face, by position and embedder, (1, k) each, ready to be compared."""
 
     def hold_against_gates(self, sight: Sight) -> Sight:
         """A face that is too small, too dark, blurred, turned away or hidden is not compared.
@@ -111,12 +111,13 @@ class _Bench:
         if not selfie.comparable:
             return
         positions = [sight.finding.position for sight in (selfie, *gallery) if sight.comparable]
-        batch = self.seen.embed(self.models, [(position, 0) for position in positions])
-        projected = self.models.judges.scorer.project(batch)
+        projected = self._project([(position, 0) for position in positions])
         for row, position in enumerate(positions):
-            rows = slice(row, row + 1)
-            self.embeddings[position] = {name: vectors[rows] for name, vectors in batch.items()}
-            self.projected[position] = {name: vectors[rows] for name, vectors in projected.items()}
+            self.projected[position] = {name: rows[row : row + 1] for name, rows in projected.items()}
+
+    def _project(self, keys: Sequence[FaceKey]) -> dict[str, Vectors]:
+        scorer = self.models.judges.scorer
+        return scorer.project(self.seen.embed(self.models, keys, scorer.towers))
 
     def compare(self, selfie: Sight, sight: Sight) -> PhotoFinding:
         """A gallery photo of one person against the selfie."""
@@ -146,7 +147,7 @@ class _Bench:
             return replace(finding, outcome=Outcome.NOT_COMPARED)
         scorer, mine = self.models.judges.scorer, self.projected[0]
         keys = [(finding.position, number) for number in range(len(sight.faces))]
-        faces = scorer.project(self.seen.embed(self.models, keys))
+        faces = self._project(keys)
         best = int(np.argmax(scorer.matrix(mine, faces)[0]))
         comparison = scorer.compare(mine, {name: rows[best : best + 1] for name, rows in faces.items()})
         if comparison.score < scorer.edges.approve_among(len(sight.faces)):
@@ -159,8 +160,8 @@ class _Bench:
         judge = self.models.judges.gender
         if not selfie.comparable:
             return judge.read([])
-        positions = [0, *(f.position for f in findings if f.outcome is Outcome.SAME)]
-        return judge.read([float(judge.logits(self.embeddings[position])[0]) for position in positions])
+        keys = [(0, 0), *((f.position, 0) for f in findings if f.outcome is Outcome.SAME)]
+        return judge.read(judge.logits(self.seen.embed(self.models, keys, judge.weights)).tolist())
 
 
 def solo_outcome(comparison: Comparison) -> Outcome:

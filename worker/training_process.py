@@ -180,15 +180,17 @@ def _end_with_the_worker() -> None:
 def _answer(words: Mapping[str, Any], arrays: dict[str, Array]) -> bytes:
     from pipeline.bundle import open_head, open_manifest, with_head
     from pipeline.errors import PipelineError
+    from pipeline.judges import read_judges
     from pipeline.training.retrain import MemberFaces, retrain, rules_of, table_of
 
     manifest = open_manifest(words["manifest"])
     try:
         champion = open_head(manifest, arrays.pop("head").tobytes())
         tested, owner = arrays.pop("tested"), arrays.pop("owner")
-        faces = MemberFaces(table_of(champion, **arrays), tested, owner)
+        judges = read_judges(champion, manifest.parts)
+        faces = MemberFaces(table_of(judges, **arrays), tested, owner)
         rules = rules_of(words["rules"])
-        made = retrain(faces, champion, started_from=manifest.version, rules=rules)
+        made = retrain(faces, champion, judges, started_from=manifest.version, rules=rules)
     except PipelineError as error:
         return _packed({"failure": str(error)}, {})
     challenger, text, packed = with_head(manifest, made.head)

@@ -55,17 +55,17 @@ def command(
     gender_faces = teachable(face for path in genders for face in read_faces(path))
     embedded = album.embed([face.file for face in [*people_faces, *gender_faces]])
     table, settings = face_table(people_faces, embedded, People(people_faces)), FitSettings()
-    extra = added_faces(gender_faces, embedded)
-    scorer = fit_scorer(table, settings)
+    scorer, everybody = fit_scorer(table, settings), joined(table, added_faces(gender_faces, embedded))
     judges = Judges(
         scorer=scorer,
-        gender=fit_gender(joined(table, extra), settings),
+        gender=fit_gender(everybody, settings),
         occlusion=album.models.judges.occlusion,
         quality=album.models.judges.quality,
         replay=replay_limits(scorer, table),
     )
     names = {face.identity for face in [*people_faces, *gender_faces] if face.file in embedded.row}
-    compose(judges, _facts(album, table, gender_faces), FittedOn.people(names)).save(out)
+    spare = fit_gender(everybody, settings, scorer.towers)
+    compose(judges, _facts(album, table, gender_faces), FittedOn.people(names), spare).save(out)
     click.echo(f"{out}: fitted on {len(table.identity)} faces of {len(set(table.identity.tolist()))} people")
 
 

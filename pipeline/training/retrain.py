@@ -22,7 +22,7 @@ from pipeline.gate import GateReport, GateRules, judge_challenger
 from pipeline.gender import GenderJudge
 from pipeline.head import CALIBRATED, UNCALIBRATED, Head
 from pipeline.identities import FittedOn, Group, Learner
-from pipeline.judges import Judges, compose, read_judges
+from pipeline.judges import Judges, compose
 from pipeline.paired import difference, draw_people, shares_of_faces
 from pipeline.sanity import label_figures
 from pipeline.training.cleaning import mislabelled, with_aliases_merged
@@ -71,7 +71,7 @@ class Retrained:
 
 
 def table_of(
-    champion: Head,
+    champion: Judges,
     vectors: NDArray[np.float32],
     identity: NDArray[np.int64],
     gender: NDArray[np.str_],
@@ -82,8 +82,8 @@ def table_of(
     Members are the users' kind by definition. Raises DataError where the vectors are not such as the
     champion compares.
     """
-    names = sorted(champion.metadata["weights"])
-    widths = [len(champion.arrays[f"{name}.mean"]) for name in names]
+    names = sorted(champion.dimensions)
+    widths = [champion.dimensions[name] for name in names]
     if vectors.shape[1] != sum(widths):
         raise DataError(f"vectors of {vectors.shape[1]} numbers, the champion takes {sum(widths)}")
     parts = np.split(vectors, np.cumsum(widths)[:-1], axis=1)
@@ -107,6 +107,7 @@ def rules_of(chosen: Mapping[str, float]) -> GateRules:
 def retrain(
     faces: MemberFaces,
     champion: Head,
+    base: Judges,
     *,
     started_from: str,
     rules: GateRules,
@@ -114,12 +115,12 @@ def retrain(
 ) -> Retrained:
     """Train on the faces that are not tested, and let the gate judge on those that are.
 
+    ``base`` are the judges of the ``champion``'s head.
     Raises DataError where either are too few to give pairs.
     """
     recipe = recipe or Recipe()
     if not faces.tested.any() or faces.tested.all():
         raise DataError("all of the members' faces, or none, are in the test set: too few members")
-    base = read_judges(champion)
     taught = label_figures(faces.table.only(~faces.tested), base)
     learned, tested, left_out = _split(faces, base)
     trained = train_head(TrainingFaces(learned.table, _no_ages(learned.table)), base, recipe)

@@ -203,7 +203,7 @@ def write(
     networks = {name: base.backbone(name) for name in base.manifest.parts}
     if network:
         described[network.name], networks[network.name] = network.description, network.backbone
-    unused = set(described) - set(judges.scorer.towers)
+    unused = set(described) - set(judges.dimensions.keys())
     kept = {name: part for name, part in networks.items() if part and name not in unused}
     used = {name: rule for name, rule in described.items() if name not in unused}
     write_bundle(out, compose(judges, {**facts, "embedders": used}, people), kept)
@@ -239,7 +239,9 @@ def _with_tower(judges: Judges, recipe: Recipe, tuned: FineTuned) -> Judges:
     """Today's judges with the new tower: only for loading the networks."""
     towers = {name: tower for name, tower in judges.scorer.towers.items() if name in recipe.fit.weights}
     scorer = replace(judges.scorer, towers={**towers, recipe.tower: tuned.tower})
-    return replace(judges, scorer=scorer)
+    dropped = judges.scorer.towers.keys() - towers.keys()
+    weights = {name: row for name, row in judges.gender.weights.items() if name not in dropped}
+    return replace(judges, scorer=scorer, gender=replace(judges.gender, weights=weights))
 
 
 def _refit(

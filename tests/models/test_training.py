@@ -52,7 +52,8 @@ def models(bundle_dir: Path) -> Models:
 
 @pytest.fixture(scope="module")
 def judges(bundle_dir: Path) -> Judges:
-    return read_judges(read_bundle(bundle_dir).head)
+    bundle = read_bundle(bundle_dir)
+    return read_judges(bundle.head, bundle.manifest.parts)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageFilter, ImageOps
 
 from pipeline import match
+from pipeline.bundle import read_bundle, write_bundle
 from pipeline.load import load_models
 from pipeline.models import Models
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Outcome, Reason, Status, Verdict
@@ -137,3 +138,17 @@ def test_the_simplest_door_answers_same_person_and_gender(faces: Path, bundle_di
     assert match(one, other, bundle_dir) == (True, Gender.MALE)
     assert match(one, stranger, bundle_dir) == (False, Gender.MALE)
     assert match(nobody, one, bundle_dir) == (None, None)
+
+
+def test_without_the_network_for_gender_it_is_read_from_the_other_ones(
+    bundle_dir: Path, faces: Path, tmp_path: Path
+) -> None:
+    whole = read_bundle(bundle_dir)
+    parts = {name: whole.backbone(name) for name in whole.manifest.parts if name != "faceres"}
+    write_bundle(tmp_path / "bundle", whole.head, {name: part for name, part in parts.items() if part})
+    poorer = load_models(tmp_path / "bundle")
+    verdict = judge(poorer, faces, *HU)
+    assert set(poorer.judges.gender.weights) == {"facenet", "sface"}
+    assert verdict.status is Status.APPROVED
+    assert verdict.gender is Gender.MALE
+    assert verdict.model_version != whole.manifest.version

