@@ -27,7 +27,7 @@ from worker.errors import NotPossible, StoreUnavailable, TrainingDied, TrainingF
 from worker.extraction import NOT_FETCHED
 from worker.lessons import Sampling, lesson_of
 from worker.states import RunState
-from worker.store import Audit, Ending, HeldRun, PublishedHead, RunRecord, Store
+from worker.store import Audit, Ending, HeldRun, Progress, PublishedHead, RunRecord, Store
 from worker.training_message import EmbedJob
 from worker.training_process import Order, Trained
 
@@ -119,8 +119,8 @@ class Retraining:
             members = self._store.enter_members(held, BATCH_SIZE)
             logger.info("retraining %d: %d members", held.run_id, members)
         progress = self._store.training_progress(held.run_id)
-        if progress.waiting and not self._given_up(held):
-            return self._tell(held)
+        if progress.waiting and not self._given_up(held, progress):
+            return self._tell(held, progress)
         try:
             return self._learn(held)
         except (TrainingFailed, NotPossible, PipelineError) as error:
@@ -130,25 +130,28 @@ class Retraining:
             self._store.hold_run(held, timedelta(0), self._clock())  # counts as a lease that has lapsed
             return Stepped.INTERRUPTED
 
-    def _given_up(self, held: HeldRun) -> bool:
-        """Whether those who are still missing were told of often enough."""
-        if held.sends < MOST_SENDS or self._clock() < held.send_at:
+    def _given_up(self, held: HeldRun, progress: Progress) -> bool:
+        """Whether those who are still missing were told of often enough, and nothing came of it."""
+        if progress.reached > held.reached or held.sends < MOST_SENDS or self._clock() < held.send_at:
             return False
         missing = self._store.give_up_waiting(held.run_id)
         logger.warning("retraining %d goes on without %d members", held.run_id, missing)
         return True
 
-    def _tell(self, held: HeldRun) -> Stepped:
+    def _tell(self, held: HeldRun, progress: Progress) -> Stepped:
         """Send messages for members whom nobody works on, if it is time, and let the run go."""
         now = self._clock()
-        sends, again = held.sends, held.send_at
-        if now >= held.send_at:
-            sends, again = sends + 1, now + self._rules.wait * 2**sends
-        kept = self._store.let_run_go(held, again, state=RunState.COLLECTING, sends=sends, send_at=again)
-        if kept and sends > held.sends:
-            for batch in self._store.waiting_batches(held.run_id, now):
-                self._send(EmbedJob(held.run_id, batch))
-        return Stepped.WAITING if kept else Stepped.LOST
+        if now < held.send_at:
+            kept = self._store.let_run_go(held, held.send_at)
+            return Stepped.WAITING if kept else Stepped.LOST
+        before = 0 if progress.reached > held.reached else held.sends
+        again = now + self._rules.wait * 2**before
+        told = {"sends": before + 1, "send_at": again, "counts": progress.counts()}
+        if not self._store.let_run_go(held, again, state=RunState.COLLECTING, **told):
+            return Stepped.LOST
+        for batch in self._store.waiting_batches(held.run_id, now):
+            self._send(EmbedJob(held.run_id, batch))
+        return Stepped.WAITING
 
     def _learn(self, held: HeldRun) -> Stepped:
         if not self._store.hold_run(held, self._rules.lease, self._clock(), state=RunState.TRAINING):
@@ -207,17 +210,17 @@ def audit_report(audit: Audit, share: float) -> dict[str, Any]:
     """What the blind audit says of all approvals: the one estimate that no doubt of ours has chosen.
 
     Every approval had the same chance to be drawn, so the share of wrong ones among those that a
-    person has labelled stands for all of them, in so far as people label what they get and not only
-    what looks odd. Bounds are Wilson's, 95 %.
+    person has judged stands for all of them, in so far as all that were drawn are judged and not
+    only those that look odd. Bounds are Wilson's, 95 %.
     """
     from pipeline.metrics import wilson
 
-    low, high = wilson(audit.wrong, audit.labelled)
+    low, high = wilson(audit.wrong, audit.judged)
     return {
         "drawn": audit.drawn,
-        "labelled": audit.labelled,
+        "judged": audit.judged,
         "wrong": audit.wrong,
         "stands_for_approvals": round(audit.drawn / share) if share else None,
-        "wrong_approvals": audit.wrong / audit.labelled if audit.labelled else None,
+        "wrong_approvals": audit.wrong / audit.judged if audit.judged else None,
         "wrong_approvals_95": [low, high],
     }

@@ -60,6 +60,8 @@ class HeldRun:
     """Rounds of messages to the verify workers since the last one that brought anything."""
     send_at: datetime
     """When the next round is due."""
+    reached: int
+    """Members who had been looked at, or given up, at the last round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,17 +126,26 @@ class Progress:
         """All of them."""
         return self.waiting + self.done + self.failed
 
+    @property
+    def reached(self) -> int:
+        """Those who wait no more."""
+        return self.done + self.failed
+
+    def counts(self) -> dict[str, int]:
+        """For the run's row."""
+        return {"members": self.members, "reached": self.reached}
+
 
 @dataclass(frozen=True, slots=True)
 class Audit:
     """What people found among the approvals that were drawn at random."""
 
     drawn: int
-    """Approvals that came to a person."""
-    labelled: int
-    """Of which a photo was labelled."""
+    """Approvals that were to come to a person."""
+    judged: int
+    """Of which a person decided, or labelled a photo."""
     wrong: int
-    """Of these, with a photo of another person."""
+    """Of these, rejected; where nobody decided, with a photo of another person."""
 
 
 @dataclass(frozen=True, slots=True)

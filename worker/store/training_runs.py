@@ -16,6 +16,8 @@ from worker.store.training_records import Asked, HeldRun, RunRecord
 from worker.store.training_truth import TrainingTruth
 from worker.training_tables import PROBLEM_LENGTH
 
+REACHED: Final = "reached"
+"""Among a run's counts."""
 KILLED: Final = "the worker that held it was killed {} times"
 
 
@@ -75,7 +77,14 @@ class TrainingRuns(TrainingTruth):
         c.execute(sa.update(r).where(r.c.run_id == row.run_id).values(**values))
         if lapses >= most:
             return run_of(c.execute(sa.select(r).where(r.c.run_id == row.run_id)).one())
-        return HeldRun(row.run_id, row.attempts + 1, RunState(row.state), row.sends, row.send_at or now)
+        return HeldRun(
+            run_id=row.run_id,
+            attempt=row.attempts + 1,
+            state=RunState(row.state),
+            sends=row.sends,
+            send_at=row.send_at or now,
+            reached=(row.counts or {}).get(REACHED, 0),
+        )
 
     def hold_run(self, held: HeldRun, lease: timedelta, now: datetime, **values: Any) -> bool:
         """Hold it longer, and write something down; False when it belongs to another by now."""

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from pipeline.verdict import Gender, Reason
+from pipeline.verdict import Gender, Reason, Status
 from worker.states import PairLabel, RunState
 from worker.store.base import AnyRow, Database
 from worker.store.training_records import Audit, TruePhoto, Truth
@@ -47,20 +47,25 @@ class TrainingTruth(Database):
 
         Consent plays no part: nothing is learned from it but this one number.
         """
-        v, label = self.t.verification, self.t.label
-        latest = sa.select(sa.func.max(label.c.id)).group_by(label.c.request_id, label.c.position)
-        drawn = sa.select(sa.func.count()).select_from(v).where(self._drawn())
-        seen = (
-            sa.select(sa.func.count(v.c.request_id.distinct()))
-            .join(label, label.c.request_id == v.c.request_id)
-            .where(self._drawn(), label.c.id.in_(latest))
-        )
-        wrong = seen.where(label.c.label == PairLabel.IMPOSTOR)
-        return self._read(lambda c: Audit(*(c.scalar(query) or 0 for query in (drawn, seen, wrong))))
+        return self._read(self._audit)
+
+    def _audit(self, c: sa.Connection) -> Audit:
+        v, d, label = self.t.verification, self.t.decision, self.t.label
+        drawn = c.scalar(sa.select(sa.func.count()).select_from(v).where(self._drawn())) or 0
+        decisions = sa.select(d.c.request_id, d.c.status).join(v, v.c.request_id == d.c.request_id)
+        rows = c.execute(decisions.where(self._drawn()).order_by(d.c.id))
+        decided = {row.request_id: row.status for row in rows}
+        labels = sa.select(label.c.request_id, label.c.position, label.c.label)
+        labels = labels.join(v, v.c.request_id == label.c.request_id).where(self._drawn())
+        said = {(r, position): word for r, position, word in c.execute(labels.order_by(label.c.id))}
+        strange = {r for (r, _), word in said.items() if word == PairLabel.IMPOSTOR}
+        rejected = {r for r, status in decided.items() if status == Status.REJECTED}
+        judged = decided.keys() | {r for r, _ in said}
+        return Audit(drawn, len(judged), len(rejected | (strange - decided.keys())))
 
     def _drawn(self) -> sa.ColumnElement[bool]:
         """Whether a request's approval was drawn for the blind audit, decided since or not."""
-        v, d = self.t.verification, self.t.decision
+        v, d = self.t.verification, self.t.decision.alias()
         decided = sa.exists().where(
             d.c.request_id == v.c.request_id, d.c.previous_reason == Reason.BLIND_AUDIT
         )
