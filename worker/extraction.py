@@ -25,7 +25,7 @@ from worker.training_message import EmbedJob, parse_embed_job
 
 logger = logging.getLogger(__name__)
 
-BUDGET_SECONDS: Final = 2.0
+BUDGET_SECONDS: Final = 0.5
 """After so long a delivery takes no further member: a sign-up may be waiting."""
 CHANGED: Final = "changed"
 """Another picture lies at the address than the person saw who labelled it."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -23,7 +24,7 @@ from worker.store import LearnedFace
 TEST_SHARE: Final = 0.2
 """Of the members."""
 OTHER_NETWORKS: Final = "other_networks"
-"""Embedded by networks that are not the champion's: a worker with an old bundle."""
+"""Embedded by networks that are not the champion's, or not by all of them: a worker with an old bundle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +73,9 @@ def lesson_of(
 
     A member is one person. A stranger's photo is a person of its own, never the member.
     """
-    usable = [face for face in faces if face.networks == networks]
+    same = [face for face in faces if face.networks == networks]
+    [(width, _)] = Counter(len(face.vectors) for face in same).most_common(1) or [(0, 0)]
+    usable = [face for face in same if len(face.vectors) == width]
     codes: dict[object, int] = {}
     identity = [codes.setdefault(_person(n, face), len(codes)) for n, face in enumerate(usable)]
     weight = np.array([sampling.weight(audited=face.audited) for face in usable])

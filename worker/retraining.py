@@ -30,6 +30,7 @@ from worker.states import RunState
 from worker.store import Audit, Ending, HeldRun, Progress, PublishedHead, RunRecord, Store
 from worker.training_message import EmbedJob
 from worker.training_process import Order, Trained
+from worker.training_tables import PROBLEM_LENGTH
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,8 @@ class Retraining:
             return self._fail(held, str(error))
         except TrainingDied as died:
             logger.warning("retraining %d is interrupted: %s", held.run_id, died)
-            self._store.hold_run(held, timedelta(0), self._clock())  # counts as a lease that has lapsed
+            # Counts as a lease that has lapsed.
+            self._store.hold_run(held, timedelta(0), self._clock(), problem=str(died)[-PROBLEM_LENGTH:])
             return Stepped.INTERRUPTED
 
     def _given_up(self, held: HeldRun, progress: Progress) -> bool:

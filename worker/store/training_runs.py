@@ -18,7 +18,7 @@ from worker.training_tables import PROBLEM_LENGTH
 
 REACHED: Final = "reached"
 """Among a run's counts."""
-KILLED: Final = "the worker that held it was killed {} times"
+KILLED: Final = "whoever held it was killed {} times"
 
 
 class TrainingRuns(TrainingTruth):
@@ -70,7 +70,10 @@ class TrainingRuns(TrainingTruth):
         lapses = row.lapses + (row.holder is not None)
         values: dict[str, Any] = {"attempts": row.attempts + 1, "lapses": lapses}
         if lapses >= most:
-            values |= ended(RunState.FAILED, now) | {"problem": KILLED.format(lapses)}
+            last = f"; {row.problem}" if row.problem else ""
+            values |= ended(RunState.FAILED, now) | {
+                "problem": (KILLED.format(lapses) + last)[:PROBLEM_LENGTH]
+            }
         else:
             values |= {"holder": holder[:NAME_LENGTH], "lease_until": until, "due_at": until}
             values |= {"started_at": row.started_at or now}

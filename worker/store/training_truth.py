@@ -86,6 +86,7 @@ class TrainingTruth(Database):
         """The member's labelled photos and the selfies that they were compared with."""
         label, v, m, vp = self.t.label, self.t.verification, self.t.member, self.t.verification_photo
         query = self._consented(
+            label.c.id,
             label.c.request_id,
             label.c.position,
             label.c.label,
@@ -107,8 +108,9 @@ def assemble(rows: Sequence[AnyRow], hashes: dict[tuple[str, int], str | None]) 
     only such selfies are used; where nobody ever did, the latest selfie is.
     """
     latest = {(row.request_id, row.position): row for row in rows}
-    photos = _once([_photo(row, hashes) for row in latest.values()])
-    selfies = _once([_selfie(row, hashes) for row in _with_a_selfie(list(latest.values()))])
+    said = sorted(latest.values(), key=lambda row: row.id)
+    photos = _once(_photo(row, hashes) for row in said)
+    selfies = _once(_selfie(row, hashes) for row in _with_a_selfie(said))
     return tuple(_sorted_out(selfies, photos))
 
 
