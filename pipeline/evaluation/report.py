@@ -46,14 +46,19 @@ class Scored:
 
 
 def figures(scored: Scored, *, folds: bool = True) -> dict[str, Any]:
-    """Every figure of one set of pairs; null for what it cannot tell."""
-    genuine, impostor = scored.scores[scored.same], scored.scores[~scored.same]
+    """Every figure of one set of pairs; null for what it cannot tell.
+
+    What needs no edge is told by scores relative to the reference threshold: the approve edge of
+    each fold hangs on few people and would move the folds against each other.
+    """
+    scores = scored.reference
+    genuine, impostor = scores[scored.same], scores[~scored.same]
     names = np.array([pair.fold for pair in scored.pairs])
     result: dict[str, Any] = {
         "pairs": len(scored.pairs),
         "genuine": len(genuine),
         "impostor": len(impostor),
-        "failed_to_acquire": int(np.sum(np.isneginf(scored.scores))),
+        "failed_to_acquire": int(np.sum(np.isneginf(scores))),
         "undecided": float(np.mean((scored.scores < 0) & (scored.scores >= -scored.band))),
         "auc": metrics.auc(genuine, impostor),
         "eer": metrics.eer(genuine, impostor),
@@ -62,7 +67,7 @@ def figures(scored: Scored, *, folds: bool = True) -> dict[str, Any]:
         "at_reference": _at_edge(scored, scored.reference),
     }
     if folds and len(set(names.tolist())) > 1:
-        across = metrics.across_folds(scored.scores, scored.same, names)
+        across = metrics.across_folds(scores, scored.same, names)
         result["folds"] = {"mean": across.mean, "std": across.std, "each": list(across.accuracies)}
     return result
 
