@@ -14,6 +14,7 @@ COMMANDS = {
     "fit-occlusion": "pipeline.cli.fit_occlusion",
     "train": "pipeline.cli.train",
     "augment": "pipeline.cli.augment",
+    "forget-photos": "pipeline.cli.forget_photos",
     "calibrate": "pipeline.cli.calibrate",
     "lfw": "pipeline.cli.lfw",
     "evaluate": "pipeline.cli.evaluate",

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from pipeline import Gender, train
 from pipeline.bundle import read_bundle
 from pipeline.calibration import Calibration
+from pipeline.cli import main
 from pipeline.cli.calibrate import store
 from pipeline.errors import DataError
 from pipeline.evaluation.data import LabelledFace
@@ -294,8 +296,10 @@ def test_a_photo_can_be_taken_out_of_the_cache(
     given = lfw_people(faces, 1, photos=2)
     select_faces(models, faces, given, tmp_path)
     Album(models, bundle_dir, faces, tmp_path).embed([face.file for face in given])
-    digest = hashlib.sha256((faces / given[0].file).read_bytes()).hexdigest()
-    assert forget_photos(tmp_path, [digest]) == 2
+    photo = faces / given[0].file
+    digest = hashlib.sha256(photo.read_bytes()).hexdigest()
+    said = CliRunner().invoke(main, ["forget-photos", "--cache", str(tmp_path), str(photo)])
+    assert "2 entries of 1 photos removed" in said.output
     assert not [path for path in tmp_path.rglob("*") if digest in path.name]
     assert all(digest not in np.load(path)["sha256"] for path in tmp_path.glob("*.npz"))
     assert forget_photos(tmp_path, [digest]) == 0

@@ -1,0 +1,29 @@
+"""`python -m pipeline forget-photos`: take a person's photos out of a cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import click
+
+from pipeline.training.faces import forget_photos
+
+
+@click.command()
+@click.option(
+    "--cache",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    required=True,
+    help="The folder that --cache of other commands named.",
+)
+@click.argument(
+    "photos",
+    nargs=-1,
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+)
+def command(cache: Path, photos: tuple[Path, ...]) -> None:
+    """Remove what CACHE keeps of these PHOTOS: faces, embeddings, copies. By content, not by name."""
+    gone = forget_photos(cache, [hashlib.sha256(photo.read_bytes()).hexdigest() for photo in photos])
+    click.echo(f"{gone} entries of {len(photos)} photos removed from {cache}")
