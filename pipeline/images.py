@@ -122,8 +122,25 @@ def _read_png(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:
 
 
 def _read_webp(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:
+    _within(_webp_canvas(data), limits.webp_pixels, limits)
     image = WebPImageFile(io.BytesIO(data))
     return _finish(image, _within(image.size, limits.webp_pixels, limits), limits)
+
+
+def _webp_canvas(data: bytes) -> tuple[int, int]:
+    """The size in the head: Pillow's decoder makes room for it before it says how large it is."""
+    head = data[:30].ljust(30, b"\0")
+    match head[12:16]:
+        case b"VP8X":
+            return _little(head[24:27]) + 1, _little(head[27:30]) + 1
+        case b"VP8L":
+            sides = _little(head[21:25])
+            return (sides & 0x3FFF) + 1, (sides >> 14 & 0x3FFF) + 1
+    return _little(head[26:28]) & 0x3FFF, _little(head[28:30]) & 0x3FFF
+
+
+def _little(number: bytes) -> int:
+    return int.from_bytes(number, "little")
 
 
 def _read_heic(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:

@@ -151,6 +151,19 @@ def test_the_pixels_are_counted_before_anything_is_decoded() -> None:
     assert (refused.value.width, refused.value.height) == (30_000, 30_000)
 
 
+@pytest.mark.parametrize(("sides", "options"), [(20_000, {"lossless": True}), (1 << 24, {})])
+def test_a_webp_header_that_claims_too_much_is_refused_before_room_is_made_for_it(
+    sides: int, options: dict[str, bool]
+) -> None:
+    """Pillow raises an error of its own, no ImageError, where it is very much."""
+    image = four_corners().convert("RGBA" if sides > 16_384 else "RGB")
+    data = bytearray(saved(image, "WEBP", exif=Image.Exif().tobytes() or b"Exif\0\0", **options))
+    assert data[12:16] == b"VP8X"
+    data[24:30] = (sides - 1).to_bytes(3, "little") * 2
+    with pytest.raises(ImageTooLarge):
+        decode(bytes(data))
+
+
 def test_a_jpeg_header_that_claims_too_much_is_refused() -> None:
     data = bytearray(saved(four_corners(), "JPEG"))
     frame = data.index(b"\xff\xc0")
