@@ -51,6 +51,8 @@ _CHUNK: Final = 64 * 1024
 _GRACE: Final = 1.0  # seconds that a fetch may need to notice that its time is over
 LEFT_BEHIND: Final = "no end in time, not even to be interrupted"
 """Detail of a fetch that did not notice: it hangs in the resolver."""
+_SILENCE: Final = 3
+"""A host that says nothing counts as so many failures: each costs a process its whole patience."""
 _FAULTS: Final = {
     FetchProblem.GONE: Fault.MEMBER,
     FetchProblem.TOO_LARGE: Fault.MEMBER,
@@ -160,7 +162,7 @@ class PhotoFetcher:
         if isinstance(outcome, Refusal) and outcome.broken:
             outcome = self._try(target)  # a connection that was kept open may have been an old one
         if isinstance(outcome, Refusal) and outcome.problem.passing:
-            self._breaker.failed(host)
+            self._breaker.failed(host, _SILENCE if outcome.problem is FetchProblem.TIMEOUT else 1)
         else:
             self._breaker.answered(host)
         return outcome

@@ -14,7 +14,7 @@ class Clock:
 
 
 def test_a_host_rests_after_failures_in_a_row() -> None:
-    breaker = Breaker(3, 30, Clock())
+    breaker = Breaker(3, 30, clock=Clock())
     for _ in range(2):
         breaker.failed("a")
     assert breaker.rest("a") == 0
@@ -24,26 +24,41 @@ def test_a_host_rests_after_failures_in_a_row() -> None:
 
 
 def test_one_answer_forgives_the_failures() -> None:
-    breaker = Breaker(2, 30, Clock())
+    breaker = Breaker(2, 30, clock=Clock())
     breaker.failed("a")
     breaker.answered("a")
     breaker.failed("a")
     assert breaker.rest("a") == 0
 
 
-def test_after_its_rest_a_host_is_tried_and_rests_again_at_its_first_failure() -> None:
+def test_after_its_rest_a_host_is_tried_and_rests_longer_at_its_first_failure() -> None:
     clock = Clock()
-    breaker = Breaker(2, 30, clock)
+    breaker = Breaker(2, 30, 100, clock=clock)
     breaker.failed("a")
-    breaker.failed("a")
-    clock.now += 30
-    assert breaker.rest("a") == 0
-    breaker.failed("a")
+    for seconds in (30, 60, 100, 100):
+        breaker.failed("a")
+        assert breaker.rest("a") == seconds
+        clock.now += seconds
+        assert breaker.rest("a") == 0
+
+
+def test_photos_that_fail_at_the_same_time_are_one_reason_to_rest() -> None:
+    breaker = Breaker(2, 30, clock=Clock())
+    for _ in range(6):
+        breaker.failed("a")
+    assert breaker.rest("a") == 30
+
+
+def test_silence_weighs_more_than_an_error() -> None:
+    breaker = Breaker(8, 30, clock=Clock())
+    for _ in range(3):
+        assert breaker.rest("a") == 0
+        breaker.failed("a", weight=3)
     assert breaker.rest("a") == 30
 
 
 def test_a_flood_of_hosts_is_forgotten_from_its_oldest_end() -> None:
-    breaker = Breaker(1, 30, Clock())
+    breaker = Breaker(1, 30, clock=Clock())
     for number in range(1001):
         breaker.failed(f"host{number}")
     assert breaker.rest("host0") == 0
