@@ -1,7 +1,8 @@
 """kombu's filesystem broker, made fit for an embedded worker.
 
-kombu's own may read a file that is half written, loses every message whose process is killed, gives
-each queue its turn, and ends at a file that is no message. Here a file is taken whole and by one
+kombu's own may read a file that is half written and leaves one on a full disk, loses every message
+whose process is killed, gives each queue its turn, and ends at a file that is no message. Here a file
+is written whole or not at all, and taken whole and by one
 process only; it lies in ``taken`` until it is acknowledged, and goes back when its taker has died;
 queues are served in order; and whatever is in a file becomes a message (`worker.envelope`).
 """
@@ -9,14 +10,17 @@ queues are served in order; and whatever is in a file becomes a message (`worker
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
+import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty
 from typing import Any, Final
 
+from kombu.exceptions import ChannelError
 from kombu.transport import filesystem
 
 from worker.envelope import open_item
@@ -56,6 +60,18 @@ class Channel(filesystem.Channel):
         self._held: dict[str, Path] = {}
         """Files that are not acknowledged yet, by delivery tag."""
 
+    def _put(self, queue: str, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
+        """There at once and whole, or not at all: kombu leaves half a message on a full disk."""
+        folder = Path(self.data_folder_out)
+        name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
+        part = folder / f"{name}.part"
+        try:
+            part.write_text(json.dumps(args[0]), encoding="utf-8")
+            part.rename(folder / name)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise ChannelError(f"no message can be written to {folder}: {error.strerror}") from error
+
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002
         folder = Path(self.data_folder_in)
         give_back_orphans(folder)
@@ -79,8 +95,9 @@ class Channel(filesystem.Channel):
         self._let_go(delivery_tag)
 
     def _restore(self, message: Any) -> None:
-        super()._restore(message)  # type: ignore[no-untyped-call]
-        self._let_go(message.delivery_tag)
+        """Back to its queue as it is: a full disk has no room for a new file."""
+        if held := self._held.pop(message.delivery_tag, None):
+            _give_back(held, Path(self.data_folder_in))
 
     def _let_go(self, delivery_tag: str) -> None:
         if held := self._held.pop(delivery_tag, None):
@@ -122,7 +139,11 @@ def taken_by(pid: int, file: Path) -> Path:
 def give_back_orphans(folder: Path) -> None:
     """Files whose takers have died go back to their queues."""
     for held in (folder / "taken").glob("*~*.msg"):
-        pid, _, name = held.name.partition("~")
+        pid = held.name.partition("~")[0]
         if pid.isdigit() and not running(int(pid)):
-            with suppress(FileNotFoundError):  # another worker was quicker
-                held.rename(folder / name)
+            _give_back(held, folder)
+
+
+def _give_back(held: Path, folder: Path) -> None:
+    with suppress(FileNotFoundError):  # another worker was quicker
+        held.rename(folder / held.name.partition("~")[2])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import Any
 
 from celery import Task
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 
 from worker import queues, runtime
 from worker.app import app
@@ -25,18 +27,40 @@ class Persistent(Task):
     """A task that waits for the database, for as long as it takes, seconds at a time: one worker must
     not hold a message for long."""
 
-    autoretry_for = (StoreUnavailable,)
+    autoretry_for: tuple[type[Exception], ...] = (StoreUnavailable,)
     retry_backoff = 1
     retry_backoff_max = 20
     retry_jitter = True
     max_retries = None
+
+    def retry(self, *args: Any, **options: Any) -> Any:
+        """Where the broker takes nothing either (it is away, the disk is full), what arrived stays.
+
+        Celery would throw it away: the only trace of a request that is not in the database yet.
+        """
+        try:
+            return super().retry(*args, **options)
+        except Reject as not_sent:
+            time.sleep(1)  # it comes back at once
+            raise Reject(not_sent.reason, requeue=True) from not_sent
 
     def on_retry(self, exc: Exception, *_: Any) -> None:
         """Tell the operator; the message itself is on the queue again."""
         logger.warning("%s; tried again in some seconds", exc)
 
 
-@app.task(name=queues.VERIFY_MEMBER, bind=True, base=Persistent)
+class Delivery(Persistent):
+    """A task whose message may be all that there is of a request.
+
+    A database that hangs may use a job's whole time up before the request is written down; Celery
+    would acknowledge its message then. What is in the database already counts as an attempt there.
+    """
+
+    autoretry_for = (StoreUnavailable, SoftTimeLimitExceeded)
+    acks_on_timeout = False
+
+
+@app.task(name=queues.VERIFY_MEMBER, bind=True, base=Delivery)
 def verify_member(self: Any, job: Any) -> str:
     """Handle one delivery of a verification job."""
     came_from = self.request.delivery_info.get("routing_key")
@@ -44,7 +68,7 @@ def verify_member(self: Any, job: Any) -> str:
     return str(runtime.verification().handle(job, queue))
 
 
-@app.task(name=queues.BURY, base=Persistent)
+@app.task(name=queues.BURY, base=Delivery)
 def bury(dead: Any) -> int:
     """Record what arrived and was no job; see `worker.envelope`."""
     return runtime.store().bury(buried(dead), utc_now())

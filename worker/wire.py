@@ -14,12 +14,13 @@ import functools
 import json
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from celery.worker.consumer import Consumer
 from kombu.message import Message
 from kombu.transport import redis as kombu_redis
 from redis import Redis
+from redis.exceptions import MasterDownError, ReadOnlyError
 
 from worker.clock import utc_now
 from worker.envelope import Letter, Parts, admit, burial, is_envelope, open_item
@@ -75,20 +76,32 @@ class SentinelChannel(_GuardedChannel, kombu_redis.SentinelChannel):
     """Redis behind Sentinel, guarded."""
 
 
+_NOT_YET: Final = (ReadOnlyError, MasterDownError)
+"""From a replica that is not promoted yet: to be tried again, like a connection; not a reason to end."""
+
+
 class RedisTransport(kombu_redis.Transport):
     """`redis://` and `rediss://`."""
 
     Channel = RedisChannel
+    connection_errors = (*kombu_redis.Transport.connection_errors, *_NOT_YET)
 
 
 class SentinelTransport(kombu_redis.SentinelTransport):
     """`sentinel://`."""
 
     Channel = SentinelChannel
+    connection_errors = (*kombu_redis.SentinelTransport.connection_errors, *_NOT_YET)
 
 
 class GuardedConsumer(Consumer):
     """Celery's consumer behind `admit`: every message becomes a task that this worker has."""
+
+    class Blueprint(Consumer.Blueprint):
+        """Without RabbitMQ's delayed delivery, which would keep 28 more queues there: what waits here
+        waits for the database, a few seconds, and meanwhile there is nothing else to do."""
+
+        default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "delayed" not in step)
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Called once for each connection; the handler is called for each message."""

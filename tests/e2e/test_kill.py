@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from support.photo_server import Answer
 from support.system import System
@@ -12,7 +13,7 @@ from worker.states import State
 
 
 def kill_the_pool(worker: Worker) -> None:
-    """`kill -9` of the process that judges just now; the worker has one."""
+    """`kill -9` of all processes that judge or wait for a job."""
     for pid in set(worker.pool()) & set(children_of(worker.pid)):
         os.kill(pid, signal.SIGKILL)
 
@@ -78,3 +79,15 @@ def test_embedded_a_job_whose_process_is_killed_is_brought_back(hasty_embedded: 
     hasty_embedded.send(request)
     hasty_embedded.wait_for(["unlucky"])
     assert_each_is_stored_once(hasty_embedded, ["unlucky"])
+
+
+def test_embedded_a_process_that_is_killed_while_it_waits_takes_no_lock_along(
+    hasty_embedded: System,
+) -> None:
+    worker = hasty_embedded.start()
+    hasty_embedded.send(hasty_embedded.job("before"))
+    hasty_embedded.wait_for(["before"])
+    time.sleep(0.5)  # it waits for the next job, and holds the pipe's lock
+    kill_the_pool(worker)
+    hasty_embedded.send(hasty_embedded.job("after"))
+    hasty_embedded.wait_for(["after"], seconds=20)

@@ -101,7 +101,9 @@ class Acceptance(Galleries):
                 v.c.request_id.not_in([job.request_id for job in jobs]),
                 v.c.state.in_([State.QUEUED, State.RETRY_WAIT]),
             )
-            .values(state=State.SUPERSEDED, due_at=None, next_attempt_at=None, finished_at=now)
+            .values(
+                state=State.SUPERSEDED, open_attempts=0, due_at=None, next_attempt_at=None, finished_at=now
+            )
         )
 
     def _bury_conflict(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:

@@ -34,8 +34,9 @@ class Attempts(Database):
             return Refused(request_id, Refusal.UNKNOWN)
         member, request = both
         why = _refusal(member, request, most, now)
-        if why is Refusal.SUPERSEDED:
-            self._update_request(c, request_id, state=State.SUPERSEDED, due_at=None, finished_at=now)
+        if why is Refusal.SUPERSEDED and not State(request.state).ended:
+            ended = {"open_attempts": 0, "lease_until": None, "next_attempt_at": None, "due_at": None}
+            self._update_request(c, request_id, state=State.SUPERSEDED, finished_at=now, **ended)
         if why is not None:
             return Refused(request_id, why)
         return self._begin(c, request, worker[:TEXT_LENGTH], until, now)
