@@ -5,13 +5,13 @@ What an operator may change is in `worker.settings` (variables `VERIFY_…`).
 
 from __future__ import annotations
 
-import ssl
 from pathlib import Path
 from typing import Any
 
 from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
+from worker.brokers import is_rabbitmq, is_redis, queue_arguments, tls_options
 from worker.queues import (
     BULK,
     IN_ORDER,
@@ -28,8 +28,8 @@ from worker.settings import load_settings
 
 _settings = load_settings()
 _url = _settings.broker_url.get_secret_value()
-_scheme = _url.partition("://")[0]
-_redis = _scheme in ("redis", "rediss", "sentinel")
+_redis = is_redis(_url)
+_embedded = not _redis and not is_rabbitmq(_url)
 
 
 def _filesystem_options(folder: Path) -> dict[str, Any]:
@@ -58,17 +58,26 @@ _redis_options: dict[str, Any] = {
     "socket_timeout": 30,
 }
 
+_rabbitmq_options: dict[str, Any] = {
+    # Sent is what the broker has on disk; without it a message that it refuses is gone without a word.
+    "confirm_publish": True,
+    "connect_timeout": 5,
+}
+
+
+def _transport_options() -> dict[str, Any]:
+    if _embedded:
+        return _filesystem_options(_settings.broker_folder)
+    return _redis_options if _redis else _rabbitmq_options
+
+
 # Broker
 broker_url = _url
-broker_transport_options = (
-    _redis_options
-    if _redis
-    else _filesystem_options(_settings.broker_folder)
-    if _scheme == "filesystem"
-    else {}
-)
-# Celery's default for rediss:// does not check the certificate.
-broker_use_ssl = {"ssl_cert_reqs": ssl.CERT_REQUIRED} if _scheme == "rediss" else None
+broker_transport_options = _transport_options()
+# Neither rediss:// nor amqps:// checks the certificate by itself.
+broker_use_ssl = tls_options(_url)
+# AMQP only. Of a connection that is dead without a sign RabbitMQ and worker know after twice this time.
+broker_heartbeat = 20
 # A worker that starts before its broker waits for it, and one that loses it tries for ever.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
@@ -82,7 +91,10 @@ enable_utc = True
 timezone = "UTC"
 
 # Queues
-task_queues = [Queue(name, Exchange(name), routing_key=name) for name in IN_ORDER]  # type: ignore[no-untyped-call]
+task_queues = [
+    Queue(name, Exchange(name), routing_key=name, queue_arguments=queue_arguments(_url))  # type: ignore[no-untyped-call]
+    for name in IN_ORDER
+]
 task_default_queue = VERIFY
 task_create_missing_queues = False  # a misspelt queue must be an error, not a queue without a consumer
 task_routes = {
@@ -122,6 +134,8 @@ task_annotations = {
 # Processes
 worker_consumer = "worker.wire:GuardedConsumer"  # no message ends the worker or gets lost
 worker_concurrency = _settings.concurrency
+# Queue files have no event loop; Celery's pool for such brokers can be struck dumb by one `kill -9`.
+worker_pool = "worker.pool:SurvivingPool" if _embedded else "prefork"
 # Models are loaded when a process starts; after 4 s (default) Celery would kill it, again and again.
 worker_proc_alive_timeout = 60
 # A belt against leaks in native libraries: a new process costs half a second.
@@ -133,7 +147,7 @@ worker_enable_soft_shutdown_on_idle = True
 worker_hijack_root_logger = False  # worker.logs owns it
 worker_redirect_stdouts = False
 # On the filesystem broker remote control would leave files behind that nobody reads.
-worker_enable_remote_control = _scheme != "filesystem"
+worker_enable_remote_control = not _embedded
 
 # Schedule
 # In memory: nothing here is worth a file that a crash can damage.

@@ -26,6 +26,8 @@ TRANSPORT_ALIASES.update(
         "redis": "worker.wire:RedisTransport",
         "rediss": "worker.wire:RedisTransport",
         "sentinel": "worker.wire:SentinelTransport",
+        "amqp": "worker.amqp_wire:AmqpTransport",
+        "amqps": "worker.amqp_wire:AmqpsTransport",
         "filesystem": "worker.queue_files:Transport",
     }
 )

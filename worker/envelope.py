@@ -8,7 +8,8 @@ body that Celery gets to see, or raises BadMessage. Garbage becomes a well-forme
 
 Codes of BadMessage here, beside those of `worker.messages`: ``not_an_envelope``, ``bad_base64``,
 ``compressed``, ``wrong_content_type``, ``wrong_encoding``, ``no_task``, ``unknown_task``,
-``bad_task_id``, ``bad_eta``, ``bad_retries``, ``wrong_body``, ``wrong_arguments``, ``undecodable``.
+``bad_task_id``, ``bad_eta``, ``bad_retries``, ``wrong_body``, ``wrong_arguments``, ``undecodable``,
+``bad_properties``.
 """
 
 from __future__ import annotations
@@ -148,14 +149,19 @@ def _check_body(body: object, encoding: object) -> None:
 
 
 def _sealed(raw: bytes, bad: BadMessage) -> dict[str, Any]:
-    seal = {"code": bad.code, "text": bad.text, "sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)}
+    whole: dict[str, str | int] = {"sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)}
     return {
         "body": base64.b64encode(raw[:EXCERPT_BYTES]).decode(),
         "content-type": "application/octet-stream",
         "content-encoding": "binary",
-        "headers": {_SEAL: seal},
+        "headers": seal(bad.code, bad.text, **whole),
         "properties": {"body_encoding": "base64", "delivery_mode": 2},
     }
+
+
+def seal(code: str, text: str, **whole: str | int) -> dict[str, Any]:
+    """Headers of garbage that must not be looked into again; ``whole``: sha256 and size of what it was."""
+    return {_SEAL: {"code": code, "text": text, **whole}}
 
 
 def admit(parts: Parts, tasks: Mapping[str, TaskSignature], now: datetime) -> Letter:
@@ -202,9 +208,9 @@ def task_headers(name: str, task_id: str) -> dict[str, Any]:
 
 
 def _refuse_sealed(headers: Mapping[str, Any]) -> None:
-    seal = headers.get(_SEAL)
-    if isinstance(seal, dict):
-        raise BadMessage(matching(CODE, seal.get("code")) or "bad_burial", printable(seal.get("text")))
+    sealed = headers.get(_SEAL)
+    if isinstance(sealed, dict):
+        raise BadMessage(matching(CODE, sealed.get("code")) or "bad_burial", printable(sealed.get("text")))
 
 
 def _task_name(headers: Mapping[str, Any], tasks: Mapping[str, TaskSignature]) -> str:
@@ -262,8 +268,8 @@ def _arguments(parts: Parts) -> tuple[list[Any], dict[str, Any]]:
 
 def burial(parts: Parts, bad: BadMessage, now: datetime) -> Letter:
     """A task message that tells of garbage: sha256, length, first 4 KiB, reason, never the whole."""
-    seal = parts.headers.get(_SEAL)
-    known = seal if isinstance(seal, dict) else {}
+    sealed = parts.headers.get(_SEAL)
+    known = sealed if isinstance(sealed, dict) else {}
     dead = {
         "code": bad.code,
         "text": bad.text,

@@ -23,6 +23,8 @@ _QUIET: Final = {
     "celery.worker.strategy": "WARNING",
     "celery.app.trace": "WARNING",
     "celery.beat": "WARNING",
+    # On RabbitMQ it warns that a job which waits for the database is held by a worker: that is meant.
+    "celery.app.base": "ERROR",
     # urllib3 and requests write whole URLs.
     "urllib3": "ERROR",
     "requests": "ERROR",

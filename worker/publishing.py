@@ -6,7 +6,6 @@ A message is sent when the broker has said so: RabbitMQ by its confirms, Redis b
 from __future__ import annotations
 
 import os
-import ssl
 import threading
 import uuid
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError, OperationalError
 from kombu.pools import ProducerPool
 
+from worker.brokers import is_redis, queue_arguments, scheme_of, tls_options
 from worker.envelope import task_headers
 from worker.errors import RetryableError
 from worker.messages import VerifyJob
@@ -70,7 +70,7 @@ class Publisher:
                     headers=task_headers(task, str(uuid.uuid4())),
                     exchange="",  # every broker's direct way to the queue of that name
                     routing_key=queue,
-                    declare=[_queue(queue)],
+                    declare=[self._queue(queue)],
                     delivery_mode="persistent",
                     retry=True,
                     retry_policy=_PATIENCE,
@@ -108,27 +108,26 @@ class Publisher:
         return ProducerPool(connections, limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
 
     def _connection(self) -> Any:
-        scheme = self._url.partition("://")[0]
         return Connection(  # type: ignore[no-untyped-call]
             self._url,
+            transport="worker.queue_files:Transport" if scheme_of(self._url) == "filesystem" else None,
             connect_timeout=_CONNECT_SECONDS,
-            transport_options=_transport_options(scheme, self._folder),
-            ssl={"ssl_cert_reqs": ssl.CERT_REQUIRED} if scheme == "rediss" else False,
+            transport_options=_transport_options(self._url, self._folder),
+            ssl=tls_options(self._url) or False,
         )
 
+    def _queue(self, name: str) -> Any:
+        """As the worker declares it."""
+        return Queue(name, Exchange(name), routing_key=name, queue_arguments=queue_arguments(self._url))  # type: ignore[no-untyped-call]
 
-def _queue(name: str) -> Any:
-    """As the worker declares it."""
-    return Queue(name, Exchange(name), routing_key=name)  # type: ignore[no-untyped-call]
 
-
-def _transport_options(scheme: str, folder: Path | None) -> dict[str, Any]:
+def _transport_options(url: str, folder: Path | None) -> dict[str, Any]:
     """As the worker's (`celeryconfig`), but with a sender's patience."""
-    if scheme == "filesystem":
+    if scheme_of(url) == "filesystem":
         queues = (folder or Path("var/broker")) / "queues"
         queues.mkdir(parents=True, exist_ok=True)
         control = queues.parent / "control"
         return {"data_folder_in": str(queues), "data_folder_out": str(queues), "control_folder": str(control)}
-    if scheme in ("redis", "rediss", "sentinel"):
+    if is_redis(url):
         return {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _ANSWER_SECONDS}
     return {"confirm_publish": True}

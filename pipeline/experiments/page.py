@@ -47,9 +47,9 @@ def _top(results: Figures) -> str:
     )
     if results["quick"]:
         intro = f"A quick run, which only shows that everything works: its figures mean nothing. {intro}"
-    heads = ("network", "weights at the start", "size of a face", "rounds of training")
+    heads = ("network", "weights at the start", "size of a face")
     rows = [
-        [NAMES[name], row["weights"], f"{row['side']} x {row['side']}", str(row["epochs"])]
+        [NAMES[name], row["weights"], f"{row['side']} x {row['side']}"]
         for name, row in results["networks"].items()
     ]
     return (
@@ -136,7 +136,7 @@ def _sentence(row: Figures, base: str) -> str:
     if not apart["told"]:
         return (
             f"“{row['label']}” and “{base}” cannot be told apart by {seeds} seeds: they lie {size} apart, "
-            f"which chance alone could explain."
+            f"which chance alone explains."
         )
     better = "better" if apart["mean"] > 0 else "worse"
     return (

@@ -38,11 +38,7 @@ def run_all(laboratory: Laboratory, out: Path) -> dict[str, Any]:
         "quick": size == QUICK,
         "size": asdict(size),
         "networks": {
-            str(network): {
-                "weights": weights.said(network),
-                "side": weights.side(network, size),
-                "epochs": size.epochs[network],
-            }
+            str(network): {"weights": weights.said(network), "side": weights.side(network, size)}
             for network in dict.fromkeys(condition.network for condition in conditions())
         },
         "minutes": round(sum(trial["seconds"] for own in trials.values() for trial in own) / 60, 1),

@@ -20,7 +20,6 @@ from typing import Final
 import pymysql
 import redis
 
-_START_SECONDS: Final = 30.0
 _MEMORY_NEEDED: Final = 2 * 1024**3
 _SYSTEM_FOLDERS: Final = ("/usr/sbin", "/usr/local/sbin", "/sbin")  # mariadbd lies off an ordinary PATH
 INSTALL_HINT: Final = "install it with: apt-get update && apt-get install -y mariadb-server-core redis-server"
@@ -68,6 +67,7 @@ class PrivateServer:
     """A server process with its data in ``folder``; the port stays the same over restarts."""
 
     name: str = "server"
+    start_seconds: float = 30.0
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -78,6 +78,10 @@ class PrivateServer:
     def command(self) -> Sequence[str]:
         """The command line that runs the server in the foreground."""
         raise NotImplementedError
+
+    def environment(self) -> dict[str, str] | None:
+        """Its environment; None: that of the tests."""
+        return None
 
     def answers(self) -> bool:
         """Whether the server takes requests."""
@@ -96,8 +100,16 @@ class PrivateServer:
     def start(self) -> None:
         """Start it and wait until it answers."""
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.folder)
-        deadline = time.monotonic() + _START_SECONDS
+            self._process = subprocess.Popen(
+                self.command(),
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder,
+                start_new_session=True,  # a server may be several processes, which all are meant
+            )
+        deadline = time.monotonic() + self.start_seconds
         while not self.answers():
             if not self.running or time.monotonic() > deadline:
                 raise ServerFailed(f"{self.name} did not come up: {self._last_words()}")
@@ -133,13 +145,13 @@ class PrivateServer:
         try:
             self._process.wait(timeout=20)
         except subprocess.TimeoutExpired:
-            self._process.kill()
+            self._signal(signal.SIGKILL)
             self._process.wait()
         self._process = None
 
     def _signal(self, which: signal.Signals) -> None:
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(which)
+            os.killpg(self._process.pid, which)
 
     def _last_words(self) -> str:
         return self.log.read_text(errors="replace")[-2000:]
@@ -201,13 +213,16 @@ class MariaDb(PrivateServer):
 
 
 class Redis(PrivateServer):
-    """A private Redis; writes an append-only file when ``durable``, so that it can be killed."""
+    """A private Redis; writes an append-only file when ``durable``, so that it can be killed.
+
+    ``replica_of`` is the port of the one whose replica it is.
+    """
 
     name = "redis-server"
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
+    def __init__(self, folder: Path, *, durable: bool = False, replica_of: int | None = None) -> None:
         super().__init__(folder)
-        self.durable = durable
+        self.durable, self.replica_of = durable, replica_of
 
     def command(self) -> Sequence[str]:
         """redis-server without a settings file."""
@@ -215,6 +230,7 @@ class Redis(PrivateServer):
             find_program("redis-server"),
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""),
             *("--appendonly", "yes" if self.durable else "no", "--appendfsync", "always"),
+            *(("--replicaof", f"127.0.0.1 {self.replica_of}") if self.replica_of else ()),
         ]
 
     def answers(self) -> bool:

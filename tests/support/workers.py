@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -20,14 +21,16 @@ from worker.schema import tables
 from worker.store import Store, build_engine
 
 _START_SECONDS: Final = 60.0
+TESTS_ON_PATH: Final = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+"""So that a process of ours finds the modules of the tests."""
 
 
-def open_empty_store(database_url: str) -> Store:
+def open_empty_store(database_url: str, stale_after: timedelta = timedelta(minutes=2)) -> Store:
     """A store on a database that has no tables yet."""
     engine = build_engine(database_url)
     schema = tables()
     schema.metadata.create_all(engine)
-    return Store(engine, schema)
+    return Store(engine, schema, stale_after=stale_after)
 
 
 def wait_until(true: Callable[[], object], seconds: float = 30.0) -> None:
@@ -47,17 +50,27 @@ def children_of(pid: int) -> list[int]:
 
 
 class Worker:
-    """`python -m worker run` in a process group of its own; whatever is left of it ends with the test."""
+    """`python -m worker run` in a process group of its own; whatever is left of it ends with the test.
 
-    def __init__(self, settings: Mapping[str, str], folder: Path, arguments: Sequence[str] = ()) -> None:
+    ``program`` is what Python runs in place of `worker`.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        folder: Path,
+        arguments: Sequence[str] = (),
+        program: str = "worker",
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        self.arguments = tuple(arguments)
         self.log = folder / "worker.log"
         self.home = Path(settings.get("VERIFY_HOME", folder / "var"))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VERIFY_")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "worker", "run", *arguments],
-                env={**kept, "VERIFY_HOME": str(self.home), **settings},
+                [sys.executable, "-m", program, "run", *arguments],
+                env={**kept, "VERIFY_HOME": str(self.home), **TESTS_ON_PATH, **settings},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

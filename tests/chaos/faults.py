@@ -1,0 +1,250 @@
+"""What is done to a stage while jobs flow. Each fault is there inside of its `with` and over after it."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Timer
+from typing import Any, Final
+
+from chaos.stage import EmbeddedStage, FailoverStage, RedisStage, Stage, stopped
+from worker.app import app
+from worker.queues import MAINTENANCE, SWEEP
+
+VERIFY_AND_BULK: Final = ("--queues", "verify,bulk")
+
+
+@contextmanager
+def pool_process_killed(stage: Stage) -> Iterator[None]:
+    """`kill -9` of a process that judges just now."""
+    pool = stage.pool_of(stage.a_verifier())
+    for pid in pool[:1]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    yield
+
+
+@contextmanager
+def worker_killed(stage: Stage) -> Iterator[None]:
+    """`kill -9` of a whole worker; whoever supervises it starts another one."""
+    stage.a_verifier().kill()
+    yield
+    stage.worker(*VERIFY_AND_BULK)
+
+
+@contextmanager
+def worker_told_to_end(stage: Stage) -> Iterator[None]:
+    """SIGTERM in the middle of jobs, as at every update: soft shutdown, and another worker."""
+    ending = stage.a_verifier()
+    ending.process.terminate()
+    yield
+    ending.process.wait(timeout=60)
+    stage.worker(*VERIFY_AND_BULK)
+
+
+@contextmanager
+def worker_stopped(stage: Stage) -> Iterator[None]:
+    """SIGSTOP of a worker with its pool for longer than its leases; others take its jobs over."""
+    with stopped([stage.a_verifier().pid]):
+        yield
+        time.sleep(6)
+
+
+@contextmanager
+def redis_killed(stage: Stage) -> Iterator[None]:
+    """`kill -9` of Redis, which keeps nothing: all queues are gone."""
+    assert isinstance(stage, RedisStage)
+    stage.broker.kill()
+    yield
+    time.sleep(1)
+    stage.broker.start()
+
+
+@contextmanager
+def redis_hangs(stage: Stage) -> Iterator[None]:
+    """Redis stands still: connections stay open and nothing answers."""
+    assert isinstance(stage, RedisStage)
+    stage.broker.freeze()
+    thaw = Timer(5, stage.broker.thaw)  # whoever sends meanwhile waits, too
+    thaw.start()
+    yield
+    thaw.join()
+
+
+@contextmanager
+def broker_killed(stage: Stage) -> Iterator[None]:
+    """`kill -9` of a broker that keeps its queues (RabbitMQ)."""
+    broker: Any = stage.broker  # type: ignore[attr-defined]
+    broker.kill()
+    yield
+    broker.start()
+
+
+@contextmanager
+def redis_fails_over(stage: Stage) -> Iterator[None]:
+    """`kill -9` of the primary Redis; its replica is promoted, and stands second in the broker's URL."""
+    assert isinstance(stage, FailoverStage)
+    stage.broker.kill()
+    yield
+    time.sleep(1)
+    stage.promote()
+
+
+@contextmanager
+def mariadb_killed(stage: Stage) -> Iterator[None]:
+    """`kill -9` of MariaDB; it comes back with what was committed."""
+    mariadb: Any = stage.mariadb  # type: ignore[attr-defined]
+    mariadb.kill()
+    yield
+    time.sleep(1)
+    mariadb.start()
+
+
+@contextmanager
+def mariadb_hangs(stage: Stage) -> Iterator[None]:
+    """MariaDB stands still, in the middle of transactions."""
+    mariadb: Any = stage.mariadb  # type: ignore[attr-defined]
+    mariadb.freeze()
+    yield
+    time.sleep(6)
+    mariadb.thaw()
+
+
+@contextmanager
+def beat_killed(stage: Stage) -> Iterator[None]:
+    """`kill -9` of beat: nobody sweeps until another one is started."""
+    stage.beats[-1].kill()
+    yield
+    time.sleep(2)
+    stage.beat()
+
+
+@contextmanager
+def two_beats(stage: Stage) -> Iterator[None]:
+    """A second beat, started by mistake."""
+    second = stage.beat()
+    yield
+    time.sleep(8)
+    second.kill()
+    stage.beats.remove(second)
+
+
+@contextmanager
+def two_sweeps(stage: Stage) -> Iterator[None]:
+    """Twenty sweeps at once by two workers."""
+    second = stage.worker("--queues", MAINTENANCE, "--concurrency", "2")
+    yield
+    with app.connection_for_write(stage.settings["VERIFY_BROKER_URL"]) as connection:
+        for _ in range(20):
+            app.send_task(SWEEP, queue=MAINTENANCE, connection=connection)
+    time.sleep(3)
+    second.stop()
+
+
+@contextmanager
+def clock_set_back(stage: Stage) -> Iterator[None]:
+    """All workers and beat find themselves twenty seconds earlier, and a process is killed at that time."""
+    file = Path(stage.settings["FAKETIME_TIMESTAMP_FILE"])
+    file.write_text("-20")
+    time.sleep(1.5)
+    with pool_process_killed(stage):
+        yield
+
+
+@contextmanager
+def disk_full(stage: Stage) -> Iterator[None]:
+    """No byte more for SQLite and for queue files."""
+    assert isinstance(stage, EmbeddedStage)
+    home = stage.folder / "var"
+    ballast = home / "ballast"
+    if os.path.ismount(home):
+        with suppress(OSError), ballast.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+    else:
+        _limit_files(stage, 1)
+    room = Timer(4, _make_room, (stage, ballast))  # whoever sends meanwhile waits, too
+    room.start()
+    yield
+    room.join()
+
+
+def _make_room(stage: Stage, ballast: Path) -> None:
+    ballast.unlink(missing_ok=True)
+    _limit_files(stage, resource.RLIM_INFINITY)
+
+
+def _limit_files(stage: Stage, most: int) -> None:
+    """Where no disk of its own may be mounted: its processes may write no file beyond this."""
+    for worker in stage.workers:
+        for pid in (worker.pid, *stage.pool_of(worker)):
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A disk of 8 MB in memory, if this user may mount one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)]
+    mounted = os.geteuid() == 0 and not subprocess.run(mount, capture_output=True, check=False).returncode
+    try:
+        yield
+    finally:
+        if mounted:
+            subprocess.run(["umount", "-l", str(folder)], check=False)
+
+
+def faketime() -> dict[str, str] | None:
+    """The environment of processes whose clock can be moved; None where libfaketime is not installed."""
+    for folder in Path("/usr/lib").glob("*/faketime"):
+        return {
+            "LD_PRELOAD": str(folder / "libfaketimeMT.so.1"),
+            "FAKETIME_CACHE_DURATION": "1",
+            "DONT_FAKE_MONOTONIC": "1",  # a machine's clock that is set does not move this one either
+        }
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One line of the table."""
+
+    name: str
+    inject: Callable[[Stage], AbstractContextManager[None]]
+    stage: str = "redis"
+    """Which kind of system it is done to."""
+    pending: bool = False
+    """Members who have no request yet: the sweep must make it."""
+    accepted: bool = False
+    """Jobs that are in the database before they are sent: the broker may forget them."""
+
+
+FAULTS: Final = (
+    Fault("pool process killed", pool_process_killed),
+    Fault("worker killed", worker_killed),
+    Fault("worker told to end (TERM)", worker_told_to_end),
+    Fault("worker stopped (SIGSTOP)", worker_stopped),
+    Fault("MariaDB killed", mariadb_killed),
+    Fault("MariaDB hangs", mariadb_hangs),
+    Fault("Redis killed, all queues gone", redis_killed, accepted=True),
+    Fault("Redis hangs", redis_hangs),
+    Fault("beat killed", beat_killed, pending=True),
+    Fault("two beats", two_beats, pending=True),
+    Fault("two sweeps at once", two_sweeps, pending=True),
+    Fault("clock set back", clock_set_back, stage="clock"),
+    Fault("Redis fails over to its replica", redis_fails_over, stage="failover", accepted=True),
+    Fault("disk full (embedded)", disk_full, stage="embedded"),
+    Fault("pool process killed (embedded)", pool_process_killed, stage="embedded"),
+    Fault("RabbitMQ killed", broker_killed, stage="rabbitmq"),
+    Fault("pool process killed (RabbitMQ)", pool_process_killed, stage="rabbitmq"),
+    Fault("worker killed (RabbitMQ)", worker_killed, stage="rabbitmq"),
+    Fault("worker told to end (RabbitMQ)", worker_told_to_end, stage="rabbitmq"),
+    Fault("MariaDB killed (RabbitMQ)", mariadb_killed, stage="rabbitmq"),
+)

@@ -1,0 +1,149 @@
+"""Faults one after the other, each on a system of its kind, and what came of the jobs."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from chaos.faults import FAULTS, Fault, faketime, small_disk
+from chaos.jobs import Member
+from chaos.stage import EmbeddedStage, FailoverStage, RabbitStage, RedisStage, Stage
+from support.rabbitmq import RabbitMq
+from support.servers import MariaDb, Redis, ServerMissing, quick_folder
+
+NO_FAKETIME: Final = "libfaketime is not installed (apt-get install -y libfaketime)"
+
+_Server = TypeVar("_Server", MariaDb, Redis)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a fault did."""
+
+    fault: str
+    times: int
+    jobs: int
+    lost: int
+    doubled: int
+    wrong: int
+    left: int
+    """Messages that nobody acknowledged."""
+    seconds: float
+    """The longest time from the end of the fault to the end of the last job that was sent before it."""
+    lines: tuple[str, ...] = ()
+    """What exactly is not as it must be."""
+
+    @property
+    def clean(self) -> bool:
+        """Nothing lost, doubled, wrong or left."""
+        return not (self.lost or self.doubled or self.wrong or self.left)
+
+    def as_json(self) -> dict[str, Any]:
+        """As a program reads it."""
+        return asdict(self)
+
+
+@contextmanager
+def stage_of(kind: str, folder: Path) -> Iterator[Stage]:
+    """A system whose processes `Stage.start` starts. Raises ServerMissing."""
+    with ExitStack() as stack:
+        yield _made(kind, folder, stack)
+
+
+def _made(kind: str, folder: Path, stack: ExitStack) -> Stage:
+    if kind == "embedded":
+        stack.enter_context(small_disk(folder / "var"))
+        return EmbeddedStage(folder, stack)
+    mariadb = _started(MariaDb(stack.enter_context(quick_folder())), stack)
+    if kind == "rabbitmq":
+        rabbit = RabbitMq(folder / "rabbitmq")
+        stack.callback(rabbit.close)
+        rabbit.start()
+        return RabbitStage(folder, mariadb, rabbit, stack)
+    first = _started(Redis(folder / "redis"), stack)
+    if kind == "failover":
+        replica = _started(Redis(folder / "replica", replica_of=first.port), stack)
+        return FailoverStage(folder, mariadb, first, replica, stack)
+    stage = RedisStage(folder, mariadb, first, stack)
+    if kind == "clock":
+        _make_the_clock_movable(stage)
+    return stage
+
+
+def _started(server: _Server, stack: ExitStack) -> _Server:
+    server.start()
+    stack.callback(server.kill)
+    return server
+
+
+def _make_the_clock_movable(stage: Stage) -> None:
+    library = faketime()
+    if library is None:
+        raise ServerMissing(NO_FAKETIME)
+    file = stage.folder / "clock"
+    file.write_text("+0")
+    stage.settings |= {**library, "FAKETIME_TIMESTAMP_FILE": str(file)}
+
+
+def experiment(stage: Stage, fault: Fault, jobs: int, times: int) -> Row:
+    """Inject the fault so often, each time in the middle of its share of the jobs."""
+    members: list[Member] = []
+    worst = 0.0
+    stage.start()
+    for _ in range(times):
+        share = stage.crowd.members(_name(fault), math.ceil(jobs / times), pending=fault.pending)
+        worst = max(worst, once(stage, fault, share))
+        members += share
+    left, found = stage.left(), stage.audit(members)
+    return Row(
+        fault.name,
+        times,
+        sum(member.size for member in members),
+        len(found.lost),
+        len(found.doubled),
+        len(found.wrong),
+        left,
+        round(worst, 1),
+        tuple(found.lines),
+    )
+
+
+def once(stage: Stage, fault: Fault, members: Sequence[Member]) -> float:
+    """Half of the jobs before the fault, half while it lasts; seconds until all of them had their end."""
+    put = stage.accept if fault.accepted else stage.send
+    middle = len(members) // 2
+    put(members[:middle])
+    stage.wait_for_some(members[:middle])
+    with fault.inject(stage):
+        put(members[middle:])
+    over = time.monotonic()
+    stage.wait_for_all(members)
+    return time.monotonic() - over
+
+
+def _name(fault: Fault) -> str:
+    return "".join(c if c.isalnum() else "-" for c in fault.name.lower())
+
+
+def run(faults: Sequence[Fault], jobs: int, times: int) -> Iterator[Row | tuple[Fault, str]]:
+    """A row for each fault, or the fault and why it could not be tried. One system for each kind."""
+    for kind in dict.fromkeys(fault.stage for fault in faults):
+        chosen = [fault for fault in faults if fault.stage == kind]
+        with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+            try:
+                with stage_of(kind, Path(folder)) as stage:
+                    for fault in chosen:
+                        yield experiment(stage, fault, jobs, times)
+            except ServerMissing as missing:
+                yield from ((fault, str(missing)) for fault in chosen)
+
+
+def named(names: Sequence[str]) -> list[Fault]:
+    """The faults whose names begin so; all where none is named."""
+    return [f for f in FAULTS if not names or any(f.name.lower().startswith(n.lower()) for n in names)]

@@ -1,0 +1,285 @@
+"""Whole systems to be broken: private servers, workers with the stub, beat; and ways to put jobs in."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import redis
+
+from chaos.jobs import Crowd, Findings, Member, audit, count_ends, unended
+from chaos.stub_worker import a_photo
+from support.bundle import ROOT
+from support.databases import fresh_database
+from support.photo_server import Answer, PhotoServer
+from support.rabbitmq import RabbitMq
+from support.servers import MariaDb, Redis
+from support.system import HASTY
+from support.workers import TESTS_ON_PATH, Worker, children_of, open_empty_store
+from worker.clock import utc_now
+from worker.publishing import NotSent, Publisher
+from worker.queues import BULK, IN_ORDER, VERIFY
+
+PATIENCE: Final = 120.0
+"""Seconds after which what has not ended is lost."""
+SETTINGS: Final = {
+    **HASTY,
+    "VERIFY_ALLOW_HTTP": "true",
+    "VERIFY_ALLOW_PRIVATE_ADDRESSES": "true",
+    "VERIFY_BLIND_AUDIT_SHARE": "0",
+    "VERIFY_CONCURRENCY": "2",
+    "VERIFY_FETCH_RETRY_SECONDS": "1,1",
+    "REMAP_SIGTERM": "SIGQUIT",  # as in the containers
+}
+
+
+class StubPhotos(PhotoServer):
+    """`/WHAT/MILLISECONDS/name.jpg` is a photo of the stub that says so."""
+
+    def _file(self, path: str) -> Answer:
+        _, what, milliseconds, _ = path.split("/")
+        return Answer(a_photo(what, int(milliseconds)))
+
+
+class Beat:
+    """`celery -A worker.app beat` as a process."""
+
+    def __init__(self, settings: dict[str, str], log: Path) -> None:
+        with log.open("ab") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "celery", "-A", "worker.app", "beat"],
+                env={**os.environ, **TESTS_ON_PATH, **settings},
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    @property
+    def running(self) -> bool:
+        """Whether it lives."""
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        if self.running:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class Stage:
+    """A database, a broker, two workers that verify, one for maintenance, and beat."""
+
+    program = "chaos.stub_worker"
+
+    def __init__(self, folder: Path, database_url: str, broker_url: str, stack: ExitStack) -> None:
+        self.folder, self.stack = folder, stack
+        self.store = open_empty_store(database_url, timedelta(seconds=float(HASTY["VERIFY_STALE_SECONDS"])))
+        stack.callback(self.store.close)
+        count_ends(self.store)
+        self.photos = stack.enter_context(StubPhotos())
+        self.crowd = Crowd(self.photos.url)
+        self.settings = {
+            **SETTINGS,
+            "VERIFY_HOME": str(folder / "var"),
+            "VERIFY_DATABASE_URL": database_url,
+            "VERIFY_BROKER_URL": broker_url,
+        }
+        self.publisher = Publisher(broker_url, folder / "var" / "broker")
+        stack.callback(self.publisher.close)
+        self.workers: list[Worker] = []
+        self.beats: list[Beat] = []
+        self._started = 0
+
+    def start(self) -> None:
+        """All processes that do not run."""
+        for _ in range(2 - len(self.verifiers)):
+            self.worker("--queues", "verify,bulk", ready=False)
+        if not any(w.running for w in self.workers if w not in self.verifiers):
+            self.worker("--queues", "maintenance", "--concurrency", "1", ready=False)
+        if not any(beat.running for beat in self.beats):
+            self.beat()
+        for worker in self.workers:
+            if worker.running:
+                worker.wait_until_ready()
+
+    def worker(self, *arguments: str, ready: bool = True, **settings: str) -> Worker:
+        """One more worker, the last of `workers`."""
+        self._started += 1
+        folder = self.folder / f"worker-{self._started}"
+        started = Worker({**self.settings, **settings}, folder, arguments, self.program)
+        self.stack.enter_context(started)
+        self.workers.append(started)
+        return started.wait_until_ready() if ready else started
+
+    def beat(self) -> Beat:
+        """One more beat."""
+        self.beats.append(Beat(self.settings, self.folder / "beat.log"))
+        self.stack.callback(self.beats[-1].kill)
+        return self.beats[-1]
+
+    @property
+    def verifiers(self) -> list[Worker]:
+        """Workers that live and verify."""
+        return [w for w in self.workers if w.running and "maintenance" not in w.arguments]
+
+    def a_verifier(self) -> Worker:
+        """One of them, at random."""
+        return random.choice(self.verifiers)
+
+    def pool_of(self, worker: Worker) -> list[int]:
+        """The worker's pool processes that live."""
+        return sorted(set(worker.pool()) & set(children_of(worker.pid)))
+
+    def send(self, members: Sequence[Member]) -> None:
+        """As apps do: most send the message, every seventh twice; some only insert the member's row."""
+        for number, job in enumerate(job for member in members for job in member.requests):
+            for _ in range(2 if number % 7 == 0 else 1):
+                self._publish(lambda job=job: self.publisher.send(job, VERIFY))  # type: ignore[misc]
+        rows = [member.as_row() for member in members if not member.requests]
+        if rows:
+            self.store.import_members(rows, utc_now())
+
+    def accept(self, members: Sequence[Member]) -> None:
+        """As `worker import` and `enqueue` do: into the database first, and then, if it may be, onto the
+        broker."""
+        for job in (job for member in members for job in member.requests):
+            self.store.accept(job, BULK, utc_now())
+            self._publish(lambda job=job: self.publisher.send(job, BULK), tries=1)  # type: ignore[misc]
+
+    def _publish(self, send: Callable[[], None], tries: int = 60) -> None:
+        """A sender that is told that its message was not taken sends it again."""
+        for _ in range(tries):
+            try:
+                return send()
+            except NotSent:
+                time.sleep(0.2 if tries > 1 else 0)
+        return None
+
+    def wait_for_some(self, members: Sequence[Member], share: float = 0.25) -> None:
+        """Until work is in full swing."""
+        size = sum(member.size for member in members)
+        self._wait(lambda: unended(self.store, members) <= size * (1 - share), 30)
+
+    def wait_for_all(self, members: Sequence[Member]) -> float:
+        """Until every request has its end, or too long; seconds."""
+        started = time.monotonic()
+        self._wait(lambda: not unended(self.store, members), PATIENCE)
+        return time.monotonic() - started
+
+    def _wait(self, true: Callable[[], bool], seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not true() and time.monotonic() < deadline:
+            time.sleep(0.05)
+
+    def audit(self, members: Sequence[Member]) -> Findings:
+        """What is not as it must be, in the database."""
+        return audit(self.store, members)
+
+    def left(self) -> int:
+        """What nobody will ever take, or has taken and never acknowledged, on the broker; waits for it."""
+        counts = [1]
+
+        def none() -> bool:
+            counts.append(self.held())
+            return not counts[-1]
+
+        self._wait(none, PATIENCE)
+        return counts[-1]
+
+    def held(self) -> int:
+        """Messages on the broker, those that a worker holds among them."""
+        raise NotImplementedError
+
+
+class RedisStage(Stage):
+    """On MariaDB and Redis."""
+
+    def __init__(self, folder: Path, mariadb: MariaDb, broker: Redis, stack: ExitStack) -> None:
+        self.mariadb, self.broker = mariadb, broker
+        super().__init__(folder, stack.enter_context(fresh_database(mariadb.url)), self.broker_url, stack)
+
+    @property
+    def broker_url(self) -> str:
+        """Where its workers look for the broker."""
+        return self.broker.url
+
+    def held(self) -> int:
+        """On all queues, and unacknowledged."""
+        with redis.Redis.from_url(self.broker.url) as client:
+            return int(sum(client.llen(name) for name in IN_ORDER) + client.hlen("unacked"))
+
+
+class FailoverStage(RedisStage):
+    """Behind the address of a second Redis, which is the first one's replica."""
+
+    def __init__(
+        self, folder: Path, mariadb: MariaDb, broker: Redis, replica: Redis, stack: ExitStack
+    ) -> None:
+        self.replica = replica
+        super().__init__(folder, mariadb, broker, stack)
+
+    @property
+    def broker_url(self) -> str:
+        """Both, in this order."""
+        return f"{self.broker.url};{self.replica.url}"
+
+    def promote(self) -> None:
+        """The replica is the primary one from now on."""
+        with redis.Redis.from_url(self.replica.url) as client:
+            client.replicaof("NO", "ONE")
+        self.broker = self.replica
+
+
+class RabbitStage(Stage):
+    """On MariaDB and RabbitMQ."""
+
+    def __init__(self, folder: Path, mariadb: MariaDb, broker: RabbitMq, stack: ExitStack) -> None:
+        self.mariadb, self.broker = mariadb, broker
+        super().__init__(folder, stack.enter_context(fresh_database(mariadb.url)), broker.url, stack)
+
+    def held(self) -> int:
+        """What comes back to the queues of those who end."""
+        for worker in self.verifiers:
+            worker.stop()
+        return sum(self.broker.depth(name) for name in (VERIFY, BULK))
+
+
+class EmbeddedStage(Stage):
+    """On SQLite and queue files: one worker does everything."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        (folder / "var").mkdir(parents=True, exist_ok=True)
+        super().__init__(folder, f"sqlite:///{folder / 'var' / 'verify.db'}", "filesystem://", stack)
+
+    def start(self) -> None:
+        """The one worker."""
+        if not self.verifiers:
+            self.worker()
+
+    def held(self) -> int:
+        """Files of the queues of jobs, those that a worker has taken among them."""
+        files = (self.folder / "var" / "broker" / "queues").rglob("*.msg")
+        return sum(not file.name.endswith(".maintenance.msg") for file in files)
+
+
+@contextmanager
+def stopped(processes: Sequence[int]) -> Iterator[None]:
+    """Whole process groups stand still."""
+    for pid in processes:
+        os.killpg(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.killpg(pid, signal.SIGCONT)

@@ -1,0 +1,267 @@
+"""`docs/bad-inputs.md`, made by trying every input: `PYTHONPATH=.:tests python -m support.bad_inputs`."""
+
+from __future__ import annotations
+
+import io
+import struct
+import tempfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import openpyxl
+from PIL import Image
+
+from pipeline.errors import ImageError
+from pipeline.images import decode
+from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
+from support.bad_jobs import BAD
+from support.bundle import ROOT
+from support.garbage import EVERYTHING
+from support.jobs import NOW, a_message
+from support.photo_server import PhotoServer
+from support.sheets import a_row, a_workbook, cells_of, photo, rewritten
+from worker.addresses import PRIVATE_NETWORKS, AddressRules
+from worker.downloads import FetchFailure, FetchLimits, PhotoFetcher
+from worker.errors import BadMessage
+from worker.importing.run import import_workbook
+from worker.importing.workbook import MAX_FILE_BYTES, BadWorkbook
+from worker.messages import parse_job
+
+PAGE: Final = ROOT / "docs" / "bad-inputs.md"
+HEAD: Final = """# Bad inputs
+
+What was tried, and the reason that each got. None of it ends a process, and none is dropped without a
+word: a photo becomes an outcome of its verification, a message a row in `dead_job`, a row of an Excel
+file comes back in the error workbook. This page is written by `tests/support/bad_inputs.py`, which tries
+every line, and a test holds the two together. Mutated files and messages, in their thousands, are on top
+of it: see `tests/chaos/fuzz_photos.py`.
+"""
+Case = tuple[str, str]
+"""Input and reason."""
+
+
+def files() -> Iterator[Case]:
+    """Bytes in a photo's place, through the decoder."""
+    for name, data in _FILES.items():
+        try:
+            picture = decode(data())
+            yield name, f"taken ({picture.format})"
+        except ImageError as refused:
+            yield name, f"`{type(refused).__name__}`: {_short(str(refused))}"
+
+
+def _short(text: str) -> str:
+    """Without what a library says, which changes with its version."""
+    return text.split(": ", maxsplit=1)[0]
+
+
+def _picture(kind: str = "JPEG", size: tuple[int, int] = (120, 80), **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.linear_gradient("L").resize(size).convert("RGB").save(file, kind, **options)
+    return file.getvalue()
+
+
+def _png(width: int, height: int) -> bytes:
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+
+
+def _jpeg_that_claims(width: int, height: int) -> bytes:
+    data = bytearray(_picture())
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
+
+
+_FILES: Final[dict[str, Callable[[], bytes]]] = {
+    "nothing at all": lambda: b"",
+    "5,000 zero bytes": lambda: bytes(5000),
+    "a text": lambda: b"not an image",
+    "JSON": lambda: b"{}",
+    "a web page": lambda: b"\n <!DOCTYPE html><html><body>404</body></html>",
+    "an SVG": lambda: b'<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"/>',
+    "a PDF": lambda: b"%PDF-1.7 ...",
+    "a Photoshop file": lambda: b"8BPS\0\1",
+    "a video": lambda: b"\0\0\0\x18ftypisom\0\0\0\0isommp42",
+    "a GIF": lambda: _picture("GIF"),
+    "a GIF that is named .jpg": lambda: _picture("GIF"),
+    "a BMP": lambda: _picture("BMP"),
+    "a TIFF": lambda: _picture("TIFF"),
+    "an AVIF": lambda: b"\0\0\0\x20ftypavif\0\0\0\0avifmif1",
+    "a JPEG XL": lambda: b"\xff\x0a\xfa",
+    "half a JPEG": lambda: _picture()[:600],
+    "half a PNG": lambda: _picture("PNG")[:200],
+    "half a WebP": lambda: _picture("WEBP")[:100],
+    "a JPEG of 100 scans more than it needs": lambda: _picture(progressive=True) + b"\xff\xda" * 100,
+    "a JPEG whose header says 9,000 x 9,000": lambda: _jpeg_that_claims(9000, 9000),
+    "a PNG whose header says 30,000 x 30,000": lambda: _png(30_000, 30_000),
+    "a PNG of 1 x 12,001": lambda: _picture("PNG", (1, 12_001)),
+    "a PNG of 6,000 x 4,200": lambda: _png(6000, 4200),
+    "a WebP of 4,100 x 4,000": lambda: _picture("WEBP", (4100, 4000), quality=1),
+    "a JPEG with a damaged EXIF block": lambda: _picture(
+        exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12broken"
+    ),
+    "a JPEG with bytes behind its end": lambda: _picture() + b"PK\x03\x04" * 100,
+}
+
+
+def addresses() -> Iterator[Case]:
+    """Photo addresses that must not be asked, with the resolver's answer where it has a name."""
+    rules = AddressRules(hosts=(), allow_http=True)
+    for url, answers in ADDRESSES.items():
+        fetcher = PhotoFetcher(FetchLimits(rules=rules), partial(_resolved, answers))
+        (got,) = fetcher.fetch_all([url])
+        fetcher.close()
+        at = f", which is at {' and '.join(answers)}" if answers else ""
+        yield f"`{url}`{at}", _why(got)
+
+
+def _resolved(answers: Sequence[str], *_: object) -> Sequence[str]:
+    return answers
+
+
+def downloads() -> Iterator[Case]:
+    """What a photo's server says."""
+    rules = AddressRules(allow_http=True, ports=None, networks=PRIVATE_NETWORKS)
+    limits = FetchLimits(rules=rules, max_bytes=100_000, read_seconds=0.5, total_seconds=1.0)
+    for download in DOWNLOADS:
+        fetcher = PhotoFetcher(limits)
+        with _served(download) as url:
+            (got,) = fetcher.fetch_all([url])
+        fetcher.close()
+        yield download.name, _why(got)
+
+
+@contextmanager
+def _served(download: Download) -> Iterator[str]:
+    with PhotoServer() as host:
+        yield host.add("photo.jpg", download.answer(host.url))
+
+
+def _why(got: bytes | FetchFailure) -> str:
+    if not isinstance(got, FetchFailure):
+        return "taken; the decoder looks at the bytes"
+    return f"`{got.problem}` ({'tried again, then ' if got.problem.passing else ''}fault: {got.fault})"
+
+
+def messages() -> Iterator[Case]:
+    """Items on a queue, and jobs with one thing wrong."""
+    for name, (_, reason) in EVERYTHING.items():
+        yield name, f"`{reason}`"
+    for name, (_, changes) in BAD.items():
+        try:
+            parse_job(a_message(**changes), NOW)
+        except BadMessage as bad:
+            yield f"a job with {name}", f"`{bad.code}`"
+
+
+def workbooks() -> Iterator[Case]:
+    """Whole files of the import, then rows."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, make in _WORKBOOKS.items():
+            path = Path(folder) / "members.xlsx"
+            try:
+                import_workbook(make(path), None, errors_file=path.with_suffix(".errors.xlsx"))
+            except BadWorkbook as bad:
+                yield name, _line(str(bad))
+        for name, row in _ROWS.items():
+            path = a_workbook(Path(folder) / "rows.xlsx", [a_row("m1"), row])
+            import_workbook(path, None, errors_file=path.with_suffix(".errors.xlsx"))
+            yield f"a row with {name}", _line(str(cells_of(path.with_suffix(".errors.xlsx"))[1][0]))
+
+
+def _line(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _bytes(content: bytes) -> Callable[[Path], Path]:
+    def make(path: Path) -> Path:
+        path.write_bytes(content)
+        return path
+
+    return make
+
+
+def _entities(path: Path) -> Path:
+    laughs = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
+    bomb = f'<!DOCTYPE x [<!ENTITY l0 "ha">{laughs}]>'.encode()
+    whole = a_workbook(path, [a_row("m1")])
+    return rewritten(whole, "xl/worksheets/sheet1.xml", lambda xml: bomb + xml.replace(b">", b">&l9;", 1))
+
+
+def _zip_bomb(path: Path) -> Path:
+    import zipfile
+
+    a_workbook(path, [a_row("m1")])
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive, archive.open("xl/big.xml", "w") as part:
+        for _ in range(201):
+            part.write(bytes(1 << 20))
+    return path
+
+
+def _too_large(path: Path) -> Path:
+    with path.open("wb") as file:
+        file.write(b"PK\x03\x04")
+        file.truncate(MAX_FILE_BYTES + 1)
+    return path
+
+
+def _other_columns(path: Path) -> Path:
+    book = openpyxl.Workbook()
+    book.worksheets[0].append(["name", "phone"])
+    book.save(path)
+    return path
+
+
+_WORKBOOKS: Final[dict[str, Callable[[Path], Path]]] = {
+    "an empty file": _bytes(b""),
+    "a CSV": _bytes(b"member_id,selfie\nm1,https://a\n"),
+    "a web page": _bytes(b"<html><table>"),
+    "an old .xls, or one with a password": _bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600)),
+    "a damaged zip": _bytes(b"PK\x03\x04" + bytes(60)),
+    "an entity bomb": _entities,
+    "a zip bomb": _zip_bomb,
+    "a file over the limit": _too_large,
+    "other columns": _other_columns,
+}
+_ROWS: Final[dict[str, Sequence[Any]]] = {
+    "no member ID": [None, "여", photo(1, 1), photo(1, 2)],
+    "a Korean member ID": ["회원1", "여", photo(1, 1), photo(1, 2)],
+    "a member ID of 65 characters": ["m" * 65, "여", photo(1, 1), photo(1, 2)],
+    "an unknown gender": ["m2", "?", photo(1, 1), photo(1, 2)],
+    "no photos": ["m2", "여", None, photo(1, 2)],
+    "no selfie": ["m2", "여", photo(1, 1), None],
+    "a file address": ["m2", "여", "file:///etc/passwd", photo(1, 2)],
+    "a path of somebody's own disk": ["m2", "여", r"C:\Users\me\1.jpg", photo(1, 2)],
+    "a formula instead of a link": ["m2", "여", photo(1, 1), "=1+1"],
+    "the same member again": a_row("m1"),
+}
+
+
+def page() -> str:
+    """The whole document."""
+    parts = [HEAD]
+    for title, cases in (
+        ("Photo files", files()),
+        ("Photo addresses", addresses()),
+        ("Answers of a photo's server", downloads()),
+        ("Messages", messages()),
+        ("Excel files", workbooks()),
+    ):
+        parts.append(f"\n## {title}\n\n| input | reason |\n|---|---|\n{_rows(cases)}")
+    return "".join(parts)
+
+
+def _rows(cases: Iterable[Case]) -> str:
+    return "".join(f"| {name} | {reason} |\n" for name, reason in cases)
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

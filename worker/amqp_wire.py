@@ -1,0 +1,66 @@
+"""AMQP transports that no message can end.
+
+A worker would end at a message whose properties py-amqp cannot read (a content type that is no UTF-8,
+a header of an unknown kind, a date beyond the calendar), and so would the next one, for RabbitMQ
+delivers it again. Here such properties are put aside before py-amqp looks at them; what is left is
+sealed as garbage and goes the way of all garbage (`worker.envelope`). The same befalls compressed
+bodies, which kombu would unpack to whatever size.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from amqp.basic_message import Message
+from amqp.method_framing import frame_handler
+from kombu.transport import pyamqp
+
+from worker.envelope import seal
+
+_HEADER_FRAME: Final = 2
+_HEAD: Final = struct.Struct(">HxxQ")  # class, weight, size of the body
+
+
+def guarded_frames(connection: Any, callback: Callable[..., Any]) -> Callable[[Any], Any]:
+    """py-amqp's reader of frames, behind `sound_header`."""
+    read = frame_handler(connection, callback)
+
+    def on_frame(frame: tuple[int, int, Any]) -> Any:
+        kind, channel, buffer = frame
+        return read((kind, channel, sound_header(buffer) if kind == _HEADER_FRAME else buffer))
+
+    return on_frame
+
+
+def sound_header(buffer: Any) -> Any:
+    """A content header that kombu can take: this one, or one that says what was wrong with it."""
+    message = Message()
+    try:
+        message.inbound_header(buffer)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not end the worker
+        sealed = seal("bad_properties", f"the properties cannot be read: {type(error).__name__}")
+    else:
+        if not (message.properties.get("application_headers") or {}).get("compression"):
+            return buffer
+        sealed = seal("compressed", "compressed bodies are not taken")  # kombu would unpack any bomb
+    properties = Message(application_headers=sealed)._serialize_properties()  # noqa: SLF001
+    return _HEAD.pack(*_HEAD.unpack_from(buffer)) + properties
+
+
+class _GuardedConnection(pyamqp.Connection):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, frame_handler=guarded_frames, **options)
+
+
+class AmqpTransport(pyamqp.Transport):
+    """`amqp://`."""
+
+    Connection = _GuardedConnection
+
+
+class AmqpsTransport(pyamqp.SSLTransport):
+    """`amqps://`."""
+
+    Connection = _GuardedConnection
