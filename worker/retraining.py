@@ -193,7 +193,13 @@ class Retraining:
     ) -> Stepped:
         gate = {"passed": trained.passed, "reasons": list(trained.reasons), "figures": dict(trained.figures)}
         report = {**collected, "training": dict(trained.facts), "gate": gate}
-        ending = Ending(trained.head, champion.version, passed=trained.passed, promote=self._rules.promote)
+        ending = Ending(
+            head=trained.head,
+            over=champion.version,
+            passed=trained.passed,
+            reasons=trained.reasons,
+            promote=self._rules.promote,
+        )
         state = self._store.publish_run(held, ending, report, self._clock())
         if state is None:
             return Stepped.LOST

@@ -160,6 +160,23 @@ def test_labels_become_a_head_that_judges_though_the_retrain_worker_is_killed_in
     assert str(run.version) in report
 
 
+def test_embedded_one_process_does_all_of_it_and_never_waits_for_itself(
+    embedded: System, faces: Path
+) -> None:
+    embedded.settings |= {**UNHURRIED, "VERIFY_RETRAIN_GATE": json.dumps(LENIENT)}
+    label(embedded, people(faces, 20, 2))
+    embedded.start()
+    asking = command(embedded, "retrain", "--force", "--wait")
+    told, _ = asking.communicate(timeout=240)
+    assert (asking.returncode, "promoted" in told) == (0, True)
+    run = reaches(embedded, RunState.PROMOTED, seconds=1)
+    embedded.send(embedded.job("after"))
+    embedded.wait_for(["after"])
+    request = embedded.store.request("after")
+    assert request is not None
+    assert request.model_version == run.version
+
+
 @LONG
 @pytest.mark.slow
 def test_300_members_are_learned_from_while_500_live_jobs_are_judged(

@@ -126,7 +126,9 @@ def test_the_report_and_the_status_tell_what_the_gate_said(cli: Cli, bench: Benc
     assert "the gate: it is worse" in shown
     assert cli("retrain", "--report", run + 1).exit_code == 1
     assert json.loads(cli("retrain", "--report", run, "--json").stdout)["report"]["gate"]["passed"] is False
-    assert f"Retraining {run}, rejected" in cli("status").stdout
+    told = next(line for line in cli("status").stdout.splitlines() if line.startswith(f"Retraining {run}"))
+    assert "rejected" in told
+    assert told.endswith("it is worse (2 reasons)")
     status = json.loads(cli("status", "--json").stdout)["training"]
     assert (status["state"], status["report"]) == ("rejected", None)
     assert cli("retrain", "--report", "x").exit_code == 2

@@ -103,10 +103,7 @@ def _until_ended(store: Store, run_id: int, show: Callable[[int, int | None], No
 def outcome(run: RunRecord) -> str:
     """What became of a run, in a line."""
     when = run.finished_at or run.started_at or run.created_at
-    gate = (run.report or {}).get("gate") or {}
-    reasons = gate.get("reasons") or []
-    why = run.problem or (f"{reasons[0]} ({len(reasons)} reasons)" if reasons else "")
-    parts = [f"Retraining {run.run_id}", str(run.state), f"{when:%Y-%m-%d %H:%M}", run.version, why]
+    parts = [f"Retraining {run.run_id}", str(run.state), f"{when:%Y-%m-%d %H:%M}", run.version, run.problem]
     return ", ".join(part for part in parts if part)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ from worker.store.models import Models, row_of_model
 from worker.store.training_members import TrainingMembers
 from worker.store.training_records import Ending, HeldRun
 from worker.store.training_runs import ended
+from worker.training_tables import PROBLEM_LENGTH
 
 
 class TrainingEnds(Models, TrainingMembers):
@@ -32,7 +33,8 @@ class TrainingEnds(Models, TrainingMembers):
     def _publish(
         self, c: sa.Connection, held: HeldRun, ending: Ending, report: Mapping[str, Any], now: datetime
     ) -> RunState | None:
-        version, state, problem = ending.head.version, RunState.REJECTED, None
+        version, state = ending.head.version, RunState.REJECTED
+        problem = _told(ending.reasons)
         if not self._update_held(c, held, version=version, report=report):
             return None
         stands = ModelState.CHALLENGER if ending.passed else ModelState.REJECTED
@@ -50,3 +52,9 @@ class TrainingEnds(Models, TrainingMembers):
         except NotPossible as error:
             return RunState.DONE, f"not promoted: {error}"
         return RunState.PROMOTED, None
+
+
+def _told(reasons: Sequence[str]) -> str | None:
+    """The first reason, and how many there are; the report has all."""
+    more = f" ({len(reasons)} reasons)" if len(reasons) > 1 else ""
+    return f"{reasons[0]}{more}"[:PROBLEM_LENGTH] if reasons else None

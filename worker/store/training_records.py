@@ -157,5 +157,7 @@ class Ending:
     """The champion that it was held against; None for the shipped bundle."""
     passed: bool
     """Whether the gate lets it pass."""
+    reasons: tuple[str, ...]
+    """Why not."""
     promote: bool
     """Whether it becomes champion then."""
