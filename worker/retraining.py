@@ -113,7 +113,7 @@ class Retraining:
                 return Stepped.ENDED
             return Stepped.NOTHING if held is None else self._go_on(held)
         finally:
-            self._store.clear_ended_runs()
+            self._store.clear_training()
 
     def _go_on(self, held: HeldRun) -> Stepped:
         if held.state is RunState.QUEUED:

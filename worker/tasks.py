@@ -78,6 +78,7 @@ def bury(dead: Any) -> int:
 def sweep() -> str:
     """Enqueue what the database says is unfinished. Not retried: the next one comes anyway."""
     swept = sweep_once(runtime.store(), send, utc_now())
+    runtime.store().clear_training()
     if runtime.store().run_due(utc_now()):
         retrain.apply_async()
     return str(swept)

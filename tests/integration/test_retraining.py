@@ -359,6 +359,16 @@ def test_consent_that_is_withdrawn_while_the_run_goes_counts_at_once(
     assert len(np.unique(bench.orders[0].lesson.identity)) == 5
 
 
+def test_faces_of_whom_consent_is_withdrawn_are_removed_before_the_run_has_ended(
+    bench: Bench, store: Store
+) -> None:
+    bench.collect()
+    store.set_consent("m03", NOW, training=False)
+    assert store.clear_training() == 1
+    assert len(rows(store, store.t.training_face)) == 15
+    assert store.clear_training() == 0
+
+
 @pytest.mark.parametrize("when", ["listed", "claimed", "embedded", "training"])
 def test_a_member_who_is_forgotten_in_the_middle_leaves_no_trace(
     bench: Bench, store: Store, when: str

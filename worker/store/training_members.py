@@ -198,17 +198,25 @@ class TrainingMembers(TrainingRuns):
         found = self._read(lambda c: c.execute(query.order_by(sa.func.count().desc(), reason)).all())
         return {row[0]: row[1] for row in found}
 
-    def clear_ended_runs(self) -> int:
-        """Remove the members and faces of runs that are over; how many members' went."""
+    def clear_training(self) -> int:
+        """Remove what nobody may learn from any more; how many members' went.
+
+        That is: all of a run that is over, and who has withdrawn consent, whoever wrote that down.
+        """
         cleared = 0
         while step := self._write(self._clear_some):
             cleared += step
         return cleared
 
     def _clear_some(self, c: sa.Connection) -> int:
-        mine, r = self.t.training_member, self.t.training_run
-        over = sa.select(mine.c.run_id, mine.c.member_id).join(r, r.c.run_id == mine.c.run_id)
-        rows = c.execute(over.where(r.c.unfinished.is_(None)).limit(_AT_ONCE)).all()
+        mine, r, m = self.t.training_member, self.t.training_run, self.t.member
+        done_with = (
+            sa.select(mine.c.run_id, mine.c.member_id)
+            .join(r, r.c.run_id == mine.c.run_id)
+            .join(m, m.c.member_id == mine.c.member_id)
+            .where(sa.or_(r.c.unfinished.is_(None), sa.not_(m.c.training_consent)))
+        )
+        rows = c.execute(done_with.limit(_AT_ONCE)).all()
         if not rows:
             return 0
         keys = sa.tuple_(mine.c.run_id, mine.c.member_id).in_([tuple(row) for row in rows])
