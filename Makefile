@@ -24,7 +24,7 @@ PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check
 export PYTHONUNBUFFERED := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test lint weights setup services clean
+.PHONY: help demo test chaos lint weights setup services clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -35,6 +35,9 @@ demo: $(BUNDLE)/manifest.json  ## Verify a handful of members, end to end, and s
 test: setup $(BUNDLE)/manifest.json  ## Check everything, against real MariaDB and Redis
 	@$(MAKE) --no-print-directory lint
 	@$(PY) -m pytest -n 2 --dist loadfile $(PYTEST)
+
+chaos: setup  ## Kill, stop and cut off everything while jobs flow, and show what came of them
+	@PYTHONPATH=.:tests $(PY) -m chaos $(CHAOS)
 
 lint: $(TEST)  ## Run ruff and mypy
 	@$(PY) -m ruff check .

@@ -51,7 +51,7 @@ _CHUNK: Final = 64 * 1024
 _GRACE: Final = 1.0  # seconds that a fetch may need to notice that its time is over
 LEFT_BEHIND: Final = "no end in time, not even to be interrupted"
 """Detail of a fetch that did not notice: it hangs in the resolver."""
-_SILENCE: Final = 3
+_SILENCE: Final = 4
 """A host that says nothing counts as so many failures: each costs a process its whole patience."""
 _FAULTS: Final = {
     FetchProblem.GONE: Fault.MEMBER,

@@ -76,7 +76,7 @@ class Settings(BaseSettings):
     )
     """`mysql://user:password@host/database` or `sqlite:///path`."""
     broker_url: SecretStr = SecretStr("filesystem://")
-    """`redis://host:6379/0`, or `filesystem://` for the one under `home`."""
+    """`redis://host:6379/0` (several, with `;`: fail-over), `amqp://…`, or `filesystem://` under `home`."""
     bundle: Path = Field(default_factory=lambda data: data["home"] / "bundle")
     """The folder with the models."""
     backbones: str = ""

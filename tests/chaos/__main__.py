@@ -15,7 +15,7 @@ from rich.table import Table
 from chaos.faults import FAULTS, Fault
 from chaos.run import Row, named, run
 
-_COLUMNS: Final = ("fault", "times", "jobs", "lost", "doubled", "wrong", "left on the broker", "s to recover")
+_COLUMNS: Final = ("fault", "times", "jobs", "lost", "doubled", "wrong", "left", "s to recover", "memory")
 
 
 @click.command()
@@ -58,7 +58,8 @@ def _table(rows: list[Row]) -> Table:
     table = Table(*_COLUMNS)
     for row in rows:
         numbers = (row.times, row.jobs, row.lost, row.doubled, row.wrong, row.left, row.seconds)
-        table.add_row(row.fault, *map(str, numbers), style=None if row.clean else "red")
+        growth = "-" if row.growth is None else f"{row.growth:+.1f} %"
+        table.add_row(row.fault, *map(str, numbers), growth, style=None if row.clean else "red")
     return table
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import signal
 import subprocess
@@ -212,6 +213,25 @@ def faketime() -> dict[str, str] | None:
     return None
 
 
+@contextmanager
+def one_at_random(stage: Stage) -> Iterator[None]:
+    """Any of those that a system on Redis and MariaDB can have."""
+    with random.choice(_AT_RANDOM)(stage):
+        yield
+
+
+@contextmanager
+def nothing(stage: Stage) -> Iterator[None]:
+    """No fault: what is watched is memory."""
+    yield
+
+
+_AT_RANDOM: Final = (
+    *(pool_process_killed, worker_killed, worker_told_to_end, worker_stopped, redis_killed, redis_hangs),
+    *(mariadb_killed, mariadb_hangs, beat_killed, two_beats, two_sweeps),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Fault:
     """One line of the table."""
@@ -224,6 +244,8 @@ class Fault:
     """Members who have no request yet: the sweep must make it."""
     accepted: bool = False
     """Jobs that are in the database before they are sent: the broker may forget them."""
+    weight: int = 1
+    """How many times as many jobs it gets."""
 
 
 FAULTS: Final = (
@@ -238,6 +260,8 @@ FAULTS: Final = (
     Fault("beat killed", beat_killed, pending=True),
     Fault("two beats", two_beats, pending=True),
     Fault("two sweeps at once", two_sweeps, pending=True),
+    Fault("any of these at random", one_at_random, accepted=True, weight=25),
+    Fault("none, memory watched", nothing, weight=25),
     Fault("clock set back", clock_set_back, stage="clock"),
     Fault("Redis fails over to its replica", redis_fails_over, stage="failover", accepted=True),
     Fault("disk full (embedded)", disk_full, stage="embedded"),

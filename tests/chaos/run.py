@@ -17,6 +17,8 @@ from chaos.stage import EmbeddedStage, FailoverStage, RabbitStage, RedisStage, S
 from support.rabbitmq import RabbitMq
 from support.servers import MariaDb, Redis, ServerMissing, quick_folder
 
+MOST_GROWTH: Final = 10.0
+"""Percent."""
 NO_FAKETIME: Final = "libfaketime is not installed (apt-get install -y libfaketime)"
 
 _Server = TypeVar("_Server", MariaDb, Redis)
@@ -36,13 +38,16 @@ class Row:
     """Messages that nobody acknowledged."""
     seconds: float
     """The longest time from the end of the fault to the end of the last job that was sent before it."""
+    growth: float | None = None
+    """By how many percent the process that grew most has grown after its first share of the jobs; None
+    where no process lived that long."""
     lines: tuple[str, ...] = ()
     """What exactly is not as it must be."""
 
     @property
     def clean(self) -> bool:
-        """Nothing lost, doubled, wrong or left."""
-        return not (self.lost or self.doubled or self.wrong or self.left)
+        """Nothing lost, doubled, wrong or left, and no process that grows."""
+        return not (self.lost or self.doubled or self.wrong or self.left or (self.growth or 0) > MOST_GROWTH)
 
     def as_json(self) -> dict[str, Any]:
         """As a program reads it."""
@@ -96,10 +101,13 @@ def experiment(stage: Stage, fault: Fault, jobs: int, times: int) -> Row:
     members: list[Member] = []
     worst = 0.0
     stage.start()
+    first: dict[int, int] = {}
     for _ in range(times):
         share = stage.crowd.members(_name(fault), math.ceil(jobs / times), pending=fault.pending)
         worst = max(worst, once(stage, fault, share))
         members += share
+        first = first or stage.memory()
+    growth = _growth(first, stage.memory()) if times > 1 else None
     left, found = stage.left(), stage.audit(members)
     return Row(
         fault.name,
@@ -110,8 +118,14 @@ def experiment(stage: Stage, fault: Fault, jobs: int, times: int) -> Row:
         len(found.wrong),
         left,
         round(worst, 1),
+        growth,
         tuple(found.lines),
     )
+
+
+def _growth(before: dict[int, int], after: dict[int, int]) -> float | None:
+    shares = [100 * (after[pid] / before[pid] - 1) for pid in before.keys() & after.keys()]
+    return round(max(shares), 1) if shares else None
 
 
 def once(stage: Stage, fault: Fault, members: Sequence[Member]) -> float:
@@ -139,7 +153,8 @@ def run(faults: Sequence[Fault], jobs: int, times: int) -> Iterator[Row | tuple[
             try:
                 with stage_of(kind, Path(folder)) as stage:
                     for fault in chosen:
-                        yield experiment(stage, fault, jobs, times)
+                        often = times * 5 if fault.weight > 1 else times
+                        yield experiment(stage, fault, jobs * fault.weight, often)
             except ServerMissing as missing:
                 yield from ((fault, str(missing)) for fault in chosen)
 

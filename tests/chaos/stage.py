@@ -141,6 +141,11 @@ class Stage:
         """The worker's pool processes that live."""
         return sorted(set(worker.pool()) & set(children_of(worker.pid)))
 
+    def memory(self) -> dict[int, int]:
+        """Resident KiB of the processes that verify, by their IDs."""
+        pids = [pid for worker in self.verifiers for pid in (worker.pid, *self.pool_of(worker))]
+        return {pid: resident(pid) for pid in pids}
+
     def send(self, members: Sequence[Member]) -> None:
         """As apps do: most send the message, every seventh twice; some only insert the member's row."""
         for number, job in enumerate(job for member in members for job in member.requests):
@@ -271,6 +276,11 @@ class EmbeddedStage(Stage):
         """Files of the queues of jobs, those that a worker has taken among them."""
         files = (self.folder / "var" / "broker" / "queues").rglob("*.msg")
         return sum(not file.name.endswith(".maintenance.msg") for file in files)
+
+
+def resident(pid: int) -> int:
+    """KiB of memory that a process holds."""
+    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
 
 
 @contextmanager

@@ -51,9 +51,9 @@ def test_photos_that_fail_at_the_same_time_are_one_reason_to_rest() -> None:
 
 def test_silence_weighs_more_than_an_error() -> None:
     breaker = Breaker(8, 30, clock=Clock())
-    for _ in range(3):
+    for _ in range(2):
         assert breaker.rest("a") == 0
-        breaker.failed("a", weight=3)
+        breaker.failed("a", weight=4)
     assert breaker.rest("a") == 30
 
 
