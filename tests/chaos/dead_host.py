@@ -1,0 +1,64 @@
+"""Half of the jobs point at a photo host that hangs: what is left of the other half's throughput.
+
+`PYTHONPATH=.:tests python -m chaos.dead_host` measures it with the product's own patience (10 s for a
+silent host), first without and then with the dead half.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import click
+
+from chaos.jobs import Crowd, Member
+from chaos.run import stage_of
+from chaos.stage import Stage
+from support.photo_server import Answer, PhotoServer
+
+PATIENT: Final = {
+    "VERIFY_FETCH_TOTAL_SECONDS": "20",
+    "VERIFY_TIME_LIMIT_SECONDS": "50",
+    "VERIFY_LEASE_SECONDS": "60",
+    "VERIFY_STALE_SECONDS": "120",
+    "VERIFY_FETCH_RETRY_SECONDS": "30,120,300",
+}
+"""The defaults, in place of the hasty ones of the other faults."""
+
+
+class HangingHost(PhotoServer):
+    """Takes every request and answers none in time."""
+
+    def _file(self, path: str) -> Answer:  # noqa: ARG002
+        return Answer(delay=60)
+
+
+def per_second(stage: Stage, members: Sequence[Member], others: Sequence[Member] = ()) -> float:
+    """Jobs of the members that end in a second, while those of the others lie between them."""
+    started = time.monotonic()
+    for number, member in enumerate(members):
+        stage.send([member, *others[number : number + 1]])
+    stage.wait_for_all(members)
+    return len(members) / (time.monotonic() - started)
+
+
+@click.command()
+@click.option("--jobs", default=1500, show_default=True, help="Good jobs of each of the two runs.")
+@click.option("--milliseconds", default=100, show_default=True, help="What one of them costs.")
+def main(jobs: int, milliseconds: int) -> None:
+    """Measure the good half's throughput alone, and beside a dead half."""
+    with tempfile.TemporaryDirectory() as folder, stage_of("redis", Path(folder)) as stage:
+        stage.settings |= PATIENT
+        stage.start()
+        with HangingHost() as dead:
+            good, bad = Crowd(stage.photos.url, milliseconds), Crowd(dead.url, milliseconds)
+            alone = per_second(stage, good.members("alone", jobs))
+            beside = per_second(stage, good.members("beside", jobs), bad.members("dead", jobs))
+    click.echo(f"alone {alone:.1f}/s, beside a dead half {beside:.1f}/s: {beside / alone:.0%}")
+
+
+if __name__ == "__main__":
+    main()
