@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Timer
 from typing import Any, Final
@@ -18,6 +19,16 @@ from typing import Any, Final
 from chaos.stage import EmbeddedStage, FailoverStage, RedisStage, Stage, stopped
 from worker.app import app
 from worker.queues import MAINTENANCE, SWEEP
+
+
+@contextmanager
+def _soon(seconds: float, end: Callable[[], None]) -> Iterator[None]:
+    """The fault ends by itself: whoever sends while it lasts waits, too."""
+    timer = Timer(seconds, end)
+    timer.start()
+    yield
+    timer.join()
+
 
 VERIFY_AND_BULK: Final = ("--queues", "verify,bulk")
 
@@ -73,10 +84,8 @@ def redis_hangs(stage: Stage) -> Iterator[None]:
     """Redis stands still: connections stay open and nothing answers."""
     assert isinstance(stage, RedisStage)
     stage.broker.freeze()
-    thaw = Timer(5, stage.broker.thaw)  # whoever sends meanwhile waits, too
-    thaw.start()
-    yield
-    thaw.join()
+    with _soon(5, stage.broker.thaw):
+        yield
 
 
 @contextmanager
@@ -103,9 +112,8 @@ def mariadb_killed(stage: Stage) -> Iterator[None]:
     """`kill -9` of MariaDB; it comes back with what was committed."""
     mariadb: Any = stage.mariadb  # type: ignore[attr-defined]
     mariadb.kill()
-    yield
-    time.sleep(1)
-    mariadb.start()
+    with _soon(2, mariadb.start):
+        yield
 
 
 @contextmanager
@@ -113,9 +121,8 @@ def mariadb_hangs(stage: Stage) -> Iterator[None]:
     """MariaDB stands still, in the middle of transactions."""
     mariadb: Any = stage.mariadb  # type: ignore[attr-defined]
     mariadb.freeze()
-    yield
-    time.sleep(6)
-    mariadb.thaw()
+    with _soon(6, mariadb.thaw):
+        yield
 
 
 @contextmanager
@@ -171,10 +178,8 @@ def disk_full(stage: Stage) -> Iterator[None]:
                 file.write(bytes(4096))
     else:
         _limit_files(stage, 1)
-    room = Timer(4, _make_room, (stage, ballast))  # whoever sends meanwhile waits, too
-    room.start()
-    yield
-    room.join()
+    with _soon(4, partial(_make_room, stage, ballast)):
+        yield
 
 
 def _make_room(stage: Stage, ballast: Path) -> None:

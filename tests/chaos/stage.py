@@ -26,6 +26,8 @@ from support.servers import MariaDb, Redis
 from support.system import HASTY
 from support.workers import TESTS_ON_PATH, Worker, children_of, open_empty_store
 from worker.clock import utc_now
+from worker.errors import StoreUnavailable
+from worker.messages import VerifyJob
 from worker.publishing import NotSent, Publisher
 from worker.queues import BULK, IN_ORDER, VERIFY
 
@@ -159,8 +161,21 @@ class Stage:
         """As `worker import` and `enqueue` do: into the database first, and then, if it may be, onto the
         broker."""
         for job in (job for member in members for job in member.requests):
-            self.store.accept(job, BULK, utc_now())
+            self._accept(job)
             self._publish(lambda job=job: self.publisher.send(job, BULK), tries=1)  # type: ignore[misc]
+
+    def _accept(self, job: VerifyJob) -> None:
+        """Whoever is told that the database is away tries again."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.store.accept(job, BULK, utc_now())
+            except StoreUnavailable:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     def _publish(self, send: Callable[[], None], tries: int = 60) -> None:
         """A sender that is told that its message was not taken sends it again."""
