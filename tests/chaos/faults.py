@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Timer
 from typing import Any, Final
 
+from chaos import clock
 from chaos.stage import EmbeddedStage, FailoverStage, RedisStage, Stage, stopped
 from worker.app import app
 from worker.queues import MAINTENANCE, SWEEP
@@ -158,10 +159,8 @@ def two_sweeps(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def clock_set_back(stage: Stage) -> Iterator[None]:
-    """All workers and beat find themselves twenty seconds earlier, and a process is killed at that time."""
-    file = Path(stage.settings["FAKETIME_TIMESTAMP_FILE"])
-    file.write_text("-20")
-    time.sleep(1.5)
+    """All workers find themselves twenty seconds earlier, and a process is killed at that time."""
+    Path(stage.settings[clock.VARIABLE]).write_text("-20")
     with pool_process_killed(stage):
         yield
 
@@ -205,17 +204,6 @@ def small_disk(folder: Path) -> Iterator[None]:
     finally:
         if mounted:
             subprocess.run(["umount", "-l", str(folder)], check=False)
-
-
-def faketime() -> dict[str, str] | None:
-    """The environment of processes whose clock can be moved; None where libfaketime is not installed."""
-    for folder in Path("/usr/lib").glob("*/faketime"):
-        return {
-            "LD_PRELOAD": str(folder / "libfaketimeMT.so.1"),
-            "FAKETIME_CACHE_DURATION": "1",
-            "DONT_FAKE_MONOTONIC": "1",  # a machine's clock that is set does not move this one either
-        }
-    return None
 
 
 @contextmanager

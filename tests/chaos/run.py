@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from chaos.faults import FAULTS, Fault, faketime, small_disk
+from chaos import clock
+from chaos.faults import FAULTS, Fault, small_disk
 from chaos.jobs import Member
 from chaos.stage import EmbeddedStage, FailoverStage, RabbitStage, RedisStage, Stage
 from support.rabbitmq import RabbitMq
@@ -19,7 +20,6 @@ from support.servers import MariaDb, Redis, ServerMissing, quick_folder
 
 MOST_GROWTH: Final = 10.0
 """Percent."""
-NO_FAKETIME: Final = "libfaketime is not installed (apt-get install -y libfaketime)"
 
 _Server = TypeVar("_Server", MariaDb, Redis)
 
@@ -88,12 +88,9 @@ def _started(server: _Server, stack: ExitStack) -> _Server:
 
 
 def _make_the_clock_movable(stage: Stage) -> None:
-    library = faketime()
-    if library is None:
-        raise ServerMissing(NO_FAKETIME)
     file = stage.folder / "clock"
-    file.write_text("+0")
-    stage.settings |= {**library, "FAKETIME_TIMESTAMP_FILE": str(file)}
+    file.write_text("0")
+    stage.settings[clock.VARIABLE] = str(file)
 
 
 def experiment(stage: Stage, fault: Fault, jobs: int, times: int) -> Row:

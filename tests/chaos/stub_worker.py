@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import chaos.clock  # noqa: F401 - before everything that asks for the time
 from pipeline.verdict import Fault, Gender, NotFetched, Outcome, PhotoFinding, Reason, Status, Verdict
 from worker import runtime
 from worker.cli import main
