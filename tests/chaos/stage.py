@@ -255,10 +255,12 @@ class FailoverStage(RedisStage):
         return f"{self.broker.url};{self.replica.url}"
 
     def promote(self) -> None:
-        """The replica is the primary one from now on."""
-        with redis.Redis.from_url(self.replica.url) as client:
+        """The replica is the primary one from now on, and the old primary, once it is back, its replica."""
+        self.broker, self.replica = self.replica, self.broker
+        with redis.Redis.from_url(self.broker.url) as client:
             client.replicaof("NO", "ONE")
-        self.broker = self.replica
+        self.replica.replica_of = self.broker.port
+        self.replica.start()
 
 
 class RabbitStage(Stage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 
@@ -52,10 +53,11 @@ def test_a_worker_that_is_told_to_end_finishes_its_job_first(system: System) -> 
     assert not worker.health.folder.exists()
 
 
-def test_no_log_line_holds_the_secret_part_of_a_photo_url(system: System) -> None:
+def test_no_log_line_holds_the_secret_part_of_a_photo_url_or_numbers_of_a_face(system: System) -> None:
     worker = system.start(VERIFY_LOG_LEVEL="DEBUG")
     signed = {"selfie_url": system.photos.at("gone.jpg") + "?signature=s3cret"}
-    system.send(system.job("r1", **signed))
-    system.wait_for(["r1"])
+    system.send(system.job("r1", **signed), system.job("judged"))
+    system.wait_for(["r1", "judged"])
     assert "r1" in worker.words
     assert "s3cret" not in worker.words
+    assert not re.search(r"-?\d\.\d+(e-?\d+)?[,\s]+-?\d\.\d+", worker.words)  # two numbers in a row
