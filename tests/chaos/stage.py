@@ -152,7 +152,7 @@ class Stage:
         """As apps do: most send the message, every seventh twice; some only insert the member's row."""
         for number, job in enumerate(job for member in members for job in member.requests):
             for _ in range(2 if number % 7 == 0 else 1):
-                self._publish(lambda job=job: self.publisher.send(job, VERIFY))  # type: ignore[misc]
+                self._publish(job, VERIFY, tries=60)
         rows = [member.as_row() for member in members if not member.requests]
         if rows:
             self.store.import_members(rows, utc_now())
@@ -160,9 +160,11 @@ class Stage:
     def accept(self, members: Sequence[Member]) -> None:
         """As `worker import` and `enqueue` do: into the database first, and then, if it may be, onto the
         broker."""
+        sends = True
         for job in (job for member in members for job in member.requests):
             self._accept(job)
-            self._publish(lambda job=job: self.publisher.send(job, BULK), tries=1)  # type: ignore[misc]
+            # After it has failed once the broker is not asked again: the sweep will send the rest.
+            sends = sends and self._publish(job, BULK, tries=1)
 
     def _accept(self, job: VerifyJob) -> None:
         """Whoever is told that the database is away tries again."""
@@ -177,14 +179,16 @@ class Stage:
             else:
                 return
 
-    def _publish(self, send: Callable[[], None], tries: int = 60) -> None:
+    def _publish(self, job: VerifyJob, queue: str, tries: int) -> bool:
         """A sender that is told that its message was not taken sends it again."""
         for _ in range(tries):
             try:
-                return send()
+                self.publisher.send(job, queue)
             except NotSent:
-                time.sleep(0.2 if tries > 1 else 0)
-        return None
+                time.sleep(0.2)
+            else:
+                return True
+        return False
 
     def wait_for_some(self, members: Sequence[Member], share: float = 0.25) -> None:
         """Until work is in full swing."""
