@@ -17,6 +17,7 @@ from kombu.connection import Connection, ConnectionPool
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError, OperationalError
 from kombu.pools import ProducerPool
+from redis import RedisError
 
 from worker.brokers import is_redis, queue_arguments, scheme_of, tls_options
 from worker.envelope import task_headers
@@ -27,6 +28,9 @@ from worker.settings import Settings
 
 _PATIENCE: Final = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
 """A sign-up waits for this: a broker that is away is reported within seconds."""
+_STALE: Final = (RedisError, AttributeError)
+"""While Redis fails over: from a replica that is not promoted yet, and from kombu, whose channel has lost
+its connection."""
 _CONNECTIONS: Final = 4
 _CONNECT_SECONDS: Final = 2
 _ANSWER_SECONDS: Final = 5
@@ -75,6 +79,9 @@ class Publisher:
                     retry=True,
                     retry_policy=_PATIENCE,
                 )
+        except _STALE as error:
+            self.close()  # what is left of the connection is of no use after that
+            raise NotSent(f"the broker takes nothing just now ({type(error).__name__})") from error
         except (OperationalError, KombuError, OSError) as error:
             raise NotSent(
                 f"the broker cannot be reached ({type(error.__cause__ or error).__name__})"

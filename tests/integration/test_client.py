@@ -164,3 +164,13 @@ def test_the_example_for_other_languages_is_a_job_as_it_stands() -> None:
     job = taken(example[1].encode())
     assert (job.member_id, job.why, job.declared_gender) == ("m-1024", "signup", "female")
     assert len(job.photo_urls) == 1
+
+
+def test_a_replica_that_takes_no_writes_is_a_broker_that_cannot_be_reached(tmp_path: Path) -> None:
+    replica = Redis(tmp_path, replica_of=1)
+    replica.start()
+    try:
+        with Publisher(replica.url) as publisher, pytest.raises(NotSent):
+            request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
+    finally:
+        replica.kill()
