@@ -239,6 +239,8 @@ class Fault:
     """Jobs that are in the database before they are sent: the broker may forget them."""
     weight: int = 1
     """How many times as many jobs it gets."""
+    once: bool = False
+    """Whether there is no way back, so that it can be done to a system one time only."""
 
 
 FAULTS: Final = (
@@ -256,7 +258,7 @@ FAULTS: Final = (
     Fault("any of these at random", one_at_random, accepted=True, weight=25),
     Fault("none, memory watched", nothing, weight=25),
     Fault("clock set back", clock_set_back, stage="clock"),
-    Fault("Redis fails over to its replica", redis_fails_over, stage="failover", accepted=True),
+    Fault("Redis fails over to its replica", redis_fails_over, stage="failover", accepted=True, once=True),
     Fault("disk full (embedded)", disk_full, stage="embedded"),
     Fault("pool process killed (embedded)", pool_process_killed, stage="embedded"),
     Fault("RabbitMQ killed", broker_killed, stage="rabbitmq"),

@@ -150,7 +150,7 @@ def run(faults: Sequence[Fault], jobs: int, times: int) -> Iterator[Row | tuple[
             try:
                 with stage_of(kind, Path(folder)) as stage:
                     for fault in chosen:
-                        often = times * 5 if fault.weight > 1 else times
+                        often = 1 if fault.once else times * 5 if fault.weight > 1 else times
                         yield experiment(stage, fault, jobs * fault.weight, often)
             except ServerMissing as missing:
                 yield from ((fault, str(missing)) for fault in chosen)

@@ -259,12 +259,10 @@ class FailoverStage(RedisStage):
         return f"{self.broker.url};{self.replica.url}"
 
     def promote(self) -> None:
-        """The replica is the primary one from now on, and the old primary, once it is back, its replica."""
-        self.broker, self.replica = self.replica, self.broker
-        with redis.Redis.from_url(self.broker.url) as client:
+        """The replica is the primary one from now on; the old one stays away."""
+        with redis.Redis.from_url(self.replica.url) as client:
             client.replicaof("NO", "ONE")
-        self.replica.replica_of = self.broker.port
-        self.replica.start()
+        self.broker = self.replica
 
 
 class RabbitStage(Stage):
