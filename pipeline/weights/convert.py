@@ -16,10 +16,15 @@ from pipeline.weights.sources import Source
 if TYPE_CHECKING:
     import keras
 
-RECIPE = 1
+RECIPE = 2
 """Raised with every change of a conversion, so that old networks are made again."""
 
 EMBEDDERS = ("facenet", "sface", "faceres")
+LIKENESS = {"facenet": 0.999, "sface": 0.9999, "faceres": 0.9999}
+"""Cosine that the vectors of a converted network must have with those of its source."""
+EIGHT_BIT = ("facenet",)
+"""FaceNet takes a third of the time in 8 bits and turns its vectors by less than 2 degrees. The others
+are full of depthwise convolutions: they gain nothing, and would lose more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +61,13 @@ def _network(name: str, source: Source) -> bytes:
         from pipeline.weights import export, facenet, faceres, sface
 
         model = {"facenet": facenet, "sface": sface, "faceres": faceres}[name].build(source)
-        converted = export.to_tflite(model)
+        converted = export.to_tflite(model, eight_bit=name in EIGHT_BIT)
         _prove(name, model, converted)
     return converted
 
 
 def _prove(name: str, model: keras.Model, converted: bytes) -> None:
-    """Both give the same vector for a picture of noise. Raises WeightsCorrupt."""
+    """Both give nearly the same vector for a picture of noise. Raises WeightsCorrupt."""
     from ai_edge_litert.interpreter import Interpreter
 
     noise = np.random.default_rng(0).uniform(-1, 1, (1, *model.input_shape[1:])).astype(np.float32)
@@ -72,5 +77,5 @@ def _prove(name: str, model: keras.Model, converted: bytes) -> None:
     interpreter.invoke()
     vector = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
     cosine = float(np.sum(vector * np.asarray(model(noise, training=False))))
-    if not cosine > 0.9999:
+    if not cosine > LIKENESS[name]:
         raise WeightsCorrupt(f"the converted {name} does not agree with its source: cosine {cosine:.5f}")

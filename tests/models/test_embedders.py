@@ -126,7 +126,7 @@ def test_facenet_agrees_with_the_published_graph(
     script = ROOT / "tests" / "support" / "frozen_facenet.py"
     subprocess.run([sys.executable, script, graph, given, answer], check=True, capture_output=True)
     ours = embedder_of(bundle, "facenet").embed(crops["facenet"])
-    assert np.allclose(ours, np.load(answer), atol=1e-5)
+    assert cosines(ours, np.load(answer)).min() > 0.999  # ours computes in 8 bits
 
 
 @pytest.mark.slow
@@ -192,5 +192,5 @@ def test_loaded_models_need_no_tensorflow_and_hold_their_weights_once(bundle_dir
         [sys.executable, "-c", LOADED, bundle_dir], cwd=ROOT, capture_output=True, text=True, check=True
     )
     mapped, resident = (int(kilobytes) for kilobytes in done.stdout.split())
-    assert mapped > 100_000
-    assert resident < mapped / 10
+    assert mapped > 50_000
+    assert resident < mapped / 8
