@@ -94,8 +94,8 @@ def broker_killed(stage: Stage) -> Iterator[None]:
     """`kill -9` of a broker that keeps its queues (RabbitMQ)."""
     broker: Any = stage.broker  # type: ignore[attr-defined]
     broker.kill()
-    yield
-    broker.start()
+    with _soon(1, broker.start):
+        yield
 
 
 @contextmanager
