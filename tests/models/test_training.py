@@ -27,7 +27,13 @@ from pipeline.litert import Network
 from pipeline.load import load_models
 from pipeline.models import Models
 from pipeline.score import Edges, Scorer, Tower
-from pipeline.training.backbones import BackboneName, build_backbone, precomputed, unfreeze_last_blocks
+from pipeline.training.backbones import (
+    BackboneName,
+    build_backbone,
+    precomputed,
+    split_backbone,
+    unfreeze_last_blocks,
+)
 from pipeline.training.cleaning import mislabelled, with_aliases_merged
 from pipeline.training.copies import embed_copies
 from pipeline.training.faces import KeptOut, forget_photos, select_faces
@@ -128,6 +134,16 @@ def test_every_backbone_learns_and_keras_litert_and_scorer_agree(name: BackboneN
         mine, theirs = (scorer.project({"one": features[i : i + 1]}) for i in (row, row + 2))
         assert float(same[row, 0]) == pytest.approx(scorer.compare(mine, theirs).similarity, abs=2e-4)
     assert ((gender > 0) & (gender < 1)).all()
+
+
+def test_the_blocks_that_stay_and_those_that_learn_make_up_the_backbone() -> None:
+    backbone = build_backbone(BackboneName.VGG19, None, side=32)
+    unfreeze_last_blocks(backbone, BackboneName.VGG19)
+    frozen, learning = split_backbone(backbone, BackboneName.VGG19)
+    crops = np.random.default_rng(1).uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    assert np.allclose(learning(frozen(crops)), backbone(crops), atol=1e-5)
+    assert not frozen.trainable_variables
+    assert len(learning.trainable_variables) == 2 * 4
 
 
 def test_a_saved_siamese_network_opens_again_without_custom_code_and_without_lambdas(tmp_path: Path) -> None:
