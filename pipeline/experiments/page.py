@@ -124,10 +124,14 @@ def shows(figures: Figures) -> list[str]:
 
 
 def _start(row: Figures) -> str:
-    return (
+    pairs = (
         f"“{row['label']}” called {_mean(row['before'])} of the pairs rightly before it was trained here, "
         f"and {_mean(row['accuracy'])} after."
     )
+    if not row["gender"]:
+        return pairs
+    before, after = (_mean(row[name]) for name in ("gender_before", "gender"))
+    return f"{pairs} It read the gender rightly in {before} of the faces before, and in {after} after."
 
 
 def _sentence(row: Figures, base: str) -> str:

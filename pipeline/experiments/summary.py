@@ -31,6 +31,7 @@ def summarise(tables: Sequence[Table], trials: Mapping[Condition, Trials]) -> li
 def _row(row: Row, own: Trials, base: Trials) -> dict[str, Any]:
     """``difference`` is in accuracy against the base row, seed by seed: the same people, the same pairs."""
     gender = [trial["gender"] for trial in own]
+    gender_before = [trial["before"]["gender"] for trial in own]
     apart = [mine["accuracy"] - theirs["accuracy"] for mine, theirs in zip(own, base, strict=True)]
     return {
         "label": row.label,
@@ -39,6 +40,7 @@ def _row(row: Row, own: Trials, base: Trials) -> dict[str, Any]:
         **{name: spread([trial[name] for trial in own]) for name in ("accuracy", "auc", "fmr", "fnmr")},
         "before": spread([trial["before"]["accuracy"] for trial in own]),
         "gender": spread([one["accuracy"] for one in gender]) if all(gender) else None,
+        "gender_before": spread([one["accuracy"] for one in gender_before]) if all(gender) else None,
         "gender_constant": spread([one["constant"] for one in gender]) if all(gender) else None,
         "pairs": [trial["pairs"] for trial in own],
         "kept_epochs": [trial["kept_epoch"] for trial in own],
