@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import process_time
 from typing import Any, Protocol
@@ -55,6 +55,7 @@ class Ours:
     """The product's path from photo to score, as `evaluate` walks it."""
 
     models: Models
+    """Those that compare faces: see `comparing`."""
     scorer: Scorer
     name: str = "ours"
 
@@ -73,6 +74,11 @@ class Ours:
     def score(self, one: dict[str, Vectors], other: dict[str, Vectors]) -> float:
         """The fused score."""
         return float(self.scorer.scores(one, other)[0])
+
+
+def comparing(models: Models, scorer: Scorer) -> Models:
+    """Without the networks that only read the gender, which the others do not do."""
+    return replace(models, embedders={name: models.embedders[name] for name in scorer.towers})
 
 
 class FaceRecognition:
