@@ -34,7 +34,7 @@ figcaption { font-size: .9rem; color: var(--soft); }
   linear-gradient(to left, #1c243033, #1c243000) right / 14px 100% no-repeat scroll; }
 table { border-collapse: separate; border-spacing: 0; min-width: 60%; }
 table { font-size: .92rem; font-variant-numeric: tabular-nums; }
-th, td { padding: 5px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
+th, td { padding: 5px 8px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff; }
 thead th { white-space: normal; min-width: 5.5em; color: var(--soft); font-weight: 600; }
 thead th { border-bottom-width: 2px; vertical-align: bottom; }

@@ -47,9 +47,9 @@ def _top(results: Figures) -> str:
     )
     if results["quick"]:
         intro = f"A quick run, which only shows that everything works: its figures mean nothing. {intro}"
-    heads = ("network", "weights at the start", "size of a face")
+    heads = ("network", "weights at the start", "size of a face", "rounds of training")
     rows = [
-        [NAMES[name], row["weights"], f"{row['side']} x {row['side']}"]
+        [NAMES[name], row["weights"], f"{row['side']} x {row['side']}", str(row["epochs"])]
         for name, row in results["networks"].items()
     ]
     return (
@@ -140,7 +140,7 @@ def _sentence(row: Figures, base: str) -> str:
     if not apart["told"]:
         return (
             f"“{row['label']}” and “{base}” cannot be told apart by {seeds} seeds: they lie {size} apart, "
-            f"which chance alone explains."
+            f"which chance alone could explain."
         )
     better = "better" if apart["mean"] > 0 else "worse"
     return (

@@ -38,7 +38,11 @@ def run_all(laboratory: Laboratory, out: Path) -> dict[str, Any]:
         "quick": size == QUICK,
         "size": asdict(size),
         "networks": {
-            str(network): {"weights": weights.said(network), "side": weights.side(network, size)}
+            str(network): {
+                "weights": weights.said(network),
+                "side": weights.side(network, size),
+                "epochs": size.epochs[network],
+            }
             for network in dict.fromkeys(condition.network for condition in conditions())
         },
         "minutes": round(sum(trial["seconds"] for own in trials.values() for trial in own) / 60, 1),

@@ -18,13 +18,13 @@ class Size:
     """Of each gender, at most."""
     photos: int = 5
     """Of a person, at most."""
-    seeds: tuple[int, ...] = (1, 2, 3)
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
     versions: int = 2
     """Of every photo after augmentation, made once."""
-    epochs: Mapping[BackboneName, int] = field(default_factory=lambda: {FACENET: 3, VGG19: 3, OWN_CNN: 10})
-    """At most."""
+    epochs: Mapping[BackboneName, int] = field(default_factory=lambda: {FACENET: 1, VGG19: 2, OWN_CNN: 12})
+    """At most. In tries FaceNet told people held out apart best after the first of three."""
     rates: Mapping[BackboneName, float] = field(
-        default_factory=lambda: {FACENET: 3e-5, VGG19: 1e-4, OWN_CNN: 1e-3}
+        default_factory=lambda: {FACENET: 3e-5, VGG19: 1e-4, OWN_CNN: 3e-4}
     )
     """Learning rates."""
     sides: Mapping[BackboneName, int] = field(default_factory=lambda: {FACENET: 160, VGG19: 32, OWN_CNN: 80})
@@ -44,7 +44,7 @@ FULL = Size()
 QUICK = Size(
     people=8,
     photos=3,
-    seeds=(1, 2),
+    seeds=(1,),
     versions=1,
     epochs={FACENET: 1, VGG19: 1, OWN_CNN: 1},
     sides={FACENET: 160, VGG19: 32, OWN_CNN: 32},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ class Laboratory:
     collection: Collection
     weights: Weights
     size: Size
-    _networks: dict[BackboneName, tuple[Any, Any]] = field(default_factory=dict)
+    _networks: dict[BackboneName, tuple[Any, Any, list[NDArray[Any]]]] = field(default_factory=dict)
+    """What is computed once for a photo, what learns, and the weights that the latter begins with."""
     _siamese: dict[tuple[Any, ...], tuple[Siamese, list[NDArray[Any]]]] = field(default_factory=dict)
     _views: tuple[tuple[Any, ...], NDArray[np.float16]] | None = None
 
@@ -90,13 +92,16 @@ class Laboratory:
         key = condition.network, condition.colours
         if self._views is None or self._views[0] != key:
             self._views = None  # two kinds at once would need twice the memory
-            through, _ = self._parts(condition.network)
+            through = self._parts(condition.network)[0]
             side = self.weights.side(condition.network, self.size)
             self._views = key, look(self.collection, crop_for(side, condition.colours), through)
         return ViewPhotos(self._views[1], condition.augmentation)
 
     def siamese(self, condition: Condition) -> Siamese:
-        """The untrained network; without weights of its own its initial ones are drawn anew."""
+        """The untrained network; without weights of its own its initial ones are drawn anew.
+
+        Conditions share a backbone, so what another trial taught it must be taken back.
+        """
         network = condition.network
         key = network, condition.loss, condition.gender
         if key not in self._siamese:
@@ -104,17 +109,17 @@ class Laboratory:
             self._siamese[key] = siamese, siamese.state()
         siamese, start = self._siamese[key]
         siamese.restore(start)
+        weights = self._parts(network)[2]
         if not self.learned_before(network):
-            fresh = build_backbone(network, None, self.weights.side(network, self.size))
-            siamese.backbone.set_weights(fresh.get_weights())
+            weights = build_backbone(network, None, self.weights.side(network, self.size)).get_weights()
+        siamese.backbone.set_weights(weights)
         return siamese
 
     def learned_before(self, network: BackboneName) -> bool:
         """Whether the network comes with weights."""
         return network is BackboneName.FACENET or self.weights.of(network) is not None
 
-    def _parts(self, network: BackboneName) -> tuple[Any, Any]:
-        """What is computed once for a photo, and what learns."""
+    def _parts(self, network: BackboneName) -> tuple[Any, Any, list[NDArray[Any]]]:
         if network not in self._networks:
             backbone = build_backbone(
                 network, self.weights.of(network), self.weights.side(network, self.size)
@@ -122,9 +127,10 @@ class Laboratory:
             if self.learned_before(network):
                 unfreeze_last_blocks(backbone, network)
                 frozen, learning = split_backbone(backbone, network)
-                self._networks[network] = _caller(frozen), learning
+                through = _caller(frozen)
             else:
-                self._networks[network] = _as_it_is, backbone
+                through, learning = _as_it_is, backbone
+            self._networks[network] = through, learning, learning.get_weights()
         return self._networks[network]
 
     def _settings(self, condition: Condition) -> SiameseSettings:
@@ -137,7 +143,7 @@ class Laboratory:
         )
 
 
-def _caller(network: Any) -> Any:
+def _caller(network: Any) -> Callable[[Faces], Faces]:
     def through(faces: Faces) -> Faces:
         return np.asarray(network.predict_on_batch(faces), np.float32)
 
@@ -161,12 +167,12 @@ def run_trial(laboratory: Laboratory, condition: Condition, seed: int) -> dict[s
     siamese.set_tower(starting_tower(features[~tested], ours, recipe))
     _start_gender(siamese, features[~tested], ours, recipe)
     held = _held_out(tested, labels, recipe)
-    exam = Exam(siamese, photos, labels, held, tested, seed)
-    before = exam.mark(gender=condition.gender)
+    exam = Exam(siamese, labels, held, tested, seed)
+    before = exam.mark(features, gender=condition.gender)
     tuned = tune(siamese, photos.only(~tested), ours, features[~tested], recipe, judge=area)
     people = [len(np.unique(labels.identity[some])) for some in (~tested & ~held, held, tested)]
     return {
-        **exam.mark(gender=condition.gender),
+        **exam.mark(features_of(siamese.backbone, photos), gender=condition.gender),
         "before": before,
         "people": dict(zip(("learned", "validation", "test"), people, strict=True)),
         "photos": len(photos),
@@ -217,15 +223,16 @@ class Exam:
     """The same pairs before and after training; nobody who is tested was learned from."""
 
     siamese: Siamese
-    photos: ViewPhotos
     labels: Labels
     held: Flags
     tested: Flags
     seed: int
 
-    def mark(self, *, gender: bool) -> dict[str, Any]:
-        """Accuracy at the threshold that suits the validation people best, and what it is made of."""
-        features = features_of(self.siamese.backbone, self.photos)
+    def mark(self, features: Vectors, *, gender: bool) -> dict[str, Any]:
+        """Accuracy at the threshold that suits the validation people best, and what it is made of.
+
+        ``features`` (n, d) are what the backbone says of the photos now.
+        """
         projected = self.siamese.tower(1.0).project(features)
         threshold = metrics.best_threshold(*self._scores(projected, self.held))
         scores, same = self._scores(projected, self.tested)

@@ -45,7 +45,9 @@ def made_up(condition: Condition, seed: int) -> dict[str, Any]:
 
 def results(trial: Any = made_up) -> dict[str, Any]:
     trials = {condition: [trial(condition, seed) for seed in SEEDS] for condition in conditions()}
-    networks = {name: {"weights": "none", "side": 80} for name in ("own_cnn", "vgg19", "facenet")}
+    networks = {
+        name: {"weights": "none", "side": 80, "epochs": 2} for name in ("own_cnn", "vgg19", "facenet")
+    }
     facts = {
         "made": "2026-01-01",
         "photos": 9,
