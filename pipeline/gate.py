@@ -24,8 +24,8 @@ EVERYBODY = "all"
 
 
 @dataclass(frozen=True, slots=True)
-class GateRules:
-    """What "not worse" means. Rates and margins are shares (0.02 is two percentage points)."""
+class GateRules(LabelLimits):
+    """What "not worse" means, beside the limits of labels. Margins are shares (0.02 is two points)."""
 
     fmr: float = 0.001
     """At this false-match rate, each side at its own threshold, genuine pairs are compared."""
@@ -56,7 +56,6 @@ class GateRules:
     spread: float = 0.5
     """The least share of the champion's spread of embeddings, and of its gap between genuine and
     impostor scores, that a tower must keep."""
-    labels: LabelLimits = field(default_factory=LabelLimits)
     rounds: int = 1000
     seed: int = 1
 
@@ -103,7 +102,7 @@ def judge_challenger(
     contest = hold(champion, challenger, faces, rules.rounds, rules.seed)
     checks = {"test_set": _test_set(contest, rules)}
     if taught is not None:
-        checks["training_labels"] = Findings(label_problems(taught, rules.labels), asdict(taught))
+        checks["training_labels"] = Findings(label_problems(taught, rules), asdict(taught))
     if broken := _broken(contest.challenger):
         checks["numbers"] = broken
     elif len(contest.genuine) and len(contest.impostor):
@@ -137,10 +136,10 @@ def _test_set(contest: Contest, rules: GateRules) -> Findings:
             found.reasons.append(
                 f"the test set has {there} {what}, {needed} are needed: no automatic promotion"
             )
-    if labels.wrong_identity > rules.labels.wrong_identity:
+    if labels.wrong_identity > rules.wrong_identity:
         found.reasons.append(
             f"{labels.wrong_identity:.1%} of the test set's own pairs contradict their labels "
-            f"(at most {rules.labels.wrong_identity:.1%} are allowed): it can judge nobody"
+            f"(at most {rules.wrong_identity:.1%} are allowed): it can judge nobody"
         )
     return found
 
