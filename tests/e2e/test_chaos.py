@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from chaos.faults import FAULTS, Fault
+from chaos.faults import FAULTS, Fault, broker_killed
 from chaos.run import experiment, stage_of
 from chaos.stage import Stage
 from support.servers import ServerMissing
@@ -28,7 +28,11 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("stage", "fault"),
-    [pytest.param(fault.stage, fault, id=fault.name) for fault in FAULTS if fault.weight == 1],
+    [
+        pytest.param(fault.stage, fault, id=fault.name)
+        for fault in FAULTS
+        if fault.weight == 1 and fault.inject is not broker_killed
+    ],
     indirect=["stage"],
 )
 def test_nothing_is_lost_doubled_or_wrong(stage: Stage, fault: Fault) -> None:
