@@ -66,7 +66,11 @@ def command(facenet: Path, sface: Path, faceres: Path, mediapipe: Path | None, h
     manifest = write_bundle(out, fitted, networks)
     _report(manifest, previous, out)
     if "faceres" not in networks:
-        click.echo("  without faceres: gender is read from the other networks, less well", err=True)
+        click.echo(
+            "  without FaceRes: gender is read from the other networks, less well. Once its weights can be "
+            "had: python -m worker.fetch_weights, then this command again",
+            err=True,
+        )
 
 
 def _tell(step: Step) -> None:
