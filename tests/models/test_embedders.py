@@ -193,4 +193,4 @@ def test_loaded_models_need_no_tensorflow_and_hold_their_weights_once(bundle_dir
     )
     mapped, resident = (int(kilobytes) for kilobytes in done.stdout.split())
     assert mapped > 50_000
-    assert resident < mapped / 8
+    assert resident < mapped / 5

@@ -29,7 +29,7 @@ MODEL_MAKERS = (
     "pipeline/metrics",
     "pipeline/cli/",
 )
-OURS = {"pipeline", "worker", "celeryconfig", "support"}
+OURS = {"pipeline", "worker", "celeryconfig", "support", "chaos"}
 
 
 def normal(name: str) -> str:
