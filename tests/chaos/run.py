@@ -20,6 +20,8 @@ from support.servers import MariaDb, Redis, ServerMissing, quick_folder
 
 MOST_GROWTH: Final = 10.0
 """Percent."""
+WARM: Final = 200
+"""Jobs before a process has all the memory that it will need; with fewer, growth means nothing."""
 
 _Server = TypeVar("_Server", MariaDb, Redis)
 
@@ -39,8 +41,8 @@ class Row:
     seconds: float
     """The longest time from the end of the fault to the end of the last job that was sent before it."""
     growth: float | None = None
-    """By how many percent the process that grew most has grown after its first share of the jobs; None
-    where no process lived that long."""
+    """By how many percent the process that grew most has grown since it was warm; None where no process
+    lived that long."""
     lines: tuple[str, ...] = ()
     """What exactly is not as it must be."""
 
@@ -103,8 +105,9 @@ def experiment(stage: Stage, fault: Fault, jobs: int, times: int) -> Row:
         share = stage.crowd.members(_name(fault), math.ceil(jobs / times), pending=fault.pending)
         worst = max(worst, once(stage, fault, share))
         members += share
-        first = first or stage.memory()
-    growth = _growth(first, stage.memory()) if times > 1 else None
+        if len(members) >= WARM:
+            first = first or stage.memory()
+    growth = _growth(first, stage.memory()) if len(members) >= 2 * WARM else None
     left, found = stage.left(), stage.audit(members)
     return Row(
         fault.name,

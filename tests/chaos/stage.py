@@ -146,7 +146,7 @@ class Stage:
     def memory(self) -> dict[int, int]:
         """Resident KiB of the processes that verify, by their IDs."""
         pids = [pid for worker in self.verifiers for pid in (worker.pid, *self.pool_of(worker))]
-        return {pid: resident(pid) for pid in pids}
+        return {pid: held for pid in pids if (held := resident(pid))}
 
     def send(self, members: Sequence[Member]) -> None:
         """As apps do: most send the message, every seventh twice; some only insert the member's row."""
@@ -298,8 +298,12 @@ class EmbeddedStage(Stage):
 
 
 def resident(pid: int) -> int:
-    """KiB of memory that a process holds."""
-    return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+    """KiB of memory that a process holds; 0 of one that has ended."""
+    try:
+        words = Path(f"/proc/{pid}/status").read_text().split()
+    except FileNotFoundError:
+        return 0
+    return int(words[words.index("VmRSS:") + 1]) if "VmRSS:" in words else 0
 
 
 @contextmanager
