@@ -6,7 +6,8 @@ from pathlib import Path
 
 import redis
 
-from support.garbage import EVERYTHING
+from chaos.mutations import mutated
+from support.garbage import EVERYTHING, job_message
 from support.system import System
 from support.workers import wait_until
 
@@ -46,6 +47,41 @@ def test_garbage_in_queue_files_is_recorded_and_harms_no_neighbour(embedded: Sys
     assert worker.running
     assert worker.pool() == pool
     assert not list((tmp_path / "var" / "broker" / "queues").glob("*.verify.msg"))
+
+
+def damaged_messages(system: System) -> list[bytes]:
+    """Messages with mistakes by chance, most of them jobs that were sound."""
+    sound = [job_message(system.job(f"seed-{number}")) for number in range(40)]
+    return [mutated([*sound, *(item for item, _ in EVERYTHING.values())], number) for number in range(300)]
+
+
+def test_messages_on_redis_that_were_damaged_by_chance_never_end_a_worker(
+    system: System, broker: redis.Redis
+) -> None:
+    worker = system.start()
+    pool = worker.pool()
+    for item in damaged_messages(system):
+        system.put("verify", item)
+    system.send(system.job("last"))
+    system.wait_for(["last"], seconds=120)
+    wait_until(lambda: not broker.hlen("unacked") and not broker.llen("verify"), 60)
+    assert len(system.dead) > 150
+    assert worker.running
+    assert worker.pool() == pool
+
+
+def test_queue_files_that_were_damaged_by_chance_never_end_a_worker(embedded: System, tmp_path: Path) -> None:
+    worker = embedded.start()
+    pool = worker.pool()
+    for item in damaged_messages(embedded):
+        embedded.put("verify", item)
+    embedded.send(embedded.job("last"))
+    embedded.wait_for(["last"], seconds=120)
+    queues = tmp_path / "var" / "broker" / "queues"
+    wait_until(lambda: not list(queues.glob("*.verify.msg")), 60)
+    assert len(embedded.dead) > 150
+    assert worker.running
+    assert worker.pool() == pool
 
 
 def test_garbage_in_remote_control_does_not_end_the_worker(system: System, broker: redis.Redis) -> None:
