@@ -239,6 +239,8 @@ class Fault:
     """Jobs that are in the database before they are sent: the broker may forget them."""
     weight: int = 1
     """How many times as many jobs it gets."""
+    memory: bool = False
+    """Whether processes are watched for growth: only where none is killed."""
     once: bool = False
     """Whether there is no way back, so that it can be done to a system one time only."""
 
@@ -256,7 +258,7 @@ FAULTS: Final = (
     Fault("two beats", two_beats, pending=True),
     Fault("two sweeps at once", two_sweeps, pending=True),
     Fault("any of these at random", one_at_random, accepted=True, weight=25),
-    Fault("none, memory watched", nothing, weight=25),
+    Fault("none, memory watched", nothing, weight=25, memory=True),
     Fault("clock set back", clock_set_back, stage="clock"),
     Fault("Redis fails over to its replica", redis_fails_over, stage="failover", accepted=True, once=True),
     Fault("disk full (embedded)", disk_full, stage="embedded"),

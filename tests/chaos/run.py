@@ -41,8 +41,8 @@ class Row:
     seconds: float
     """The longest time from the end of the fault to the end of the last job that was sent before it."""
     growth: float | None = None
-    """By how many percent the process that grew most has grown since it was warm; None where no process
-    lived that long."""
+    """By how many percent the process that grew most has grown since it was warm; None where
+    memory is not watched: what is killed begins anew."""
     lines: tuple[str, ...] = ()
     """What exactly is not as it must be."""
 
@@ -105,9 +105,9 @@ def experiment(stage: Stage, fault: Fault, jobs: int, times: int) -> Row:
         share = stage.crowd.members(_name(fault), math.ceil(jobs / times), pending=fault.pending)
         worst = max(worst, once(stage, fault, share))
         members += share
-        if len(members) >= WARM:
+        if fault.memory and len(members) >= WARM:
             first = first or stage.memory()
-    growth = _growth(first, stage.memory()) if len(members) >= 2 * WARM else None
+    growth = _growth(first, stage.memory()) if first else None
     left, found = stage.left(), stage.audit(members)
     return Row(
         fault.name,
