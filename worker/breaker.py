@@ -49,6 +49,12 @@ class Breaker:
             known = self._hosts.get(host)
             return max(0.0, known.closed_until - self._clock()) if known else 0.0
 
+    def on_trial(self, host: str) -> bool:
+        """Whether the host has rested and not answered since."""
+        with self._lock:
+            known = self._hosts.get(host)
+            return known is not None and known.rests > 0
+
     def failed(self, host: str, weight: int = 1) -> None:
         """The host did not answer, or said that it cannot; ``weight`` for what took its time to fail."""
         with self._lock:

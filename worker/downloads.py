@@ -52,6 +52,8 @@ _GRACE: Final = 1.0  # seconds that a fetch may need to notice that its time is 
 LEFT_BEHIND: Final = "no end in time, not even to be interrupted"
 """Detail of a fetch that did not notice: it hangs in the resolver."""
 _SILENCE: Final = 4
+_TRIAL_SECONDS: Final = 2.0
+"""How long a host may be silent that was silent before."""
 """A host that says nothing counts as so many failures: each costs a process its whole patience."""
 _FAULTS: Final = {
     FetchProblem.GONE: Fault.MEMBER,
@@ -148,13 +150,18 @@ class PhotoFetcher:
             target = check_url(url, self._limits.rules)
         except AddressRefused as refused:
             return _failure(url, "?", trouble(refused))
-        with on_leash(Leash(deadline, self._limits.read_seconds, self._addresses)):
+        with on_leash(Leash(deadline, self._patience(target), self._addresses)):
             outcome = self._ask(target)
         return outcome if isinstance(outcome, bytes) else _failure(url, target.host, outcome)
 
+    def _patience(self, target: Target) -> float:
+        """Less for a host that was silent before: its jobs come again, while others wait behind them."""
+        patience = self._limits.read_seconds
+        return min(patience, _TRIAL_SECONDS) if self._breaker.on_trial(_name(target)) else patience
+
     def _ask(self, target: Target) -> bytes | Refusal:
         """The host is asked unless it rests; how it did is remembered."""
-        host = f"{target.host}:{target.port}"
+        host = _name(target)
         if rest := self._breaker.rest(host):
             text = "this host failed too often in a row and is left alone for a while"
             return Refusal(FetchProblem.UNREACHABLE, text, timedelta(seconds=rest))
@@ -195,6 +202,10 @@ class PhotoFetcher:
 
     def _addresses(self, host: str, port: int) -> Sequence[IpAddress]:
         return self._limits.rules.resolve(host, port, self._resolver)
+
+
+def _name(target: Target) -> str:
+    return f"{target.host}:{target.port}"
 
 
 class _Session(HTTPSession):

@@ -1,7 +1,7 @@
 """Half of the jobs point at a photo host that hangs: what is left of the other half's throughput.
 
 `PYTHONPATH=.:tests python -m chaos.dead_host` measures it with the product's own patience (10 s for a
-silent host), first without and then with the dead half.
+silent host), first alone, then beside a healthy half, then beside the dead one.
 """
 
 from __future__ import annotations
@@ -49,15 +49,17 @@ def per_second(stage: Stage, members: Sequence[Member], others: Sequence[Member]
 @click.option("--jobs", default=1500, show_default=True, help="Good jobs of each of the two runs.")
 @click.option("--milliseconds", default=100, show_default=True, help="What one of them costs.")
 def main(jobs: int, milliseconds: int) -> None:
-    """Measure the good half's throughput alone, and beside a dead half."""
+    """Measure the good half's throughput alone, beside a healthy half, and beside a dead half."""
     with tempfile.TemporaryDirectory() as folder, stage_of("redis", Path(folder)) as stage:
         stage.settings |= PATIENT
         stage.start()
         with HangingHost() as dead:
             good, bad = Crowd(stage.photos.url, milliseconds), Crowd(dead.url, milliseconds)
             alone = per_second(stage, good.members("alone", jobs))
+            usual = per_second(stage, good.members("usual", jobs), good.members("healthy", jobs))
             beside = per_second(stage, good.members("beside", jobs), bad.members("dead", jobs))
-    click.echo(f"alone {alone:.1f}/s, beside a dead half {beside:.1f}/s: {beside / alone:.0%}")
+    click.echo(f"alone {alone:.1f}/s, beside a healthy half {usual:.1f}/s, beside a dead half {beside:.1f}/s")
+    click.echo(f"of its usual throughput: {beside / usual:.0%}; of what it has alone: {beside / alone:.0%}")
 
 
 if __name__ == "__main__":

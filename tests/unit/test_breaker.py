@@ -42,6 +42,18 @@ def test_after_its_rest_a_host_is_tried_and_rests_longer_at_its_first_failure() 
         assert breaker.rest("a") == 0
 
 
+def test_a_host_is_on_trial_from_its_first_rest_until_it_answers() -> None:
+    clock = Clock()
+    breaker = Breaker(2, 30, clock=clock)
+    breaker.failed("a")
+    assert not breaker.on_trial("a")
+    breaker.failed("a")
+    clock.now += 30
+    assert breaker.on_trial("a")
+    breaker.answered("a")
+    assert not breaker.on_trial("a")
+
+
 def test_photos_that_fail_at_the_same_time_are_one_reason_to_rest() -> None:
     breaker = Breaker(2, 30, clock=Clock())
     for _ in range(6):
