@@ -52,9 +52,9 @@ _GRACE: Final = 1.0  # seconds that a fetch may need to notice that its time is 
 LEFT_BEHIND: Final = "no end in time, not even to be interrupted"
 """Detail of a fetch that did not notice: it hangs in the resolver."""
 _SILENCE: Final = 4
+"""A host that says nothing counts as so many failures: each costs a process its whole patience."""
 _TRIAL_SECONDS: Final = 2.0
 """How long a host may be silent that was silent before."""
-"""A host that says nothing counts as so many failures: each costs a process its whole patience."""
 _FAULTS: Final = {
     FetchProblem.GONE: Fault.MEMBER,
     FetchProblem.TOO_LARGE: Fault.MEMBER,
