@@ -52,6 +52,8 @@ _redis_options: dict[str, Any] = {
     # Default: looked for every 100 s only.
     "unacked_restore_interval": 5,
     "unacked_restore_throttle": 1,
+    # Default: 300 s in which nobody brings messages back, if a worker is killed while it does.
+    "unacked_mutex_expire": 15,
     # Without these a worker waits for ever on a connection whose other end is gone.
     "socket_keepalive": True,
     "socket_connect_timeout": 5,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -53,10 +55,23 @@ def _sqlite(url: str) -> sa.Engine:
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # pysqlite would begin by itself, and too late; see _begin_sqlite
-    connection.execute("PRAGMA journal_mode = WAL")  # readers do not wait for the writer
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA secure_delete = ON")  # who is forgotten must not stay in free pages
+
+
+def _write_ahead(connection: Any) -> None:
+    """Readers do not wait for the writer. To switch a new file SQLite wants it alone, and does not wait."""
+    for left in reversed(range(_LOCK_WAIT_SECONDS * 10)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if not left:
+                raise
+            time.sleep(0.1)
+        else:
+            return
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:
