@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
 
 from worker.envelope import CODE, EXCERPT_BYTES, matching, printable
+from worker.errors import BadMessage
 from worker.queues import IN_ORDER
 from worker.store import DeadJob
 
@@ -21,6 +23,12 @@ def buried(dead: object) -> DeadJob:
         sha256=matching(r"[0-9a-f]{64}", told.get("sha256")),
         length=size if isinstance(size, int) and 0 <= size < 2**31 else None,
     )
+
+
+def unreadable(bad: BadMessage, body: object, queue: str) -> DeadJob:
+    """The dead job for the body of a task that asks for nothing that can be done."""
+    raw = json.dumps(body, ensure_ascii=False, default=repr).encode(errors="backslashreplace")
+    return DeadJob(bad.code, bad.text, raw, queue)
 
 
 def _excerpt(value: object) -> bytes:

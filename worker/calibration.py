@@ -25,6 +25,7 @@ from pipeline.models import Models
 from pipeline.ports import Vectors
 from pipeline.verdict import Gender, NotFetched
 from worker.store import Consenting, PublishedHead
+from worker.verification import Photo
 
 AT_ONCE: Final = 8
 """Members whose photos are fetched at the same time."""
@@ -34,7 +35,6 @@ UNUSABLE: Final = "no usable face"
 WITHDRAWN: Final = "consent withdrawn"
 _CODES: Final = {Gender.MALE: MALE, Gender.FEMALE: FEMALE}
 
-Photo = bytes | NotFetched
 Faces = Sequence[Mapping[str, Vectors] | None]
 
 

@@ -8,7 +8,6 @@ at, so a second delivery does nothing twice.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -18,10 +17,12 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from pipeline.verdict import FetchProblem, NotFetched
+from worker.burials import unreadable
 from worker.clock import utc_now
 from worker.errors import BadMessage
 from worker.store import DeadJob, StudiedPhoto, ToStudy, TruePhoto
 from worker.training_message import EmbedJob, parse_embed_job
+from worker.verification import Fetcher, Photo
 
 logger = logging.getLogger(__name__)
 
@@ -45,14 +46,6 @@ class Embedded:
 
 Look = Callable[[bytes], Embedded | str]
 """A photo's content to the vectors of its face, or the reason why it may not be learned from."""
-
-
-class Fetcher(Protocol):
-    """Downloads."""
-
-    def fetch_all(self, urls: Sequence[str]) -> Sequence[bytes | NotFetched]:
-        """One entry for each URL, in their order."""
-        ...
 
 
 class Studies(Protocol):
@@ -125,8 +118,7 @@ class Extraction:
             job = parse_embed_job(body)
         except BadMessage as bad:
             logger.warning("a job on %s goes to dead_job: %s", queue, bad)
-            raw = json.dumps(body, ensure_ascii=False, default=repr).encode(errors="backslashreplace")
-            self._studies.bury(DeadJob(bad.code, bad.text, raw, queue), self._clock())
+            self._studies.bury(unreadable(bad, body, queue), self._clock())
             return Left.NOTHING
         return self._work(job)
 
@@ -151,7 +143,7 @@ class Extraction:
             return
         self._studies.note_member(study, [self._found(photo, fetched.get(photo)) for photo in study.photos])
 
-    def _found(self, photo: TruePhoto, data: bytes | NotFetched | None) -> StudiedPhoto:
+    def _found(self, photo: TruePhoto, data: Photo | None) -> StudiedPhoto:
         if data is None:
             return StudiedPhoto(photo, photo.reason)
         if isinstance(data, NotFetched):

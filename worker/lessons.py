@@ -6,8 +6,6 @@ challenger, for ever, and none of them is ever learned from.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from numpy.typing import NDArray
 
 from pipeline.identities import hashes_of
 from pipeline.verdict import Gender
+from worker.draws import drawn
 from worker.states import PairLabel
 from worker.store import LearnedFace
 
@@ -37,8 +36,7 @@ class Sampling:
 
     def tested(self, member_id: str) -> bool:
         """Whether the member is in the test set."""
-        drawn = hmac.new(self.key, b"test " + member_id.encode(), hashlib.sha256).digest()
-        return int.from_bytes(drawn[:4]) / 2**32 < TEST_SHARE
+        return drawn(self.key, "test", member_id) < TEST_SHARE
 
     def weight(self, *, audited: bool) -> float:
         """One over the share in which such faces come to a person.

@@ -1,16 +1,13 @@
 """One delivery of a job, from message to stored verdict.
 
 The story: read the message, write the request down, begin an attempt (committed, so that a photo
-that kills the process is counted), fetch all photos at once, judge, store; then
-let heads in shadow judge the same. The database decides
-what a second delivery, a late one or a fourth attempt may do; this service only asks it.
+that kills the process is counted), fetch all photos at once, judge, store; then let heads in shadow
+judge the same. The database decides what a second delivery, a late one or a fourth attempt may do;
+this service only asks it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import logging
 import random
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +18,9 @@ from enum import StrEnum
 from typing import Final, Protocol
 
 from pipeline.verdict import Gender, NotFetched, Reason, Status, Verdict
+from worker.burials import unreadable
 from worker.clock import utc_now
+from worker.draws import drawn
 from worker.errors import BadMessage, MemberForgotten, RequestConflict, WorkerError
 from worker.logs import about
 from worker.messages import VerifyJob, parse_job
@@ -166,9 +165,9 @@ class Verification:
 
     def _bury(self, bad: BadMessage, body: object, queue: str) -> Handled:
         logger.warning("a job on %s goes to dead_job: %s", queue, bad)
-        raw = json.dumps(body, ensure_ascii=False, default=repr).encode(errors="backslashreplace")
         request_id, member_id = (_text(body, name) for name in ("request_id", "member_id"))
-        self._requests.bury(DeadJob(bad.code, bad.text, raw, queue, request_id, member_id), self._clock())
+        dead = replace(unreadable(bad, body, queue), request_id=request_id, member_id=member_id)
+        self._requests.bury(dead, self._clock())
         return Handled.BURIED
 
     def _accept_and_run(self, job: VerifyJob, queue: str) -> Handled:
@@ -251,8 +250,7 @@ class Verification:
     def _audited(self, verdict: Verdict, request_id: str) -> Verdict:
         """Some approvals go to a person, chosen by the request: a second delivery chooses the same."""
         rules = self._rules
-        drawn = hmac.new(rules.audit_key, b"audit " + request_id.encode(), hashlib.sha256).digest()
-        share = int.from_bytes(drawn[:4]) / 2**32
+        share = drawn(rules.audit_key, "audit", request_id)
         if verdict.status is not Status.APPROVED or share >= rules.blind_audit_share:
             return verdict
         return replace(verdict, status=Status.REVIEW, reason=Reason.BLIND_AUDIT)
