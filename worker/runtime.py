@@ -66,6 +66,11 @@ def serving() -> Serving:
     return Serving(heads=store(), shipped=models(), compose=compose, host=socket.gethostname())
 
 
+def _own_name() -> str:
+    """Whose lease it is, for operators."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
 def backbones() -> Backbones:
     """Where networks come from that are not in the bundle."""
     return Backbones(settings().backbones, settings().home / "backbones")
@@ -79,7 +84,7 @@ def verification() -> Verification:
         fetcher=_fetcher(),
         judge=_judge,
         rules=_rules(settings()),
-        worker=f"{socket.gethostname()}:{os.getpid()}",
+        worker=_own_name(),
     )
 
 
@@ -92,7 +97,7 @@ def _fetcher() -> Any:
 
 @lru_cache(maxsize=1)
 def extraction() -> Extraction:
-    """The service that looks at labelled photos for a retraining ."""
+    """The service that looks at labelled photos for a retraining."""
     chosen = settings()
     return Extraction(
         studies=store(),
@@ -121,7 +126,6 @@ def retraining(send: Callable[[EmbedJob], None]) -> Any:
     from worker.training_process import train_apart
 
     chosen = settings()
-    key = chosen.tombstone_key.get_secret_value().encode()
     return Retraining(
         store=store(),
         send=send,
@@ -133,9 +137,9 @@ def retraining(send: Callable[[EmbedJob], None]) -> Any:
             most_seconds=chosen.retrain_time_limit_seconds,
             promote=chosen.retrain_promote == "auto",
             gate=chosen.retrain_gate,
-            sampling=Sampling(key, chosen.blind_audit_share),
+            sampling=Sampling(chosen.secret, chosen.blind_audit_share),
         ),
-        worker=f"{socket.gethostname()}:{os.getpid()}",
+        worker=_own_name(),
     )
 
 
@@ -177,7 +181,7 @@ def calibration(
         raise BundleIncompatible(f"the champion {champion} cannot be used on this host: see `status`")
     look = partial(usable_faces, models)
     found = gather(store(), _fetcher().fetch_all, look, member_ids, progress)
-    return recalibrate(found, models, fmr, settings().tombstone_key.get_secret_value().encode())
+    return recalibrate(found, models, fmr, settings().secret)
 
 
 def _policy(chosen: Settings) -> Policy:
@@ -192,7 +196,7 @@ def _rules(chosen: Settings) -> DeliveryRules:
         max_attempts=chosen.max_attempts,
         waits=chosen.fetch_retry_seconds,
         blind_audit_share=chosen.blind_audit_share,
-        audit_key=chosen.tombstone_key.get_secret_value().encode(),
+        audit_key=chosen.secret,
     )
 
 

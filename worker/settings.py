@@ -171,6 +171,11 @@ class Settings(BaseSettings):
         return "verify_" if self.mapped_table else ""
 
     @property
+    def secret(self) -> bytes:
+        """`tombstone_key` as hashes are keyed with; empty where there is none."""
+        return self.tombstone_key.get_secret_value().encode()
+
+    @property
     def broker_folder(self) -> Path:
         """Where the filesystem broker keeps its queues."""
         return self.home / "broker"

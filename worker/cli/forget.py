@@ -22,7 +22,7 @@ def forget(member_id: str, as_json: bool) -> None:
     if not is_identifier(member_id):
         raise click.BadParameter("1 to 64 ASCII characters without spaces", param_hint="MEMBER")
     settings = runtime.settings()
-    if not settings.tombstone_key.get_secret_value():
+    if not settings.secret:
         click.echo(
             "Warning: VERIFY_TOMBSTONE_KEY is not set: who was forgotten can be found out by trying IDs, "
             "and once it is set they are no longer barred.",

@@ -60,6 +60,6 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         engine,
         tables(settings.tables_prefix),
         mapped=mapped,
-        tombstone_key=settings.tombstone_key.get_secret_value().encode(),
+        tombstone_key=settings.secret,
         stale_after=settings.stale_after,
     )
