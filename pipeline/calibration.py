@@ -149,12 +149,11 @@ def _warnings(genuine: int, impostors: int, settings: FitSettings) -> Sequence[s
 def _intervals(pairs: ScoredPairs, settings: FitSettings, seed: int) -> tuple[Interval, Interval]:
     people, codes = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
     one, other = codes[: len(pairs.first)], codes[len(pairs.first) :]
-    rng, approve, different = np.random.default_rng(seed), [], []
+    approve, different = [], []
     rising = np.argsort(pairs.scores, kind="stable")
     genuine, impostor = rising[pairs.same[rising]], rising[~pairs.same[rising]][::-1]
-    for _ in range(ROUNDS):
-        drawn = np.bincount(rng.integers(0, len(people), len(people)), minlength=len(people))
-        weight = np.where(one == other, drawn[one], drawn[one] * drawn[other]).astype(np.float64)
+    for drawn in metrics.draw_people(len(people), ROUNDS, seed):
+        weight = np.where(one == other, drawn[one], drawn[one] * drawn[other])
         approve.append(_crossing(pairs.scores, weight, impostor, settings.approve_fmr))
         different.append(_crossing(pairs.scores, weight, genuine, settings.different_fnmr))
     return _middle95(approve), _middle95(different)

@@ -91,9 +91,10 @@ class LiteRtEmbedder(ABC):
     def _rule(self) -> dict[str, Any]:
         """How crops are made; JSON."""
 
-    @abstractmethod
     def _standardise(self, crops: Vectors) -> Vectors:
-        """(n, side, side, 3) float32 in 0..255 to the values that the network wants."""
+        """(n, side, side, 3) float32 in 0..255 to the values that the network wants: most take them as
+        they are."""
+        return crops
 
 
 class FaceNetEmbedder(LiteRtEmbedder):
@@ -141,9 +142,6 @@ class SFaceEmbedder(LiteRtEmbedder):
     def _rule(self) -> dict[str, Any]:
         return {"border": str(self._border)}
 
-    def _standardise(self, crops: Vectors) -> Vectors:
-        return crops  # the network does it itself
-
 
 class FaceResEmbedder(LiteRtEmbedder):
     """FaceRes (MobileNet): the face box stretched to 224x224 → (n, 1024), for gender alone."""
@@ -162,9 +160,6 @@ class FaceResEmbedder(LiteRtEmbedder):
 
     def _rule(self) -> dict[str, Any]:
         return {"geometry": asdict(self._geometry)}
-
-    def _standardise(self, crops: Vectors) -> Vectors:
-        return crops  # the network does it itself
 
 
 def open_embedder(

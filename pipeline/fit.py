@@ -7,7 +7,7 @@ people left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -142,14 +142,17 @@ def pair_scores(scorer: Scorer, table: FaceTable) -> tuple[metrics.Scores, metri
 
 def genuine_scores(scorer: Scorer, table: FaceTable) -> metrics.Scores:
     """Scores of all pairs of one person's photos, where the gender is known."""
-    table = table.only(table.gender != UNKNOWN)
+    known = table.only(table.gender != UNKNOWN)
+    return np.concatenate([np.empty(0), *scores_of_each(scorer, known)])
+
+
+def scores_of_each(scorer: Scorer, table: FaceTable) -> Iterator[metrics.Scores]:
+    """For each person with two photos or more, the scores of all pairs of them."""
     projected = scorer.project(table.vectors)
-    found = [np.empty(0)]
     for rows in np.split(np.argsort(table.identity, kind="stable"), _first_rows(table.identity)):
         if len(rows) > 1:
             own = {name: vectors[rows] for name, vectors in projected.items()}
-            found.append(scorer.matrix(own, own)[np.triu_indices(len(rows), 1)])
-    return np.concatenate(found)
+            yield scorer.matrix(own, own)[np.triu_indices(len(rows), 1)]
 
 
 def _first_rows(identity: Codes) -> Codes:

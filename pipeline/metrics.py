@@ -175,13 +175,18 @@ def identity_bootstrap(
     """
     people, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
     size, one, other = len(people), codes[: len(first)], codes[len(first) :]
-    rng = np.random.default_rng(seed)
-    drawn = np.stack([np.bincount(rng.integers(0, size, size), minlength=size) for _ in range(rounds)])
-    weights = drawn.astype(np.float64)
+    weights = draw_people(size, rounds, seed)
     errors = drawn_sums(weights, one, other, hits)
     pairs = drawn_sums(weights, one, other, np.ones(len(hits)))
     shares = errors[pairs > 0] / pairs[pairs > 0]
     return float(np.quantile(shares, 0.025)), float(np.quantile(shares, 0.975))
+
+
+def draw_people(people: int, rounds: int, seed: int) -> Scores:
+    """(rounds, people): how often each was drawn, with replacement, as many as there are."""
+    rng = np.random.default_rng(seed)
+    drawn = [np.bincount(rng.integers(0, people, people), minlength=people) for _ in range(rounds)]
+    return np.array(drawn, dtype=np.float64).reshape(rounds, people)
 
 
 def drawn_sums(

@@ -58,9 +58,7 @@ class Difference:
 
 def draw_people(people: int, rounds: int, seed: int) -> Floats:
     """(rounds + 1, people): how often each was drawn. In the first row everybody counts once."""
-    rng = np.random.default_rng(seed)
-    drawn = [np.bincount(rng.integers(0, people, people), minlength=people) for _ in range(rounds)]
-    return np.array([np.ones(people, np.int64), *drawn], dtype=np.float64)
+    return np.concatenate([np.ones((1, people)), metrics.draw_people(people, rounds, seed)])
 
 
 def difference(champion: Floats, challenger: Floats) -> Difference:

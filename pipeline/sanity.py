@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.fit import FEMALE, MALE, UNKNOWN, FaceTable
+from pipeline.fit import FEMALE, MALE, UNKNOWN, FaceTable, scores_of_each
 from pipeline.judges import Judges
 
 SURE = 0.95
@@ -82,16 +82,8 @@ def label_problems(figures: LabelFigures, limits: LabelLimits) -> list[str]:
 
 def _contradicted_pairs(table: FaceTable, judges: Judges) -> list[float]:
     """For each person with two photos or more, the share of the pairs below the different edge."""
-    projected = judges.scorer.project(table.vectors)
-    order = np.argsort(table.identity, kind="stable")
-    borders = np.flatnonzero(np.diff(table.identity[order])) + 1
-    found = []
-    for rows in np.split(order, borders):
-        if len(rows) > 1:
-            own = {name: vectors[rows] for name, vectors in projected.items()}
-            scores = judges.scorer.matrix(own, own)[np.triu_indices(len(rows), 1)]
-            found.append(float(np.mean(scores < judges.scorer.edges.different)))
-    return found
+    edge = judges.scorer.edges.different
+    return [float(np.mean(scores < edge)) for scores in scores_of_each(judges.scorer, table)]
 
 
 def _wrong_gender(table: FaceTable, judges: Judges) -> float:

@@ -150,8 +150,13 @@ def embed_picture(models: Models, rgb: Rgb) -> dict[str, Vectors] | None:
     detection = models.detector.detect(rgb)
     if not detection.faces:
         return None
-    face = models.mesh.refine(detection.rgb, main_face(detection.rgb, detection.faces))
-    return {name: e.embed([e.crop(detection.rgb, face)])[0] for name, e in models.embedders.items()}
+    return embed_face(models, detection.rgb, main_face(detection.rgb, detection.faces))
+
+
+def embed_face(models: Models, rgb: Rgb, face: Face) -> dict[str, Vectors]:
+    """(d,) of one face for each embedder."""
+    refined = models.mesh.refine(rgb, face)
+    return {name: e.embed([e.crop(rgb, refined)])[0] for name, e in models.embedders.items()}
 
 
 class Store:

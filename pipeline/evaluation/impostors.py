@@ -56,12 +56,13 @@ def _figures(judge: Judge, faces: Sequence[LabelledFace], embedded: Embedded) ->
     first, second = first[fair], second[fair]
     projected = judge.scorer.project(vectors)
     scores = judge.scorer.matrix(projected, projected)[first, second]
-    passed = scores >= judge.edges(-1, -1).approve
+    approve = judge.edges(-1, -1).approve
+    passed = scores >= approve
     return {
         "people": len(np.unique(people)),
         "failed_to_acquire": len(faces) - len(found),
         "pairs": len(scores),
-        "fmr": metrics.fmr(scores, judge.edges(-1, -1).approve),
+        "fmr": metrics.fmr(scores, approve),
         "false_matches": int(passed.sum()),
         "fmr_interval95": interval(passed, np.column_stack([people[first], people[second]])),
         "fmr_at_reference": metrics.fmr(scores, judge.reference),

@@ -20,7 +20,7 @@ from pipeline.models import Models
 from pipeline.ports import Face, Rgb
 from pipeline.training.augment import augment
 from pipeline.training.faces import select_faces
-from pipeline.training.finetune import Crop, Seeds, crops_of
+from pipeline.training.finetune import AT_ONCE, Crop, Seeds, crops_of
 from pipeline.training.learning import Faces
 from pipeline.training.pairs import NO_AGE, Labels
 from pipeline.training.windows import JPEG_QUALITY, Window, read_windows
@@ -30,7 +30,6 @@ CHOICE = 0
 """The seed by which people are chosen: the same for every run."""
 FEWEST_PEOPLE = 5
 """Of each gender: fewer cannot be shared out to learning, validation and test."""
-AT_ONCE = 32
 
 
 @dataclass(frozen=True, slots=True, eq=False)

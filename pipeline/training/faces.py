@@ -20,7 +20,7 @@ import numpy as np
 
 from pipeline.errors import ImageError
 from pipeline.evaluation.data import LabelledFace
-from pipeline.evaluation.extract import EXTRACTION, main_face
+from pipeline.evaluation.extract import EXTRACTION, embed_face, main_face
 from pipeline.images import decode
 from pipeline.models import Models
 from pipeline.ports import Detection, Vectors
@@ -189,8 +189,7 @@ def study(models: Models, data: bytes) -> Found | dict[str, Vectors]:
     seen = _see(models, data)
     if isinstance(seen, Found):
         return seen
-    face = models.mesh.refine(seen.rgb, seen.faces[0])
-    return {name: e.embed([e.crop(seen.rgb, face)])[0] for name, e in models.embedders.items()}
+    return embed_face(models, seen.rgb, seen.faces[0])
 
 
 def _see(models: Models, data: bytes) -> Detection | Found:

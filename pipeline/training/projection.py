@@ -21,6 +21,8 @@ from pipeline.fit import (
     replay_limits,
 )
 from pipeline.gender import GenderJudge
+from pipeline.head import Head
+from pipeline.identities import FittedOn, Learner
 from pipeline.judges import Judges
 from pipeline.metrics import Scores
 from pipeline.ports import Vectors
@@ -100,6 +102,12 @@ def inherits(base: Judges, new: Judges, table: FaceTable) -> bool:
     """Whether the new head, trained on ``table``, still holds something that ``base`` had learned."""
     kept = new.gender is base.gender or new.scorer.edges.approve == base.scorer.edges.approve
     return kept or len(table.identity) < ENOUGH_FACES
+
+
+def inherited(head: Head, base: Judges, new: Judges, table: FaceTable) -> FittedOn:
+    """From whom ``head``, that of ``base``, had learned, so far as it is left in the new one."""
+    before = FittedOn.read(head)
+    return before if inherits(base, new, table) else before.only(Learner.NETWORKS)
 
 
 class _Learner:

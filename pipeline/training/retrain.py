@@ -27,7 +27,7 @@ from pipeline.paired import difference, draw_people, shares_of_faces
 from pipeline.sanity import label_figures
 from pipeline.training.cleaning import mislabelled, with_aliases_merged
 from pipeline.training.pairs import NO_AGE, split_by_identity
-from pipeline.training.projection import ENOUGH_FALSE_MATCHES, inherits, train_head
+from pipeline.training.projection import ENOUGH_FALSE_MATCHES, inherited, train_head
 from pipeline.training.recipe import Recipe, TrainingFaces
 from pipeline.verdict import Gender
 
@@ -115,8 +115,8 @@ def retrain(
 ) -> Retrained:
     """Train on the faces that are not tested, and let the gate judge on those that are.
 
-    ``base`` are the judges of the ``champion``'s head.
-    Raises DataError where either are too few to give pairs.
+    ``base`` are the judges of the ``champion``'s head. Raises DataError where either are too few to
+    give pairs.
     """
     recipe = recipe or Recipe()
     if not faces.tested.any() or faces.tested.all():
@@ -197,9 +197,7 @@ def _no_ages(table: FaceTable) -> NDArray[np.int64]:
 
 def _people(champion: Head, base: Judges, judges: Judges, learned: MemberFaces) -> FittedOn:
     """Whom the new head learned from: the members, and whomever the champion did, if that is left in it."""
-    before = FittedOn.read(champion)
-    if not inherits(base, judges, learned.table):
-        before = before.only(Learner.NETWORKS)
+    before = inherited(champion, base, judges, learned.table)
     named = np.unique(learned.owner[learned.owner != NOBODY])
     return before.joined(FittedOn((Group(Learner.HEAD, "", named),) if len(named) else ()))
 

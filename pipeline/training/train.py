@@ -38,7 +38,7 @@ from pipeline.training.projection import (
     all_scores,
     gender_judge,
     guarded_edges,
-    inherits,
+    inherited,
     train_head,
 )
 from pipeline.training.recipe import Mode, Recipe, TrainingFaces
@@ -85,10 +85,8 @@ class Trainer:
             judges, history, network = self._finetune(selection, training, base, genders)
         facts = self._facts(base, selection, training, history)
         facts["training"]["labels"] = asdict(labels)
-        inherited = FittedOn.read(base.head)
-        if not inherits(self.album.models.judges, judges, training.table):
-            inherited = inherited.only(Learner.NETWORKS)
-        people = inherited.joined(self._people(selection, genders))
+        before = inherited(base.head, self.album.models.judges, judges, training.table)
+        people = before.joined(self._people(selection, genders))
         bundle = write(base, judges, facts, out, people=people, network=network)
         return Training(bundle, selection, labels, merged, history)
 
@@ -203,7 +201,7 @@ def write(
     networks = {name: base.backbone(name) for name in base.manifest.parts}
     if network:
         described[network.name], networks[network.name] = network.description, network.backbone
-    unused = set(described) - set(judges.dimensions.keys())
+    unused = set(described) - judges.dimensions.keys()
     kept = {name: part for name, part in networks.items() if part and name not in unused}
     used = {name: rule for name, rule in described.items() if name not in unused}
     write_bundle(out, compose(judges, {**facts, "embedders": used}, people), kept)
