@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from celery.schedules import crontab
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import celeryconfig
 from support.jobs import NOW
 from support.training import Bench, a_trained_head, labelled_member
 from support.workers import wait_until
 from worker import queues, runtime, tasks
-from worker.cli import main
 from worker.errors import TrainingFailed
 from worker.store import Store
 
@@ -25,29 +24,10 @@ Cli = Callable[..., Result]
 
 
 @pytest.fixture
-def settings(engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The test's database, and a broker in files."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VERIFY_HOME", str(tmp_path / "var"))
-    monkeypatch.setenv("VERIFY_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+def here(here: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The same as somebody by name."""
     monkeypatch.setenv("VERIFY_OPERATOR", "kim")
-    runtime.reset()
-    yield
-    runtime.reset()
-
-
-@pytest.fixture
-def cli(settings: None) -> Cli:
-    """Runs a command."""
-
-    def run(*arguments: object) -> Result:
-        runtime.reset()
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-        runtime.store().close()
-        runtime.reset()
-        return result
-
-    return run
+    return here
 
 
 @pytest.fixture
@@ -64,9 +44,9 @@ def queued(folder: Path) -> list[str]:
     return [json.loads(file.read_text())["headers"]["task"] for file in files]
 
 
-def test_with_nothing_to_learn_from_it_says_what_is_missing(cli: Cli, store: Store) -> None:
+def test_with_nothing_to_learn_from_it_says_what_is_missing(here: Cli, store: Store) -> None:
     labelled_member(store, "m1", consent=False)
-    result = cli("retrain", "--force")
+    result = here("retrain", "--force")
     assert result.exit_code == 1
     assert "0 labels of 0 members" in result.stdout
     assert "consent" in result.stderr
@@ -74,31 +54,31 @@ def test_with_nothing_to_learn_from_it_says_what_is_missing(cli: Cli, store: Sto
 
 
 def test_too_few_new_labels_start_nothing_unless_it_is_forced(
-    cli: Cli, bench: Bench, store: Store, tmp_path: Path
+    here: Cli, bench: Bench, store: Store, tmp_path: Path
 ) -> None:
-    refused = cli("retrain")
+    refused = here("retrain")
     assert refused.exit_code == 1
     assert "4 labels of 2 members who consented, 4 of them" in refused.stdout
     assert "VERIFY_RETRAIN_MIN_LABELS" in refused.stderr
     assert queued(tmp_path) == []
-    forced = cli("retrain", "--force")
+    forced = here("retrain", "--force")
     assert (forced.exit_code, store.runs()[0].asked_by) == (0, "kim")
     assert queued(tmp_path) == [queues.RETRAIN_STEP]
-    assert "under way already" in cli("retrain", "--now").stdout
+    assert "under way already" in here("retrain", "--now").stdout
     assert len(store.runs()) == 1
 
 
 def test_a_broker_that_is_away_is_a_warning_for_the_sweep_comes_anyway(
-    cli: Cli, bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+    here: Cli, bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VERIFY_BROKER_URL", "redis://127.0.0.1:1/0")
-    result = cli("retrain", "--force")
+    result = here("retrain", "--force")
     assert result.exit_code == 0
     assert "the sweep will send it" in result.stderr
     assert len(store.runs()) == 1
 
 
-def test_waiting_for_a_run_that_fails_ends_with_its_reason(cli: Cli, bench: Bench, store: Store) -> None:
+def test_waiting_for_a_run_that_fails_ends_with_its_reason(here: Cli, bench: Bench, store: Store) -> None:
     bench.train = lambda _order, _goes_on: (_ for _ in ()).throw(TrainingFailed("too few members"))
 
     def work() -> None:
@@ -109,34 +89,35 @@ def test_waiting_for_a_run_that_fails_ends_with_its_reason(cli: Cli, bench: Benc
 
     with ThreadPoolExecutor(1) as worker:
         worker.submit(work)
-        result = cli("retrain", "--force", "--wait")
+        result = here("retrain", "--force", "--wait")
     assert result.exit_code == 1
     assert "failed" in result.stdout
     assert "too few members" in result.stdout
 
 
-def test_the_report_and_the_status_tell_what_the_gate_said(cli: Cli, bench: Bench, store: Store) -> None:
-    assert "no such retraining" in cli("retrain", "--report").stderr
+def test_the_report_and_the_status_tell_what_the_gate_said(here: Cli, bench: Bench, store: Store) -> None:
+    assert "no such retraining" in here("retrain", "--report").stderr
     bench.train = lambda _order, _goes_on: a_trained_head(passed=False, reasons=["it is worse", "by far"])
     bench.collect()
     bench.step()
     run = store.runs()[0].run_id
-    shown = cli("retrain", "--report").stdout
+    shown = here("retrain", "--report").stdout
     assert "rejected" in shown
     assert "the gate: it is worse" in shown
-    assert cli("retrain", "--report", run + 1).exit_code == 1
-    assert json.loads(cli("retrain", "--report", run, "--json").stdout)["report"]["gate"]["passed"] is False
-    told = next(line for line in cli("status").stdout.splitlines() if line.startswith(f"Retraining {run}"))
+    assert here("retrain", "--report", run + 1).exit_code == 1
+    assert json.loads(here("retrain", "--report", run, "--json").stdout)["report"]["gate"]["passed"] is False
+    told = next(line for line in here("status").stdout.splitlines() if line.startswith(f"Retraining {run}"))
     assert "rejected" in told
     assert told.endswith("it is worse (2 reasons)")
-    status = json.loads(cli("status", "--json").stdout)["training"]
+    status = json.loads(here("status", "--json").stdout)["training"]
     assert (status["state"], status["report"]) == ("rejected", None)
-    assert cli("retrain", "--report", "x").exit_code == 2
+    assert here("retrain", "--report", "x").exit_code == 2
 
 
 def test_beat_asks_weekly_and_the_sweep_sends_what_is_due(
-    settings: None, bench: Bench, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Cli, bench: Bench, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    runtime.reset()
     entry = celeryconfig.beat_schedule["retrain"]
     assert (entry["task"], entry["options"]) == (tasks.plan_retraining.name, {"queue": queues.MAINTENANCE})
     assert isinstance(entry["schedule"], crontab)

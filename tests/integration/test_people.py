@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from celery.schedules import crontab
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 import celeryconfig
 from pipeline.verdict import Gender, Reason, Status
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict, later
 from support.together import together, while_open
 from worker import queues, runtime, tasks
-from worker.cli import main
 from worker.clock import utc_now
 from worker.errors import NotPossible
 from worker.retention import purge_old
@@ -30,23 +28,11 @@ Cli = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(engine: sa.Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cli]:
-    """Runs a command on the test's database, as nobody in particular."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("VERIFY_HOME", str(tmp_path / "var"))
-    monkeypatch.setenv("VERIFY_DATABASE_URL", engine.url.render_as_string(hide_password=False))
+def here(here: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """The same with a key, as nobody in particular."""
     monkeypatch.setenv("VERIFY_TOMBSTONE_KEY", "test key")
     monkeypatch.delenv("VERIFY_OPERATOR", raising=False)
-
-    def run(*arguments: object) -> Result:
-        runtime.reset()
-        result = CliRunner().invoke(main, [str(argument) for argument in arguments])
-        runtime.store().close()
-        runtime.reset()
-        return result
-
-    yield run
-    runtime.reset()
+    return here
 
 
 def judged(
@@ -77,9 +63,9 @@ def standing(store: Store, member_id: str = "m1") -> tuple[Status | None, Reason
 # Labels
 
 
-def test_a_label_says_who_said_what_of_which_photo_and_when(cli: Cli, store: Store) -> None:
+def test_a_label_says_who_said_what_of_which_photo_and_when(here: Cli, store: Store) -> None:
     judged(store)
-    result = cli("label", "m1", 1, "impostor", "--gender", "male", "--by", "Kim Ji-won")
+    result = here("label", "m1", 1, "impostor", "--gender", "male", "--by", "Kim Ji-won")
     assert result.exit_code == 0
     assert "impostor, says Kim Ji-won" in result.stdout
     assert "Training consent: no" in result.stdout
@@ -87,8 +73,8 @@ def test_a_label_says_who_said_what_of_which_photo_and_when(cli: Cli, store: Sto
     assert (row["request_id"], row["position"], row["label"]) == ("r1", 1, PairLabel.IMPOSTOR)
     assert (row["gender"], row["labelled_by"]) == (Gender.MALE, "Kim Ji-won")
     assert abs(utc_now() - row["labelled_at"]) < timedelta(minutes=5)
-    cli("consent", "m1", "on")
-    assert "Training consent: yes" in cli("label", "m1", 1, "genuine", "--by", "Lee").stdout
+    here("consent", "m1", "on")
+    assert "Training consent: yes" in here("label", "m1", 1, "genuine", "--by", "Lee").stdout
     assert [row["label"] for row in rows_of(store, store.t.label)] == ["impostor", "genuine"]
 
 
@@ -103,11 +89,11 @@ def test_a_label_says_who_said_what_of_which_photo_and_when(cli: Cli, store: Sto
     ],
 )
 def test_what_was_never_judged_cannot_be_labelled(
-    cli: Cli, store: Store, words: tuple[object, ...], why: str
+    here: Cli, store: Store, words: tuple[object, ...], why: str
 ) -> None:
     judged(store)
     store.accept(a_job("r9", "new"), "verify", NOW)
-    result = cli("label", *words, "--by", "kim")
+    result = here("label", *words, "--by", "kim")
     assert result.exit_code == 1
     assert why in result.stderr
     assert rows_of(store, store.t.label) == []
@@ -116,22 +102,22 @@ def test_what_was_never_judged_cannot_be_labelled(
 @pytest.mark.parametrize(
     "words", [("m1", 0, "genuine"), ("m1", 1, "maybe"), ("m1", "x", "genuine"), ("m1", 1)]
 )
-def test_a_label_in_disorder_is_wrong_usage(cli: Cli, words: tuple[object, ...]) -> None:
-    assert cli("label", *words, "--by", "kim").exit_code == 2
+def test_a_label_in_disorder_is_wrong_usage(here: Cli, words: tuple[object, ...]) -> None:
+    assert here("label", *words, "--by", "kim").exit_code == 2
 
 
-def test_a_label_and_a_decision_want_a_name(cli: Cli, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_label_and_a_decision_want_a_name(here: Cli, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     in_review(store)
     for words in (
         ("label", "m1", 1, "genuine"),
         ("review", "m1", "approve"),
         ("review", "m1", "approve", "--by", " "),
     ):
-        result = cli(*words)
+        result = here(*words)
         assert result.exit_code == 2
         assert "--by NAME" in result.stderr
     monkeypatch.setenv("VERIFY_OPERATOR", "lee")
-    assert cli("review", "m1", "approve").exit_code == 0
+    assert here("review", "m1", "approve").exit_code == 0
     assert rows_of(store, store.t.decision)[0]["decided_by"] == "lee"
 
 
@@ -145,9 +131,9 @@ def test_labels_are_about_the_latest_judged_request(store: Store) -> None:
 # Decisions
 
 
-def test_a_person_approves_and_the_member_and_the_request_say_so(cli: Cli, store: Store) -> None:
+def test_a_person_approves_and_the_member_and_the_request_say_so(here: Cli, store: Store) -> None:
     in_review(store)
-    result = cli("review", "m1", "approve", "--by", "kim")
+    result = here("review", "m1", "approve", "--by", "kim")
     assert result.exit_code == 0
     assert standing(store) == (Status.APPROVED, Reason.SAME_PERSON, True)
     request = store.request("r1")
@@ -176,23 +162,23 @@ def test_a_person_rejects_for_the_reason_of_the_review(
     assert standing(store) == (Status.REJECTED, kept, same)
 
 
-def test_who_waits_for_a_person_is_listed_the_longest_waiting_first(cli: Cli, store: Store) -> None:
-    assert "Nobody waits" in cli("review").stdout
+def test_who_waits_for_a_person_is_listed_the_longest_waiting_first(here: Cli, store: Store) -> None:
+    assert "Nobody waits" in here("review").stdout
     in_review(store, "r2", "late", seconds=9)
     in_review(store, "r1", "early")
     judged(store, "r3", "done")
-    assert [one["member_id"] for one in json.loads(cli("review", "--json").stdout)] == ["early", "late"]
-    shown = cli("review").stdout
+    assert [one["member_id"] for one in json.loads(here("review", "--json").stdout)] == ["early", "late"]
+    shown = here("review").stdout
     assert "early" in shown
     assert "done" not in shown
 
 
-def test_only_the_newest_request_and_only_a_judged_one_is_decided(cli: Cli, store: Store) -> None:
+def test_only_the_newest_request_and_only_a_judged_one_is_decided(here: Cli, store: Store) -> None:
     in_review(store)
-    assert cli("review", "m1", "approve", "--by", "kim", "--request", "r0").exit_code == 1
-    assert "no member nobody" in cli("review", "nobody", "reject", "--by", "kim").stderr
+    assert here("review", "m1", "approve", "--by", "kim", "--request", "r0").exit_code == 1
+    assert "no member nobody" in here("review", "nobody", "reject", "--by", "kim").stderr
     store.accept(a_job("r2", at=later(1)), "verify", later(1))
-    result = cli("review", "m1", "approve", "--by", "kim")
+    result = here("review", "m1", "approve", "--by", "kim")
     assert (result.exit_code, "is queued" in result.stderr) == (1, True)
     assert standing(store)[0] is Status.REVIEW
     assert rows_of(store, store.t.decision) == []
@@ -248,83 +234,83 @@ def test_a_decision_is_written_into_the_apps_own_table_too(engine: sa.Engine) ->
 # Looking
 
 
-def test_who_looks_at_a_member_is_on_record(cli: Cli, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_looks_at_a_member_is_on_record(here: Cli, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     judged(store)
     monkeypatch.setenv("LOGNAME", "the-login")
-    cli("show", "m1")
+    here("show", "m1")
     monkeypatch.setenv("VERIFY_OPERATOR", "kim")
-    cli("show", "m1", "--json")
-    cli("show", "m1", "--en")
-    cli("show", "nobody")
+    here("show", "m1", "--json")
+    here("show", "m1", "--en")
+    here("show", "nobody")
     looks = store.looks_at("m1")
     assert [(look.looked_by, look.way) for look in looks] == [
         ("kim", "text"),
         ("kim", "json"),
         ("the-login", "show"),
     ]
-    shown = cli("show", "m1", "--looks").stdout
+    shown = here("show", "m1", "--looks").stdout
     assert "the-login" in shown
     assert "similarity" not in shown
     assert store.looks_at("nobody") == []
 
 
-def test_nothing_is_shown_where_the_look_cannot_be_recorded(cli: Cli, store: Store) -> None:
+def test_nothing_is_shown_where_the_look_cannot_be_recorded(here: Cli, store: Store) -> None:
     judged(store)
     log = store.t.access_log
     log.drop(store.engine)
     try:
-        result = cli("show", "m1")
+        result = here("show", "m1")
     finally:
         log.create(store.engine)
     assert result.exit_code == 1
     assert "approved" not in result.stdout
 
 
-def test_a_reviewer_sees_the_guess_at_the_gender_only_after_deciding(cli: Cli, store: Store) -> None:
+def test_a_reviewer_sees_the_guess_at_the_gender_only_after_deciding(here: Cli, store: Store) -> None:
     in_review(store)
-    assert "0.980" not in cli("show", "m1").stdout
-    hidden = json.loads(cli("show", "m1", "--json").stdout)
+    assert "0.980" not in here("show", "m1").stdout
+    hidden = json.loads(here("show", "m1", "--json").stdout)
     assert [hidden["member"]["gender"], hidden["requests"][0]["gender_probability"]] == [None, None]
     store.decide("m1", Status.APPROVED, "kim", NOW)
-    assert "0.980" in cli("show", "m1").stdout
+    assert "0.980" in here("show", "m1").stdout
 
 
 # Consent
 
 
-def test_consent_is_switched_on_and_off_and_seen(cli: Cli, store: Store) -> None:
+def test_consent_is_switched_on_and_off_and_seen(here: Cli, store: Store) -> None:
     judged(store)
-    assert cli("consent", "m1", "on").exit_code == 0
+    assert here("consent", "m1", "on").exit_code == 0
     assert store.member("m1").training_consent  # type: ignore[union-attr]
-    assert "as it was" in cli("consent", "m1", "on").stdout
-    assert "training consent" in cli("show", "m1").stdout
-    cli("consent", "m1", "off")
+    assert "as it was" in here("consent", "m1", "on").stdout
+    assert "training consent" in here("show", "m1").stdout
+    here("consent", "m1", "off")
     assert not store.member("m1").training_consent  # type: ignore[union-attr]
-    assert cli("consent", "nobody", "on").exit_code == 1
-    assert cli("consent", "m1", "maybe").exit_code == 2
+    assert here("consent", "nobody", "on").exit_code == 1
+    assert here("consent", "m1", "maybe").exit_code == 2
 
 
 # Forgetting, from the command line
 
 
-def test_forget_prints_what_went_and_bars_the_id(cli: Cli, store: Store) -> None:
+def test_forget_prints_what_went_and_bars_the_id(here: Cli, store: Store) -> None:
     judged(store)
-    cli("show", "m1")
-    result = cli("forget", "m1", "--json")
+    here("show", "m1")
+    result = here("forget", "m1", "--json")
     assert result.exit_code == 0
     removed = json.loads(result.stdout)["removed"]
     assert (removed["member"], removed["verification_photo"], removed["access_log"]) == (1, 4, 1)
     assert store.forgotten(["m1", "m2"]) == {"m1"}
-    again = cli("forget", "m1")
+    again = here("forget", "m1")
     assert again.exit_code == 0
     assert "Nothing was stored" in again.stdout
     assert again.stderr == ""
-    assert cli("forget", "m 1").exit_code == 2
+    assert here("forget", "m 1").exit_code == 2
 
 
-def test_forgetting_without_a_key_is_warned_of(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forgetting_without_a_key_is_warned_of(here: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERIFY_TOMBSTONE_KEY", "")
-    assert "VERIFY_TOMBSTONE_KEY is not set" in cli("forget", "m1").stderr
+    assert "VERIFY_TOMBSTONE_KEY is not set" in here("forget", "m1").stderr
 
 
 # Keeping for a time
@@ -358,7 +344,7 @@ def test_old_numbers_bodies_and_looks_go_and_verdicts_stay(store: Store) -> None
 
 
 def test_the_daily_task_purges_and_has_its_time_and_a_consumer(
-    cli: Cli, store: Store, monkeypatch: pytest.MonkeyPatch
+    here: Cli, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged(store, seconds=-(365 * 86400))
     entry = celeryconfig.beat_schedule["purge"]
@@ -383,13 +369,13 @@ def test_more_than_one_transaction_holds_is_purged(store: Store) -> None:
     assert purge_old(store, load_settings(), NOW + timedelta(days=731)).looks == 1203
 
 
-def test_purged_photos_can_still_be_shown_and_a_command_says_how_many(cli: Cli, store: Store) -> None:
+def test_purged_photos_can_still_be_shown_and_a_command_says_how_many(here: Cli, store: Store) -> None:
     judged(store, seconds=-(365 * 86400))
-    assert "the numbers of 4 photos" in cli("purge").stdout
-    assert json.loads(cli("purge", "--json").stdout) == {
+    assert "the numbers of 4 photos" in here("purge").stdout
+    assert json.loads(here("purge", "--json").stdout) == {
         "photos": 0,
         "dead_jobs": 0,
         "looks": 0,
         "shadows": 0,
     }
-    assert "too_dark" in cli("show", "m1").stdout
+    assert "too_dark" in here("show", "m1").stdout
