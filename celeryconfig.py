@@ -11,7 +11,7 @@ from typing import Any
 from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
-from worker.brokers import is_rabbitmq, is_redis, queue_arguments, tls_options
+from worker.brokers import is_rabbitmq, is_redis, queue_arguments, sentinel_options, tls_options
 from worker.queues import (
     BULK,
     IN_ORDER,
@@ -70,14 +70,16 @@ _rabbitmq_options: dict[str, Any] = {
 def _transport_options() -> dict[str, Any]:
     if _embedded:
         return _filesystem_options(_settings.broker_folder)
-    return _redis_options if _redis else _rabbitmq_options
+    if not _redis:
+        return _rabbitmq_options
+    return {**_redis_options, **sentinel_options(_url, _settings.access)}
 
 
 # Broker
 broker_url = _url
 broker_transport_options = _transport_options()
 # Neither rediss:// nor amqps:// checks the certificate by itself.
-broker_use_ssl = tls_options(_url)
+broker_use_ssl = tls_options(_url, _settings.access)
 # AMQP only. Of a connection that is dead without a sign RabbitMQ and worker know after twice this time.
 broker_heartbeat = 20
 # A worker that starts before its broker waits for it, and one that loses it tries for ever.

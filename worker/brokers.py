@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 _QUORUM: Final = {
@@ -12,6 +14,27 @@ _QUORUM: Final = {
     # by our own count of attempts, and as a row in `dead_job`.
     "x-delivery-limit": 1000,
 }
+
+
+_SENTINEL_SECONDS: Final = 5
+"""A Sentinel that says nothing for so long is passed over for the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What it takes to get to a broker, besides its address."""
+
+    ca: Path | None = None
+    """The certificate of the authority that the broker's is from; None: one that the machine trusts."""
+    master: str = ""
+    """The name under which Sentinel knows the Redis that is to be found."""
+    sentinel_password: str = field(default="", repr=False)
+    """Sentinel's own; that of Redis stands in the address."""
+    sentinel_tls: bool = False
+    """Whether Sentinel and the Redis behind it are spoken to over TLS."""
+
+
+NOTHING_ELSE: Final = Access()
 
 
 def scheme_of(broker_url: str) -> str:
@@ -37,15 +60,28 @@ def queue_arguments(broker_url: str) -> dict[str, Any] | None:
     return dict(_QUORUM) if is_rabbitmq(broker_url) else None
 
 
-def tls_options(broker_url: str) -> dict[str, Any] | None:
-    """Neither `rediss://` nor `amqps://` would check the certificate by itself.
-
-    For one of your own name its maker: `?ssl_ca_certs=FILE` in the URL (Redis), SSL_CERT_FILE (RabbitMQ).
-    """
-    match scheme_of(broker_url):
-        case "rediss":
-            return {"ssl_cert_reqs": ssl.CERT_REQUIRED}
-        case "amqps":
-            # The host name in the URL, whichever of several it is.
-            return {"cert_reqs": ssl.CERT_REQUIRED, "server_hostname": None}
+def tls_options(broker_url: str, access: Access = NOTHING_ELSE) -> dict[str, Any] | None:
+    """Neither `rediss://` nor `amqps://` would check the certificate by itself."""
+    scheme, ca = scheme_of(broker_url), str(access.ca) if access.ca else None
+    if scheme == "amqps":
+        # The host name in the URL, whichever of several it is.
+        return {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": ca, "server_hostname": None}
+    if scheme == "rediss" or (scheme == "sentinel" and access.sentinel_tls):
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": ca}
     return None
+
+
+def sentinel_options(broker_url: str, access: Access) -> dict[str, Any]:
+    """Transport options by which `sentinel://` finds its Redis; none for other brokers."""
+    if scheme_of(broker_url) != "sentinel":
+        return {}
+    tls = tls_options(broker_url, access)
+    return {
+        "master_name": access.master,
+        "sentinel_kwargs": {
+            "socket_connect_timeout": _SENTINEL_SECONDS,
+            "socket_timeout": _SENTINEL_SECONDS,
+            "password": access.sentinel_password or None,
+            **({"ssl": True, **tls} if tls else {}),
+        },
+    }

@@ -19,7 +19,15 @@ from kombu.exceptions import KombuError, OperationalError
 from kombu.pools import ProducerPool
 from redis import RedisError
 
-from worker.brokers import is_redis, queue_arguments, scheme_of, tls_options
+from worker.brokers import (
+    NOTHING_ELSE,
+    Access,
+    is_redis,
+    queue_arguments,
+    scheme_of,
+    sentinel_options,
+    tls_options,
+)
 from worker.envelope import task_headers
 from worker.errors import RetryableError
 from worker.messages import VerifyJob
@@ -44,9 +52,9 @@ class NotSent(RetryableError):
 class Publisher:
     """Sends jobs; may be used by many threads, and goes on working in a forked process."""
 
-    def __init__(self, broker_url: str, folder: Path | None = None) -> None:
+    def __init__(self, broker_url: str, folder: Path | None = None, access: Access = NOTHING_ELSE) -> None:
         """``folder`` is that of the filesystem broker (`Settings.broker_folder`)."""
-        self._url, self._folder = broker_url, folder
+        self._url, self._folder, self._access = broker_url, folder, access
         self._lock = threading.Lock()
         self._producers: Any = None
         self._pid = 0
@@ -54,7 +62,7 @@ class Publisher:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """For the broker in the settings."""
-        return cls(settings.broker_url.get_secret_value(), settings.broker_folder)
+        return cls(settings.broker_url.get_secret_value(), settings.broker_folder, settings.access)
 
     def send(self, job: VerifyJob, queue: str) -> None:
         """Put a job on a queue. Raises NotSent."""
@@ -119,22 +127,26 @@ class Publisher:
             self._url,
             transport="worker.queue_files:Transport" if scheme_of(self._url) == "filesystem" else None,
             connect_timeout=_CONNECT_SECONDS,
-            transport_options=_transport_options(self._url, self._folder),
-            ssl=tls_options(self._url) or False,
+            transport_options=self._transport_options(),
+            ssl=tls_options(self._url, self._access) or False,
         )
 
     def _queue(self, name: str) -> Any:
         """As the worker declares it."""
         return Queue(name, Exchange(name), routing_key=name, queue_arguments=queue_arguments(self._url))  # type: ignore[no-untyped-call]
 
+    def _transport_options(self) -> dict[str, Any]:
+        """As the worker's (`celeryconfig`), but with a sender's patience."""
+        if scheme_of(self._url) == "filesystem":
+            return _files(self._folder or Path("var/broker"))
+        if is_redis(self._url):
+            patience = {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _ANSWER_SECONDS}
+            return {**patience, **sentinel_options(self._url, self._access)}
+        return {"confirm_publish": True}
 
-def _transport_options(url: str, folder: Path | None) -> dict[str, Any]:
-    """As the worker's (`celeryconfig`), but with a sender's patience."""
-    if scheme_of(url) == "filesystem":
-        queues = (folder or Path("var/broker")) / "queues"
-        queues.mkdir(parents=True, exist_ok=True)
-        control = queues.parent / "control"
-        return {"data_folder_in": str(queues), "data_folder_out": str(queues), "control_folder": str(control)}
-    if is_redis(url):
-        return {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _ANSWER_SECONDS}
-    return {"confirm_publish": True}
+
+def _files(folder: Path) -> dict[str, Any]:
+    queues = folder / "queues"
+    queues.mkdir(parents=True, exist_ok=True)
+    both = {"data_folder_in": str(queues), "data_folder_out": str(queues)}
+    return {**both, "control_folder": str(folder / "control")}

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from worker.brokers import Access, scheme_of
 from worker.errors import BadSettings
 from worker.urls import normalise_database_url
 
@@ -76,7 +77,16 @@ class Settings(BaseSettings):
     )
     """`mysql://user:password@host/database` or `sqlite:///path`."""
     broker_url: SecretStr = SecretStr("filesystem://")
-    """`redis://host:6379/0` (several, with `;`: fail-over), `amqp://…`, or `filesystem://` under `home`."""
+    """`redis://host:6379/0` (several, with `;`: fail-over), `sentinel://host:26379/0` (likewise), `amqp://…`,
+    or `filesystem://` under `home`."""
+    broker_ca: Path | None = None
+    """The authority's certificate, where the broker's is not from one that the machine trusts."""
+    sentinel_master: str = ""
+    """The name under which Sentinel knows the Redis of `sentinel://…`."""
+    sentinel_password: SecretStr = SecretStr("")
+    """Sentinel's own, if it has one; that of Redis stands in each address."""
+    sentinel_tls: bool = False
+    """Whether Sentinel and its Redis speak TLS."""
     bundle: Path = Field(default_factory=lambda data: data["home"] / "bundle")
     """The folder with the models."""
     backbones: str = ""
@@ -162,6 +172,18 @@ class Settings(BaseSettings):
                 "and that shorter than VERIFY_LEASE_SECONDS"
             )
         return self
+
+    @model_validator(mode="after")
+    def _findable(self) -> Self:
+        if scheme_of(self.broker_url.get_secret_value()) == "sentinel" and not self.sentinel_master:
+            raise ValueError("VERIFY_SENTINEL_MASTER must name the Redis that Sentinel is to find")
+        return self
+
+    @property
+    def access(self) -> Access:
+        """What it takes to get to the broker, besides its address."""
+        password = self.sentinel_password.get_secret_value()
+        return Access(self.broker_ca, self.sentinel_master, password, self.sentinel_tls)
 
     @property
     def tables_prefix(self) -> str:

@@ -17,7 +17,8 @@ from threading import Timer
 from typing import Any, Final
 
 from chaos import clock
-from chaos.stage import EmbeddedStage, FailoverStage, RedisStage, Stage, stopped
+from chaos.failover import FailoverStage
+from chaos.stage import EmbeddedStage, RedisStage, Stage, stopped
 from worker.app import app
 from worker.queues import MAINTENANCE, SWEEP
 
@@ -100,7 +101,8 @@ def broker_killed(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def redis_fails_over(stage: Stage) -> Iterator[None]:
-    """`kill -9` of the primary Redis; its replica is promoted, and stands second in the broker's URL."""
+    """`kill -9` of the primary Redis; its replica is promoted, which stands second in the broker's URL or is
+    known to Sentinel."""
     assert isinstance(stage, FailoverStage)
     stage.broker.kill()
     yield
@@ -262,6 +264,7 @@ FAULTS: Final = (
     Fault("none, memory watched", nothing, weight=25, memory=True),
     Fault("clock set back", clock_set_back, stage="clock"),
     Fault("Redis fails over to its replica", redis_fails_over, stage="failover", accepted=True, once=True),
+    Fault("Redis fails over by Sentinel", redis_fails_over, stage="sentinel", accepted=True, once=True),
     Fault("disk full (embedded)", disk_full, stage="embedded"),
     Fault("pool process killed (embedded)", pool_process_killed, stage="embedded"),
     Fault("RabbitMQ killed", broker_killed, stage="rabbitmq"),

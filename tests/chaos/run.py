@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from chaos import clock
+from chaos.failover import FailoverStage, SentinelStage
 from chaos.faults import FAULTS, Fault, small_disk
 from chaos.jobs import Member
-from chaos.stage import EmbeddedStage, FailoverStage, RabbitStage, RedisStage, Stage
+from chaos.stage import EmbeddedStage, RabbitStage, RedisStage, Stage
 from support.rabbitmq import RabbitMq
 from support.servers import MariaDb, Redis, ServerMissing, quick_folder
 
@@ -73,10 +74,11 @@ def _made(kind: str, folder: Path, stack: ExitStack) -> Stage:
         stack.callback(rabbit.close)
         rabbit.start()
         return RabbitStage(folder, mariadb, rabbit, stack)
-    first = _started(Redis(folder / "redis"), stack)
-    if kind == "failover":
-        replica = _started(Redis(folder / "replica", replica_of=first.port), stack)
-        return FailoverStage(folder, mariadb, first, replica, stack)
+    first = _started(Redis(folder / "redis", password="redis-word"), stack)
+    if kind in ("failover", "sentinel"):
+        replica = Redis(folder / "replica", replica_of=first.port, password=first.password)
+        made = FailoverStage if kind == "failover" else SentinelStage
+        return made(folder, mariadb, first, _started(replica, stack), stack)
     stage = RedisStage(folder, mariadb, first, stack)
     if kind == "clock":
         _make_the_clock_movable(stage)

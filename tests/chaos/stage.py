@@ -25,6 +25,7 @@ from support.rabbitmq import RabbitMq
 from support.servers import MariaDb, Redis
 from support.system import HASTY
 from support.workers import TESTS_ON_PATH, Worker, children_of, open_empty_store
+from worker.brokers import NOTHING_ELSE
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable
 from worker.messages import VerifyJob
@@ -84,6 +85,8 @@ class Stage:
 
     program = "chaos.stub_worker"
 
+    access = NOTHING_ELSE
+
     def __init__(self, folder: Path, database_url: str, broker_url: str, stack: ExitStack) -> None:
         self.folder, self.stack = folder, stack
         self.store = open_empty_store(database_url, timedelta(seconds=float(HASTY["VERIFY_STALE_SECONDS"])))
@@ -97,7 +100,7 @@ class Stage:
             "VERIFY_DATABASE_URL": database_url,
             "VERIFY_BROKER_URL": broker_url,
         }
-        self.publisher = Publisher(broker_url, folder / "var" / "broker")
+        self.publisher = Publisher(broker_url, folder / "var" / "broker", self.access)
         stack.callback(self.publisher.close)
         self.workers: list[Worker] = []
         self.beats: list[Beat] = []
@@ -242,27 +245,6 @@ class RedisStage(Stage):
         """On all queues, and unacknowledged."""
         with redis.Redis.from_url(self.broker.url) as client:
             return int(sum(client.llen(name) for name in IN_ORDER) + client.hlen("unacked"))
-
-
-class FailoverStage(RedisStage):
-    """Behind the address of a second Redis, which is the first one's replica."""
-
-    def __init__(
-        self, folder: Path, mariadb: MariaDb, broker: Redis, replica: Redis, stack: ExitStack
-    ) -> None:
-        self.replica = replica
-        super().__init__(folder, mariadb, broker, stack)
-
-    @property
-    def broker_url(self) -> str:
-        """Both, in this order."""
-        return f"{self.broker.url};{self.replica.url}"
-
-    def promote(self) -> None:
-        """The replica is the primary one from now on; the old one stays away."""
-        with redis.Redis.from_url(self.replica.url) as client:
-            client.replicaof("NO", "ONE")
-        self.broker = self.replica
 
 
 class RabbitStage(Stage):

@@ -220,9 +220,11 @@ class Redis(PrivateServer):
 
     name = "redis-server"
 
-    def __init__(self, folder: Path, *, durable: bool = False, replica_of: int | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, durable: bool = False, replica_of: int | None = None, password: str = ""
+    ) -> None:
         super().__init__(folder)
-        self.durable, self.replica_of = durable, replica_of
+        self.durable, self.replica_of, self.password = durable, replica_of, password
 
     def command(self) -> Sequence[str]:
         """redis-server without a settings file."""
@@ -231,12 +233,13 @@ class Redis(PrivateServer):
             *("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder), "--save", ""),
             *("--appendonly", "yes" if self.durable else "no", "--appendfsync", "always"),
             *(("--replicaof", f"127.0.0.1 {self.replica_of}") if self.replica_of else ()),
+            *(("--requirepass", self.password, "--masterauth", self.password) if self.password else ()),
         ]
 
     def answers(self) -> bool:
         """Whether it says PONG."""
         try:
-            with redis.Redis(port=self.port, socket_timeout=2) as client:
+            with redis.Redis(port=self.port, socket_timeout=2, password=self.password or None) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
@@ -244,4 +247,4 @@ class Redis(PrivateServer):
     @property
     def url(self) -> str:
         """URL of its database 0."""
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"redis://:{self.password}@127.0.0.1:{self.port}/0"

@@ -112,6 +112,14 @@ def test_a_job_must_be_killed_before_its_lease_ends(monkeypatch: pytest.MonkeyPa
         load_settings()
 
 
+def test_a_redis_behind_sentinel_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_BROKER_URL", "sentinel://a:26379/0;sentinel://b:26379/0")
+    with pytest.raises(BadSettings, match="VERIFY_SENTINEL_MASTER"):
+        load_settings()
+    monkeypatch.setenv("VERIFY_SENTINEL_MASTER", "mymaster")
+    assert load_settings().access.master == "mymaster"
+
+
 def test_lists_are_written_with_commas_and_mappings_as_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VERIFY_PHOTO_HOSTS", "cdn.example.com, *.photos.example.com,")
     monkeypatch.setenv("VERIFY_PHOTO_PORTS", "443,8443")
