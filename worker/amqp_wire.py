@@ -64,3 +64,10 @@ class AmqpsTransport(pyamqp.SSLTransport):
     """`amqps://`."""
 
     Connection = _GuardedConnection
+
+    def establish_connection(self) -> Any:
+        """Each of several hosts must show a certificate for its own name; kombu would go on asking for the
+        first one's, and refuse all others."""
+        connection: Any = self.client
+        connection.ssl = {**connection.ssl, "server_hostname": connection.hostname}
+        return super().establish_connection()  # type: ignore[no-untyped-call]

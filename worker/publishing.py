@@ -13,10 +13,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from kombu.connection import Connection, ConnectionPool
+from amqp import AMQPError
+from kombu.connection import Connection, ConnectionPool, PooledConnection
 from kombu.entity import Exchange, Queue
 from kombu.exceptions import KombuError, OperationalError
 from kombu.pools import ProducerPool
+from kombu.transport import get_transport_cls
 from redis import RedisError
 
 from worker.brokers import (
@@ -43,6 +45,25 @@ _CONNECTIONS: Final = 4
 _CONNECT_SECONDS: Final = 2
 _ANSWER_SECONDS: Final = 5
 _WAIT_SECONDS: Final = 5
+
+
+_TRANSPORTS: Final = {
+    "filesystem": "worker.queue_files:Transport",
+    "amqps": "worker.amqp_wire:AmqpsTransport",
+}
+"""Where kombu's own will not do; for our connections only, whatever else the app sends with kombu."""
+
+
+class _Connection(PooledConnection):
+    def get_transport_cls(self) -> Any:
+        wanted = self.transport_cls
+        return get_transport_cls(_TRANSPORTS.get(wanted, wanted))
+
+
+class _Connections(ConnectionPool):
+    def new(self) -> Any:
+        """One more, with our transports."""
+        return _Connection(self, **dict(self.connection._info(resolve=False)))  # type: ignore[no-untyped-call] # noqa: SLF001
 
 
 class NotSent(RetryableError):
@@ -90,7 +111,7 @@ class Publisher:
         except _STALE as error:
             self.close()  # what is left of the connection is of no use after that
             raise NotSent(f"the broker takes nothing just now ({type(error).__name__})") from error
-        except (OperationalError, KombuError, OSError) as error:
+        except (OperationalError, KombuError, AMQPError, OSError) as error:
             raise NotSent(
                 f"the broker cannot be reached ({type(error.__cause__ or error).__name__})"
             ) from error
@@ -119,13 +140,12 @@ class Publisher:
             return self._producers
 
     def _new_pool(self) -> Any:
-        connections = ConnectionPool(self._connection(), limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
+        connections = _Connections(self._connection(), limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
         return ProducerPool(connections, limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
 
     def _connection(self) -> Any:
         return Connection(  # type: ignore[no-untyped-call]
             self._url,
-            transport="worker.queue_files:Transport" if scheme_of(self._url) == "filesystem" else None,
             connect_timeout=_CONNECT_SECONDS,
             transport_options=self._transport_options(),
             ssl=tls_options(self._url, self._access) or False,

@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ import yaml
 from support.bundle import ROOT
 from support.jobs import a_job
 from support.servers import MariaDb, Redis, ServerMissing, find_program, quick_folder
+from support.system import depth_for_a_worker
+from support.tls import make_certificates
 from worker.cli import COMMANDS
 from worker.errors import StoreUnavailable
 from worker.migrations import migrate
@@ -118,12 +119,11 @@ def running(server: Any) -> Iterator[Any]:
 def tls() -> Iterator[Path]:
     """What certificates.sh makes."""
     with quick_folder() as folder:
-        script = ["sh", str(PRODUCTION / "certificates.sh"), str(folder / "tls")]
-        subprocess.run(script, check=True, cwd=folder)
-        first = (folder / "tls" / "ca.crt").read_bytes()
-        subprocess.run(script, check=True, cwd=folder)  # renewal
-        assert (folder / "tls" / "ca.crt").read_bytes() == first
-        yield folder / "tls"
+        tls = make_certificates(folder / "tls")
+        first = (tls / "ca.crt").read_bytes()
+        make_certificates(tls)  # renewal
+        assert (tls / "ca.crt").read_bytes() == first
+        yield tls
 
 
 @pytest.fixture(scope="module")
@@ -169,18 +169,7 @@ def test_a_worker_reaches_redis_by_its_address(tls_redis: TlsRedis, tls: Path) -
     url = address("verify", "VERIFY_BROKER_URL", tls_redis.port, tls)
     with Publisher(url) as publisher:
         publisher.send(a_job(), VERIFY)
-    code = (
-        "from worker.app import app; c = app.connection_for_read(); print(c.default_channel._size('verify'))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "VERIFY_BROKER_URL": url},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.strip() == "1"
+    assert depth_for_a_worker({"VERIFY_BROKER_URL": url}) == 1
 
 
 @pytest.mark.parametrize(
@@ -220,8 +209,7 @@ def test_mysql_lets_nobody_in_with_a_guessed_password(tls_mariadb: TlsMariaDb, t
 
 
 def test_a_worker_refuses_a_mysql_with_a_strangers_certificate(tls_mariadb: TlsMariaDb, tls: Path) -> None:
-    stranger = tls.parent / "stranger"
-    subprocess.run(["sh", str(PRODUCTION / "certificates.sh"), str(stranger)], check=True)
+    stranger = make_certificates(tls.parent / "stranger")
     url = address("verify", "VERIFY_DATABASE_URL", tls_mariadb.port, stranger)
     with pytest.raises(StoreUnavailable):
         open_store(load_settings({"database_url": url})).member("m1")

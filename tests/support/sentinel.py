@@ -17,21 +17,17 @@ _HASTY: Final = {"down-after-milliseconds": 1000, "failover-timeout": 3000}
 
 
 class Sentinel(Redis):
-    """One of those that watch a Redis; it writes into its settings file what it finds out.
+    """One of those that watch a Redis; it writes into its settings file what it finds out."""
 
-    ``more`` are lines of that file.
-    """
-
-    def __init__(self, folder: Path, watched: Redis, quorum: int, more: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, watched: Redis, quorum: int) -> None:
         super().__init__(folder, password=PASSWORD)
         self.file = folder / "sentinel.conf"
         lines = [
-            *("bind 127.0.0.1", f"dir {folder}"),
+            *(f"port {self.port}", "bind 127.0.0.1", f"dir {folder}"),
             *(f"requirepass {PASSWORD}", f"sentinel sentinel-pass {PASSWORD}"),
             f"sentinel monitor {MASTER} 127.0.0.1 {watched.port} {quorum}",
             *(f"sentinel {word} {MASTER} {value}" for word, value in _HASTY.items()),
             *([f"sentinel auth-pass {MASTER} {watched.password}"] if watched.password else []),
-            *(more or [f"port {self.port}"]),
         ]
         self.file.write_text("\n".join(lines) + "\n")
 

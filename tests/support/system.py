@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +16,7 @@ from typing import Any, Final
 
 import redis
 
+from support.bundle import ROOT
 from support.garbage import job_message
 from support.photo_server import PhotoServer
 from support.workers import Worker, rows, wait_until
@@ -54,6 +57,15 @@ def in_files(folder: Path) -> Put:
         hidden.rename(file)
 
     return put
+
+
+def depth_for_a_worker(settings: Mapping[str, str]) -> int:
+    """How many live jobs a worker with these settings finds on its Redis."""
+    code = (
+        "from worker.app import app; c = app.connection_for_read(); print(c.default_channel._size('verify'))"
+    )
+    words, env = [sys.executable, "-c", code], {**os.environ, **settings}
+    return int(subprocess.run(words, env=env, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
 
 
 @dataclass
