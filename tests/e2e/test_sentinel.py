@@ -31,5 +31,4 @@ def test_jobs_go_on_over_a_killed_redis(stage: SentinelStage) -> None:
     stage.wait_for_all([*before, *meanwhile, *after])
     found = stage.audit([*before, *meanwhile, *after])
     assert found.lines == []
-    assert stage.left() == 0
     assert all(worker.running for worker in stage.workers)
