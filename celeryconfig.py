@@ -44,7 +44,7 @@ def _filesystem_options(folder: Path) -> dict[str, Any]:
 
 
 _redis_options: dict[str, Any] = {
-    # BRPOP looks at the queues in the order in which the worker consumes them: bulk comes last.
+    # Queues are looked at in the order in which the worker consumes them: bulk comes last.
     "queue_order_strategy": "priority",
     # A message that a dead worker held comes back after this time: the only net under one that was
     # not yet in the database. Longer than any job may run; a late second delivery does nothing.

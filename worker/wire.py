@@ -3,14 +3,13 @@
 Found in Celery 5.7 with kombu 5.7: bare JSON on the Redis list makes kombu reconnect and loses it;
 bytes that are no JSON, or a `task` header with a dict body, end the worker; a missing or unknown
 task is dropped with a log line. `worker.envelope` holds the rules; here they are put in front of
-kombu (raw items of Redis lists; for queue files see `worker.queue_files`) and of Celery (messages of
+kombu (raw items: `worker.taking` for Redis, `worker.queue_files`) and of Celery (messages of
 every broker, RabbitMQ included). What they refuse travels on as a task `worker.bury`, acknowledged
 when it is recorded.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import logging
 from collections.abc import Callable
@@ -19,46 +18,22 @@ from typing import Any, Final
 from celery.worker.consumer import Consumer
 from kombu.message import Message
 from kombu.transport import redis as kombu_redis
-from redis import Redis
 from redis.exceptions import MasterDownError, ReadOnlyError
 
 from worker.clock import utc_now
-from worker.envelope import Letter, Parts, admit, burial, is_envelope, open_item
+from worker.envelope import Letter, Parts, admit, burial, is_envelope
 from worker.errors import BadMessage
+from worker.taking import TakingChannel
 
 logger = logging.getLogger(__name__)
 
 
-class _GuardedReplies:
-    """A Redis client whose BRPOP gives envelopes only."""
-
-    def parse_response(self, connection: Any, command_name: str, **options: Any) -> Any:
-        reply = super().parse_response(connection, command_name, **options)  # type: ignore[misc]
-        if command_name != "BRPOP" or not reply:
-            return reply
-        key, item = reply
-        queue = bytes(key).decode(errors="replace").rsplit(kombu_redis.Channel.sep, 1)[0]
-        return key, json.dumps(open_item(bytes(item), queue)).encode()
-
-
-class GuardedRedis(_GuardedReplies, Redis):
-    """For a Redis database of our own."""
-
-
-class GuardedPrefixedRedis(_GuardedReplies, kombu_redis.PrefixedStrictRedis):
-    """For one that is shared under a key prefix."""
-
-
-class _GuardedChannel:
-    def _get_client(self) -> Callable[..., Any]:
-        client = super()._get_client()  # type: ignore[misc]
-        if client is Redis:
-            return GuardedRedis
-        return functools.partial(GuardedPrefixedRedis, **client.keywords)
+class RedisChannel(TakingChannel):
+    """Redis, guarded."""
 
     def _handle_message(self, client: Any, reply: Any) -> dict[str, Any]:
         """Remote control (PUB/SUB): never a job, so what is no message is only logged."""
-        payload: dict[str, Any] = super()._handle_message(client, reply)  # type: ignore[misc]
+        payload: dict[str, Any] = super()._handle_message(client, reply)  # type: ignore[no-untyped-call]
         told = payload["data"]
         if isinstance(told, bytes | str) and not is_envelope(
             told.encode() if isinstance(told, str) else told
@@ -68,11 +43,7 @@ class _GuardedChannel:
         return payload
 
 
-class RedisChannel(_GuardedChannel, kombu_redis.Channel):
-    """Redis, guarded."""
-
-
-class SentinelChannel(_GuardedChannel, kombu_redis.SentinelChannel):
+class SentinelChannel(RedisChannel, kombu_redis.SentinelChannel):
     """Redis behind Sentinel, guarded."""
 
 

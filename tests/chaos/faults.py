@@ -249,8 +249,7 @@ class Fault:
 
 FAULTS: Final = (
     Fault("pool process killed", pool_process_killed),
-    # What only Redis knows can be lost in the moment between its being taken and being noted.
-    Fault("worker killed", worker_killed, accepted=True),
+    Fault("worker killed", worker_killed),
     Fault("worker told to end (TERM)", worker_told_to_end),
     Fault("worker stopped (SIGSTOP)", worker_stopped),
     Fault("MariaDB killed", mariadb_killed),
