@@ -242,9 +242,10 @@ class RedisStage(Stage):
         return self.broker.url
 
     def held(self) -> int:
-        """On all queues, and unacknowledged."""
+        """On all queues, on the way to a worker, and unacknowledged."""
         with redis.Redis.from_url(self.broker.url) as client:
-            return int(sum(client.llen(name) for name in IN_ORDER) + client.hlen("unacked"))
+            waiting = sum(client.llen(name) for name in IN_ORDER)
+            return int(waiting + client.hlen("unacked_held") + client.hlen("unacked"))
 
 
 class RabbitStage(Stage):
