@@ -18,6 +18,7 @@ from typing import Any, Final
 from celery.worker.consumer import Consumer
 from kombu.message import Message
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MasterDownError, ReadOnlyError
 
 from worker.clock import utc_now
@@ -41,6 +42,13 @@ class RedisChannel(TakingChannel):
             logger.warning("dropped a broadcast that is no message (%d bytes)", len(told))
             payload["data"] = None
         return payload
+
+    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
+        """A channel may outlive its connection; kombu would ask None for its address, and the worker end."""
+        if self.connection is None or self.connection.client is None:
+            raise RedisConnectionError("the connection to Redis is closed")
+        params: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
+        return params
 
 
 class SentinelChannel(RedisChannel, kombu_redis.SentinelChannel):
