@@ -13,8 +13,9 @@ from rich.table import Table
 
 from pipeline.errors import DataError
 from pipeline.evaluation.bench import bench, two_photos
-from pipeline.evaluation.data import LabelledFace, Pair, read_faces, read_pairs
+from pipeline.evaluation.data import LabelledFace, Pair, read_pairs
 from pipeline.evaluation.extract import Album
+from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.peers import Contestant, FaceRecognition, Ours, compare, comparing, race
 from pipeline.evaluation.protocol import People, face_table, judge_without
 from pipeline.evaluation.sample import sample_pairs
@@ -59,7 +60,7 @@ def command(
             raise click.UsageError("--peers needs --pairs and --images")
         chosen = _chosen(pairs, only, limit)
         album = Album(load_models(bundle), bundle, images, cache)
-        result = _peers(album, chosen, [face for path in faces for face in read_faces(path)])
+        result = _peers(album, chosen, read_corrected(faces))
     else:
         models = load_models(bundle)
         warm_up(models)

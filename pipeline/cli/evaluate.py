@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.evaluation.data import read_faces
 from pipeline.evaluation.extract import Album
+from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.run import Options, evaluate
 from pipeline.evaluation.strangers import Shipped, read_key
 from pipeline.load import load_models
@@ -77,9 +77,7 @@ def command(
     were fine-tuned) makes figures that flatter it: they are refused without --in-sample.
     """
     album = Album(load_models(bundle), bundle, images, cache)
-    training = [
-        face for path in faces or sorted(pairs.parent.glob("*faces.csv")) for face in read_faces(path)
-    ]
+    training = read_corrected(faces or sorted(pairs.parent.glob("*faces.csv")))
     shipped = Shipped(as_shipped, in_sample, read_key(identity_key))
     options = Options(impostors, genders, shipped, sample, members)
     evaluation = evaluate(album, pairs, training, options)
@@ -112,9 +110,10 @@ def _print(result: dict[str, Any]) -> None:
         ]
         table.add_row(name, str(row["pairs"]), str(row["failed_to_acquire"]), *map(_number, shown))
     console.print(table)
-    if "folds" in result:
-        folds = result["folds"]
-        console.print(f"accuracy, threshold from the other folds: {folds['mean']:.4f} ± {folds['std']:.4f}")
+    for key in ("as_published", "without_wrong_labels"):
+        if folds := result["labels"][key].get("folds"):
+            name, right = key.replace("_", " "), f"{folds['mean']:.4f} ± {folds['std']:.4f}"
+            console.print(f"accuracy, threshold from the other folds, labels {name}: {right}")
     for kind, slices in result["simulation"].items():
         if kind in ("honest", "impostor", "look_alike") and slices:
             every = slices["all"]

@@ -10,6 +10,7 @@ import click
 from pipeline.evaluation.data import LabelledFace, read_faces
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.genders import added_faces, joined, teachable
+from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.protocol import People, face_table
 from pipeline.fit import FaceTable, FitSettings, fit_gender, fit_scorer, replay_limits
 from pipeline.identities import FittedOn
@@ -51,7 +52,7 @@ def command(
     puts the new head into a bundle.
     """
     album = Album(load_models(bundle), bundle, images, cache)
-    people_faces = [face for path in faces for face in read_faces(path)]
+    people_faces = read_corrected(faces)
     gender_faces = teachable(face for path in genders for face in read_faces(path))
     embedded = album.embed([face.file for face in [*people_faces, *gender_faces]])
     table, settings = face_table(people_faces, embedded, People(people_faces)), FitSettings()

@@ -10,8 +10,8 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.evaluation.data import read_faces
 from pipeline.evaluation.extract import Album
+from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.populate import Sources, labelled_faces, populate
 from pipeline.evaluation.protocol import People
 from pipeline.evaluation.run import judges
@@ -63,7 +63,7 @@ def command(
     without them. The product's own rules decide.
     """
     album = Album(load_models(bundle), bundle, images, cache)
-    labelled = [face for path in faces for face in read_faces(path)]
+    labelled = read_corrected(faces)
     people = People(labelled)
     found = labelled_faces(labelled, album.embed([face.file for face in labelled]), people)
     mode = Shipped(as_shipped, in_sample, read_key(identity_key))

@@ -9,6 +9,7 @@ from typing import Any
 from pipeline.evaluation import html
 from pipeline.evaluation.exhaustive import ALL_FOLDS
 from pipeline.evaluation.html import between, number, percent
+from pipeline.evaluation.page_labels import LABELS, folds_part, labels_part
 from pipeline.evaluation.page_members import replay_part, sample_part, simulation_part
 from pipeline.evaluation.pictures import worst_pictures
 from pipeline.evaluation.plots import det_svg, gender_svg, histogram_svg, roc_svg
@@ -42,7 +43,8 @@ def page(evaluation: Evaluation, pictures_from: Path | None = None) -> str:
         _top(data),
         _curves(evaluation),
         _sets(data),
-        _folds(data),
+        folds_part(data),
+        labels_part(data),
         _exhaustive(data),
         _singles(data),
         _gender(data),
@@ -69,11 +71,7 @@ def _top(data: Figures) -> str:
         ("equal error rate", percent(data["eer"])),
     ]
     if "folds" in data:
-        folds = data["folds"]
-        numbers.insert(
-            0,
-            (f"right on LFW's protocol, ± {percent(folds['std'])} between folds", percent(folds["mean"])),
-        )
+        numbers[:0] = [_protocol(said, data["labels"][key]["folds"]) for key, said in LABELS.items()]
     intro = (
         f"Bundle {data['model_version']}, {data['pairs']:,} labelled pairs of photos, heads fitted "
         f"{data['fitted']}. A genuine pair shows one person twice, an impostor pair two people. The approve "
@@ -88,6 +86,11 @@ def _top(data: Figures) -> str:
         f"<h1>Face verification: how good is it?</h1>{html.words(intro, soft=True)}"
         f"{html.section('In short', html.headline(numbers))}"
     )
+
+
+def _protocol(labels: str, folds: Figures) -> tuple[str, str]:
+    spread = percent(folds["std"])
+    return f"right on LFW's protocol, {labels}; ± {spread} between folds", percent(folds["mean"])
 
 
 def _curves(evaluation: Evaluation) -> str:
@@ -158,24 +161,6 @@ def _row(name: str, row: Figures) -> list[str]:
         between(interval),
         percent(row["undecided"]),
     ]
-
-
-def _folds(data: Figures) -> str:
-    if "folds" not in data:
-        return ""
-    folds = data["folds"]
-    rows = [[f"fold {i}", percent(right)] for i, right in enumerate(folds["each"], 1)]
-    rows.append(["mean ± deviation", f"{percent(folds['mean'])} ± {percent(folds['std'])}"])
-    return html.section(
-        "LFW's protocol",
-        html.words(
-            "Each fold is judged at the threshold that suits the other folds best, and by a head that knows "
-            "none of its people. This is the number that papers quote (people: 97.5 %; FaceNet's own: "
-            "99.65 %, with another detector). It says little about this product: its threshold is far looser "
-            "than the approve edge, and its people are mostly Western men."
-        ),
-        html.table(("fold", "pairs called rightly"), rows),
-    )
 
 
 def _exhaustive(data: Figures) -> str:

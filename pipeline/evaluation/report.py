@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline import metrics
 from pipeline.evaluation.data import Pair
+from pipeline.evaluation.lfw_labels import rightly_labelled
 
 RATES = (0.01, 0.001)
 
@@ -67,9 +68,16 @@ def figures(scored: Scored, *, folds: bool = True) -> dict[str, Any]:
         "at_reference": _at_edge(scored, scored.reference),
     }
     if folds and len(set(names.tolist())) > 1:
-        across = metrics.across_folds(scores, scored.same, names)
-        result["folds"] = {"mean": across.mean, "std": across.std, "each": list(across.accuracies)}
+        result["folds"] = _across_folds(scored, names)
     return result
+
+
+def _across_folds(scored: Scored, names: NDArray[np.str_]) -> dict[str, Any]:
+    """LFW's protocol; ``wrong`` is the number of pairs that are not called rightly."""
+    across = metrics.across_folds(scored.reference, scored.same, names)
+    _, sizes = np.unique(names, return_counts=True)
+    wrong = sum(round((1 - right) * int(size)) for right, size in zip(across.accuracies, sizes, strict=True))
+    return {"mean": across.mean, "std": across.std, "each": list(across.accuracies), "wrong": wrong}
 
 
 def _at_edge(scored: Scored, relative: NDArray[np.float64]) -> dict[str, float | None]:
@@ -96,6 +104,17 @@ def by_set(scored: Scored) -> dict[str, dict[str, Any]]:
     }
 
 
+def by_labels(scored: Scored) -> dict[str, Any]:
+    """The figures with every label as it was published, and without the pairs of `lfw_labels.csv`."""
+    right = rightly_labelled(scored.pairs)
+    left_out = scored.same[~right]
+    return {
+        "as_published": figures(scored),
+        "without_wrong_labels": figures(scored.only(right)),
+        "left_out": {"pairs": len(left_out), "genuine": int(left_out.sum())},
+    }
+
+
 def summary(scored: Scored, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """What `evaluate --json` prints."""
-    return {**figures(scored), "sets": by_set(scored), **extra}
+    """What `evaluate --json` prints; whatever is not below `labels` takes them as they were published."""
+    return {**figures(scored), "labels": by_labels(scored), "sets": by_set(scored), **extra}

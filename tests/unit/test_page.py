@@ -134,6 +134,7 @@ def test_every_part_is_there(whole: str) -> None:
         "Curves and scores",
         "By set",
         "LFW&#x27;s protocol",
+        "Labels as published, and without the wrong ones",
         "All impostors of one gender",
         "Gender by age group",
         "Simulated members",
@@ -150,6 +151,12 @@ def test_the_numbers_are_those_of_the_json(town: Town, whole: str) -> None:
     assert f"<b>{percent(figures['folds']['mean'])}</b>" in whole
     assert f"<b>{percent(figures['at_threshold']['fnmr'])}</b>" in whole
     assert f"{figures['exhaustive']['all folds']['both']['pairs']:,}" in whole
+
+
+def test_the_accuracy_stands_with_the_labels_as_published_and_without_the_wrong_ones(whole: str) -> None:
+    assert "right on LFW&#x27;s protocol, labels as published;" in whole
+    assert "right on LFW&#x27;s protocol, without the wrong labels;" in whole
+    assert "0 of this list, 0 of them" in whole
 
 
 def test_names_from_files_cannot_write_html(town: Town) -> None:
