@@ -88,17 +88,20 @@ def pairs_of_members(
     """Every pair of different members of one gender, and how many were left out as one picture twice.
 
     ``selfies`` are (n, d) for each embedder, not projected; ``genders`` (n,). Pairs that reach
-    the score ``twin`` are no impostors: somebody has two accounts.
+    the likeness ``twin`` are no impostors: somebody has two accounts.
     """
     projected = scorer.project(selfies)
-    found: list[tuple[Scores, Codes, Codes]] = []
+    found: list[tuple[Scores, Scores, Codes, Codes]] = []
     for gender in np.unique(genders):
         members = np.flatnonzero(genders == gender)
         own = {name: rows[members] for name, rows in projected.items()}
         first, second = np.triu_indices(len(members), 1)
-        found.append((scorer.matrix(own, own)[first, second], members[first], members[second]))
-    scores, one, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    kept = scores < twin
+        scores, likeness = (
+            table[first, second] for table in (scorer.matrix(own, own), scorer.likeness(own, own))
+        )
+        found.append((scores, likeness, members[first], members[second]))
+    scores, likeness, one, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    kept = likeness < twin
     pairs = ScoredPairs(scores[kept], np.zeros(int(kept.sum()), np.bool_), one[kept], other[kept])
     return pairs, int((~kept).sum())
 

@@ -8,18 +8,18 @@ people left out.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline import metrics
 from pipeline.errors import DataError
 from pipeline.gender import GenderJudge
 from pipeline.judges import ReplayLimits
 from pipeline.ports import Vectors
-from pipeline.score import Edges, Scorer, Tower
+from pipeline.score import Edges, Expectation, Scorer, Tower
 
 Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -27,6 +27,8 @@ MALE, FEMALE, UNKNOWN = 1, 0, -1
 
 REPLAY_SHARE = 0.001
 """Of genuine pairs that look like one picture sent twice: what a person is shown for nothing."""
+ENOUGH_FOR_EXPECTATION = 1000
+"""Faces of people with several photos. On fewer the expectation would learn those people."""
 BLOCK = 1024
 """Rows of a score matrix that are held at a time."""
 
@@ -64,6 +66,10 @@ class FitSettings:
     """Embedders whose mean is taken off. SFace's is not: that doubles the share of seniors'
     impostors that pass."""
     dimensions: Mapping[str, int] = field(default_factory=lambda: {"sface": 128, "facenet": 128})
+    expectation_share: float = 0.4
+    """What a logistic regression on LFW's pairs gives such an expectation beside the cosines."""
+    expectation_strength: float = 3.0
+    """Regularisation of the ridge regression that fits it."""
     approve_fmr: float = 0.001
     different_fnmr: float = 0.005
     gender_strength: float = 1.0
@@ -74,13 +80,14 @@ class FitSettings:
 def fit_scorer(table: FaceTable, settings: FitSettings) -> Scorer:
     """Means, projections and edges. Raises DataError where a table cannot give them."""
     scorer = fit_towers(table, settings)
-    return Scorer(scorer.towers, fit_edges(scorer, table, settings))
+    return replace(scorer, edges=fit_edges(scorer, table, settings))
 
 
 def fit_towers(table: FaceTable, settings: FitSettings) -> Scorer:
-    """Means and projections only; every edge is 0."""
+    """Means, projections and what to expect of a face; every edge is 0."""
     towers = {name: _tower(table.vectors[name], name, settings) for name in sorted(settings.weights)}
-    return Scorer(towers, Edges(0.0, 0.0, 1.0))
+    scorer = Scorer(towers, Edges(0.0, 0.0, 1.0))
+    return replace(scorer, expectation=fit_expectation(scorer, table, settings))
 
 
 def _tower(vectors: Vectors, name: str, settings: FitSettings) -> Tower:
@@ -99,6 +106,41 @@ def _tower(vectors: Vectors, name: str, settings: FitSettings) -> Tower:
     return Tower(
         mean.astype(np.float32), directions[:, ::-1][:, :keep].astype(np.float32), settings.weights[name]
     )
+
+
+def fit_expectation(scorer: Scorer, table: FaceTable, settings: FitSettings) -> Expectation | None:
+    """From a face's embeddings to the mean score that its person's other photos reach with it.
+
+    None where too few people have several photos. What differs by more than two standard deviations
+    from the usual counts as two.
+    """
+    plain = replace(scorer, expectation=None)
+    photos = np.unique(table.identity, return_inverse=True, return_counts=True)
+    several = table.only(photos[2][photos[1]] > 1)
+    if len(several.identity) < ENOUGH_FOR_EXPECTATION:
+        return None
+    names = sorted(plain.towers)
+    model = Ridge(alpha=settings.expectation_strength)
+    model.fit(np.hstack([several.vectors[name] for name in names]), _own_likeness(plain, several))
+    expected = np.hstack([table.vectors[name] for name in names]) @ model.coef_
+    widths = np.cumsum([table.vectors[name].shape[1] for name in names])[:-1]
+    parts = np.split(model.coef_.astype(np.float32), widths)
+    return Expectation(
+        dict(zip(names, parts, strict=True)),
+        usual=float(expected.mean()),
+        limit=float(2 * expected.std()),
+        share=settings.expectation_share,
+    )
+
+
+def _own_likeness(scorer: Scorer, table: FaceTable) -> metrics.Scores:
+    """(n,) the mean score of each face with its person's other photos, of which there are some."""
+    projected, found = scorer.project(table.vectors), np.empty(len(table.identity))
+    for rows in np.split(np.argsort(table.identity, kind="stable"), _first_rows(table.identity)):
+        own = {name: vectors[rows] for name, vectors in projected.items()}
+        scores = scorer.matrix(own, own)
+        found[rows] = (scores.sum(axis=1) - np.diag(scores)) / (len(rows) - 1)
+    return found
 
 
 def fit_edges(scorer: Scorer, table: FaceTable, settings: FitSettings) -> Edges:
@@ -183,5 +225,6 @@ def fit_gender(
 
 
 def replay_limits(scorer: Scorer, table: FaceTable) -> ReplayLimits:
-    """A score that only `REPLAY_SHARE` of genuine pairs of different pictures reach."""
-    return ReplayLimits(score=metrics.threshold_at_fmr(genuine_scores(scorer, table), REPLAY_SHARE))
+    """A likeness that only `REPLAY_SHARE` of genuine pairs of different pictures reach."""
+    alike = genuine_scores(replace(scorer, expectation=None), table)
+    return ReplayLimits(score=metrics.threshold_at_fmr(alike, REPLAY_SHARE))

@@ -18,7 +18,7 @@ from pipeline.head import Head
 from pipeline.identities import FittedOn
 from pipeline.occlusion import OcclusionJudge
 from pipeline.quality import QualityLimits
-from pipeline.score import Edges, Scorer, Tower
+from pipeline.score import Edges, Expectation, Scorer, Tower
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -30,7 +30,7 @@ class ReplayLimits:
     hash_bits: int = 6
     """Perceptual hashes (64 bit) that differ in at most so many bits are near copies."""
     score: float = float("inf")
-    """A fused score that two different pictures of one person hardly ever reach."""
+    """A likeness that two different pictures of one person hardly ever reach."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +60,8 @@ def compose(
     arrays: Arrays = {f"occlusion.{name}": array for name, array in judges.occlusion.arrays().items()}
     for name, tower in judges.scorer.towers.items():
         arrays[f"{name}.mean"], arrays[f"{name}.projection"] = tower.mean, tower.projection
+    if expectation := judges.scorer.expectation:
+        arrays.update({f"expectation.{name}": weight for name, weight in expectation.weights.items()})
     genders = {"gender": judges.gender, **({"spare_gender": spare_gender} if spare_gender else {})}
     for key, judge in genders.items():
         arrays.update({f"{key}.{name}": weight for name, weight in judge.weights.items()})
@@ -68,6 +70,7 @@ def compose(
         "fitted_on": people.facts(),
         "weights": {name: tower.weight for name, tower in judges.scorer.towers.items()},
         "edges": asdict(judges.scorer.edges),
+        **({"expectation": _numbers(expectation)} if expectation else {}),
         **{key: {"bias": judge.bias, "margin": judge.margin} for key, judge in genders.items()},
         "quality": asdict(judges.quality),
         "replay": asdict(judges.replay),
@@ -94,12 +97,23 @@ def _read(
         for name, weight in metadata["weights"].items()
     }
     return Judges(
-        scorer=Scorer(towers, Edges(**metadata["edges"])),
+        scorer=Scorer(towers, Edges(**metadata["edges"]), _expectation(arrays, metadata)),
         gender=_gender(arrays, metadata, networks),
         occlusion=OcclusionJudge.read(_below(arrays, "occlusion.")),
         quality=QualityLimits(**metadata["quality"]),
         replay=ReplayLimits(**metadata["replay"]),
     )
+
+
+def _numbers(expectation: Expectation) -> dict[str, float]:
+    return {"usual": expectation.usual, "limit": expectation.limit, "share": expectation.share}
+
+
+def _expectation(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Expectation | None:
+    """None for a head that was fitted without one."""
+    if "expectation" not in metadata:
+        return None
+    return Expectation(_below(arrays, "expectation."), **metadata["expectation"])
 
 
 def _gender(

@@ -2,8 +2,8 @@
 
 The same few lines of numpy serve training, evaluation and the workers. Each embedder (a
 "tower") has a mean that is taken off and a projection, both fitted on open data, then
-lengths are made 1 again; the fused score is the weighted sum of the towers' cosines. The
-similarity puts the approve edge at 0.5.
+lengths are made 1 again; the fused score is the weighted sum of the towers' cosines, less what
+is expected of the two faces. The similarity puts the approve edge at 0.5.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from pipeline.verdict import Comparison
 
 Scores = NDArray[np.float64]
 
+EXPECTED = "expected"
+"""Stands among a face's projected vectors, (n, 1): what is taken off each of its scores."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tower:
@@ -33,6 +36,28 @@ class Tower:
         projected = (np.atleast_2d(vectors) - self.mean) @ self.projection
         lengths = np.linalg.norm(projected, axis=1, keepdims=True)
         return np.asarray(projected / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Expectation:
+    """How alike a face usually is to its person's other photos, so that less is asked of hard faces.
+
+    A face that is turned away, blurred, made up or behind glasses is less alike to its own other
+    photos, and hardly more alike to other people's. ``weights`` (d,) for each embedder tell the mean
+    score to expect, ``usual`` is that of most faces; by how far a face lies from it, at most
+    ``limit``, ``share`` of that is taken off.
+    """
+
+    weights: Mapping[str, Vectors]
+    usual: float
+    limit: float
+    share: float
+
+    def of(self, embeddings: Mapping[str, Vectors]) -> Vectors:
+        """(n, 1) float32, what to take off, from (n, d) embeddings."""
+        expected = sum(np.atleast_2d(embeddings[name]) @ row for name, row in self.weights.items())
+        beyond = np.clip(np.asarray(expected) - self.usual, -self.limit, self.limit)
+        return np.asarray(self.share * beyond[:, None], dtype=np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +88,42 @@ class Edges:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
-    """Towers by embedder name, and the edges."""
+    """Towers by embedder name, the edges, and what is expected of a face, where that was fitted."""
 
     towers: Mapping[str, Tower]
     edges: Edges
+    expectation: Expectation | None = None
 
     def project(self, embeddings: Mapping[str, Vectors]) -> dict[str, Vectors]:
         """Every tower's vectors of the same n faces, ready to be compared."""
-        return {name: tower.project(embeddings[name]) for name, tower in self.towers.items()}
+        projected = {name: tower.project(embeddings[name]) for name, tower in self.towers.items()}
+        if self.expectation is None:
+            return projected
+        return {**projected, EXPECTED: self.expectation.of(embeddings)}
 
     def scores(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Scores:
         """Fused scores (n,) of projected faces, row by row."""
         rows = (t.weight * np.sum(first[n] * second[n], axis=1) for n, t in self.towers.items())
-        return np.asarray(sum(rows), dtype=np.float64)
+        return np.asarray(sum(rows) - (_expected(first) + _expected(second))[:, 0], dtype=np.float64)
 
     def matrix(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Scores:
         """Fused scores (n, m) of every projected face against every other."""
+        return self.likeness(first, second) - _expected(first) - _expected(second).T
+
+    def likeness(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Scores:
+        """The same with nothing taken off: how alike two pictures are, however hard their faces."""
         return np.asarray(
             sum(t.weight * (first[n] @ second[n].T) for n, t in self.towers.items()), np.float64
         )
 
+    def fused(self, cosines: Mapping[str, float]) -> float:
+        """The likeness of two pictures with these cosines."""
+        return sum(self.towers[name].weight * cosine for name, cosine in cosines.items())
+
     def compare(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Comparison:
         """One projected face ((1, k) for each tower) against one other, with all its numbers."""
         cosines = {name: float(np.sum(first[name] * second[name])) for name in self.towers}
-        score = sum(self.towers[name].weight * cosine for name, cosine in cosines.items())
+        score = self.fused(cosines) - float(np.sum(_expected(first) + _expected(second)))
         return Comparison(
             score=score,
             similarity=self.edges.similarity(score),
@@ -95,3 +132,8 @@ class Scorer:
             cosines=cosines,
             distances={name: float(np.sqrt(max(0.0, 2 - 2 * c))) for name, c in cosines.items()},
         )
+
+
+def _expected(projected: Mapping[str, Vectors]) -> Vectors:
+    """(n, 1); (1, 1) of nothing where no expectation was fitted."""
+    return projected.get(EXPECTED, np.zeros((1, 1), np.float32))

@@ -126,8 +126,9 @@ class _Bench:
         if not sight.comparable or not selfie.comparable:
             return finding
         mine, theirs = (self.projected[s.finding.position] for s in (selfie, sight))
-        comparison = self.models.judges.scorer.compare(mine, theirs)
-        replay = replay or comparison.score >= self.models.judges.replay.score
+        judges = self.models.judges
+        comparison = judges.scorer.compare(mine, theirs)
+        replay = replay or judges.scorer.fused(comparison.cosines) >= judges.replay.score
         return replace(finding, outcome=solo_outcome(comparison), comparison=comparison, replay=replay)
 
     def _same_picture(self, selfie: Sight, sight: Sight) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,7 @@ def _scorer(album: Album, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) 
     table = face_table(faces, album.embed([face.file for face in faces]), people)
     tested = people.codes([file for pair in pairs for file in (pair.file_x, pair.file_y)])
     judge = judge_without(tested, table, FitSettings())
-    return Scorer(judge.scorer.towers, judge.edges(-1, -1))
+    return replace(judge.scorer, edges=judge.edges(-1, -1))
 
 
 def _print_stages(result: dict[str, Any]) -> None:

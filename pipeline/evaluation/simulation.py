@@ -105,7 +105,7 @@ def _finding(world: World, selfie: int, position: int, photo: Photo) -> PhotoFin
         seen = comparison.score >= edges.approve_among(faces)
         outcome = Outcome.GROUP_SAME if seen else Outcome.MEMBER_NOT_SEEN
         return PhotoFinding(position, outcome, faces=faces, comparison=comparison)
-    replay = comparison.score >= world.replay_score
+    replay = world.judge.scorer.fused(comparison.cosines) >= world.replay_score
     return PhotoFinding(position, solo_outcome(comparison), faces=faces, comparison=comparison, replay=replay)
 
 

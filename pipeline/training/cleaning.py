@@ -18,7 +18,7 @@ ENOUGH_PHOTOS = 3
 
 
 def fused(scorer: Scorer, table: FaceTable) -> Vectors:
-    """(n, k) vectors whose inner products are the scorer's fused scores."""
+    """(n, k) vectors whose inner products are the sums of the towers' cosines."""
     projected = scorer.project(table.vectors)
     return np.hstack([np.sqrt(t.weight) * projected[name] for name, t in scorer.towers.items()])
 
@@ -35,13 +35,13 @@ def mislabelled(table: FaceTable, scorer: Scorer) -> NDArray[np.bool_]:
     Both by the scorer's own edges. A person needs `ENOUGH_PHOTOS` for it: of two that differ
     nobody knows which is wrong, and a photo that is only hard is what there is to learn.
     """
-    vectors, identity = fused(scorer, table), table.identity
+    projected, identity = scorer.project(table.vectors), table.identity
     photos = np.bincount(np.unique(identity, return_inverse=True)[1])
     many = photos[np.unique(identity, return_inverse=True)[1]] >= ENOUGH_PHOTOS
     wrong = np.zeros(len(identity), dtype=bool)
     for start in range(0, len(identity), BLOCK):
         rows = np.arange(start, min(start + BLOCK, len(identity)))
-        scores = vectors[rows] @ vectors.T
+        scores = scorer.matrix({name: vectors[rows] for name, vectors in projected.items()}, projected)
         own = identity[rows, None] == identity[None]
         others = scores.max(axis=1, where=~own, initial=-np.inf)
         scores[np.arange(len(rows)), rows] = -np.inf

@@ -73,29 +73,33 @@ def train_head(
     no pairs.
     """
     seed_everything(recipe.schedule.seed)
-    towers = starting_towers(faces.table, base, recipe)
+    start = starting_scorer(faces.table, base, recipe)
     held = split_by_identity(faces.table.identity, recipe.hold_out, recipe.schedule.seed)
-    learner = _Learner(recipe, towers[recipe.tower], faces, copies)
+    learner = _Learner(recipe, start.towers[recipe.tower], faces, copies)
     tower, history = learner.learn(held)
-    trained = {**towers, recipe.tower: tower}
-    scores = _honest_scores(faces, trained, learner, history.best)
+    scorer = _with_tower(start, recipe, tower)
+    scores = _honest_scores(faces, scorer, learner, history.best)
     edges = guarded_edges(*scores, base.scorer.edges, recipe.fit)
-    scorer = Scorer(trained, edges)
+    scorer = replace(scorer, edges=edges)
     gender = gender_judge(faces.table, genders, recipe.fit) or base.gender
     replay = replay_limits(scorer, faces.table)
     return TrainedHead(Judges(scorer, gender, base.occlusion, base.quality, replay), history)
 
 
-def starting_towers(table: FaceTable, base: Judges, recipe: Recipe) -> dict[str, Tower]:
-    """Untrained towers: from these faces where there are enough of them, else the bundle's.
+def starting_scorer(table: FaceTable, base: Judges, recipe: Recipe) -> Scorer:
+    """Untrained towers and no edges: from these faces where there are enough of them, else the bundle's.
 
     Raises DataError for a bundle without the tower that is to be trained.
     """
     if recipe.tower not in base.scorer.towers:
         raise DataError(f"the bundle holds no {recipe.tower} whose projection could be trained")
     if len(table.identity) < ENOUGH_FACES:
-        return dict(base.scorer.towers)
-    return dict(fit_towers(table, recipe.fit).towers)
+        return replace(base.scorer, edges=NO_EDGES)
+    return fit_towers(table, recipe.fit)
+
+
+def _with_tower(scorer: Scorer, recipe: Recipe, tower: Tower) -> Scorer:
+    return replace(scorer, towers={**scorer.towers, recipe.tower: tower})
 
 
 def inherits(base: Judges, new: Judges, table: FaceTable) -> bool:
@@ -151,7 +155,7 @@ class _Learner:
 
 
 def _honest_scores(
-    faces: TrainingFaces, towers: dict[str, Tower], learner: _Learner, epochs: int
+    faces: TrainingFaces, trained: Scorer, learner: _Learner, epochs: int
 ) -> tuple[Scores, Scores, Scores]:
     """`all_scores` by projections that have not learned from the people they score.
 
@@ -159,13 +163,12 @@ def _honest_scores(
     is scored by a projection that was trained, as long as the final one, on the other half.
     """
     if epochs == 0:
-        return all_scores(Scorer(towers, NO_EDGES), faces.table)
+        return all_scores(trained, faces.table)
     half = split_by_identity(faces.table.identity, 0.5, learner.recipe.schedule.seed)
     parts = []
     for tested in (half, ~half):
         tower = learner.repeat(~tested, epochs)
-        scorer = Scorer({**towers, learner.recipe.tower: tower}, NO_EDGES)
-        parts.append(all_scores(scorer, faces.table.only(tested)))
+        parts.append(all_scores(_with_tower(trained, learner.recipe, tower), faces.table.only(tested)))
     genuine, everybody, alike = (np.concatenate(scores) for scores in zip(*parts, strict=True))
     return genuine, everybody, alike
 

@@ -33,7 +33,6 @@ from pipeline.training.finetune import FineTuned, finetune
 from pipeline.training.learning import History
 from pipeline.training.pairs import NO_AGE
 from pipeline.training.projection import (
-    NO_EDGES,
     TrainedHead,
     all_scores,
     gender_judge,
@@ -236,7 +235,7 @@ def _describe(name: str, tuned: FineTuned, rule: Mapping[str, Any]) -> _Network:
 def _with_tower(judges: Judges, recipe: Recipe, tuned: FineTuned) -> Judges:
     """Today's judges with the new tower: only for loading the networks."""
     towers = {name: tower for name, tower in judges.scorer.towers.items() if name in recipe.fit.weights}
-    scorer = replace(judges.scorer, towers={**towers, recipe.tower: tuned.tower})
+    scorer = Scorer({**towers, recipe.tower: tuned.tower}, judges.scorer.edges)
     dropped = judges.scorer.towers.keys() - towers.keys()
     weights = {name: row for name, row in judges.gender.weights.items() if name not in dropped}
     return replace(judges, scorer=scorer, gender=replace(judges.gender, weights=weights))
@@ -246,8 +245,8 @@ def _refit(
     table: FaceTable, start: Judges, genders: FaceTable | None, recipe: Recipe, tuned: FineTuned
 ) -> Judges:
     """The head on what the new network says; edges by the people held out, where those give pairs."""
-    towers = {**fit_towers(table, recipe.fit).towers, recipe.tower: tuned.tower}
-    scorer = Scorer(towers, NO_EDGES)
+    scorer = fit_towers(table, recipe.fit)
+    scorer = replace(scorer, towers={**scorer.towers, recipe.tower: tuned.tower})
     genuine, everybody, alike = all_scores(scorer, table.only(tuned.held_out))
     if not len(genuine) or not len(everybody):
         genuine, everybody, alike = all_scores(scorer, table)

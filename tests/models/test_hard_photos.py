@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from pipeline.evaluation.extract import embed_picture
+from pipeline.images import decode
 from pipeline.load import load_models
 from pipeline.models import Models
 from pipeline.verdict import Outcome, Verdict
 from pipeline.verify import verify
+from support.bundle import ROOT
 
 GOOD = "lfw/Hu_Jintao/Hu_Jintao_0001.jpg"
 SENIORS = ("50-59", "60-69")
@@ -57,3 +61,17 @@ def test_hardly_any_bare_face_of_the_users_age_is_refused(models: Models, faces:
     gates = [finding for f in seniors if (finding := as_selfie(models, faces, f).selfie).gate is not None]
     assert len(seniors) > 70
     assert len(gates) <= 0.03 * len(seniors)
+
+
+def test_less_is_asked_of_faces_behind_sunglasses(models: Models, faces: Path) -> None:
+    dark = (ROOT / "pipeline" / "heads" / "lfw_sunglasses.txt").read_text(encoding="utf-8").split()[:12]
+    bare = sorted({row["file_x"] for row in rows(faces, "asian_pairs.csv") if row["set"] == "lfw_asian"})[:12]
+    assert taken_off(models, faces, dark) < taken_off(models, faces, bare) - 0.01
+
+
+def taken_off(models: Models, faces: Path, files: list[str]) -> float:
+    """The mean of what is taken off a score for these photos' faces."""
+    expectation = models.judges.scorer.expectation
+    assert expectation is not None
+    found = [embed_picture(models, decode((faces / file).read_bytes()).rgb) for file in files]
+    return float(np.mean([expectation.of(vectors) for vectors in found if vectors]))
