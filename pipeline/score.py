@@ -45,7 +45,8 @@ class Expectation:
     A face that is turned away, blurred, made up or behind glasses is less alike to its own other
     photos, and hardly more alike to other people's. ``weights`` (d,) for each embedder tell the mean
     score to expect, ``usual`` is that of most faces; by how far a face lies from it, at most
-    ``limit``, ``share`` of that is taken off.
+    ``limit``, ``share`` of that is taken off. Two hard faces are given no more than one: strangers
+    are more alike where both photos are spoilt, and whoever sends them can spoil both.
     """
 
     weights: Mapping[str, Vectors]
@@ -58,6 +59,10 @@ class Expectation:
         expected = sum(np.atleast_2d(embeddings[name]) @ row for name, row in self.weights.items())
         beyond = np.clip(np.asarray(expected) - self.usual, -self.limit, self.limit)
         return np.asarray(self.share * beyond[:, None], dtype=np.float32)
+
+    def of_both(self, first: Vectors, second: Vectors) -> Vectors:
+        """What to take off the scores of pairs, from what `of` gave of both faces; they broadcast."""
+        return np.maximum(first + second, np.float32(-self.share * self.limit))
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +109,17 @@ class Scorer:
     def scores(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Scores:
         """Fused scores (n,) of projected faces, row by row."""
         rows = (t.weight * np.sum(first[n] * second[n], axis=1) for n, t in self.towers.items())
-        return np.asarray(sum(rows) - (_expected(first) + _expected(second))[:, 0], dtype=np.float64)
+        fused = np.asarray(sum(rows), dtype=np.float64)
+        if self.expectation is None:
+            return fused
+        return fused - self.expectation.of_both(first[EXPECTED], second[EXPECTED])[:, 0]
 
     def matrix(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Scores:
         """Fused scores (n, m) of every projected face against every other."""
-        return self.likeness(first, second) - _expected(first) - _expected(second).T
+        fused = self.likeness(first, second)
+        if self.expectation is None:
+            return fused
+        return fused - self.expectation.of_both(first[EXPECTED], second[EXPECTED].T)
 
     def likeness(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Scores:
         """The same with nothing taken off: how alike two pictures are, however hard their faces."""
@@ -123,7 +134,7 @@ class Scorer:
     def compare(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Comparison:
         """One projected face ((1, k) for each tower) against one other, with all its numbers."""
         cosines = {name: float(np.sum(first[name] * second[name])) for name in self.towers}
-        score = self.fused(cosines) - float(np.sum(_expected(first) + _expected(second)))
+        score = float(self.scores(first, second)[0])
         return Comparison(
             score=score,
             similarity=self.edges.similarity(score),
@@ -132,8 +143,3 @@ class Scorer:
             cosines=cosines,
             distances={name: float(np.sqrt(max(0.0, 2 - 2 * c))) for name, c in cosines.items()},
         )
-
-
-def _expected(projected: Mapping[str, Vectors]) -> Vectors:
-    """(n, 1); (1, 1) of nothing where no expectation was fitted."""
-    return projected.get(EXPECTED, np.zeros((1, 1), np.float32))

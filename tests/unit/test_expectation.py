@@ -43,8 +43,15 @@ def test_all_ways_to_score_take_the_same_off() -> None:
     assert s.scores(first, second) == pytest.approx(np.diag(matrix))
     one = s.compare({n: v[:1] for n, v in first.items()}, {n: v[1:] for n, v in second.items()})
     assert one.score == pytest.approx(matrix[0, 1])
-    taken = first[EXPECTED] + second[EXPECTED].T
+    taken = EXPECTATION.of_both(first[EXPECTED], second[EXPECTED].T)
     assert matrix + taken == pytest.approx(s.likeness(first, second), abs=1e-6)
+
+
+def test_two_hard_faces_are_given_no_more_than_one() -> None:
+    easy, hard = (EXPECTATION.of(faces(angle)) for angle in (0.0, np.pi))
+    assert EXPECTATION.of_both(hard, np.zeros_like(hard)) == pytest.approx(hard)
+    assert EXPECTATION.of_both(hard, hard) == pytest.approx(hard)
+    assert EXPECTATION.of_both(easy, easy) == pytest.approx(2 * easy)
 
 
 def test_whether_two_pictures_are_one_does_not_depend_on_how_hard_the_face_is() -> None:
