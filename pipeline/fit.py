@@ -115,8 +115,8 @@ def fit_expectation(scorer: Scorer, table: FaceTable, settings: FitSettings) -> 
     from the usual counts as two.
     """
     plain = replace(scorer, expectation=None)
-    photos = np.unique(table.identity, return_inverse=True, return_counts=True)
-    several = table.only(photos[2][photos[1]] > 1)
+    _, owner, photos = np.unique(table.identity, return_inverse=True, return_counts=True)
+    several = table.only(photos[owner] > 1)
     if len(several.identity) < ENOUGH_FOR_EXPECTATION:
         return None
     names = sorted(plain.towers)
