@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,8 +13,8 @@ import redis
 
 from support.databases import fresh_database
 from support.servers import MariaDb, Redis
-from support.system import HASTY, Put, System, on_redis
-from support.workers import wait_until
+from support.system import HASTY, Put, System, in_files, on_redis
+from support.workers import Worker, children_of, wait_until
 from worker.states import State
 from worker.store import NewMember
 
@@ -62,6 +64,55 @@ def test_jobs_that_arrive_while_the_database_is_away_are_done_when_it_is_back(
     fragile.wait_for(jobs)
     wait_until(lambda: fragile.dead == ["missing_field"])
     assert worker.running
+
+
+def test_a_job_whose_time_a_hanging_database_used_up_is_done_later(
+    fragile: System, mariadb_server: MariaDb
+) -> None:
+    worker = fragile.start()
+    mariadb_server.freeze()
+    try:
+        fragile.send(fragile.job("patient"))
+        wait_until(lambda: "time limit" in worker.words)
+    finally:
+        mariadb_server.thaw()
+    fragile.wait_for(["patient"])
+    assert fragile.dead == []
+
+
+def test_embedded_a_retry_that_a_full_disk_cannot_take_leaves_the_job_where_it_was(
+    make_system: Make, mariadb_server: MariaDb, tmp_path: Path
+) -> None:
+    queue_files = tmp_path / "var" / "broker" / "queues"
+    with fresh_database(mariadb_server.url) as url:
+        system = make_system(url, "filesystem://", in_files(queue_files))
+        worker = system.start()
+        mariadb_server.kill()
+        try:
+            with no_room_for(worker):
+                system.send(system.job("patient"))
+                wait_until(lambda: list(queue_files.glob("taken/*.verify.msg")))
+                wait_until(lambda: not list(queue_files.glob("taken/*.verify.msg")))
+        finally:
+            mariadb_server.start()
+        system.wait_for(["patient"])
+        system.stack.close()
+
+
+@contextmanager
+def no_room_for(worker: Worker) -> Iterator[None]:
+    """Its processes may write empty files only, as on a full disk."""
+    processes = [worker.pid, *children_of(worker.pid)]
+
+    def limit(most: int) -> None:
+        for pid in processes:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
+
+    limit(0)
+    try:
+        yield
+    finally:
+        limit(resource.RLIM_INFINITY)
 
 
 def job_of_nobody(system: System) -> dict[str, object]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -15,6 +17,7 @@ from typing import Any
 import pytest
 from kombu.connection import Connection
 from kombu.entity import Queue
+from kombu.exceptions import ChannelError
 
 from support.bundle import ROOT
 from worker.queue_files import InOrder, take_file, taken_by
@@ -97,6 +100,36 @@ def test_a_sent_message_arrives_as_it_was(channel: Any) -> None:
     queue = Queue("verify")  # type: ignore[no-untyped-call]
     channel.connection.client.Producer(channel).publish({"a": "회원"}, routing_key="verify", declare=[queue])
     assert channel.basic_get("verify").decode() == {"a": "회원"}
+
+
+@contextmanager
+def no_room() -> Iterator[None]:
+    """This process may write empty files only, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_message_that_a_full_disk_cannot_take_is_refused_and_leaves_no_half_of_it(
+    channel: Any, tmp_path: Path
+) -> None:
+    producer = channel.connection.client.Producer(channel)
+    with no_room(), pytest.raises(ChannelError, match="no message can be written"):
+        producer.publish({"a": "회원"}, routing_key="verify", declare=[Queue("verify")])  # type: ignore[no-untyped-call]
+    assert not [file for file in tmp_path.rglob("*") if file.is_file() and "verify" in file.name]
+    assert channel.basic_get("verify") is None
+    producer.publish({"a": "회원"}, routing_key="verify")
+    assert channel.basic_get("verify").decode() == {"a": "회원"}
+
+
+def test_a_message_that_is_given_back_on_a_full_disk_is_not_lost(channel: Any, item: Path) -> None:
+    message = channel.basic_get("verify")
+    with no_room():
+        channel.basic_reject(message.delivery_tag, requeue=True)
+    assert item.read_bytes() == b"a message"
 
 
 def _served(full: set[str]) -> str:
