@@ -8,7 +8,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from celery.schedules import crontab
 from kombu.entity import Exchange, Queue
 
 from worker.brokers import is_rabbitmq, is_redis, queue_arguments, sentinel_options, tls_options
@@ -24,6 +23,7 @@ from worker.queues import (
     VERIFY,
     VERIFY_MEMBER,
 )
+from worker.schedules import At, Every
 from worker.settings import load_settings
 
 _settings = load_settings()
@@ -154,21 +154,22 @@ worker_redirect_stdouts = False
 worker_enable_remote_control = not _embedded
 
 # Schedule
-# In memory: nothing here is worth a file that a crash can damage.
-beat_scheduler = "celery.beat:Scheduler"
+# In memory: nothing here is worth a file that a crash can damage. Celery's own stands still for as long as
+# the clock was set back.
+beat_scheduler = "worker.schedules:Scheduler"
 beat_schedule = {
-    "sweep": {"task": SWEEP, "schedule": _settings.sweep_seconds, "options": {"queue": MAINTENANCE}},
+    "sweep": {"task": SWEEP, "schedule": Every(_settings.sweep_seconds), "options": {"queue": MAINTENANCE}},
     # At a time of day (03:17 in Seoul), and not every 24 h: a beat that is restarted daily would never
     # come to it.
     "purge": {
         "task": PURGE,
-        "schedule": crontab(hour=18, minute=17),
+        "schedule": At(hour=18, minute=17),
         "options": {"queue": MAINTENANCE},
     },
 }
 if _settings.retrain_schedule != "never":
     beat_schedule["retrain"] = {
         "task": RETRAIN_PLAN,
-        "schedule": crontab.from_string(_settings.retrain_schedule),
+        "schedule": At.from_string(_settings.retrain_schedule),
         "options": {"queue": MAINTENANCE},
     }
