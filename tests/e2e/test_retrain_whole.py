@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,9 +21,12 @@ import pytest
 
 from support.bundle import ROOT
 from support.hosts import start_two
-from support.system import System
+from support.rabbitmq import RabbitMq
+from support.servers import ServerMissing
+from support.system import Put, System
 from support.training import judged
 from support.workers import Worker, rows, wait_until
+from worker.queues import BULK, RETRAIN
 from worker.states import PairLabel, RunState, State
 from worker.store import RunRecord
 
@@ -43,6 +46,9 @@ LENIENT = {
 }
 """A gate for so few people that nothing could be shown about them."""
 LONG = pytest.mark.skipif(not os.environ.get("VERIFY_TEST_LONG"), reason="the long form: VERIFY_TEST_LONG=1")
+
+
+Make = Callable[[str, str, Put], System]
 
 
 @dataclass(frozen=True)
@@ -175,6 +181,38 @@ def test_embedded_one_process_does_all_of_it_and_never_waits_for_itself(
     request = embedded.store.request("after")
     assert request is not None
     assert request.model_version == run.version
+
+
+@pytest.fixture
+def rabbitmq(tmp_path: Path) -> Iterator[RabbitMq]:
+    try:
+        server = RabbitMq(tmp_path / "rabbitmq")
+    except ServerMissing as missing:
+        pytest.skip(str(missing))
+    server.start()
+    yield server
+    server.close()
+
+
+def nobody_sends(queue: str, item: bytes) -> None:
+    raise AssertionError(queue, item)
+
+
+def test_on_rabbitmq_it_runs_to_its_end_as_well(
+    make_system: Make, mariadb_database_url: str, rabbitmq: RabbitMq, faces: Path
+) -> None:
+    town = make_system(mariadb_database_url, rabbitmq.url, nobody_sends)
+    town.settings |= {**UNHURRIED, "VERIFY_RETRAIN_GATE": json.dumps(LENIENT)}
+    label(town, people(faces, 20, 2))
+    town.start("--queues", "verify,bulk")
+    start_retrain_worker(town)
+    told, _ = command(town, "retrain", "--force", "--wait").communicate(timeout=240)
+    assert "promoted" in told
+    run = reaches(town, RunState.PROMOTED, seconds=1)
+    assert (run.problem, run.lapses) == (None, 0)
+    assert town.dead == []
+    town.stack.close()
+    assert {queue: rabbitmq.depth(queue) for queue in (BULK, RETRAIN)} == {BULK: 0, RETRAIN: 0}
 
 
 @LONG
