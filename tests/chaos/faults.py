@@ -8,7 +8,7 @@ import resource
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from chaos import clock
 from chaos.failover import FailoverStage
-from chaos.stage import EmbeddedStage, RedisStage, Stage, stopped
+from chaos.stage import EmbeddedStage, RedisStage, Stage
 from worker.app import app
 from worker.queues import MAINTENANCE, SWEEP
 
@@ -30,6 +30,18 @@ def _soon(seconds: float, end: Callable[[], None]) -> Iterator[None]:
     timer.start()
     yield
     timer.join()
+
+
+@contextmanager
+def stopped(processes: Sequence[int]) -> Iterator[None]:
+    """Whole process groups stand still."""
+    for pid in processes:
+        os.killpg(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in processes:
+            os.killpg(pid, signal.SIGCONT)
 
 
 VERIFY_AND_BULK: Final = ("--queues", "verify,bulk")

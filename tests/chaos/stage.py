@@ -8,8 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -287,15 +287,3 @@ def resident(pid: int) -> int:
     except FileNotFoundError:
         return 0
     return int(words[words.index("VmRSS:") + 1]) if "VmRSS:" in words else 0
-
-
-@contextmanager
-def stopped(processes: Sequence[int]) -> Iterator[None]:
-    """Whole process groups stand still."""
-    for pid in processes:
-        os.killpg(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for pid in processes:
-            os.killpg(pid, signal.SIGCONT)
