@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from typing import Final
 
 import cv2
 import numpy as np
@@ -19,6 +20,9 @@ from pipeline.ports import Face, Points, Rgb
 from pipeline.verdict import GateResult, Outcome
 
 Gray = NDArray[np.uint8]
+
+_SECOND_DIFFERENCE: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
+_WHITE: Final = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,10 @@ class Quality:
     """Degrees, positive is clockwise."""
     detector_score: float
     """0..1."""
+    noise: float
+    """Standard deviation of the grain, in grey values. Ordinary photos have 0.5 to 5."""
+    burnt: float
+    """Share of the face that is white, 0..1."""
 
     def as_dict(self) -> dict[str, float]:
         """The numbers by name, rounded for storing."""
@@ -67,6 +75,11 @@ class QualityLimits:
     shadows: float = 185.0
     """A face whose darkest parts are brighter than this is burnt out."""
     yaw: float = 55.0
+    noise: float = 8.0
+    """Strangers in heavy grain are alike. Of 915 ordinary photos (LFW, FairFace, Asian faces from the
+    web) one has more; of those with noise of 40 grey values all but a few."""
+    burnt: float = 0.35
+    """The same of white: the most of those photos is 0.26."""
 
 
 def measure(rgb: Rgb, face: Face, scale: float = 1.0) -> Quality:
@@ -86,6 +99,8 @@ def measure(rgb: Rgb, face: Face, scale: float = 1.0) -> Quality:
         pitch=pitch,
         roll=float(np.degrees(roll_of(face))),
         detector_score=face.score,
+        noise=_noise(gray),
+        burnt=float(np.mean(_middle(gray) >= _WHITE)),
     )
 
 
@@ -102,8 +117,12 @@ def _refusals(quality: Quality, limits: QualityLimits) -> Iterator[tuple[Outcome
         yield Outcome.TOO_DARK, GateResult("highlights", quality.highlights, limits.highlights)
     if quality.shadows > limits.shadows:
         yield Outcome.TOO_BRIGHT, GateResult("shadows", quality.shadows, limits.shadows)
+    if quality.burnt > limits.burnt:
+        yield Outcome.TOO_BRIGHT, GateResult("burnt", quality.burnt, limits.burnt)
     if quality.sharpness < limits.sharpness:
         yield Outcome.TOO_BLURRED, GateResult("sharpness", quality.sharpness, limits.sharpness)
+    if quality.noise > limits.noise:
+        yield Outcome.TOO_BLURRED, GateResult("noise", quality.noise, limits.noise)
     if abs(quality.yaw) > limits.yaw:
         yield Outcome.EXTREME_POSE, GateResult("yaw", quality.yaw, limits.yaw)
 
@@ -113,6 +132,17 @@ def _sharpness(gray: Gray) -> float:
     half = cv2.resize(gray, (56, 56), interpolation=cv2.INTER_AREA)
     edges = cv2.Laplacian(half, cv2.CV_32F)
     return float(edges.var() / max(float(half.var()), 25.0))
+
+
+def _middle(gray: Gray) -> Gray:
+    """(88, 88): the face without most of hair and background."""
+    return gray[12:100, 12:100]
+
+
+def _noise(gray: Gray) -> float:
+    """See `Quality.noise`: Immerkær, Fast Noise Variance Estimation (1996). Edges hardly count."""
+    rough = np.abs(cv2.filter2D(gray, cv2.CV_32F, _SECOND_DIFFERENCE))[4:-4, 4:-4]
+    return float(np.sqrt(np.pi / 2) / 6 * rough.mean())
 
 
 def _pose(landmarks: Points) -> tuple[float, float]:

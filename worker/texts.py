@@ -64,7 +64,7 @@ _PHOTO: Final[Mapping[Outcome, Both]] = {
     Outcome.SEVERAL_FACES: _SEVERAL,
     Outcome.NO_FACE: ("{Photo}에서 얼굴을 찾지 못했습니다.", "We could not find a face in {photo}."),
     Outcome.FACE_TOO_SMALL: ("{Photo}에서 얼굴이 너무 작게 보입니다.", "The face in {photo} is too small."),
-    Outcome.TOO_BLURRED: ("{Photo}이 흐리게 나왔습니다.", "{Photo} is blurred."),
+    Outcome.TOO_BLURRED: ("{Photo}이 흐리거나 거칠게 나왔습니다.", "{Photo} is blurred or grainy."),
     Outcome.TOO_DARK: ("{Photo}이 너무 어둡게 나왔습니다.", "{Photo} is too dark."),
     Outcome.TOO_BRIGHT: ("{Photo}이 너무 밝게 나왔습니다.", "{Photo} is too bright."),
     Outcome.EXTREME_POSE: (
@@ -105,8 +105,8 @@ _RETAKE: Final[Mapping[Outcome, Both]] = {
         "Please hold the phone a little closer and take it again.",
     ),
     Outcome.TOO_BLURRED: (
-        "휴대전화가 흔들리지 않게 들고 다시 찍어 주세요.",
-        "Please hold the phone still and take it again.",
+        "밝은 곳에서 휴대전화가 흔들리지 않게 들고 다시 찍어 주세요.",
+        "Please hold the phone still in good light and take it again.",
     ),
     Outcome.TOO_DARK: (
         "밝은 곳에서 다시 찍어 주세요.",
@@ -216,7 +216,7 @@ _REASONS: Final[Mapping[Reason, str]] = {
     Reason.SELFIE_NO_FACE: "No face was found in the selfie.",
     Reason.SELFIE_SEVERAL_FACES: "The selfie shows a second face more than half as large as the first.",
     Reason.SELFIE_FACE_TOO_SMALL: "The face in the selfie is too small.",
-    Reason.SELFIE_TOO_BLURRED: "The selfie is too blurred.",
+    Reason.SELFIE_TOO_BLURRED: "The selfie is too blurred or grainy.",
     Reason.SELFIE_TOO_DARK: "The selfie is too dark.",
     Reason.SELFIE_TOO_BRIGHT: "The selfie is too bright.",
     Reason.SELFIE_EXTREME_POSE: "The face in the selfie is turned too far away.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -12,6 +13,7 @@ from pipeline.evaluation.extract import embed_picture
 from pipeline.images import decode
 from pipeline.load import load_models
 from pipeline.models import Models
+from pipeline.ports import Rgb
 from pipeline.verdict import Outcome, Verdict
 from pipeline.verify import verify
 from support.bundle import ROOT
@@ -61,6 +63,25 @@ def test_hardly_any_bare_face_of_the_users_age_is_refused(models: Models, faces:
     gates = [finding for f in seniors if (finding := as_selfie(models, faces, f).selfie).gate is not None]
     assert len(seniors) > 70
     assert len(gates) <= 0.03 * len(seniors)
+
+
+def spoilt(name: str, rgb: Rgb) -> bytes:
+    """The photo made so bad that strangers become alike, as a PNG."""
+    grain = np.random.default_rng(0).normal(0, 40, rgb.shape)
+    worse = rgb + grain if name == "grain" else rgb * 2.0 + 60
+    return cv2.imencode(".png", np.clip(worse, 0, 255).astype(np.uint8)[:, :, ::-1])[1].tobytes()
+
+
+@pytest.mark.parametrize("name", ["grain", "overexposed"])
+def test_nine_of_ten_photos_that_were_spoilt_on_purpose_are_refused(
+    models: Models, faces: Path, name: str
+) -> None:
+    files = sorted({row["file_x"] for row in rows(faces, "asian_pairs.csv") if row["set"] == "lfw_asian"})[
+        :40
+    ]
+    photos = [spoilt(name, decode((faces / file).read_bytes()).rgb) for file in files]
+    outcomes = [verify(models, photo, []).selfie.outcome for photo in photos]
+    assert sum(outcome is not Outcome.USABLE for outcome in outcomes) >= 0.9 * len(files)
 
 
 def test_less_is_asked_of_faces_behind_sunglasses(models: Models, faces: Path) -> None:

@@ -16,7 +16,7 @@ LANDMARKS = np.array(
     [[285, 210], [355, 210], [320, 250], [320, 290], [245, 225], [395, 225]], dtype=np.float32
 )
 FACE = Face(Box(220, 150, 200, 200), LANDMARKS, 0.9)
-GOOD = Quality(200, 0.4, 200, 40, 120, 45, 0, 0, 0, 0.9)
+GOOD = Quality(200, 0.4, 200, 40, 120, 45, 0, 0, 0, 0.9, 1.0, 0.0)
 
 
 def scene(blur: float = 0.0, low: int = 30, high: int = 220) -> Rgb:
@@ -84,6 +84,22 @@ def test_black_and_burnt_out_faces_are_named(low: int, high: int, outcome: Outco
     assert refused[0] is outcome
 
 
+def test_noise_is_told_in_grey_values_whatever_lies_below_it() -> None:
+    smooth = measure(scene(8), FACE).noise
+    grain = np.random.default_rng(7).normal(0, 30, scene().shape[:2])[:, :, None]
+    grainy = np.clip(scene(8, 90, 160) + grain, 0, 255).astype(np.uint8)
+    assert smooth < 1
+    refused = gate(measure(grainy, FACE), QualityLimits())
+    assert refused is not None
+    assert refused[1].name == "noise"
+
+
+def test_a_face_that_is_white_in_large_parts_is_burnt() -> None:
+    burnt = np.clip(scene(8).astype(int) * 3, 0, 255).astype(np.uint8)
+    assert measure(scene(8), FACE).burnt < 0.05
+    assert measure(burnt, FACE).burnt > 0.5
+
+
 def test_yaw_follows_the_nose_and_its_sign() -> None:
     angles = [measure(scene(), with_nose(dx)).yaw for dx in (-70, -20, 0, 20, 70)]
     assert angles == sorted(angles)
@@ -117,6 +133,8 @@ def test_points_that_all_coincide_give_numbers() -> None:
         ({"highlights": 44.0}, Outcome.TOO_DARK, "highlights"),
         ({"shadows": 186.0}, Outcome.TOO_BRIGHT, "shadows"),
         ({"sharpness": 0.02}, Outcome.TOO_BLURRED, "sharpness"),
+        ({"noise": 8.1}, Outcome.TOO_BLURRED, "noise"),
+        ({"burnt": 0.36}, Outcome.TOO_BRIGHT, "burnt"),
         ({"yaw": 56.0}, Outcome.EXTREME_POSE, "yaw"),
         ({"yaw": -56.0}, Outcome.EXTREME_POSE, "yaw"),
         ({"face_px": 10.0, "sharpness": 0.001}, Outcome.FACE_TOO_SMALL, "face_px"),

@@ -129,8 +129,10 @@ def test_each_problem_of_a_selfie_has_a_remedy_of_its_own() -> None:
 @pytest.mark.parametrize("reason", GALLERY_REASONS)
 def test_a_gallery_photo_is_named_by_its_number(reason: Reason) -> None:
     finding = PhotoFinding(2, Outcome.TOO_BLURRED)
-    assert member_text(Status.RETRY_PHOTO, reason, KO, finding).startswith("2번 사진이 흐리게 나왔습니다.")
-    assert member_text(Status.RETRY_PHOTO, reason, EN, finding).startswith("Photo 2 is blurred.")
+    assert member_text(Status.RETRY_PHOTO, reason, KO, finding).startswith(
+        "2번 사진이 흐리거나 거칠게 나왔습니다."
+    )
+    assert member_text(Status.RETRY_PHOTO, reason, EN, finding).startswith("Photo 2 is blurred or grainy.")
 
 
 def test_what_is_our_fault_or_the_hosts_asks_nothing_of_the_member() -> None:
