@@ -25,6 +25,8 @@ from worker.envelope import open_item
 HELD_SECONDS: Final = 10
 """From the list into `unacked` it takes about a millisecond; a worker that was stopped in between, longer."""
 NAP_SECONDS: Final = 0.1
+_TOKEN_LENGTH: Final = 32
+"""Of what stands before the list's key in the name of a hold."""
 
 _TAKE: Final = """
 for i = 3, #KEYS do
@@ -140,4 +142,4 @@ class TakingChannel(kombu_redis.Channel):
         """What was held too long is the next of its list again."""
         keys = [self._prefixed(name) for name in self._holds]
         with self.conn_or_acquire() as client:
-            client.eval(_GIVE_BACK, len(keys), *keys, HELD_SECONDS, len(uuid.uuid4().hex))
+            client.eval(_GIVE_BACK, len(keys), *keys, HELD_SECONDS, _TOKEN_LENGTH)

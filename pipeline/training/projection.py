@@ -77,7 +77,7 @@ def train_head(
     held = split_by_identity(faces.table.identity, recipe.hold_out, recipe.schedule.seed)
     learner = _Learner(recipe, start.towers[recipe.tower], faces, copies)
     tower, history = learner.learn(held)
-    scorer = _with_tower(start, recipe, tower)
+    scorer = with_tower(start, recipe, tower)
     scores = _honest_scores(faces, scorer, learner, history.best)
     edges = guarded_edges(*scores, base.scorer.edges, recipe.fit)
     scorer = replace(scorer, edges=edges)
@@ -98,7 +98,8 @@ def starting_scorer(table: FaceTable, base: Judges, recipe: Recipe) -> Scorer:
     return fit_towers(table, recipe.fit)
 
 
-def _with_tower(scorer: Scorer, recipe: Recipe, tower: Tower) -> Scorer:
+def with_tower(scorer: Scorer, recipe: Recipe, tower: Tower) -> Scorer:
+    """The scorer with this in place of the tower that the recipe trains."""
     return replace(scorer, towers={**scorer.towers, recipe.tower: tower})
 
 
@@ -168,7 +169,7 @@ def _honest_scores(
     parts = []
     for tested in (half, ~half):
         tower = learner.repeat(~tested, epochs)
-        parts.append(all_scores(_with_tower(trained, learner.recipe, tower), faces.table.only(tested)))
+        parts.append(all_scores(with_tower(trained, learner.recipe, tower), faces.table.only(tested)))
     genuine, everybody, alike = (np.concatenate(scores) for scores in zip(*parts, strict=True))
     return genuine, everybody, alike
 

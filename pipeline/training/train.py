@@ -39,6 +39,7 @@ from pipeline.training.projection import (
     guarded_edges,
     inherited,
     train_head,
+    with_tower,
 )
 from pipeline.training.recipe import Mode, Recipe, TrainingFaces
 from pipeline.training.windows import read_windows
@@ -245,8 +246,7 @@ def _refit(
     table: FaceTable, start: Judges, genders: FaceTable | None, recipe: Recipe, tuned: FineTuned
 ) -> Judges:
     """The head on what the new network says; edges by the people held out, where those give pairs."""
-    scorer = fit_towers(table, recipe.fit)
-    scorer = replace(scorer, towers={**scorer.towers, recipe.tower: tuned.tower})
+    scorer = with_tower(fit_towers(table, recipe.fit), recipe, tuned.tower)
     genuine, everybody, alike = all_scores(scorer, table.only(tuned.held_out))
     if not len(genuine) or not len(everybody):
         genuine, everybody, alike = all_scores(scorer, table)

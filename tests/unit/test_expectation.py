@@ -16,6 +16,7 @@ from pipeline.judges import Judges, ReplayLimits, compose, read_judges
 from pipeline.occlusion import OcclusionJudge
 from pipeline.quality import QualityLimits
 from pipeline.score import EXPECTED, Edges, Expectation, Scorer, Tower
+from support.scoring import assert_all_ways_to_score_agree
 
 SETTINGS = FitSettings(weights={"a": 1.0}, centred=frozenset(), dimensions={"a": 8})
 EXPECTATION = Expectation({"a": np.array([1.0, 0.0], np.float32)}, usual=0.5, limit=0.2, share=0.5)
@@ -39,10 +40,7 @@ def test_what_is_expected_beyond_the_usual_is_taken_off_in_part_and_never_more_t
 def test_all_ways_to_score_take_the_same_off() -> None:
     s = scorer()
     first, second = s.project(faces(0.0, 1.0)), s.project(faces(0.3, 2.0))
-    matrix = s.matrix(first, second)
-    assert s.scores(first, second) == pytest.approx(np.diag(matrix))
-    one = s.compare({n: v[:1] for n, v in first.items()}, {n: v[1:] for n, v in second.items()})
-    assert one.score == pytest.approx(matrix[0, 1])
+    matrix = assert_all_ways_to_score_agree(s, first, second)
     taken = EXPECTATION.of_both(first[EXPECTED], second[EXPECTED].T)
     assert matrix + taken == pytest.approx(s.likeness(first, second), abs=1e-6)
 

@@ -8,6 +8,7 @@ import pytest
 from pipeline.gender import GenderJudge
 from pipeline.score import Edges, Scorer, Tower
 from pipeline.verdict import Gender
+from support.scoring import assert_all_ways_to_score_agree
 
 EDGES = Edges(approve=0.6, different=0.3, scale=10.0)
 
@@ -34,10 +35,7 @@ def test_the_score_is_the_weighted_sum_of_the_towers_cosines_after_their_means()
 def test_all_ways_to_score_agree() -> None:
     s = scorer()
     first, second = s.project(faces(0.0, 1.0)), s.project(faces(0.3, 2.0))
-    matrix = s.matrix(first, second)
-    assert s.scores(first, second) == pytest.approx(np.diag(matrix))
-    one = s.compare({n: v[:1] for n, v in first.items()}, {n: v[1:] for n, v in second.items()})
-    assert one.score == pytest.approx(matrix[0, 1])
+    assert_all_ways_to_score_agree(s, first, second)
 
 
 def test_one_half_is_the_approve_edge() -> None:
