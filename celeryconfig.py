@@ -145,9 +145,6 @@ worker_proc_alive_timeout = 60
 # A belt against leaks in native libraries: a new process costs half a second.
 worker_max_tasks_per_child = 2000
 worker_max_memory_per_child = 800_000  # KiB; a process has about 300 MB
-# SIGQUIT: jobs get so long to end before their messages are given back.
-worker_soft_shutdown_timeout = 10.0
-worker_enable_soft_shutdown_on_idle = True
 worker_hijack_root_logger = False  # worker.logs owns it
 worker_redirect_stdouts = False
 # On the filesystem broker remote control would leave files behind that nobody reads.

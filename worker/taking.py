@@ -3,9 +3,9 @@
 kombu takes a message with BRPOP, which forgets it, and writes it into `unacked` a moment later; a
 worker that is killed in between, or a connection that breaks while the reply is under way, takes it
 along. Here one script moves it from the list into a hash of held messages, so that Redis has it at
-every moment. It leaves the hash when it stands in `unacked`; what is held longer than any living
-worker holds it goes back to its list. A second copy, should the first taker live after all, is
-refused by its lease like every second delivery.
+every moment. It leaves the hash when it stands in `unacked`; before another is taken, what is held
+longer than any living worker holds it goes back to its list. A second copy, should the first taker
+live after all, is refused by its lease like every second delivery.
 
 A script cannot wait, and what waits for several lists takes from them. So a worker that found nothing
 naps on a key that nobody writes, and looks again.
@@ -25,32 +25,26 @@ from worker.envelope import open_item
 HELD_SECONDS: Final = 10
 """From the list into `unacked` it takes about a millisecond; a worker that was stopped in between, longer."""
 NAP_SECONDS: Final = 0.1
-_TOKEN_LENGTH: Final = 32
-"""Of what stands before the list's key in the name of a hold."""
 
 _TAKE: Final = """
+local now = redis.call('TIME')[1]
+local late = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now - ARGV[2], 'LIMIT', 0, 100)
+for _, hold in ipairs(late) do
+  local item = redis.call('HGET', KEYS[1], hold)
+  redis.call('ZREM', KEYS[2], hold)
+  redis.call('HDEL', KEYS[1], hold)
+  if item then redis.call('RPUSH', string.sub(hold, #ARGV[1] + 1), item) end
+end
 for i = 3, #KEYS do
   local item = redis.call('RPOP', KEYS[i])
   if item then
     local hold = ARGV[1] .. KEYS[i]
     redis.call('HSET', KEYS[1], hold, item)
-    redis.call('ZADD', KEYS[2], redis.call('TIME')[1], hold)
+    redis.call('ZADD', KEYS[2], now, hold)
     return {KEYS[i], item, hold}
   end
 end
 return false
-"""
-
-_GIVE_BACK: Final = """
-local before = redis.call('TIME')[1] - ARGV[1]
-local late = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', before, 'LIMIT', 0, 100)
-for _, hold in ipairs(late) do
-  local item = redis.call('HGET', KEYS[1], hold)
-  redis.call('ZREM', KEYS[2], hold)
-  redis.call('HDEL', KEYS[1], hold)
-  if item then redis.call('RPUSH', string.sub(hold, ARGV[2] + 1), item) end
-end
-return #late
 """
 
 
@@ -61,11 +55,6 @@ class HoldingQoS(kombu_redis.QoS):
         """Note it, then let go of it: in between there are two copies, never none."""
         super().append(message, delivery_tag)  # type: ignore[no-untyped-call]
         self.channel.let_go()
-
-    def restore_visible(self, *args: Any, **kwargs: Any) -> None:
-        """Called every few seconds by every worker."""
-        self.channel.give_back()
-        super().restore_visible(*args, **kwargs)  # type: ignore[no-untyped-call]
 
 
 class TakingChannel(kombu_redis.Channel):
@@ -92,7 +81,7 @@ class TakingChannel(kombu_redis.Channel):
     def _take(self, queues: list[str]) -> tuple[Any, ...]:
         lists = [self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues]  # type: ignore[no-untyped-call]
         keys = [self._prefixed(name) for name in (*self._holds, *lists)]
-        return "EVAL", _TAKE, len(keys), *keys, uuid.uuid4().hex
+        return "EVAL", _TAKE, len(keys), *keys, uuid.uuid4().hex, HELD_SECONDS
 
     @property
     def _holds(self) -> tuple[str, str]:
@@ -137,9 +126,3 @@ class TakingChannel(kombu_redis.Channel):
         messages, index = self._holds
         with self.conn_or_acquire() as client, client.pipeline() as pipe:
             pipe.hdel(messages, hold).zrem(index, hold).execute()
-
-    def give_back(self) -> None:
-        """What was held too long is the next of its list again."""
-        keys = [self._prefixed(name) for name in self._holds]
-        with self.conn_or_acquire() as client:
-            client.eval(_GIVE_BACK, len(keys), *keys, HELD_SECONDS, _TOKEN_LENGTH)

@@ -67,11 +67,11 @@ def worker_killed(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def worker_told_to_end(stage: Stage) -> Iterator[None]:
-    """SIGTERM in the middle of jobs, as at every update: soft shutdown, and another worker."""
+    """SIGTERM in the middle of jobs, as at every update: it ends with its last job; another one starts."""
     ending = stage.a_verifier()
     ending.process.terminate()
     yield
-    ending.process.wait(timeout=60)
+    assert ending.process.wait(timeout=60) == 0, ending.words[-3000:]
     stage.worker(*VERIFY_AND_BULK)
 
 

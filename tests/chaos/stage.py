@@ -41,7 +41,6 @@ SETTINGS: Final = {
     "VERIFY_BLIND_AUDIT_SHARE": "0",
     "VERIFY_CONCURRENCY": "2",
     "VERIFY_FETCH_RETRY_SECONDS": "1,1",
-    "REMAP_SIGTERM": "SIGQUIT",  # as in the containers
 }
 
 
