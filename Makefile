@@ -69,9 +69,9 @@ $(TEST): $(RUN)
 	@$(PY) -m pip check
 	@touch $@
 
-# What it is made from: the fitted head, and the code that converts the networks. Networks that are
+# What it is made from: the fitted heads, and the code that converts the networks. Networks that are
 # up to date are not made again.
-$(BUNDLE)/manifest.json: $(wildcard pipeline/heads/default.*) pipeline/weights/convert.py | $(RUN)
+$(BUNDLE)/manifest.json: $(wildcard pipeline/heads/*.npz) pipeline/weights/convert.py | $(RUN)
 	@echo "Getting the networks' weights and converting them: about a minute, this once"
 	@$(PY) -m worker.fetch_weights
 	@$(PY) -m pipeline weights --out $(BUNDLE)

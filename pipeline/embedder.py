@@ -22,6 +22,8 @@ from pipeline.ports import Face, Rgb, Vectors
 
 STRETCHED = ("facenet", "vgg19", "own_cnn")
 """Embedders that take the stretched crop; `pipeline.training` makes the last two."""
+ON_TEMPLATE = ("sface", "mobilefacenet")
+"""Embedders that take the crop whose landmarks lie where ArcFace's template has them."""
 
 PROBE_LENGTH = 16
 PROBE_TOLERANCE = 0.02
@@ -124,14 +126,15 @@ class FaceNetEmbedder(LiteRtEmbedder):
         return (crops - np.float32(127.5)) / np.float32(128)
 
 
-class SFaceEmbedder(LiteRtEmbedder):
-    """SFace: eyes, nose and mouth laid onto ArcFace's template of 112x112 → (n, 128)."""
+class TemplateEmbedder(LiteRtEmbedder):
+    """SFace → (n, 128), MobileFaceNet → (n, 192): eyes, nose and mouth laid onto ArcFace's template of
+    112x112."""
 
-    name = "sface"
     side = 112
 
-    def __init__(self, network: Path | Network, border: Border) -> None:
+    def __init__(self, name: str, network: Path | Network, border: Border) -> None:
         """Load the network. Two faces at a time are a little quicker than one."""
+        self.name = name
         super().__init__(network, most=2)
         self._border = border
 
@@ -189,8 +192,8 @@ def new_embedder(name: str, network: Path | Network, rule: Mapping[str, Any]) ->
         return FaceNetEmbedder(network, _geometry(rule), Preprocess(rule["preprocess"]), name)
     if name == "faceres":
         return FaceResEmbedder(network, _geometry(rule))
-    if name == "sface":
-        return SFaceEmbedder(network, Border(rule["border"]))
+    if name in ON_TEMPLATE:
+        return TemplateEmbedder(name, network, Border(rule["border"]))
     raise BundleIncompatible(f"this version knows no embedder named {name}")
 
 

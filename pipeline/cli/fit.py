@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -38,6 +39,12 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     "--out", type=click.Path(path_type=Path), default=Path("pipeline/heads/default.npz"), show_default=True
 )
 @click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="NETWORK",
+    help="Leave it out, for bundles that are made where its weights cannot be had.",
+)
 def command(
     faces: tuple[Path, ...],
     genders: tuple[Path, ...],
@@ -45,6 +52,7 @@ def command(
     bundle: Path,
     out: Path,
     cache: Path | None,
+    without: tuple[str, ...],
 ) -> None:
     """Fit means, projection, edges and gender; what the bundle knows of occlusion is kept.
 
@@ -54,7 +62,9 @@ def command(
     album = Album(load_models(bundle), bundle, images, cache)
     people_faces = read_corrected(faces)
     gender_faces = teachable(face for path in genders for face in read_faces(path))
-    embedded = album.embed([face.file for face in [*people_faces, *gender_faces]])
+    everything = album.embed([face.file for face in [*people_faces, *gender_faces]])
+    kept = {name: rows for name, rows in everything.vectors.items() if name not in without}
+    embedded = replace(everything, vectors=kept)
     table, settings = face_table(people_faces, embedded, People(people_faces)), FitSettings()
     scorer, everybody = fit_scorer(table, settings), joined(table, added_faces(gender_faces, embedded))
     judges = Judges(
@@ -65,8 +75,7 @@ def command(
         replay=replay_limits(scorer, table),
     )
     names = {face.identity for face in [*people_faces, *gender_faces] if face.file in embedded.row}
-    spare = fit_gender(everybody, settings, scorer.towers)
-    compose(judges, _facts(album, table, gender_faces), FittedOn.people(names), spare).save(out)
+    compose(judges, _facts(album, table, gender_faces), FittedOn.people(names)).save(out)
     click.echo(f"{out}: fitted on {len(table.identity)} faces of {len(set(table.identity.tolist()))} people")
 
 
@@ -76,7 +85,7 @@ def _facts(album: Album, table: FaceTable, gender_faces: list[LabelledFace]) -> 
         "name": "default",
         "fitted": dt.datetime.now(dt.UTC).date().isoformat(),
         "calibration": "uncalibrated",
-        "embedders": {name: embedder.describe() for name, embedder in album.models.embedders.items()},
+        "embedders": {name: album.models.embedders[name].describe() for name in table.vectors},
         "training": {
             "faces": len(table.identity),
             "people": len(set(table.identity.tolist())),

