@@ -88,7 +88,7 @@ def command(
     _report(manifest, previous, out)
     if not head and not networks.keys() >= set(SPARED):
         click.echo(
-            "  without MobileFaceNet and FaceRes people have to look at more members. Once their weights can be "
+            "  without MobileFaceNet and FaceRes people look at more members. Once their weights can be "
             "had: python -m worker.fetch_weights, then this command again",
             err=True,
         )

@@ -143,13 +143,11 @@ class Trainer:
 
     def _with_new_tower(self) -> Recipe:
         """Where another backbone than FaceNet is trained, it takes FaceNet's place in the fusion."""
-        fit, name = self.recipe.fit, self.recipe.tower
-        weights = {name if old == "facenet" else old: weight for old, weight in fit.weights.items()}
-        dimensions = {name if old == "facenet" else old: size for old, size in fit.dimensions.items()}
-        return replace(
-            self.recipe,
-            fit=replace(fit, weights=weights, dimensions=dimensions, centred=frozenset({name})),
-        )
+        fit, names = self.recipe.fit, {"facenet": self.recipe.tower}
+        weights = {names.get(old, old): weight for old, weight in fit.weights.items()}
+        dimensions = {names.get(old, old): size for old, size in fit.dimensions.items()}
+        centred = frozenset(names.get(old, old) for old in fit.centred)
+        return replace(self.recipe, fit=replace(fit, weights=weights, dimensions=dimensions, centred=centred))
 
     def _facts(
         self, base: Bundle, selection: Selection, faces: TrainingFaces, history: History
