@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from pipeline.bundle import Backbone, Bundle, Origin
-from pipeline.errors import WeightsCorrupt
+from pipeline.errors import WeightsCorrupt, WeightsMissing
 from pipeline.weights.silence import silent
 from pipeline.weights.sources import Source
 
@@ -60,10 +60,23 @@ def _network(name: str, source: Source) -> bytes:
         from pipeline.weights import export, facenet, faceres, mobilefacenet, sface
 
         kinds = {"facenet": facenet, "sface": sface, "mobilefacenet": mobilefacenet, "faceres": faceres}
-        model = kinds[name].build(source)
+        model = _built(name, kinds[name], source)
         converted = export.to_tflite(model, eight_bit=name in EIGHT_BIT)
         _prove(name, model, converted)
     return converted
+
+
+def _built(name: str, kind: Any, source: Source) -> keras.Model:
+    """The network that the module ``kind`` makes. Raises WeightsMissing, WeightsCorrupt."""
+    try:
+        model = kind.build(source)
+    except WeightsMissing:
+        raise
+    except Exception as error:  # the parsers of four formats have errors of their own
+        raise WeightsCorrupt(f"{source.file} does not hold {name}: {error}") from error
+    if model.output_shape != (None, kind.DIMENSIONS):  # an empty file is a whole ONNX model of nothing
+        raise WeightsCorrupt(f"{source.file} does not hold {name}: it gives {model.output_shape[1:]}")
+    return model
 
 
 def _prove(name: str, model: keras.Model, converted: bytes) -> None:

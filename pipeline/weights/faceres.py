@@ -17,7 +17,6 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import WeightsCorrupt
 from pipeline.weights.sources import Source
 
 SIDE = 224
@@ -37,14 +36,10 @@ Constants = Mapping[str, Array]
 def build(source: Source) -> keras.Model:
     """The network up to its pooled features: (n, 1024), each row of length 1.
 
-    Raises WeightsMissing, WeightsCorrupt.
+    Raises WeightsMissing, and errors of all kinds for files that hold something else.
     """
     described = source.beside(f"{source.path.stem}.json").read()
-    try:
-        constants = read_constants(described, source.read())
-        return _network(constants)
-    except (KeyError, ValueError, TypeError) as error:
-        raise WeightsCorrupt(f"{source.file} does not fit the network: {error}") from error
+    return _network(read_constants(described, source.read()))
 
 
 def read_constants(described: bytes, data: bytes) -> Constants:

@@ -17,7 +17,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
-from pipeline.errors import WeightsCorrupt
 from pipeline.weights.sources import Source
 
 SIDE = 112
@@ -49,13 +48,10 @@ class Node:
 def build(source: Source) -> keras.Model:
     """The network with its weights. Its output is (n, 192), each row of length 1.
 
-    Raises WeightsMissing, WeightsCorrupt.
+    Raises WeightsMissing, and errors of all kinds for a file that holds something else.
     """
-    try:
-        entry, nodes = read_nodes(source.read())
-        return _network(entry, joined(nodes))
-    except (KeyError, ValueError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise WeightsCorrupt(f"{source.file} does not fit the network: {error}") from error
+    entry, nodes = read_nodes(source.read())
+    return _network(entry, joined(nodes))
 
 
 def read_nodes(flatbuffer: bytes) -> tuple[int, list[Node]]:

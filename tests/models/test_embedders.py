@@ -21,6 +21,7 @@ from pipeline.images import decode
 from pipeline.litert import Network, open_interpreter
 from pipeline.ports import Rgb, Vectors
 from pipeline.weights import sources
+from pipeline.weights.convert import backbones
 from support.bundle import ROOT
 
 NAMES = ["facenet", "sface", "mobilefacenet", "faceres"]
@@ -179,6 +180,18 @@ def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
         Network(tmp_path / "some.tflite", most=1)
     with pytest.raises(WeightsMissing, match=r"other\.tflite"):
         Network(tmp_path / "other.tflite", most=1)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"no network", bytes(range(256)) * 40], ids=["empty", "text", "bytes"]
+)
+@pytest.mark.parametrize("name", NAMES)
+def test_weights_that_hold_something_else_are_named(name: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "my.weights").write_bytes(content)
+    (tmp_path / "my.json").write_bytes(content)
+    source = getattr(sources, name)(tmp_path / "my.weights")
+    with pytest.raises(WeightsCorrupt, match=r"my\.weights"):
+        backbones({name: source}, None, lambda _: None)
 
 
 LOADED = """
