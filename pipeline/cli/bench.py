@@ -57,11 +57,11 @@ def command(
     as_json: bool,
 ) -> None:
     """Milliseconds of processor time for each stage of one verification of two photos."""
-    if peers and (not pairs or images is None):
-        raise click.UsageError("--peers needs --pairs and --images")
     # As in a worker: numpy's second thread would wait busily, and its time be taken for ours.
     with threadpool_limits(1):
-        if images is not None and peers:
+        if peers:
+            if not pairs or images is None:
+                raise click.UsageError("--peers needs --pairs and --images")
             album = Album(load_models(bundle), bundle, images, cache)
             result = _peers(album, _chosen(pairs, only, limit), read_corrected(faces))
         else:

@@ -39,7 +39,7 @@ WEIGHTS = click.Path(path_type=Path)
     type=WEIGHTS,
     default=DOWNLOADS / "MobileFaceNet.tflite",
     show_default=True,
-    help="MobileFaceNet as LiteRT runs it. It may be missing, and so may FaceRes: both together are.",
+    help="MobileFaceNet's LiteRT file. Where it or FaceRes' weights are missing, both are left out.",
 )
 @click.option(
     "--faceres",
