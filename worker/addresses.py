@@ -16,7 +16,7 @@ import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import SplitResult, quote, urljoin, urlsplit
 
 import idna
 from requests_hardened.ip_filter import EXTRA_BLOCKED_NET_RANGES
@@ -58,13 +58,21 @@ def system_resolver(host: str, port: int) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A URL that passed the rules; ``url`` is put together anew from its checked parts."""
+    """A URL that passed the rules."""
 
-    url: str
+    origin: str
+    """Scheme, host and port, put together anew from their checked parts: `https://photos.example.com`."""
+    path: str
+    """Path and query to the letter, for signatures cover them; only what is not ASCII is percent-encoded."""
     scheme: str
     host: str
     """Lower case, in ASCII, an IPv6 address without its brackets."""
     port: int
+
+    @property
+    def url(self) -> str:
+        """The whole address, without a fragment."""
+        return self.origin + self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +89,7 @@ class AddressRules:
 
     def allows_host(self, host: str) -> bool:
         """Whether the operator's list holds the host."""
-        return not self.hosts or any(_matches(host, pattern.lower()) for pattern in self.hosts)
+        return not self.hosts or any(matches(host, pattern.lower()) for pattern in self.hosts)
 
     def allows(self, address: IpAddress) -> bool:
         """Whether the address is public unicast, or in a network that the operator allows."""
@@ -119,7 +127,7 @@ def check_url(url: str, rules: AddressRules) -> Target:
     host = canonical_host(parts.hostname or "")
     if not rules.allows_host(host):
         raise AddressRefused(f"host {host} is not in the list of allowed hosts")
-    return _target(parts, host, port, rules)
+    return _target(parts.scheme, host, port, _path(url), rules)
 
 
 def next_hop(target: Target, location: str, rules: AddressRules) -> Target:
@@ -160,18 +168,27 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
     return parts, port
 
 
-def _target(parts: SplitResult, host: str, port: int | None, rules: AddressRules) -> Target:
-    standard = 443 if parts.scheme == "https" else 80
+def _path(url: str) -> str:
+    """What follows the host: neither taken apart nor normalised, for hosts sign it as it is written."""
+    rest = url.partition("//")[2].partition("#")[0]
+    start = re.search(r"[/?]", rest)
+    path = rest[start.start() :] if start else ""
+    encoded = "".join(c if c.isascii() else quote(c) for c in path)
+    return encoded if encoded.startswith("/") else f"/{encoded}"
+
+
+def _target(scheme: str, host: str, port: int | None, path: str, rules: AddressRules) -> Target:
+    standard = 443 if scheme == "https" else 80
     port = standard if port is None else port
     if port == 0 or (port != standard and rules.ports is not None and port not in rules.ports):
         raise AddressRefused(f"port {port} is not allowed")
     shown = f"[{host}]" if ":" in host else host
     netloc = shown if port == standard else f"{shown}:{port}"
-    url = parts._replace(netloc=netloc, path=parts.path or "/", fragment="").geturl()
-    return Target(url, parts.scheme, host, port)
+    return Target(f"{scheme}://{netloc}", path, scheme, host, port)
 
 
-def _matches(host: str, pattern: str) -> bool:
+def matches(host: str, pattern: str) -> bool:
+    """Whether the host is the pattern's, in lower case both: `*.` stands for every subdomain."""
     if pattern.startswith("*."):
         return host.endswith(pattern[1:])
     return host == pattern

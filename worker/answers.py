@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import ssl
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from typing import Final
 
 import requests
-from urllib3.exceptions import ConnectTimeoutError, ProtocolError, ReadTimeoutError
+from urllib3.exceptions import ConnectTimeoutError, HTTPError, ProtocolError, ReadTimeoutError
 
 from pipeline.verdict import FetchProblem
 from worker.addresses import AddressRefused
@@ -26,6 +31,20 @@ _STATUS: Final = {
     425: FetchProblem.SERVER_ERROR,
     429: FetchProblem.SERVER_ERROR,
 }
+_SUCCESS: Final = (200, 203)  # 203: a proxy on the way has changed headers
+_ERROR_BODY: Final = 2048
+# OpenSSL's numbers (X509_V_ERR_...).
+_CERTIFICATE: Final = {
+    9: "its certificate is not valid yet",
+    10: "its certificate has expired",
+    18: "its certificate is signed by itself: name its authority in VERIFY_PHOTO_CA",
+    19: "its certificate is of an authority that is not trusted here: name it in VERIFY_PHOTO_CA",
+    20: "its certificate's chain is incomplete (the host must send it whole), or of an authority that is not "
+    "trusted here (VERIFY_PHOTO_CA)",
+    62: "its certificate is for another host name",
+    64: "its certificate is for another address",
+}
+_UNTRUSTED: Final = "its certificate cannot be verified"
 _MAY_BE_EXPIRY: Final = (400, 401, 403)  # Google says 400
 _PAGE_TYPES: Final = ("text/html", "application/xhtml+xml", "application/json", "text/plain")
 _PAGE_STARTS: Final = (b"<!doctype html", b"<html", b"<head", b"<body")
@@ -41,6 +60,8 @@ class Refusal:
     """For operators; never holds a URL."""
     retry_after: timedelta | None = None
     broken: bool = False
+    perhaps_gone: bool = False
+    """S3 says 403 for a photo that does not exist, where whoever signed the link may not list the bucket."""
 
 
 def redirect_of(response: requests.Response) -> str | None:
@@ -54,30 +75,30 @@ def redirect_of(response: requests.Response) -> str | None:
 
 def refusal_of(response: requests.Response, url: str, max_bytes: int) -> Refusal | None:
     """Why the body is not worth reading; None for a success."""
-    status = response.status_code
-    if status != 200:
+    if response.status_code not in _SUCCESS:
         return _refused_status(response, url)
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if encoding not in ("", "identity"):
-        return Refusal(FetchProblem.BAD_RESPONSE, "an encoding that was not asked for")
     length = response.headers.get("Content-Length", "")
-    if length.isdecimal() and int(length) > max_bytes:
-        return Refusal(FetchProblem.TOO_LARGE, f"{length} bytes, at most {max_bytes} are taken")
+    if length.isdecimal() and _number(length) > max_bytes:
+        return Refusal(FetchProblem.TOO_LARGE, f"{length[:20]} bytes, at most {max_bytes} are taken")
     return None
 
 
-def body_or_refusal(body: bytes, content_type: str) -> bytes | Refusal:
-    """The body, unless it is empty or a web page in a photo's place.
+def body_or_refusal(body: bytes, headers: Mapping[str, str]) -> bytes | Refusal:
+    """The body, unless it is empty, packed, or a web page in a photo's place.
 
-    Only the bytes can say what they are; the type that the server names is not trusted, neither
-    for a photo nor against one.
+    Only the bytes can say what they are; the type and the encoding that the server names are not trusted,
+    neither for a photo nor against one.
     """
     if not body:
         return Refusal(FetchProblem.WRONG_TYPE, "an empty body")
+    if _is_photo(body):
+        return body
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    kind = content_type.partition(";")[0].strip().lower()
-    if start.startswith(_PAGE_STARTS) or (kind in _PAGE_TYPES and not _is_photo(body)):
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if start.startswith(_PAGE_STARTS) or kind in _PAGE_TYPES:
         return Refusal(FetchProblem.WRONG_TYPE, "a web page or a text instead of a photo")
+    if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        return Refusal(FetchProblem.BAD_RESPONSE, "an encoding that was not asked for")
     return body
 
 
@@ -85,6 +106,8 @@ def trouble(error: Exception) -> Refusal:
     """The word for what went wrong on the way."""
     if isinstance(error, AddressRefused):
         return Refusal(FetchProblem.REFUSED_ADDRESS, str(error))
+    if certificate := next((e for e in _chain(error) if isinstance(e, ssl.SSLCertVerificationError)), None):
+        return Refusal(FetchProblem.UNREACHABLE, _CERTIFICATE.get(certificate.verify_code, _UNTRUSTED))
     name = type(_cause(error)).__name__
     if isinstance(error, requests.Timeout | ReadTimeoutError | ConnectTimeoutError | TimeoutError):
         return Refusal(FetchProblem.TIMEOUT, name)
@@ -101,6 +124,13 @@ def _cause(error: Exception) -> object:
     return getattr(inner, "reason", None) or inner
 
 
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, and what it was raised from."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def _refused_status(response: requests.Response, url: str) -> Refusal:
     status = response.status_code
     if status in _MAY_BE_EXPIRY and expired(url, utc_now()):
@@ -108,7 +138,23 @@ def _refused_status(response: requests.Response, url: str) -> Refusal:
     default = FetchProblem.SERVER_ERROR if status >= 500 else FetchProblem.BAD_RESPONSE
     problem = _STATUS.get(status, default)
     wait = _retry_after(response) if problem is FetchProblem.SERVER_ERROR else None
-    return Refusal(problem, f"status {status}", wait)
+    code = _s3_code(response) if status in _MAY_BE_EXPIRY else ""
+    if code == "ExpiredToken":
+        problem = FetchProblem.EXPIRED
+    return Refusal(problem, f"status {status} {code}".rstrip(), wait, perhaps_gone=code == "AccessDenied")
+
+
+def _s3_code(response: requests.Response) -> str:
+    """The error code in the XML of S3 and what is compatible with it; empty where there is none."""
+    found = None
+    with suppress(HTTPError, HTTPException, OSError):
+        found = re.search(rb"<Code>([A-Za-z]{1,40})</Code>", response.raw.read1(_ERROR_BODY))
+    return found[1].decode() if found else ""
+
+
+def _number(digits: str) -> int:
+    """A header's number; Python refuses to read some thousands of digits."""
+    return int(digits[:20])
 
 
 def _retry_after(response: requests.Response) -> timedelta | None:

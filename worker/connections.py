@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from dataclasses import dataclass
 from http.client import HTTPResponse
 from typing import Any
 
+import certifi
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
@@ -39,6 +41,9 @@ class Leash:
     read_seconds: float
     """The longest silence."""
     addresses: Callable[[str, int], Sequence[IpAddress]]
+
+    path: str = "/"
+    """What is asked for, to the letter: path and query."""
 
     def time_left(self, at_most: float) -> float:
         """Seconds that may still be waited. Raises TimeoutError when there are none."""
@@ -130,12 +135,13 @@ class _PlainConnection(HTTPConnection):
     def _new_conn(self) -> socket.socket:
         return _connect(self)
 
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:  # noqa: ARG002
+        """Ask for the leash's path: urllib3 would normalise it, and a signature would no longer fit."""
+        super().putrequest(method, _leash.get().path, *args, **options)
 
-class _TlsConnection(HTTPSConnection):
-    response_class = _Response
 
-    def _new_conn(self) -> socket.socket:
-        return _connect(self)
+class _TlsConnection(_PlainConnection, HTTPSConnection):
+    pass
 
 
 class _PlainPool(HTTPConnectionPool):
@@ -147,9 +153,18 @@ class _TlsPool(HTTPSConnectionPool):
 
 
 class LeashedAdapter(HTTPAdapter):
-    """requests' adapter over connections that are on the leash; works only inside `on_leash`."""
+    """requests' adapter over connections that are on the leash; works only inside `on_leash`.
+
+    ``ca_file``: authorities that are trusted beside the usual ones. Raises OSError where it cannot be read.
+    """
+
+    def __init__(self, *, pool_maxsize: int, ca_file: str | None = None) -> None:
+        self._trust = ssl.create_default_context(cafile=certifi.where())
+        if ca_file:
+            self._trust.load_verify_locations(ca_file)
+        super().__init__(pool_maxsize=pool_maxsize)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Let requests build its pools out of our connections."""
-        super().init_poolmanager(*args, **options)
+        super().init_poolmanager(*args, ssl_context=self._trust, **options)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}

@@ -15,15 +15,17 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
+from urllib.parse import urlsplit
 
 import requests
+from pydantic import SecretStr
 from requests_hardened import Config, HTTPSession
 from urllib3.exceptions import HTTPError
 
@@ -36,6 +38,7 @@ from worker.addresses import (
     Resolver,
     Target,
     check_url,
+    matches,
     next_hop,
     system_resolver,
 )
@@ -80,7 +83,9 @@ class FetchLimits:
     """Failures in a row after which a host is left alone for ``breaker_seconds``."""
     breaker_seconds: float = 30.0
     ca_file: str | None = None
-    """Certificates of a photo store of one's own; None: the usual ones."""
+    """Authorities of a photo store of one's own, beside the usual ones."""
+    headers: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict)
+    """By host (as in `AddressRules.hosts`): what is sent to it with every request, and to no other host."""
 
     @classmethod
     def of(cls, settings: Settings) -> FetchLimits:
@@ -99,7 +104,17 @@ class FetchLimits:
             read_seconds=settings.fetch_read_seconds,
             total_seconds=settings.fetch_total_seconds,
             redirects=settings.fetch_redirects,
+            ca_file=str(settings.photo_ca) if settings.photo_ca else None,
+            headers=settings.photo_headers,
         )
+
+    def headers_for(self, host: str) -> dict[str, str]:
+        """The fixed headers of a host."""
+        found: dict[str, str] = {}
+        for pattern, headers in self.headers.items():
+            if matches(host, pattern.lower()):
+                found |= {name: value.get_secret_value() for name, value in headers.items()}
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +122,8 @@ class FetchFailure(NotFetched):
     """A photo that could not be had; ``retry_after`` is what its server asked for, capped."""
 
     retry_after: timedelta | None = None
+    perhaps_gone: bool = False
+    """Its host's refusal may mean that there is no such photo."""
 
 
 Fetched = bytes | FetchFailure
@@ -136,7 +153,8 @@ class PhotoFetcher:
         try:
             futures = {url: pool.submit(self._fetch, url, deadline) for url in distinct}
             wait(futures.values(), timeout=self._limits.total_seconds + _GRACE)
-            return [_result(futures[url], url) for url in urls]
+            results = {url: _result(future, url) for url, future in futures.items()}
+            return [_told_apart(results, url) for url in urls]
         finally:
             # A name that hangs in the resolver cannot be interrupted, only left behind.
             pool.shutdown(wait=False, cancel_futures=True)
@@ -150,8 +168,7 @@ class PhotoFetcher:
             target = check_url(url, self._limits.rules)
         except AddressRefused as refused:
             return _failure(url, "?", trouble(refused))
-        with on_leash(Leash(deadline, self._patience(target), self._addresses)):
-            outcome = self._ask(target)
+        outcome = self._ask(target, Leash(deadline, self._patience(target), self._addresses))
         return outcome if isinstance(outcome, bytes) else _failure(url, target.host, outcome)
 
     def _patience(self, target: Target) -> float:
@@ -159,37 +176,49 @@ class PhotoFetcher:
         patience = self._limits.read_seconds
         return min(patience, _TRIAL_SECONDS) if self._breaker.on_trial(_name(target)) else patience
 
-    def _ask(self, target: Target) -> bytes | Refusal:
+    def _ask(self, target: Target, leash: Leash) -> bytes | Refusal:
         """The host is asked unless it rests; how it did is remembered."""
         host = _name(target)
         if rest := self._breaker.rest(host):
             text = "this host failed too often in a row and is left alone for a while"
             return Refusal(FetchProblem.UNREACHABLE, text, timedelta(seconds=rest))
-        outcome = self._try(target)
+        outcome = self._try(target, leash)
         if isinstance(outcome, Refusal) and outcome.broken:
-            outcome = self._try(target)  # a connection that was kept open may have been an old one
+            outcome = self._try(target, leash)  # a connection that was kept open may have been an old one
         if isinstance(outcome, Refusal) and outcome.problem.passing:
             self._breaker.failed(host, _SILENCE if outcome.problem is FetchProblem.TIMEOUT else 1)
         else:
             self._breaker.answered(host)
         return outcome
 
-    def _try(self, target: Target) -> bytes | Refusal:
+    def _try(self, target: Target, leash: Leash) -> bytes | Refusal:
         try:
-            return self._follow(target)
+            return self._follow(target, leash)
         except (requests.RequestException, HTTPError, HTTPException, OSError, AddressRefused) as error:
             return trouble(error)
+        except Exception as error:  # noqa: BLE001 - what a host sends is about its photo, not about the job
+            kind = type(error).__name__
+            _log.warning("the answer of %s was not understood: %s", target.host, kind)
+            return Refusal(FetchProblem.BAD_RESPONSE, f"an answer that is not understood: {kind}")
 
-    def _follow(self, target: Target) -> bytes | Refusal:
+    def _follow(self, target: Target, leash: Leash) -> bytes | Refusal:
         """The bytes, or why not, redirects included."""
         limits = self._limits
         for _ in range(limits.redirects + 1):
-            with self._session.get(target.url, stream=True, allow_redirects=False) as response:
+            with on_leash(replace(leash, path=target.path)), self._get(target) as response:
                 location = redirect_of(response)
                 if location is None:
                     return refusal_of(response, target.url, limits.max_bytes) or self._read(response)
             target = next_hop(target, location, limits.rules)
         return Refusal(FetchProblem.BAD_RESPONSE, f"more than {limits.redirects} redirects")
+
+    def _get(self, target: Target) -> requests.Response:
+        """The head of the answer; the leash says what is asked for of the host."""
+        headers = self._limits.headers_for(target.host)
+        answer: requests.Response = self._session.get(
+            target.origin, headers=headers, stream=True, allow_redirects=False
+        )
+        return answer
 
     def _read(self, response: requests.Response) -> bytes | Refusal:
         """The body, counted while it comes in: what the server says of its length is only a claim."""
@@ -198,7 +227,7 @@ class PhotoFetcher:
             body += chunk
             if len(body) > self._limits.max_bytes:
                 return Refusal(FetchProblem.TOO_LARGE, f"more than {self._limits.max_bytes} bytes")
-        return body_or_refusal(bytes(body), response.headers.get("Content-Type", ""))
+        return body_or_refusal(bytes(body), response.headers)
 
     def _addresses(self, host: str, port: int) -> Sequence[IpAddress]:
         return self._limits.rules.resolve(host, port, self._resolver)
@@ -226,10 +255,9 @@ def _session(limits: FetchLimits) -> _Session:
         )
     )
     session.trust_env = False
-    session.verify = limits.ca_file or True
     session.headers.update({"Accept": "image/*", "Accept-Encoding": "identity"})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    adapter = LeashedAdapter(pool_maxsize=32)
+    adapter = LeashedAdapter(pool_maxsize=32, ca_file=limits.ca_file)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
@@ -245,4 +273,22 @@ def _failure(url: str, host: str, refusal: Refusal) -> FetchFailure:
     digest = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     _log.info("photo %s of %s: %s (%s)", digest, host, refusal.problem, refusal.detail)
     fault = _FAULTS.get(refusal.problem, Fault.HOST)
-    return FetchFailure(refusal.problem, fault, refusal.detail, refusal.retry_after)
+    return FetchFailure(refusal.problem, fault, refusal.detail, refusal.retry_after, refusal.perhaps_gone)
+
+
+def _told_apart(results: Mapping[str, Fetched], url: str) -> Fetched:
+    """A 403 that may mean "no such photo" does mean it where the same folder gave out another photo."""
+    found = results[url]
+    if not isinstance(found, FetchFailure) or not found.perhaps_gone:
+        return found
+    near = [other for other, fetched in results.items() if isinstance(fetched, bytes)]
+    if not any(_folder(other) == _folder(url) for other in near):
+        return found
+    detail = f"{found.detail}, while another photo of this job came from there: there is no such photo"
+    return replace(found, problem=FetchProblem.GONE, fault=Fault.MEMBER, detail=detail)
+
+
+def _folder(url: str) -> tuple[str, str]:
+    """Host and first part of the path: a bucket, or a folder in it."""
+    parts = urlsplit(url)
+    return parts.netloc.lower(), parts.path.lstrip("/").partition("/")[0]

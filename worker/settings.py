@@ -7,12 +7,13 @@ written with commas (`VERIFY_PHOTO_HOSTS=cdn.example.com,*.photos.example.com`),
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from worker.brokers import Access, scheme_of
@@ -20,6 +21,9 @@ from worker.errors import BadSettings
 from worker.urls import normalise_database_url
 
 PREFIX = "VERIFY_"
+_OWN_HEADERS = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "range"}
+)
 _FOLLOWS = "default_factory_not_called"  # says only that another variable is wrong
 
 
@@ -44,6 +48,21 @@ def _database_url(value: object) -> object:
     return SecretStr(normalise_database_url(value)) if isinstance(value, str) else value
 
 
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+        raise ValueError("the name of a header is of letters, digits and dashes")
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError(f"{name} is not yours to set")
+    return name
+
+
+def _header_value(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("the value of a header is of printable ASCII characters")
+    return value
+
+
 Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)]
 Seconds = Annotated[float, Field(gt=0)]
@@ -53,6 +72,9 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, Field(pattern=r"^\w*$")]
 Names = Annotated[dict[str, Name], NoDecode, BeforeValidator(_mapping)]
 Numbers = Annotated[dict[str, float], NoDecode, BeforeValidator(_mapping)]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
+Headers = Annotated[dict[str, dict[HeaderName, HeaderValue]], NoDecode, BeforeValidator(_mapping)]
 QualifiedName = Annotated[str, Field(pattern=r"^(\w+(\.\w+)?)?$")]
 
 
@@ -96,6 +118,10 @@ class Settings(BaseSettings):
     photo_hosts: Texts = ()
     """Hosts that photos may come from, `*.` for every subdomain; empty: every public host."""
     photo_ports: Ports = (80, 443)
+    photo_ca: Path | None = None
+    """The authority's certificate, where that of a photo store is your own; the usual ones stay trusted."""
+    photo_headers: Headers = Field(default_factory=dict)
+    """What a photo host wants to be told with every request, by host, as JSON."""
     allow_http: bool = False
     allow_private_addresses: bool = False
     """Loopback and private networks, on every port; for tests and the demo."""

@@ -230,7 +230,8 @@ _REASONS: Final[Mapping[Reason, str]] = {
 }
 _FETCH_PROBLEMS: Final[Mapping[FetchProblem, str]] = {
     FetchProblem.GONE: "the photo is no longer there (404 or 410)",
-    FetchProblem.FORBIDDEN: "its host refuses it (401 or 403)",
+    FetchProblem.FORBIDDEN: "its host refuses it (401 or 403); S3 says so of a missing photo, too, where "
+    "whoever signed the link may not list the bucket",
     FetchProblem.EXPIRED: "the signed address is past its date",
     FetchProblem.TOO_LARGE: "the file is larger than VERIFY_FETCH_MAX_BYTES",
     FetchProblem.WRONG_TYPE: "its host sent a web page, a text or nothing",
@@ -238,7 +239,7 @@ _FETCH_PROBLEMS: Final[Mapping[FetchProblem, str]] = {
     FetchProblem.BAD_RESPONSE: "its host's answer makes no sense",
     FetchProblem.TIMEOUT: "its host took too long",
     FetchProblem.SERVER_ERROR: "its host is in trouble (5xx or 429)",
-    FetchProblem.UNREACHABLE: "its host cannot be reached",
+    FetchProblem.UNREACHABLE: "its host cannot be reached, or its certificate is not accepted",
 }
 
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import gzip
 import logging
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -20,12 +18,14 @@ from pathlib import Path
 import pytest
 
 from pipeline.verdict import Fault, FetchProblem
+from support.certificates import Authority
 from support.photo_server import Answer, PhotoServer
 from support.raw_server import RawServer, read_head, response
 from worker.addresses import PRIVATE_NETWORKS, AddressRules, system_resolver
 from worker.clock import utc_now
 from worker.downloads import LEFT_BEHIND, FetchFailure, FetchLimits, PhotoFetcher
-from worker.settings import Settings
+from worker.errors import BadSettings
+from worker.settings import Settings, load_settings
 
 JPEG = b"\xff\xd8\xff\xe0" + b"photo" * 1000
 HERE = AddressRules(allow_http=True, ports=None, networks=PRIVATE_NETWORKS)
@@ -149,6 +149,7 @@ def test_a_korean_file_name_is_fetched(photo_server: PhotoServer, fetcher: Fetch
         (403, FetchProblem.FORBIDDEN, Fault.HOST),
         (400, FetchProblem.BAD_RESPONSE, Fault.HOST),
         (418, FetchProblem.BAD_RESPONSE, Fault.HOST),
+        (202, FetchProblem.BAD_RESPONSE, Fault.HOST),
         (204, FetchProblem.BAD_RESPONSE, Fault.HOST),
         (206, FetchProblem.BAD_RESPONSE, Fault.HOST),
         (304, FetchProblem.BAD_RESPONSE, Fault.HOST),
@@ -190,6 +191,54 @@ def test_a_signed_url_past_its_date_is_expired_and_not_forbidden(
     url = photo_server.add("1.jpg", Answer(b"", 403))
     assert problem(fetcher(), f"{url}?X-Amz-Date=20200101T000000Z&X-Amz-Expires=60") is FetchProblem.EXPIRED
     assert problem(fetcher(), f"{url}?X-Amz-Date=20990101T000000Z&X-Amz-Expires=60") is FetchProblem.FORBIDDEN
+
+
+def test_a_photo_that_a_proxy_passes_on_as_203_is_taken(photo_server: PhotoServer, fetcher: Fetcher) -> None:
+    assert fetcher().fetch_all([photo_server.add("1.jpg", Answer(JPEG, 203))]) == [JPEG]
+
+
+def s3_error(code: str, status: int = 403) -> Answer:
+    """What S3, and whatever is compatible with it, answers."""
+    body = f"<?xml version='1.0' encoding='UTF-8'?>\n<Error><Code>{code}</Code><Message>no</Message></Error>"
+    return Answer(body.encode(), status, content_type="application/xml")
+
+
+def test_what_s3_calls_the_trouble_is_said(photo_server: PhotoServer, fetcher: Fetcher) -> None:
+    found = failure(fetcher(), photo_server.add("1.jpg", s3_error("SignatureDoesNotMatch")))
+    assert (found.problem, found.detail) == (FetchProblem.FORBIDDEN, "status 403 SignatureDoesNotMatch")
+    expired = photo_server.add("2.jpg", s3_error("ExpiredToken", 400))
+    assert problem(fetcher(), expired) is FetchProblem.EXPIRED
+
+
+def test_a_photo_that_s3_denies_is_gone_where_it_gives_out_others_of_the_folder(
+    photo_server: PhotoServer, fetcher: Fetcher
+) -> None:
+    """S3 answers 403 for a missing key where whoever signed the link may not list the bucket."""
+    there = photo_server.add_photo("m-1/selfie.jpg", JPEG)
+    missing = photo_server.add("m-1/1.jpg", s3_error("AccessDenied"))
+    elsewhere = photo_server.add("m-2/1.jpg", s3_error("AccessDenied"))
+    _, gone, denied = fetcher().fetch_all([there, missing, elsewhere])
+    assert isinstance(gone, FetchFailure)
+    assert isinstance(denied, FetchFailure)
+    assert (gone.problem, gone.fault) == (FetchProblem.GONE, Fault.MEMBER)
+    assert (denied.problem, denied.fault) == (FetchProblem.FORBIDDEN, Fault.HOST)
+    assert problem(fetcher(), missing) is FetchProblem.FORBIDDEN
+
+
+def test_a_refusal_whose_body_never_comes_is_a_refusal(fetcher: Fetcher) -> None:
+    with RawServer(say(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\n<Err")) as server:
+        assert problem(fetcher(), f"{server.url}/1.jpg") is FetchProblem.FORBIDDEN
+
+
+@pytest.mark.parametrize(
+    "encoding",
+    ["base64", "aws-chunked", "utf-8", "UTF8", "binary", "none", "identity", "image/jpeg", "gzip", ""],
+)
+def test_a_photo_is_a_photo_whatever_its_encoding_is_called(
+    photo_server: PhotoServer, fetcher: Fetcher, encoding: str
+) -> None:
+    url = photo_server.add("1.jpg", Answer(JPEG, headers={"Content-Encoding": encoding}))
+    assert fetcher().fetch_all([url]) == [JPEG]
 
 
 @pytest.mark.parametrize("content_type", ["image/jpeg", "application/octet-stream", "text/html", ""])
@@ -290,6 +339,33 @@ def test_nothing_is_unpacked(photo_server: PhotoServer, fetcher: Fetcher) -> Non
     bomb = gzip.compress(bytes(50_000_000))
     url = photo_server.add("1.jpg", Answer(bomb, headers={"Content-Encoding": "gzip"}))
     assert problem(fetcher(), url) is FetchProblem.BAD_RESPONSE
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Content-Length: " + "9" * 5000,
+        "Content-Length: -1, 3",
+        "Content-Length: \u00b2",
+        "Retry-After: " + "9" * 5000,
+        "Content-Type: " + "a/" * 3000,
+        "Content-Encoding: " + "x" * 6000,
+        "Location: http://[" + "a" * 6000,
+        "Date: " + "9" * 5000,
+        "Content-Range: bytes 0-1/x",
+    ],
+    ids=lambda header: header[:20],
+)
+@pytest.mark.parametrize("status", ["200 OK", "302 Found", "403 Forbidden", "503 Busy"])
+def test_no_header_costs_more_than_its_photo(
+    photo_server: PhotoServer, fetcher: Fetcher, header: str, status: str
+) -> None:
+    good = photo_server.add_photo("1.jpg", JPEG)
+    odd = f"HTTP/1.1 {status}\r\n{header}\r\n\r\n<p>".encode("latin-1")
+    with RawServer(say(odd)) as server:
+        bad, arrived = fetcher().fetch_all([f"{server.url}/1.jpg", good])
+    assert isinstance(bad, FetchFailure | bytes)
+    assert arrived == JPEG
 
 
 # Time
@@ -466,6 +542,24 @@ def test_a_redirect_to_where_photos_may_not_come_from_is_refused(
     assert problem(fetcher(replace(LIMITS, rules=only)), url) is FetchProblem.REFUSED_ADDRESS
 
 
+def test_a_redirect_to_a_host_outside_of_the_list_is_refused_and_not_resolved(
+    photo_server: PhotoServer, fetcher: Fetcher
+) -> None:
+    asked = []
+
+    def resolver(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"]
+
+    elsewhere = photo_server.add_photo("2.jpg", JPEG).replace("127.0.0.1", "elsewhere.test")
+    listed = replace(LIMITS, rules=replace(HERE, hosts=("photos.test",)))
+    url = photo_server.add("1.jpg", Answer(b"", 302, headers={"Location": elsewhere}))
+    found = failure(fetcher(listed, resolver), url.replace("127.0.0.1", "photos.test"))
+    assert found.problem is FetchProblem.REFUSED_ADDRESS
+    assert asked == ["photos.test"]
+    assert photo_server.hits["/2.jpg"] == 0
+
+
 def test_the_body_of_a_redirect_is_not_read(photo_server: PhotoServer, fetcher: Fetcher) -> None:
     good = photo_server.add_photo("1.jpg", JPEG)
     start = f"HTTP/1.1 302 Found\r\nLocation: {good}\r\n\r\n".encode()
@@ -503,6 +597,53 @@ def test_a_request_says_what_it_wants_and_nothing_of_its_surroundings(
             "User-Agent: face-verification-worker/1",
         } <= lines
         assert not any(line.startswith(("Cookie", "Authorization", "Referer")) for line in lines)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/a%2fb%7Ec%ec.jpg?X=a%2Bb", "/[1]|{2}.jpg?a[]={b}", "/b/../c/./d//e.jpg", "/%2e%2e/1.jpg?", "/%.jpg"],
+)
+def test_an_address_is_asked_for_to_the_letter(fetcher: Fetcher, path: str) -> None:
+    """A signature covers it as it is written; browsers leave it as it is, too."""
+    with RawServer(say(response(JPEG))) as server:
+        assert fetcher().fetch_all([f"{server.url}{path}"]) == [JPEG]
+    assert server.requests[0].startswith(f"GET {path} HTTP/1.1\r\n".encode())
+
+
+def test_a_redirect_is_followed_to_the_letter(fetcher: Fetcher) -> None:
+    def talk(connection: socket.socket, number: int) -> None:
+        found = response(b"", "Location: /x%2fy?sig=a%2bb", "Connection: close", status="302 Found")
+        connection.sendall(found if number == 1 else response(JPEG))
+
+    with RawServer(talk) as server:
+        assert fetcher().fetch_all([f"{server.url}/1.jpg"]) == [JPEG]
+    assert server.requests[1].startswith(b"GET /x%2fy?sig=a%2bb HTTP/1.1\r\n")
+
+
+def test_a_host_gets_its_fixed_headers_and_no_other_host_does(
+    fetcher: Fetcher, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = Settings.model_validate(
+        {"photo_headers": '{"*.test": {"Referer": "https://app/"}, "photos.test": {"X-Key": "sesame"}}'}
+    )
+    told = replace(LIMITS, headers=FetchLimits.of(settings).headers)
+    with RawServer(say(response(JPEG)), host="other.test") as other:
+        away = response(b"", f"Location: {other.url}/2.jpg", status="302 Found")
+        with RawServer(say(away), host="photos.test") as server, caplog.at_level(logging.DEBUG):
+            assert fetcher(told, at_home).fetch_all([f"{server.url}/1.jpg"]) == [JPEG]
+    assert {b"X-Key: sesame", b"Referer: https://app/"} <= set(server.requests[0].split(b"\r\n"))
+    assert b"Referer: https://app/" in other.requests[0]
+    assert b"sesame" not in other.requests[0]
+    assert "sesame" not in caplog.text + repr(settings)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    ['{"a.test": {"Host": "b"}}', '{"a.test": {"X": "a\\r\\nHost: b"}}', '{"a.test": {"X Y": "b"}}'],
+)
+def test_a_fixed_header_that_would_change_the_request_is_refused(headers: str) -> None:
+    with pytest.raises(BadSettings, match="VERIFY_PHOTO_HEADERS"):
+        load_settings({"photo_headers": headers})
 
 
 def test_no_log_line_and_no_failure_holds_a_url(
@@ -559,20 +700,15 @@ def test_a_host_that_fails_again_and_again_is_left_alone(photo_server: PhotoServ
 
 
 @pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """One that signs certificates for photos.test."""
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def certificate(authority: Authority) -> Path:
     """A certificate for photos.test, with its key, in one file."""
-    file = tmp_path_factory.mktemp("tls") / "photos.pem"
-    if not shutil.which("openssl"):
-        pytest.skip("no openssl here to make a certificate with")
-    name = "-subj /CN=photos.test -addext subjectAltName=DNS:photos.test"
-    made = f"req -x509 -newkey rsa:2048 -nodes -days 2 {name}"
-    subprocess.run(
-        ["openssl", *made.split(), "-keyout", file, "-out", file.with_suffix(".crt")],
-        check=True,
-        capture_output=True,
-    )
-    file.write_bytes(file.read_bytes() + file.with_suffix(".crt").read_bytes())
-    return file
+    return authority.issue("photos.test")
 
 
 def tls_server(certificate: Path, *parts: bytes, host: str = "photos.test") -> RawServer:
@@ -585,37 +721,60 @@ def at_home(host: str, port: int) -> Sequence[str]:
     return ["127.0.0.1"]
 
 
-def test_https_works_by_name_though_the_address_is_pinned(fetcher: Fetcher, certificate: Path) -> None:
-    trusting = fetcher(replace(LIMITS, ca_file=str(certificate)), at_home)
+@pytest.fixture
+def trusting(fetcher: Fetcher, authority: Authority) -> PhotoFetcher:
+    """One that is told of the authority."""
+    return fetcher(replace(LIMITS, ca_file=str(authority.file)), at_home)
+
+
+def test_https_works_by_name_though_the_address_is_pinned(trusting: PhotoFetcher, certificate: Path) -> None:
     with tls_server(certificate, response(JPEG)) as server:
         assert trusting.fetch_all([f"{server.url}/1.jpg"]) == [JPEG]
 
 
-def test_a_certificate_of_an_unknown_maker_is_refused(fetcher: Fetcher, certificate: Path) -> None:
-    with tls_server(certificate, response(JPEG)) as server:
-        assert problem(fetcher(LIMITS, at_home), f"{server.url}/1.jpg") is FetchProblem.UNREACHABLE
+def refused_certificate(fetcher: PhotoFetcher, certificate: Path, host: str = "photos.test") -> str:
+    """What is said of a host with this certificate, which gets no request."""
+    with tls_server(certificate, response(JPEG), host=host) as server:
+        found = failure(fetcher, f"{server.url}/1.jpg")
+    assert found.problem is FetchProblem.UNREACHABLE
     assert server.requests == []
+    return found.detail
 
 
-def test_a_certificate_of_another_name_is_refused(fetcher: Fetcher, certificate: Path) -> None:
-    trusting = fetcher(replace(LIMITS, ca_file=str(certificate)), at_home)
-    with tls_server(certificate, response(JPEG), host="other.test") as server:
-        assert problem(trusting, f"{server.url}/1.jpg") is FetchProblem.UNREACHABLE
-    assert server.requests == []
+def test_a_certificate_of_an_unknown_authority_is_refused(fetcher: Fetcher, certificate: Path) -> None:
+    assert "VERIFY_PHOTO_CA" in refused_certificate(fetcher(LIMITS, at_home), certificate)
+
+
+def test_a_certificate_of_another_name_is_refused(trusting: PhotoFetcher, certificate: Path) -> None:
+    assert "another host name" in refused_certificate(trusting, certificate, "other.test")
+
+
+def test_a_certificate_past_its_date_is_refused(trusting: PhotoFetcher, authority: Authority) -> None:
+    assert "expired" in refused_certificate(trusting, authority.issue("photos.test", days=-1))
+
+
+def test_a_certificate_whose_chain_is_not_sent_whole_is_refused(
+    trusting: PhotoFetcher, authority: Authority
+) -> None:
+    between = authority.intermediate()
+    assert "incomplete" in refused_certificate(trusting, between.issue("photos.test"))
+    with tls_server(between.issue("photos.test", chain=True), response(JPEG)) as server:
+        assert trusting.fetch_all([f"{server.url}/1.jpg"]) == [JPEG]
 
 
 def test_a_redirect_from_https_to_http_is_refused(
-    fetcher: Fetcher, certificate: Path, photo_server: PhotoServer
+    trusting: PhotoFetcher, certificate: Path, photo_server: PhotoServer
 ) -> None:
     plain = photo_server.add_photo("1.jpg", JPEG)
-    trusting = fetcher(replace(LIMITS, ca_file=str(certificate)), at_home)
     with tls_server(certificate, response(b"", f"Location: {plain}", status="302 Found")) as server:
         assert problem(trusting, f"{server.url}/1.jpg") is FetchProblem.REFUSED_ADDRESS
     assert photo_server.hits.total() == 0
 
 
-def test_a_tls_server_that_drips_is_given_up(fetcher: Fetcher, certificate: Path) -> None:
-    trusting = fetcher(replace(HURRIED, ca_file=str(certificate)), at_home)
+def test_a_tls_server_that_drips_is_given_up(
+    fetcher: Fetcher, authority: Authority, certificate: Path
+) -> None:
+    trusting = fetcher(replace(HURRIED, ca_file=str(authority.file)), at_home)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     drip = for_ever(b"HTTP/1.1 200 OK\r\n\r\n", b"x", pause=0.05)

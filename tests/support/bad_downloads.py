@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -72,7 +73,16 @@ DOWNLOADS: Final = (
     _simple("101 KB where 100 KB may be", Answer(_JPEG * 202)),
     _simple("the same without a length", Answer(_JPEG * 202, headers={"Content-Length": None})),
     _simple("a body shorter than its length", Answer(_JPEG, cut=100)),
-    _simple("a gzip body that was not asked for", Answer(_JPEG, headers={"Content-Encoding": "gzip"})),
+    _simple(
+        "a gzip body that was not asked for",
+        Answer(gzip.compress(_JPEG), headers={"Content-Encoding": "gzip"}),
+    ),
+    *(
+        _simple(f"a photo with Content-Encoding {said}", Answer(_JPEG, headers={"Content-Encoding": said}))
+        for said in ("base64", "aws-chunked", "utf-8")
+    ),
+    _simple("a photo with status 203", Answer(_JPEG, 203)),
+    _simple("a length of 5,000 digits", Answer(_JPEG, headers={"Content-Length": "9" * 5000})),
     _simple("no answer for longer than the limit", Answer(_JPEG, delay=2)),
     _simple("a byte every 0.2 s", Answer(_JPEG, drip=0.2)),
     _simple("no HTTP at all", Answer(raw=b"SSH-2.0-OpenSSH_9.2\r\n")),

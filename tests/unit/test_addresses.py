@@ -187,10 +187,27 @@ def test_a_url_is_put_together_anew() -> None:
     assert (target.host, target.port) == ("photos.example.com", 443)
 
 
-def test_korean_file_names_are_kept() -> None:
-    assert check_url("https://cdn.example.com/회원/사진 1.jpg".replace(" ", "%20"), OPEN).url.endswith(
-        "/회원/사진%201.jpg"
-    )
+def test_korean_file_names_are_encoded_and_nothing_else_is() -> None:
+    target = check_url("https://cdn.example.com/회원/사진%201.jpg?이름=a", OPEN)
+    assert target.path == "/%ED%9A%8C%EC%9B%90/%EC%82%AC%EC%A7%84%201.jpg?%EC%9D%B4%EB%A6%84=a"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/a%2fb%7Ec%ec%9d.jpg?X-Amz-Signature=a%2Bb",
+        "/[1]|{2}^`'.jpg?a[]={b}|c",
+        "/a/../b/./c//d.jpg",
+        "/%2e%2e/1.jpg",
+        "/a;b=c,d@e:f!$&()*+.jpg",
+        "/1.jpg?",
+        "/1.jpg?a?b=c/../d",
+        "/100%.jpg",
+    ],
+)
+def test_path_and_query_are_kept_to_the_letter(path: str) -> None:
+    """Whoever signed the link signed these very bytes."""
+    assert check_url(f"https://CDN.example.com{path}#fragment", OPEN).path == path
 
 
 @pytest.mark.parametrize(
@@ -221,6 +238,23 @@ def test_a_redirect_is_checked_like_a_first_address() -> None:
     ):
         with pytest.raises(AddressRefused):
             next_hop(start, elsewhere, OPEN)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "https://elsewhere.example.org/1.jpg",
+        "//elsewhere.example.org/1.jpg",
+        "https://photos.example.com.evil.org/1.jpg",
+        "https://cdn.photos.example.com/1.jpg",
+    ],
+)
+def test_a_redirect_never_leaves_the_hosts_of_the_list(location: str) -> None:
+    rules = AddressRules(hosts=("photos.example.com",))
+    start = check_url("https://photos.example.com/1.jpg", rules)
+    assert next_hop(start, "/2.jpg", rules).host == "photos.example.com"
+    with pytest.raises(AddressRefused, match="not in the list"):
+        next_hop(start, location, rules)
 
 
 def test_a_redirect_never_leaves_https() -> None:
