@@ -12,6 +12,7 @@ import numpy as np
 
 from pipeline.errors import WeightsCorrupt, WeightsMissing
 from pipeline.ports import Vectors
+from pipeline.stderr import without_xnnpack_note
 
 MADV_DONTNEED = 4
 
@@ -69,8 +70,9 @@ def open_interpreter(path: Path) -> Any:
     if not path.is_file():
         raise WeightsMissing(f"the network {path.name} is not there")
     try:
-        interpreter = Interpreter(str(path), num_threads=1)
-        interpreter.allocate_tensors()
+        with without_xnnpack_note():
+            interpreter = Interpreter(str(path), num_threads=1)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise WeightsCorrupt(f"{path.name} is not a network that LiteRT can run") from error
     return interpreter

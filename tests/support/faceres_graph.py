@@ -1,6 +1,6 @@
 """Runs FaceRes' own graph as it was published, in a process of its own because of TensorFlow.
 
-python faceres_graph.py MODEL.json CROPS.npy VECTORS.npy
+python faceres_graph.py MODEL.json WEIGHTS.bin CROPS.npy VECTORS.npy
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import tensorflow as tf
 from google.protobuf import json_format
 
 
-def main(described: Path, crops_file: Path, vectors_file: Path) -> None:
+def main(described: Path, weights: Path, crops_file: Path, vectors_file: Path) -> None:
     """The pooled features of RGB crops (n, 224, 224, 3): the graph takes BGR, ImageNet's means off."""
     model = json.loads(described.read_text("utf-8"))
     definition = tf.compat.v1.GraphDef()
     json_format.ParseDict({"node": model["modelTopology"]["node"]}, definition)
-    data, offset = described.with_suffix(".bin").read_bytes(), 0
+    data, offset = weights.read_bytes(), 0
     nodes = {node.name: node for node in definition.node}
     for item in model["weightsManifest"][0]["weights"]:
         values = np.frombuffer(data, item["dtype"], prod(item["shape"]), offset).reshape(item["shape"])
@@ -33,4 +33,4 @@ def main(described: Path, crops_file: Path, vectors_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(*(Path(argument) for argument in sys.argv[1:4]))
+    main(*(Path(argument) for argument in sys.argv[1:5]))

