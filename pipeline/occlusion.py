@@ -112,14 +112,14 @@ class OcclusionJudge:
         """(n,) for each part; positive where it is rather hidden."""
         return {part: network.logits(features[part]) for part, network in self._networks.items()}
 
-    def probabilities(self, rgb: Rgb, face: Face) -> dict[Part, float]:
-        """How likely each part is hidden, 0..1."""
-        logits = self.logits(occlusion_features(rgb, face))
+    def probabilities(self, features: Features) -> dict[Part, float]:
+        """How likely each part of the one face is hidden, 0..1."""
+        logits = self.logits(features)
         return {part: _sigmoid(float(values[0])) for part, values in logits.items()}
 
-    def gate(self, rgb: Rgb, face: Face) -> GateResult | None:
-        """The first part that is hidden, with its probability; None where none is."""
-        for part, probability in self.probabilities(rgb, face).items():
+    def gate(self, features: Features) -> GateResult | None:
+        """The first part of the one face that is hidden, with its probability; None where none is."""
+        for part, probability in self.probabilities(features).items():
             if probability > self._limits[part]:
                 return GateResult(f"{part}_hidden", probability, self._limits[part])
         return None

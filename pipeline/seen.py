@@ -1,11 +1,12 @@
-"""What is in the photos of one job before anybody judges it: pictures, faces, their vectors.
+"""What is in the photos of one job before anybody judges it: faces, cut out for the networks, and vectors.
 
-Nothing here depends on a head, so several heads can judge what was seen and embedded once.
+Of a photo only what the networks want of its faces is kept, so that a job of many large photos needs
+the memory of one. Several heads can judge what was seen and embedded once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from time import perf_counter
@@ -16,9 +17,10 @@ from pipeline.embedder import LiteRtEmbedder
 from pipeline.errors import ImageError
 from pipeline.images import Picture, decode
 from pipeline.models import Models
+from pipeline.occlusion import Features, occlusion_features
 from pipeline.ports import Detection, Face, Rgb, Vectors
 from pipeline.quality import Quality, measure
-from pipeline.verdict import Fault, NotFetched, Outcome, PhotoFinding
+from pipeline.verdict import Box, Fault, NotFetched, Outcome, PhotoFinding
 
 PhotoInput = bytes | NotFetched
 FaceKey = tuple[int, int]
@@ -31,6 +33,14 @@ MOST_FACES = 10
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class FaceCrops:
+    """A face as each embedder wants to see it."""
+
+    box: Box
+    crops: Mapping[LiteRtEmbedder, Rgb]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sight:
     """A photo that was looked at. ``faces`` are those worth comparing, the largest first.
 
@@ -39,12 +49,13 @@ class Sight:
     """
 
     finding: PhotoFinding
-    rgb: Rgb = field(default_factory=lambda: np.empty((0, 0, 3), np.uint8))
-    faces: tuple[Face, ...] = ()
+    faces: tuple[FaceCrops, ...] = ()
     hashes: tuple[int, int] | None = None
     """Perceptual hashes of the picture and of its mirror image."""
     quality: Quality | None = None
     """Of the one face that counts."""
+    occlusion: Features | None = None
+    """Likewise."""
 
     @property
     def comparable(self) -> bool:
@@ -61,7 +72,6 @@ class Seen:
     """Seconds; what the timings are read from."""
     timings: dict[str, float] = field(default_factory=dict)
     """Milliseconds by stage."""
-    _refined: dict[FaceKey, Face] = field(default_factory=dict)
     _vectors: dict[tuple[LiteRtEmbedder, FaceKey], Vectors] = field(default_factory=dict)
 
     @contextmanager
@@ -76,46 +86,33 @@ class Seen:
 
         An embedder sees a face once, in a batch with others.
         """
-        faces = self._refine(models, keys)
-        return {name: self._embed(name, models.embedders[name], keys, faces) for name in names}
+        return {name: self._embed(name, models.embedders[name], keys) for name in names}
 
-    def _embed(
-        self, name: str, embedder: LiteRtEmbedder, keys: Sequence[FaceKey], faces: Sequence[tuple[Rgb, Face]]
-    ) -> Vectors:
-        todo = [i for i, key in enumerate(keys) if (embedder, key) not in self._vectors]
-        with self.stage("align"):
-            crops = [embedder.crop(*faces[i]) for i in todo]
+    def _embed(self, name: str, embedder: LiteRtEmbedder, keys: Sequence[FaceKey]) -> Vectors:
+        todo = [key for key in keys if (embedder, key) not in self._vectors]
+        crops = [self.sights[position].faces[number].crops[embedder] for position, number in todo]
         with self.stage(f"embed_{name}"):
             rows = embedder.embed(crops)
-        self._vectors.update(((embedder, keys[i]), row[None]) for i, row in zip(todo, rows, strict=True))
+        self._vectors.update(((embedder, key), row[None]) for key, row in zip(todo, rows, strict=True))
         return np.concatenate([self._vectors[embedder, key] for key in keys])
-
-    def _refine(self, models: Models, keys: Sequence[FaceKey]) -> list[tuple[Rgb, Face]]:
-        """The faces with their mesh, each in its picture."""
-        found = []
-        for position, number in keys:
-            sight = self.sights[position]
-            if (position, number) not in self._refined:
-                with self.stage("mesh"):
-                    refined = models.mesh.refine(sight.rgb, sight.faces[number])
-                self._refined[position, number] = refined
-            found.append((sight.rgb, self._refined[position, number]))
-        return found
 
 
 def look(
-    models: Models,
+    heads: Sequence[Models],
     selfie: PhotoInput,
     photos: Sequence[PhotoInput],
     clock: Callable[[], float] = perf_counter,
 ) -> Seen:
-    """Decode every photo and find the faces. Never raises on account of what is in a photo."""
+    """Decode every photo, one after the other, and cut the faces out for all ``heads`` that are to judge.
+
+    The first one's detector and mesh look. Never raises on account of what is in a photo.
+    """
     seen = Seen(clock=clock)
-    seen.sights += [_look(models, seen, position, photo) for position, photo in enumerate([selfie, *photos])]
+    seen.sights += [_look(heads, seen, position, photo) for position, photo in enumerate([selfie, *photos])]
     return seen
 
 
-def _look(models: Models, seen: Seen, position: int, photo: PhotoInput) -> Sight:
+def _look(heads: Sequence[Models], seen: Seen, position: int, photo: PhotoInput) -> Sight:
     if isinstance(photo, NotFetched):
         return Sight(_missing(position, photo))
     try:
@@ -125,11 +122,21 @@ def _look(models: Models, seen: Seen, position: int, photo: PhotoInput) -> Sight
         detail = f"{type(error).__name__}: {error}"
         return Sight(PhotoFinding(position, Outcome.INVALID_IMAGE, Fault.MEMBER, detail=detail))
     with seen.stage("detect"):
-        detection = models.detector.detect(picture.rgb)
+        detection = heads[0].detector.detect(picture.rgb)
     with seen.stage("quality"):
         finding, quality = _count_faces(position, picture, detection)
-    faces = tuple(detection.faces[:MOST_FACES])
-    return Sight(finding, detection.rgb, faces, picture.hashes, quality)
+        occlusion = occlusion_features(detection.rgb, detection.faces[0]) if quality else None
+    faces = tuple(_cut_out(heads, seen, detection.rgb, face) for face in detection.faces[:MOST_FACES])
+    return Sight(finding, faces, picture.hashes, quality, occlusion)
+
+
+def _cut_out(heads: Sequence[Models], seen: Seen, rgb: Rgb, face: Face) -> FaceCrops:
+    """The face by its mesh, once for each embedder that any of the heads asks."""
+    with seen.stage("mesh"):
+        refined = heads[0].mesh.refine(rgb, face)
+    asked = {models.embedders[name] for models in heads for name in models.judges.dimensions}
+    with seen.stage("align"):
+        return FaceCrops(face.box, {embedder: embedder.crop(rgb, refined) for embedder in asked})
 
 
 def _count_faces(

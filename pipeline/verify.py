@@ -27,7 +27,7 @@ def verify(
     Photos are file contents (JPEG, PNG, WebP, HEIC) or the reason why there are none. Never
     raises on their account: a damaged file is an outcome of its photo.
     """
-    return judge(models, look(models, selfie, photos), declared_gender, policy)
+    return judge(models, look([models], selfie, photos), declared_gender, policy)
 
 
 def judge(
@@ -68,7 +68,7 @@ def usable_faces(
     None where a photo shows no such face or the face does not pass the gates: what a verification
     would not compare.
     """
-    seen = look(models, selfie, photos)
+    seen = look([models], selfie, photos)
     bench = _Bench(models, seen)
     usable = [bench.hold_against_gates(sight).comparable for sight in seen.sights]
     return [
@@ -91,14 +91,14 @@ class _Bench:
         A face that is too small and hidden as well is called hidden: in a larger photo it would
         still be.
         """
-        if sight.quality is None:
+        if sight.quality is None or sight.occlusion is None:
             return sight
         judges, finding = self.models.judges, sight.finding
         if refused := gate(sight.quality, judges.quality):
             finding = replace(finding, outcome=refused[0], gate=refused[1], fault=Fault.MEMBER)
         if finding.outcome in (Outcome.USABLE, Outcome.NOT_COMPARED, Outcome.FACE_TOO_SMALL):
             with self.seen.stage("quality"):
-                hidden = judges.occlusion.gate(sight.rgb, sight.faces[0])
+                hidden = judges.occlusion.gate(sight.occlusion)
             if hidden is not None:
                 finding = replace(finding, outcome=Outcome.OCCLUDED, fault=Fault.MEMBER, gate=hidden)
         return replace(sight, finding=finding)

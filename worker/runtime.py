@@ -162,7 +162,7 @@ def _judge(
     from pipeline.verify import judge
 
     chosen, policy = serving().choose(), _policy(settings())
-    seen = look(chosen.models, selfie, photos)
+    seen = look([chosen.models, *chosen.shadows], selfie, photos)
     verdict = judge(chosen.models, seen, declared_gender, policy)
     return Judged(
         verdict, tuple(partial(judge, shadow, seen, declared_gender, policy) for shadow in chosen.shadows)

@@ -56,7 +56,7 @@ def bench(models: Models, selfie: bytes, photo: bytes, rounds: int) -> dict[str,
     """
 
     def verify_two(one: bytes, other: bytes) -> Verdict:
-        return judge(models, look(models, one, [other], process_time))
+        return judge(models, look([models], one, [other], process_time))
 
     return measure(verify_two, selfie, photo, rounds)
 

@@ -23,6 +23,7 @@ from pipeline.evaluation.data import LabelledFace
 from pipeline.evaluation.extract import EXTRACTION, embed_face, main_face
 from pipeline.images import decode
 from pipeline.models import Models
+from pipeline.occlusion import occlusion_features
 from pipeline.ports import Detection, Vectors
 from pipeline.progress import track
 from pipeline.quality import gate, measure
@@ -205,7 +206,7 @@ def _see(models: Models, data: bytes) -> Detection | Found:
     quality = measure(detection.rgb, face, picture.scale)
     if refused := gate(quality, models.judges.quality):
         return Found(str(refused[0]), round(refused[1].value, 4), refused[1].limit)
-    if hidden := models.judges.occlusion.gate(detection.rgb, face):
+    if hidden := models.judges.occlusion.gate(occlusion_features(detection.rgb, face)):
         return Found(KeptOut.OCCLUDED, round(hidden.value, 4), hidden.limit)
     return detection
 

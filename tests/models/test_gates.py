@@ -12,6 +12,7 @@ from pipeline.bundle import read_bundle
 from pipeline.detector import TwoRangeDetector
 from pipeline.images import decode
 from pipeline.judges import Judges, read_judges
+from pipeline.occlusion import occlusion_features
 from pipeline.quality import gate, measure
 from pipeline.verdict import GateResult, Outcome
 
@@ -36,7 +37,7 @@ class Gates:
         refused = gate(measure(detection.rgb, face, picture.scale), self.judges.quality)
         if refused and refused[0] is not Outcome.FACE_TOO_SMALL:
             return refused[1]
-        hidden = self.judges.occlusion.gate(detection.rgb, face)
+        hidden = self.judges.occlusion.gate(occlusion_features(detection.rgb, face))
         return hidden or (refused[1] if refused else None)
 
 

@@ -65,7 +65,7 @@ def test_two_heads_judge_what_was_seen_and_embedded_once(models: Models, faces: 
     new = swapped(models, strict(models))
     photos = [(faces / file).read_bytes() for file in (HU[1], JIANG)]
     selfie = (faces / HU[0]).read_bytes()
-    seen = look(models, selfie, photos)
+    seen = look([models, new], selfie, photos)
     first = judge(models, seen)
     embedded = dict(seen._vectors)
     second = judge(new, seen)
@@ -84,7 +84,7 @@ def test_a_head_that_wants_other_colours_gets_an_embedder_of_its_own(models: Mod
     assert new.embedders["facenet"].network is models.embedders["facenet"].network
     assert new.embedders["sface"] is models.embedders["sface"]
     selfie, photo = ((faces / file).read_bytes() for file in HU)
-    seen = look(models, selfie, [photo])
+    seen = look([models, new], selfie, [photo])
     in_colour, in_gray = (judge(each, seen).photos[0].comparison for each in (models, new))
     assert in_colour is not None
     assert in_gray is not None

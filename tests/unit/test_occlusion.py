@@ -86,7 +86,8 @@ def test_arrays_survive_being_stored_in_half_precision() -> None:
     judge = OcclusionJudge.read(arrays)
     again = OcclusionJudge.read({name: array.astype(np.float32) for name, array in judge.arrays().items()})
     assert sum(array.nbytes for array in arrays.values()) < 300_000
-    assert judge.probabilities(photo(), FACE) == again.probabilities(photo(), FACE)
+    features = occlusion_features(photo(), FACE)
+    assert judge.probabilities(features) == again.probabilities(features)
 
 
 @pytest.mark.parametrize("part", list(Part))
@@ -94,7 +95,7 @@ def test_the_gate_names_what_is_hidden(part: Part) -> None:
     arrays = fit_occlusion(examples(60), Training(epochs=1))
     for other in Part:
         arrays[f"{other}.limit"] = np.array(-1 if other is part else 2, dtype=np.float32)
-    refused = OcclusionJudge.read(arrays).gate(photo(), FACE)
+    refused = OcclusionJudge.read(arrays).gate(occlusion_features(photo(), FACE))
     assert refused is not None
     assert (refused.name, refused.limit) == (f"{part}_hidden", -1)
     assert 0 <= refused.value <= 1
@@ -102,7 +103,7 @@ def test_the_gate_names_what_is_hidden(part: Part) -> None:
 
 def test_a_head_without_a_judge_refuses_nobody() -> None:
     judge = OcclusionJudge.read({})
-    assert judge.gate(photo(), FACE) is None
+    assert judge.gate(occlusion_features(photo(), FACE)) is None
     assert judge.arrays() == {}
 
 
