@@ -41,6 +41,15 @@ MESSAGE_HEAD_BYTES = 4096
 TEXT_LENGTH = 255
 ERROR_LENGTH = 1000
 
+# The database compares what the app writes with what we know of it: so changes made in SQL are found
+# by an index. (Triggers would want SUPER on a MySQL that logs in binary.)
+_NEEDS_REQUEST = (
+    "CASE WHEN selfie_url IS NOT NULL AND (pending OR (requested_selfie_url IS NOT NULL "
+    "AND (selfie_url <> requested_selfie_url "
+    "OR coalesce(declared_gender, '') <> coalesce(requested_gender, '')))) THEN 1 ELSE 0 END"
+)
+_CHANGED = "CASE WHEN requested_url = url AND requested_position = position THEN 0 ELSE 1 END"
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -111,11 +120,18 @@ def _member(build: TableBuilder) -> sa.Table:
         sa.Column("request_id", identifier()),
         sa.Column("requested_at", UtcDateTime),
         sa.Column("training_consent", sa.Boolean, nullable=False, server_default=sa.false()),
-        # Wants a request: set by the import and by whoever inserts a row or changes photos in SQL.
+        # Wants a request: set by the import and, besides the default, by whoever asks for one in SQL.
         sa.Column("pending", sa.Boolean, nullable=False, server_default=sa.true()),
         sa.Column("created_at", UtcDateTime),
         sa.Column("updated_at", UtcDateTime),
-        sa.Index(None, "pending"),
+        # What the newest request asked about, whatever the app has written since.
+        sa.Column("requested_selfie_url", sa.String(MAX_URL)),
+        sa.Column("requested_gender", code()),
+        sa.Column("requested_photos", sa.Integer),
+        # Photos may still be on their way until then; NULL: nobody has looked yet.
+        sa.Column("request_after", UtcDateTime),
+        sa.Column("needs_request", sa.Boolean, sa.Computed(_NEEDS_REQUEST, persisted=True)),
+        sa.Index(None, "needs_request", "request_after"),
     )
 
 
@@ -128,7 +144,12 @@ def _photo(build: TableBuilder) -> sa.Table:
         sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
         sa.Column("url", sa.String(MAX_URL), nullable=False),
         sa.Column("created_at", UtcDateTime),
+        # As a request or an import last saw it; only we write these.
+        sa.Column("requested_url", sa.String(MAX_URL)),
+        sa.Column("requested_position", sa.Integer),
+        sa.Column("changed", sa.Boolean, sa.Computed(_CHANGED, persisted=True)),
         build.parent("member.member_id"),
+        sa.Index(None, "changed"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import command
@@ -67,7 +68,8 @@ def _alone(engine: sa.Engine, prefix: str) -> Iterator[sa.Connection]:
     """A connection that no other `migrate` runs beside. (SQLite: its BEGIN IMMEDIATE sees to that.)"""
     with engine.connect() as connection:
         if engine.dialect.name != "mysql":
-            yield connection
+            with _without_foreign_keys(connection):
+                yield connection
             return
         name = f"migrate:{engine.url.database}:{prefix}"[:64]
         if connection.scalar(sa.func.get_lock(name, _LOCK_SECONDS)) != 1:
@@ -76,6 +78,18 @@ def _alone(engine: sa.Engine, prefix: str) -> Iterator[sa.Connection]:
             yield connection
         finally:
             connection.scalar(sa.func.release_lock(name))
+
+
+@contextmanager
+def _without_foreign_keys(connection: sa.Connection) -> Iterator[None]:
+    """SQLite alters a table by making it anew: dropping the old one would delete what hangs on it."""
+    raw: Any = connection.connection.driver_connection
+    raw.execute("PRAGMA foreign_keys = OFF")  # does nothing within a transaction
+    try:
+        yield
+    finally:
+        connection.rollback()
+        raw.execute("PRAGMA foreign_keys = ON")
 
 
 def _refuse_strangers(connection: sa.Connection, prefix: str) -> None:

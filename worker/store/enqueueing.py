@@ -31,7 +31,7 @@ class Enqueueing(Acceptance):
 
     def _wanting(self) -> sa.Select[Any]:
         m = self.t.member
-        return sa.select(m).where(m.c.pending, m.c.selfie_url.is_not(None)).order_by(m.c.member_id)
+        return sa.select(m).where(m.c.pending, m.c.needs_request).order_by(m.c.member_id)
 
     def _described(self, c: sa.Connection, rows: Sequence[AnyRow]) -> list[PendingMember]:
         galleries = self._galleries(c, [row.member_id for row in rows])
