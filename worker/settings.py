@@ -6,76 +6,38 @@ written with commas (`VERIFY_PHOTO_HOSTS=cdn.example.com,*.photos.example.com`),
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.brokers import Access, scheme_of
 from worker.errors import BadSettings
-from worker.urls import normalise_database_url
+from worker.setting_values import (
+    SUNDAY_NIGHT,
+    BrokerUrl,
+    DatabaseUrl,
+    Days,
+    Headers,
+    Hosts,
+    Name,
+    Names,
+    Numbers,
+    Ports,
+    QualifiedName,
+    Schedule,
+    Seconds,
+    Share,
+    Waits,
+    in_words,
+)
 
 PREFIX = "VERIFY_"
-_OWN_HEADERS = frozenset(
-    {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "range"}
-)
 _FOLLOWS = "default_factory_not_called"  # says only that another variable is wrong
-
-
-def _split(value: object) -> object:
-    """`a, b` to `("a", "b")`; what is no text passes as it is."""
-    return (
-        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-    )
-
-
-def _mapping(value: object) -> object:
-    """A JSON object to a dict; here and not in pydantic-settings, which would not name the variable."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        raise ValueError("must be a JSON object") from None
-
-
-def _database_url(value: object) -> object:
-    return SecretStr(normalise_database_url(value)) if isinstance(value, str) else value
-
-
-def _header_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
-        raise ValueError("the name of a header is of letters, digits and dashes")
-    if name.lower() in _OWN_HEADERS:
-        raise ValueError(f"{name} is not yours to set")
-    return name
-
-
-def _header_value(value: SecretStr) -> SecretStr:
-    text = value.get_secret_value()
-    if not text.isascii() or not text.isprintable():
-        raise ValueError("the value of a header is of printable ASCII characters")
-    return value
-
-
-Texts = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
-Ports = Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)]
-Seconds = Annotated[float, Field(gt=0)]
-Waits = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)]
-Days = Annotated[int, Field(ge=1, le=36_500)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, Field(pattern=r"^\w*$")]
-Names = Annotated[dict[str, Name], NoDecode, BeforeValidator(_mapping)]
-Numbers = Annotated[dict[str, float], NoDecode, BeforeValidator(_mapping)]
-HeaderName = Annotated[str, AfterValidator(_header_name)]
-HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
-Headers = Annotated[dict[str, dict[HeaderName, HeaderValue]], NoDecode, BeforeValidator(_mapping)]
-QualifiedName = Annotated[str, Field(pattern=r"^(\w+(\.\w+)?)?$")]
 
 
 class Settings(BaseSettings):
@@ -94,11 +56,11 @@ class Settings(BaseSettings):
     # Places
     home: Path = Path("var")
     """The folder of everything that is kept without a server."""
-    database_url: Annotated[SecretStr, BeforeValidator(_database_url)] = Field(
+    database_url: DatabaseUrl = Field(
         default_factory=lambda data: SecretStr(f"sqlite:///{data['home']}/verify.db")
     )
     """`mysql://user:password@host/database` or `sqlite:///path`."""
-    broker_url: SecretStr = SecretStr("filesystem://")
+    broker_url: BrokerUrl = SecretStr("filesystem://")
     """`redis://host:6379/0` (several, with `;`: fail-over), `sentinel://host:26379/0` (likewise), `amqp://…`,
     or `filesystem://` under `home`."""
     broker_ca: Path | None = None
@@ -115,7 +77,7 @@ class Settings(BaseSettings):
     """A folder that hosts share, or the base of https addresses: fine-tuned networks lie there."""
 
     # Photos
-    photo_hosts: Texts = ()
+    photo_hosts: Hosts = ()
     """Hosts that photos may come from, `*.` for every subdomain; empty: every public host."""
     photo_ports: Ports = (80, 443)
     photo_ca: Path | None = None
@@ -136,7 +98,7 @@ class Settings(BaseSettings):
 
     # Work
     concurrency: Annotated[int, Field(ge=1, le=256)] = 2
-    """Processes of one worker; each holds its own models (about 250 MB)."""
+    """Processes of one worker; each holds its own models, 300 to 360 MB."""
     time_limit_seconds: Seconds = 50
     """A job that runs longer is killed; must be shorter than the lease."""
     lease_seconds: Seconds = 60
@@ -156,7 +118,7 @@ class Settings(BaseSettings):
     """Share of the approvals that a person looks at, so that wrong ones become visible."""
 
     # Retraining
-    retrain_schedule: Annotated[str, Field(pattern=r"^(never|\S+( \S+){4})$")] = "17 19 * * sun"
+    retrain_schedule: Schedule = SUNDAY_NIGHT
     """When beat asks for a retraining: minute, hour, day, month, weekday in UTC; `never`."""
     retrain_min_labels: Annotated[int, Field(ge=1)] = 200
     """So many new labels of members who consented, or the planned retraining is left out."""
@@ -247,11 +209,11 @@ def load_settings(values: Mapping[str, Any] | None = None) -> Settings:
     try:
         return Settings(**(values or {}))
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False, include_context=False)
-        texts = [_describe(p["loc"], p["msg"]) for p in problems if p["type"] != _FOLLOWS]
+        problems = error.errors(include_url=False, include_input=False)
+        texts = [_describe(problem) for problem in problems if problem["type"] != _FOLLOWS]
         raise BadSettings("; ".join(texts)) from None
 
 
-def _describe(where: tuple[int | str, ...], message: str) -> str:
-    text = message.removeprefix("Value error, ")
+def _describe(problem: ErrorDetails) -> str:
+    where, text = problem["loc"], in_words(problem)
     return f"{PREFIX}{str(where[0]).upper()}: {text}" if where else text

@@ -1,0 +1,183 @@
+"""What a setting's value may be, and what is said of one that is wrong.
+
+The sentences are for whoever writes a `.env` for the first time: what is expected, no pattern, no word
+of a programming language, and never the value itself, which may hold a password.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_core import ErrorDetails
+from pydantic_settings import NoDecode
+
+from worker.brokers import scheme_of
+from worker.urls import normalise_database_url
+
+_SCHEMES: Final = ("redis", "rediss", "sentinel", "amqp", "amqps", "filesystem")
+_HOST: Final = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*|[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*", re.ASCII | re.I)
+_OWN_HEADERS: Final = frozenset(
+    {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "range"}
+)
+_WEEK: Final = 7 * 86_400
+_JSON_OBJECT: Final = "must be a JSON object, names with values in braces, as .env.example shows"
+SUNDAY_NIGHT: Final = "17 19 * * sun"
+"""The planned retraining as shipped: 04:17 on Monday in Seoul."""
+
+_SENTENCES: Final[Mapping[str, str]] = {
+    "bool_parsing": "must be true or false",
+    "int_parsing": "must be a whole number",
+    "int_parsing_size": "is too large a number",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "finite_number": "must be a number",
+    "string_type": 'must be text in "quotes"',
+    "dict_type": _JSON_OBJECT,
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "literal_error": "must be {expected}",
+    "too_short": "must name at least one",
+}
+"""pydantic's types of errors, in our words."""
+
+
+def in_words(problem: ErrorDetails) -> str:
+    """One sentence for an error of pydantic, without the variable's name."""
+    sentence = _SENTENCES.get(problem["type"])
+    text = (
+        sentence.format(**problem.get("ctx", {}))
+        if sentence
+        else problem["msg"].removeprefix("Value error, ")
+    )
+    within = [at for at in problem["loc"][1:] if at != "[key]"]
+    return "".join(f"item {at + 1} " if isinstance(at, int) else f'"{at}" ' for at in within) + text
+
+
+def _split(value: object) -> object:
+    """`a, b` to `("a", "b")`; what is no text passes as it is."""
+    return (
+        tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+    )
+
+
+def _mapping(value: object) -> object:
+    """A JSON object to a dict; here and not in pydantic-settings, which would not name the variable."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError(_JSON_OBJECT) from None
+
+
+def _database_url(value: object) -> object:
+    return SecretStr(normalise_database_url(value)) if isinstance(value, str) else value
+
+
+def _broker_url(value: SecretStr) -> SecretStr:
+    for address in value.get_secret_value().split(";"):
+        if scheme_of(address) not in _SCHEMES or "://" not in address:
+            raise ValueError(f"must begin with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
+        if not _is_address(address):
+            raise ValueError(
+                "is no address such as redis://:password@host:6379/0; in a password write / as %2F, "
+                "# as %23, ? as %3F, @ as %40"
+            )
+    return value
+
+
+def _is_address(url: str) -> bool:
+    """Whether user, password, host and port can be told apart."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return "@" not in parts.path + parts.query + parts.fragment
+
+
+def _host(value: str) -> str:
+    if not _HOST.fullmatch(value):
+        raise ValueError(
+            "must be the name of a host, without https://, port and path: photos.example.com, or "
+            "*.example.com for every name below it"
+        )
+    return value
+
+
+def _name(value: str) -> str:
+    if not re.fullmatch(r"\w*", value):
+        raise ValueError("must be a name of letters, digits and underscores")
+    return value
+
+
+def _qualified_name(value: str) -> str:
+    if not re.fullmatch(r"(\w+(\.\w+)?)?", value):
+        raise ValueError(
+            "must be the name of a table, or database.table; names are of letters, digits and underscores"
+        )
+    return value
+
+
+def _header_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+        raise ValueError("is no header: the name of one is of letters, digits and dashes")
+    if name.lower() in _OWN_HEADERS:
+        raise ValueError("is a header that the worker sets itself")
+    return name
+
+
+def _header_value(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.isascii() or not text.isprintable():
+        raise ValueError("must have a value of printable ASCII characters")
+    return value
+
+
+def _schedule(value: str) -> str:
+    """Five fields as cron has them, with one space between, or `never`."""
+    value = " ".join(value.split())
+    if value not in ("never", SUNDAY_NIGHT) and not _is_cron(value):
+        raise ValueError(
+            "must be five fields in UTC (minute, hour, day of the month, month, day of the week from 0 for "
+            f"Sunday to 6), such as {SUNDAY_NIGHT}, or never"
+        )
+    return value
+
+
+def _is_cron(value: str) -> bool:
+    from celery.schedules import ParseException, crontab  # takes longer than all else in this module
+
+    try:
+        crontab.from_string(value)
+    except (ValueError, ParseException):
+        return False
+    return True
+
+
+BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
+DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database_url)]
+Host = Annotated[str, AfterValidator(_host)]
+Hosts = Annotated[tuple[Host, ...], NoDecode, BeforeValidator(_split)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
+Seconds = Annotated[float, Field(gt=0, le=_WEEK)]
+Waits = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)]
+Days = Annotated[int, Field(ge=1, le=36_500)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Name = Annotated[str, AfterValidator(_name)]
+Names = Annotated[dict[str, Name], NoDecode, BeforeValidator(_mapping)]
+Numbers = Annotated[
+    dict[str, Annotated[float, Field(allow_inf_nan=False)]], NoDecode, BeforeValidator(_mapping)
+]
+HeaderName = Annotated[str, AfterValidator(_header_name)]
+HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
+Headers = Annotated[dict[Host, dict[HeaderName, HeaderValue]], NoDecode, BeforeValidator(_mapping)]
+QualifiedName = Annotated[str, AfterValidator(_qualified_name)]
+Schedule = Annotated[str, AfterValidator(_schedule)]
