@@ -1,9 +1,10 @@
 """Whether a worker lives, is ready and still hears its broker: files, for probes without a network.
 
 `python -m worker.health` is the probe of a container: exit 0 if every worker of this machine is
-well, 1 otherwise, with one line that says why. Files under `VERIFY_HOME/health/HOST/PID`, by the
-worker's main process: ``alive`` (touched by its event loop), ``ready-PID`` (one for each pool process
-whose models are warm). By host, for containers that share a volume have process numbers of their own.
+well, 1 otherwise, with one line that says why; 2 for wrong usage or settings. Files under
+`VERIFY_HOME/health/HOST/PID`, by the worker's main process: ``alive`` (touched by its event loop),
+``ready-PID`` (one for each pool process whose models are warm). By host, for containers that share a
+volume have process numbers of their own.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import click
+
+from worker.errors import BadSettings
 
 BEAT_SECONDS: Final = 5.0
 STALE_SECONDS: Final = 60.0
@@ -120,14 +125,27 @@ def check(home: Path, now: float) -> list[str]:
     return [f"worker {pid} {trouble}" for pid, trouble in troubles.items() if trouble]
 
 
-def main() -> int:
-    """The probe."""
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+def main() -> None:
+    """Say whether the workers of this machine (by VERIFY_HOME) are well: the probe of a container.
+
+    \b
+    Exit status:
+      0  every worker is alive, has a process that is ready, and hears its broker
+      1  one of them is not well, or none runs here; one line for each says why
+      2  wrong usage, or a wrong setting
+    """
     from worker.settings import load_settings
 
-    troubles = check(load_settings().home, time.time())
-    sys.stdout.write("".join(f"{trouble}\n" for trouble in troubles) or "well\n")
-    return 1 if troubles else 0
+    try:
+        home = load_settings().home
+    except BadSettings as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(2)
+    troubles = check(home, time.time())
+    click.echo("\n".join(troubles) or "well")
+    sys.exit(1 if troubles else 0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="python -m worker.health")

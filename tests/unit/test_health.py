@@ -58,16 +58,51 @@ def test_a_new_worker_clears_away_what_a_killed_one_left(tmp_path: Path) -> None
     assert [f.name for f in left.parent.iterdir()] == [str(os.getpid())]
 
 
-def test_the_probe_of_a_container_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "worker.health"],
-        env={**os.environ, "VERIFY_HOME": str(tmp_path)},
+def probe(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The probe as a container runs it."""
+    return subprocess.run(
+        [sys.executable, "-m", "worker.health", *words],
+        env={**os.environ, **settings},
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_the_probe_of_a_container_says_what_is_wrong_in_one_line(tmp_path: Path) -> None:
+    done = probe(VERIFY_HOME=str(tmp_path))
     assert (done.returncode, done.stdout) == (1, "no worker runs here\n")
+
+
+def test_the_probe_of_a_worker_that_is_well_says_so(files: HealthFiles, tmp_path: Path) -> None:
+    files.beat()
+    files.ready(os.getpid())
+    done = probe(VERIFY_HOME=str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "well\n")
+
+
+def test_the_probe_explains_itself_and_its_exit_status() -> None:
+    done = probe("--help", VERIFY_CONCURRENCY="many")  # asked for help, it looks at nothing
+    assert done.returncode == 0
+    assert all(f"\n    {status}  " in done.stdout for status in (0, 1, 2))
+
+
+@pytest.mark.parametrize(
+    ("words", "settings", "said"),
+    [
+        (["--quiet"], {}, "No such option"),
+        (["now"], {}, "unexpected extra argument"),
+        ([], {"VERIFY_CONCURRENCY": "many"}, "VERIFY_CONCURRENCY: must be a whole number"),
+    ],
+)
+def test_a_probe_that_is_asked_wrongly_says_so_and_is_no_trouble_of_a_worker(
+    words: list[str], settings: dict[str, str], said: str, tmp_path: Path
+) -> None:
+    done = probe(*words, VERIFY_HOME=str(tmp_path), **settings)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 class Ears:
