@@ -16,7 +16,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline.errors import PipelineError
 from worker import logs, queues, runtime
-from worker.errors import WorkerError
+from worker.errors import BadSettings, WorkerError
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,13 @@ TRANSPORT_ALIASES.update(
         "filesystem": "worker.queue_files:Transport",
     }
 )
+
+try:
+    runtime.settings()
+except BadSettings as error:
+    # Celery would print its usage and a traceback, which shows more than the one line that helps.
+    sys.stderr.write(f"Error: {error}\n")
+    sys.exit(2)
 
 app = Celery("worker", include=["worker.tasks"])
 app.config_from_object("celeryconfig")
@@ -49,6 +56,12 @@ def _configure_logging(**_: Any) -> None:
     logs.configure(runtime.settings().log_level)
 
 
+@signals.celeryd_init.connect
+def _keep_files_private(**_: Any) -> None:
+    """As for every command (`worker.cli`): queue files and SQLite name people."""
+    os.umask(0o077)
+
+
 @signals.celeryd_after_setup.connect
 def _prepare_worker(instance: Any, **_: Any) -> None:
     """Queues in the order of service, and no start at all without models: one clear line instead."""
@@ -56,6 +69,11 @@ def _prepare_worker(instance: Any, **_: Any) -> None:
     instance.app.amqp.queues.select(_served)
     if problem := runtime.check(_served):
         sys.exit(f"the worker cannot start: {problem}")
+    if runtime.settings().allow_private_addresses:
+        logger.warning(
+            "VERIFY_ALLOW_PRIVATE_ADDRESSES is on: a photo link may reach every address of this network; "
+            "it is for tests and the demo"
+        )
     signal.signal(GIVE_UP, _end_in_failure)
 
 

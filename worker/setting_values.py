@@ -10,16 +10,26 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode
 
-from worker.brokers import scheme_of
+from worker.brokers import is_redis, scheme_of
 from worker.urls import normalise_database_url
 
-_SCHEMES: Final = ("redis", "rediss", "sentinel", "amqp", "amqps", "filesystem")
+_TLS: Final = ("ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
+_AMQP: Final = ("heartbeat", "login_method")
+_SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "redis": (),
+    "rediss": _TLS,
+    "sentinel": (),
+    "amqp": _AMQP,
+    "amqps": _AMQP,
+    "filesystem": (),
+}
+"""What an address begins with, and the parameters after `?`: any other raises when kombu connects."""
 _HOST: Final = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*|[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*", re.ASCII | re.I)
 _OWN_HEADERS: Final = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "range"}
@@ -89,7 +99,17 @@ def _broker_url(value: SecretStr) -> SecretStr:
                 "is no address such as redis://:password@host:6379/0; in a password write / as %2F, "
                 "# as %23, ? as %3F, @ as %40"
             )
+        _check_rest(address)
     return value
+
+
+def _check_rest(address: str) -> None:
+    parts = urlsplit(address)
+    if is_redis(address) and not re.fullmatch(r"/?|/\d+", parts.path):
+        raise ValueError("must end with the number of a Redis database: redis://host:6379/0")
+    unknown = parse_qs(parts.query, keep_blank_values=True).keys() - set(_SCHEMES[parts.scheme])
+    if unknown:
+        raise ValueError(f"takes no parameter {', '.join(sorted(unknown))} with {parts.scheme}://")
 
 
 def _is_address(url: str) -> bool:
@@ -99,7 +119,7 @@ def _is_address(url: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    return "@" not in parts.path + parts.query + parts.fragment
+    return not parts.fragment and "@" not in parts.path + parts.query
 
 
 def _host(value: str) -> str:

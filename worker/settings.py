@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker import environment
 from worker.brokers import Access, scheme_of
 from worker.errors import BadSettings
 from worker.setting_values import (
@@ -36,7 +37,7 @@ from worker.setting_values import (
     in_words,
 )
 
-PREFIX = "VERIFY_"
+PREFIX = environment.PREFIX
 _FOLLOWS = "default_factory_not_called"  # says only that another variable is wrong
 
 
@@ -45,9 +46,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=".env",
-        env_ignore_empty=True,  # compose files pass unset variables on as empty ones
-        extra="ignore",  # .env also carries what is meant for the containers
+        env_file=environment.ENV_FILE,
+        env_file_encoding=environment.ENCODING,
+        env_ignore_empty=True,  # a line of .env without a value leaves the default
+        extra="ignore",  # .env also carries passwords of the containers; see worker.environment
         frozen=True,
         hide_input_in_errors=True,  # a broken database URL still holds its password
         validate_default=True,
@@ -98,7 +100,7 @@ class Settings(BaseSettings):
 
     # Work
     concurrency: Annotated[int, Field(ge=1, le=256)] = 2
-    """Processes of one worker; each holds its own models, 300 to 350 MB of memory."""
+    """Processes of one worker; each holds its own models, 300 to 360 MB."""
     time_limit_seconds: Seconds = 50
     """A job that runs longer is killed; must be shorter than the lease."""
     lease_seconds: Seconds = 60
@@ -201,17 +203,32 @@ class Settings(BaseSettings):
         return timedelta(seconds=self.stale_seconds)
 
 
-def load_settings(values: Mapping[str, Any] | None = None) -> Settings:
+def load_settings(values: Mapping[str, Any] | None = None, *, ours: bool = True) -> Settings:
     """The settings from the environment; ``values`` by field name go before it.
 
-    Raises BadSettings that names each wrong variable and shows no value.
+    ``ours``: every variable `VERIFY_…` must be a setting. In an app's process it need not be, for an app
+    may have variables of that name itself. Raises BadSettings that names each wrong variable and shows no
+    value.
     """
     try:
-        return Settings(**(values or {}))
+        problems = environment.mistakes(Settings.model_fields) if ours else []
+        settings, wrong = _validated(values or {})
+    except UnicodeDecodeError:
+        raise BadSettings(f"{environment.ENV_FILE} is not UTF-8") from None
+    except OSError as error:
+        raise BadSettings(f"{environment.ENV_FILE} cannot be read ({type(error).__name__})") from None
+    if settings is None or problems:
+        raise BadSettings("; ".join(problems + wrong))
+    return settings
+
+
+def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, list[str]]:
+    """The settings, or what is wrong with them."""
+    try:
+        return Settings(**values), []
     except ValidationError as error:
         problems = error.errors(include_url=False, include_input=False)
-        texts = [_describe(problem) for problem in problems if problem["type"] != _FOLLOWS]
-        raise BadSettings("; ".join(texts)) from None
+        return None, [_describe(problem) for problem in problems if problem["type"] != _FOLLOWS]
 
 
 def _describe(problem: ErrorDetails) -> str:

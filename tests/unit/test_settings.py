@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from pathlib import Path
 
+import pymysql
 import pytest
 from pydantic import ValidationError
 
 from worker.errors import BadSettings
-from worker.settings import Settings, load_settings
+from worker.settings import PREFIX, Settings, load_settings
+from worker.store import build_engine
+from worker.urls import normalise_database_url
 
 
 @pytest.fixture(autouse=True)
 def _nothing_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no .env of the machine that runs the tests."""
     monkeypatch.chdir(tmp_path)
-    for field in Settings.model_fields:
-        monkeypatch.delenv(f"VERIFY_{field.upper()}", raising=False)
+    for name in [name for name in os.environ if name.upper().startswith(PREFIX)]:
+        monkeypatch.delenv(name)
 
 
 def database_url() -> str:
@@ -50,7 +55,24 @@ def test_a_mysql_address_gets_its_driver_and_utf8mb4(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql://u:hunter2@h/x", "mysql://u:hunter2@h", "nonsense hunter2", "sqlite://"]
+    "url",
+    [
+        "postgresql://u:hunter2@h/x",
+        "mysql://u:hunter2@h",
+        "nonsense hunter2",
+        "sqlite://",
+        # special characters in a password that are not encoded
+        "mysql://u:x@hunter2@h/x",
+        "mysql://u:x@y:hunter2@h/x",
+        "mysql://u:x@hunter2/y@h/x",
+        "mysql://u:hunter2@h:99999/x",
+        # what other drivers take
+        "jdbc:mysql://h/x?password=hunter2",
+        "mysql://u:hunter2@h/x?ssl-mode=REQUIRED",
+        "mysql://u:hunter2@h/x?useSSL=true&serverTimezone=Asia/Seoul",
+        "mysql://u:hunter2@h/x?ssl_ca=/a&ssl_ca=/b",
+        "mysql://u:hunter2@h/x?ssl_ca=/a&ssl_check_hostname=hunter2",
+    ],
 )
 def test_a_database_that_cannot_serve_is_named_without_its_password(
     monkeypatch: pytest.MonkeyPatch, url: str
@@ -60,6 +82,76 @@ def test_a_database_that_cannot_serve_is_named_without_its_password(
         load_settings()
     assert "hunter2" not in str(wrong.value)
     assert wrong.value.__cause__ is None
+
+
+def test_a_parameter_of_another_driver_is_named_with_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("VERIFY_DATABASE_URL", "mysql://u:hunter2@h/x?ssl-mode=REQUIRED")
+    with pytest.raises(BadSettings, match="no parameter ssl-mode; there are charset, ssl_ca, "):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    "query", ["", "?charset=utf8mb4&ssl_ca=/tls/ca.crt&ssl_check_hostname=false", "?unix_socket=/run/m.sock"]
+)
+def test_what_a_mysql_address_may_say_is_what_the_driver_takes(query: str) -> None:
+    engine = build_engine(normalise_database_url(f"mysql://app:p%40ss@db/verify{query}"))
+    _, options = engine.dialect.create_connect_args(engine.url)
+    known = inspect.signature(pymysql.Connection).parameters
+    assert options.keys() <= known.keys()
+    assert options["password"] == "p@ss"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://:hunter2#more@h:6379/0",
+        "redis://:hunter2/more@h:6379/0",
+        "redis://:hunter2?more@h:6379/0",
+        "redis://:12345#hunter2@h:6379/0",
+        "redis://:12345/hunter2@h:6379/0",
+        "redis://:12345?hunter2@h:6379/0",
+        "redis://:hunter2[more@h:6379/0",
+        "redis://:hunter2;more@h:6379/0",
+        "redis://a:6379/0;redis://:hunter2/more@b:6379/0",
+        "redis://:hunter2@h:99999/0",
+        "redis://:hunter2@h:6379/verify",
+        "redis://:hunter2@h:6379/0?ssl_cert_reqs=none",
+        "rediss://:hunter2@h:6379/0?ssl_cafile=/tls/ca.crt",
+        "amqp://u:hunter2/more@h/verify",
+        "amqp://u:hunter2@h/verify?ssl=true",
+        "reds://:hunter2@h:6379/0",
+        "redis:hunter2",
+        "hunter2",
+    ],
+)
+def test_a_broker_that_cannot_serve_is_named_without_its_password(
+    monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setenv("VERIFY_BROKER_URL", url)
+    with pytest.raises(BadSettings, match="VERIFY_BROKER_URL") as wrong:
+        load_settings()
+    assert "hunter2" not in str(wrong.value)
+    assert wrong.value.__cause__ is None
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://h:6379/",
+        "redis://:p@ss@h:6379/0",
+        "redis://a:6379/0;redis://b:6379/0",
+        "rediss://:p%23ss@h:6379/0?ssl_ca_certs=/tls/ca.crt",
+        "amqp://u:p%2Fss@h/verify",
+        "amqps://u:p@h:5671//",
+        "filesystem://",
+    ],
+)
+def test_a_broker_that_can_serve_is_taken(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("VERIFY_BROKER_URL", url)
+    assert load_settings().broker_url.get_secret_value() == url
 
 
 def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,6 +231,72 @@ def test_our_tables_get_a_prefix_beside_a_mapped_table_unless_one_is_named(
     assert load_settings().tables_prefix == "verify_"
     monkeypatch.setenv("VERIFY_TABLE_PREFIX", "fv_")
     assert load_settings().tables_prefix == "fv_"
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("VERIFY_PHOTO_HOST", "VERIFY_PHOTO_HOSTS"),
+        ("verify_photo_host", "VERIFY_PHOTO_HOSTS"),
+        ("VERIFY_DB_URL", "VERIFY_DATABASE_URL"),
+        ("VERIFY_RETENTION_DAY", "VERIFY_RETENTION_DAYS"),
+        ("VERIFY_MAPPED_COLUMN", "VERIFY_MAPPED_COLUMNS"),
+        ("VERIFY_CONCURENCY", "VERIFY_CONCURRENCY"),
+        ("VERIFY_ALLOW_PRIVATE_ADDRESS", "VERIFY_ALLOW_PRIVATE_ADDRESSES"),
+    ],
+)
+@pytest.mark.parametrize("in_file", [False, True])
+def test_a_mistyped_setting_is_an_error_that_names_the_right_one(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, written: str, meant: str, in_file: bool
+) -> None:
+    if in_file:
+        (tmp_path / ".env").write_text(f"export {written}=hunter2\n")
+    else:
+        monkeypatch.setenv(written, "hunter2")
+    with pytest.raises(BadSettings, match=f"{written}: .*{meant}$") as wrong:
+        load_settings()
+    assert "hunter2" not in str(wrong.value)
+
+
+def test_mistyped_and_wrong_settings_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_PHOTO_HOST", "x")
+    monkeypatch.setenv("VERIFY_CONCURRENCY", "0")
+    with pytest.raises(BadSettings, match=r"VERIFY_PHOTO_HOST: .*; VERIFY_CONCURRENCY: "):
+        load_settings()
+
+
+def test_names_of_the_tests_and_of_the_containers_are_nobodys_mistake(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("MYSQL_PASSWORD=x\nCOMPOSE_FILE=a:b\nVERIFY_TEST_DATABASE_URL=x\n")
+    for name in ("VERIFY_TEST_BROKER_URL", "VERIFY_TEST_LONG", "VERIFY_FACES", "VERIFYING"):
+        monkeypatch.setenv(name, "x")
+    assert load_settings() == Settings()
+
+
+def test_in_the_apps_process_its_own_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_SERVICE_SID", "of somebody's SMS service")
+    assert load_settings(ours=False) == Settings()
+
+
+@pytest.mark.parametrize("line", ["VERIFY_PHOTO_HOSTS: cdn.example.com", "VERIFY_PHOTO_HOSTS"])
+def test_a_line_of_env_that_sets_nothing_is_an_error(tmp_path: Path, line: str) -> None:
+    (tmp_path / ".env").write_text(f"# mine\n\nVERIFY_CONCURRENCY=2\n{line}\n")
+    with pytest.raises(BadSettings, match=r"^\.env, line 4: not NAME=value$"):
+        load_settings()
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_file_env_in_another_encoding_is_one_line(tmp_path: Path, ours: bool) -> None:
+    (tmp_path / ".env").write_bytes("VERIFY_OPERATOR=영희\n".encode("cp949"))
+    with pytest.raises(BadSettings, match=r"^\.env is not UTF-8$"):
+        load_settings(ours=ours)
+
+
+def test_a_file_env_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("VERIFY_OPERATOR=영희\r\nVERIFY_CONCURRENCY=7\r\n".encode("utf-8-sig"))
+    settings = load_settings()
+    assert (settings.operator, settings.concurrency) == ("영희", 7)
 
 
 def test_a_file_env_is_read_and_variables_go_before_it(
