@@ -9,9 +9,10 @@
         declared_gender="female",
     )
 
-Needs neither TensorFlow nor the models nor the database; the verdict is in the member table some
-seconds later. The broker is `VERIFY_BROKER_URL`. Other languages send the same message as JSON:
-see MESSAGE.md beside this file.
+Needs this project's folder on the path and the packages of `worker/requirements.txt`, but no TensorFlow,
+no models and no database; the verdict is in the member table some seconds later. The broker is
+`VERIFY_BROKER_URL`, which must be set, or a `Publisher` of the caller's own. Other languages send the same
+message as JSON: see MESSAGE.md beside this file.
 """
 
 from __future__ import annotations
@@ -22,13 +23,14 @@ from functools import lru_cache
 
 from pipeline.verdict import Gender
 from worker.clock import utc_now
+from worker.errors import BadSettings
 from worker.identifiers import new_request_id
 from worker.messages import Why, new_job
 from worker.publishing import NotSent, Publisher
 from worker.queues import VERIFY
-from worker.settings import load_settings
+from worker.settings import PREFIX, load_settings
 
-__all__ = ["NotSent", "Publisher", "request_verification"]
+__all__ = ["BadSettings", "NotSent", "Publisher", "request_verification"]
 
 
 def request_verification(
@@ -48,7 +50,7 @@ def request_verification(
     ``photo_urls`` in the member's order, the primary photo first. The newest request of a member
     counts, by ``requested_at`` (default: now, in UTC). The same ``request_id`` twice gives one
     result: to try again after NotSent, keep ID and time. ``queue`` is `bulk` for what nobody waits
-    for. Raises BadMessage, before anything is sent, and NotSent.
+    for. Raises BadMessage and BadSettings (no broker is named), before anything is sent, and NotSent.
     """
     now = requested_at or utc_now()
     job = new_job(
@@ -66,4 +68,8 @@ def request_verification(
 
 @lru_cache(maxsize=1)
 def _default_publisher() -> Publisher:
-    return Publisher.of(load_settings())
+    settings = load_settings(ours=False)
+    if "broker_url" not in settings.model_fields_set:
+        # The default is a folder of the worker's. Here it would be one of the app's, where no worker looks.
+        raise BadSettings(f"{PREFIX}BROKER_URL is not set: it must name the broker that the workers serve")
+    return Publisher.of(settings)

@@ -82,6 +82,44 @@ def test_the_broker_is_the_one_in_the_settings(redis_url: str) -> None:
     assert [taken(item).request_id for item in waiting(redis_url)] == ["r1"]
 
 
+def asked_in_a_folder_of_the_apps(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A request from a process that has nothing of ours but the code on its path."""
+    code = f"from worker.client import request_verification as ask; ask('m1', {SELFIE!r}, {PHOTOS!r})"
+    kept = {name: value for name, value in os.environ.items() if not name.upper().startswith("VERIFY_")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=folder,
+        env={**kept, "PYTHONPATH": str(ROOT), **settings},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_without_a_broker_it_raises_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    done = asked_in_a_folder_of_the_apps(tmp_path)
+    assert done.returncode == 1
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("worker.errors.BadSettings: VERIFY_BROKER_URL is not set")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_embedded_broker_is_used_where_it_is_named(tmp_path: Path) -> None:
+    home = tmp_path / "of-the-worker"
+    done = asked_in_a_folder_of_the_apps(tmp_path, VERIFY_BROKER_URL="filesystem://", VERIFY_HOME=str(home))
+    assert done.returncode == 0, done.stderr
+    (file,) = (home / "broker" / "queues").glob("*.verify.msg")
+    assert taken(file.read_bytes()).member_id == "m1"
+
+
+def test_variables_of_the_apps_own_that_begin_likewise_are_left_alone(tmp_path: Path, redis_url: str) -> None:
+    done = asked_in_a_folder_of_the_apps(
+        tmp_path, VERIFY_BROKER_URL=redis_url, VERIFY_SERVICE_SID="of somebody's SMS service"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(waiting(redis_url)) == 1
+
+
 def test_the_client_loads_no_model_no_database_and_no_celery_app() -> None:
     code = "import sys, worker.client; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
