@@ -10,6 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from worker.errors import StoreUnavailable
+from worker.store.failures import READ_ONLY, number_of
+
 _LOCK_WAIT_SECONDS = 4
 """How long a statement waits for another one's lock before its transaction starts over.
 
@@ -33,7 +36,25 @@ def _mysql(url: str) -> sa.Engine:
         connect_args={"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30},
     )
     event.listen(engine, "connect", _prepare_mysql)
+    event.listen(engine, "do_connect", _connect_mysql)
+    event.listen(engine, "handle_error", _leave_read_only)
     return engine
+
+
+def _connect_mysql(dialect: sa.Dialect, _record: Any, arguments: Any, options: Any) -> Any:
+    """What the driver raises before it asks the server is no error of the database to SQLAlchemy."""
+    try:
+        return dialect.connect(*arguments, **options)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the certificates of VERIFY_DATABASE_URL cannot be used ({type(error).__name__})"
+        ) from error
+
+
+def _leave_read_only(context: sa.ExceptionContext) -> None:
+    """After a switch-over the pool would stay with the demoted primary, which lives on and answers."""
+    if number_of(context.original_exception) in READ_ONLY:
+        context.is_disconnect = True
 
 
 def _prepare_mysql(connection: Any, _record: Any) -> None:
@@ -46,11 +67,25 @@ def _prepare_mysql(connection: Any, _record: Any) -> None:
 
 
 def _sqlite(url: str) -> sa.Engine:
-    Path(str(sa.make_url(url).database)).parent.mkdir(parents=True, exist_ok=True)
     engine = sa.create_engine(url, connect_args={"timeout": _LOCK_WAIT_SECONDS})
+    event.listen(engine, "do_connect", _make_file)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_file(_dialect: sa.Dialect, _record: Any, arguments: Any, _options: Any) -> None:
+    """Members' data is nobody else's to read. SQLite's own files beside it get the same mode."""
+    file = Path(arguments[0])
+    try:
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not file.exists():
+            file.touch(mode=0o600)
+    except OSError as error:
+        raise StoreUnavailable(
+            f"the database cannot be used now: {file} cannot be made ({type(error).__name__}); is its folder "
+            "there, and may this account write it?"
+        ) from error
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -66,8 +101,8 @@ def _write_ahead(connection: Any) -> None:
     for left in reversed(range(_LOCK_WAIT_SECONDS * 10)):
         try:
             connection.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if not left:
+        except sqlite3.OperationalError as error:
+            if not left or "locked" not in str(error):
                 raise
             time.sleep(0.1)
         else:
