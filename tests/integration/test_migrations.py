@@ -11,7 +11,7 @@ from alembic import command
 
 from worker.errors import SchemaConflict, StoreUnavailable
 from worker.migrations import current_revision, migrate
-from worker.migrations.migrate import _config
+from worker.migrations.migrate import _config, version_table
 from worker.schema import tables
 from worker.store import Store, build_engine
 
@@ -33,10 +33,10 @@ OLDER = (
 HANGING = ("member", "photo", "access_log")
 
 
-def migrate_to(revision: str, engine: sa.Engine) -> None:
+def migrate_to(revision: str, engine: sa.Engine, prefix: str = "") -> None:
     """An installation of an older version."""
     with engine.connect() as connection:
-        command.upgrade(_config(connection, ""), revision)
+        command.upgrade(_config(connection, prefix), revision)
         connection.commit()
 
 
@@ -63,8 +63,8 @@ def test_migrations_build_exactly_the_tables_of_the_schema(engine: sa.Engine, pr
     tables(prefix).metadata.drop_all(engine)
     tables(prefix).metadata.create_all(engine)
     described = definitions(engine)
-    migrated.pop("verify_schema_version")
-    described.pop("verify_schema_version")
+    migrated.pop(version_table(prefix))
+    described.pop(version_table(prefix))
     assert len(described) >= 8
     assert migrated == described
 
@@ -141,3 +141,94 @@ def test_words_outside_of_an_enum_are_refused_by_the_database(engine: sa.Engine)
         c.execute(insert, {"id": "m1", "status": "approved"})
     with engine.begin() as c, pytest.raises((sa.exc.IntegrityError, sa.exc.OperationalError)):
         c.execute(insert, {"id": "m2", "status": "APPROVED"})
+
+
+# One database, both modes
+
+
+def run(engine: sa.Engine, sql: str) -> None:
+    with engine.begin() as c:
+        c.exec_driver_sql(sql)
+
+
+def share_one_version_table(engine: sa.Engine) -> None:
+    """As versions did that gave mapped mode's default prefix and no prefix the same one."""
+    run(engine, "ALTER TABLE verify_schema_revision RENAME TO verify_schema_version")
+
+
+def stands(engine: sa.Engine, prefix: str) -> bool:
+    """Whether the tables of this prefix are there, at the newest revision, and can be worked with."""
+    revision = migrate(engine, prefix)
+    assert Store(engine, tables(prefix)).member("m1") is None
+    return current_revision(engine, prefix) == revision
+
+
+@pytest.mark.parametrize(("first", "second"), [("", "verify_"), ("verify_", "")])
+def test_tables_of_both_modes_may_stand_in_one_database(engine: sa.Engine, first: str, second: str) -> None:
+    migrate(engine, first)
+    before = definitions(engine)
+    migrate(engine, second)
+    assert before.items() <= definitions(engine).items()
+    assert stands(engine, first)
+    assert stands(engine, second)
+
+
+@pytest.mark.parametrize("order", [("verify_", ""), ("", "verify_")])
+def test_an_installation_in_mapped_mode_goes_on_after_the_update(
+    engine: sa.Engine, order: tuple[str, str]
+) -> None:
+    migrate_to("0004", engine, "verify_")
+    run(engine, "INSERT INTO verify_member (member_id) VALUES ('m7')")
+    share_one_version_table(engine)
+    for prefix in order:
+        migrate(engine, prefix)
+    assert stands(engine, "verify_")
+    assert stands(engine, "")
+    assert Store(engine, tables("verify_")).member("m7")
+
+
+def test_a_default_installation_goes_on_after_the_update(engine: sa.Engine) -> None:
+    migrate_to("0004", engine)
+    run(engine, "INSERT INTO member (member_id) VALUES ('m7')")
+    migrate(engine, "verify_")
+    assert current_revision(engine) == "0004"
+    migrate(engine)
+    assert stands(engine, "verify_")
+    assert Store(engine).member("m7")
+
+
+def test_two_sets_of_tables_that_shared_a_version_table_keep_their_revision(engine: sa.Engine) -> None:
+    migrate(engine)
+    run(engine, "DROP TABLE verify_schema_version")
+    migrate(engine, "verify_")
+    share_one_version_table(engine)
+    assert stands(engine, "verify_")
+    assert stands(engine, "")
+
+
+def test_a_first_migration_of_mapped_mode_that_broke_off_before_the_update_goes_on(
+    engine: sa.Engine,
+) -> None:
+    migrate(engine, "verify_")
+    whole = definitions(engine)
+    run(engine, "DROP TABLE verify_tombstone")
+    run(engine, "DELETE FROM verify_schema_revision")
+    share_one_version_table(engine)
+    migrate(engine, "verify_")
+    whole.pop("verify_schema_revision")
+    assert whole.items() <= definitions(engine).items()
+    assert stands(engine, "verify_")
+
+
+def test_tables_that_are_gone_are_named_in_place_of_up_to_date(engine: sa.Engine) -> None:
+    migrate(engine)
+    run(engine, "DROP TABLE tombstone")
+    with pytest.raises(SchemaConflict, match=r"no tombstone: restore .*drop that table and run this again"):
+        migrate(engine)
+
+
+def test_tables_of_a_newer_version_are_left_alone(engine: sa.Engine) -> None:
+    migrate(engine)
+    run(engine, "UPDATE verify_schema_version SET version_num = '9999'")
+    with pytest.raises(SchemaConflict, match="at revision 9999, which a newer version"):
+        migrate(engine)
