@@ -36,3 +36,5 @@ def test_the_demo_gives_every_member_the_expected_verdict(tmp_path: Path, bundle
     assert done.stdout.count("✓") == len(CAST)
     with Image.open(tmp_path / "demo" / "contact-sheet.png") as picture:
         assert picture.width > 1000
+    made = [tmp_path / "demo", *(tmp_path / "demo").rglob("*")]
+    assert {file.stat().st_mode & 0o077 for file in made} == {0}, "somebody else may read what is of members"

@@ -95,6 +95,73 @@ def test_a_wrong_setting_is_named_without_its_value(cli: Cli, monkeypatch: pytes
     assert "secret" not in result.output
 
 
+ARGUMENTS = {
+    "import": ("members.xlsx", "--dry-run"),
+    "enqueue": ("--pending",),
+    "show": ("m1",),
+    "review": (),
+    "label": ("m1", "1", "genuine"),
+    "consent": ("m1", "on"),
+    "forget": ("m1",),
+    "models": ("list",),
+    "calibrate": ("--from-members",),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_mistyped_setting_ends_every_command_before_it_does_anything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    a_workbook(tmp_path / "members.xlsx", [])
+    monkeypatch.setenv("VERIFY_PHOTO_HOST", "cdn.example.com")
+    runtime.reset()
+    result = CliRunner().invoke(main, [name, *ARGUMENTS.get(name, ())])
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "Error: VERIFY_PHOTO_HOST: there is no such setting; the nearest is VERIFY_PHOTO_HOSTS\n"
+    )
+    assert [file.name for file in tmp_path.iterdir()] == ["members.xlsx"]
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        ("worker", "status"),
+        ("worker.health",),
+        ("celery", "-A", "worker.app", "worker"),
+        ("celery", "-A", "worker.app", "beat"),
+        ("celery", "-A", "worker.app", "inspect", "ping"),
+    ],
+)
+def test_a_mistyped_setting_ends_every_process_with_one_line(
+    tmp_path: Path, program: tuple[str, ...]
+) -> None:
+    (tmp_path / ".env").write_text("VERIFY_PHOTO_HOST=cdn.example.com\n")
+    done = subprocess.run(
+        [sys.executable, "-m", *program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "the nearest is VERIFY_PHOTO_HOSTS" in done.stderr
+
+
+def test_what_a_command_writes_is_nobody_elses_to_read(here: Cli, tmp_path: Path) -> None:
+    file = a_workbook(tmp_path / "members.xlsx", [a_row("m1"), a_row("m 2")])
+    file.chmod(0o644)
+    before = os.umask(0o022)
+    here("import", file)
+    assert os.umask(before) == 0o022
+    written = [f for f in (tmp_path / "members.errors.xlsx", *tmp_path.rglob("*.msg")) if f.is_file()]
+    assert len(written) == 2
+    assert {f.stat().st_mode & 0o777 for f in written} == {0o600}
+
+
 @pytest.mark.parametrize(
     "command",
     [("nonsense",), ("show",), ("enqueue",), ("enqueue", "m1", "--pending"), ("import", "none.xlsx")],
@@ -244,14 +311,6 @@ def test_show_of_a_member_before_the_first_verdict(here: Cli, store: Store) -> N
     result = here("show", "m1")
     assert "none yet" in result.stdout
     assert "아직 확인 전입니다." in result.stdout
-
-
-@pytest.mark.parametrize("member_id", ["[/red]", "[bold]m1", ":ok:", f"m{'-1234' * 12}"])
-def test_a_member_is_shown_under_the_very_id_that_the_app_gave(
-    here: Cli, store: Store, member_id: str
-) -> None:
-    finished(store, "r1", member_id)
-    assert f"{member_id} " in here("show", member_id).stdout
 
 
 def test_an_unknown_member_is_one_line(here: Cli) -> None:

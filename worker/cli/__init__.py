@@ -6,6 +6,7 @@ standard error, never a traceback.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Final
@@ -57,11 +58,14 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a known trouble is one line and a status."""
+        before = os.umask(0o077)  # what it writes names people: databases, queues, workbooks, pictures
         try:
             return super().invoke(ctx)
         except WorkerError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2 if isinstance(error, BadSettings) else 1)
+        finally:
+            os.umask(before)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
