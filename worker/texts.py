@@ -1,8 +1,9 @@
 """What a verdict says in words: to the member in Korean and English, to operators in English.
 
-A member's text says what it is about ("2번 사진 …"), what to do next, and how to reach a person. It
-never says what a face was guessed to be, nor that anything was suspected: every verdict that a
-person looks at reads the same, whatever opened it, and so do all photos that could be judged.
+A member's text says what it is about ("2번 사진 …"), what to do next, and, unless all is well, how to
+reach a person. It never says what a face was guessed to be, nor that anything was suspected: every
+verdict that a person looks at reads the same, whatever opened it, and so do all photos that could be
+judged.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ CONTACT: Final[Both] = (
     "도움이 필요하시면 고객센터로 연락해 주세요. 담당자가 직접 도와드리겠습니다.",
     "If you need help, please contact our customer support: a person will be glad to assist you.",
 )
+_WITHOUT_CONTACT: Final = frozenset({Status.APPROVED, Status.REJECTED})
+"""What needs no help, and what names customer support by itself."""
 _BY_STATUS: Final[Mapping[Status, Both]] = {
     Status.APPROVED: (
         "사진 인증이 완료되었습니다. 따로 하실 일은 없습니다. 감사합니다.",
@@ -39,11 +42,11 @@ _BY_STATUS: Final[Mapping[Status, Both]] = {
         "A person is looking at your photos. There is nothing to do for now; we will let you know.",
     ),
     Status.REJECTED: (
-        "사진 인증을 마치지 못했습니다. 고객센터로 연락해 주시면 담당자가 다시 확인해 드리겠습니다.",
-        "Your photos could not be verified. Please contact us and a person will look at them again.",
+        "사진 인증을 완료하지 못했습니다. 고객센터로 연락해 주시면 담당자가 다시 확인해 드리겠습니다.",
+        "We could not verify your photos. Please contact our customer support: a person will look again.",
     ),
     Status.ERROR: (
-        "저희 쪽 사정으로 사진을 아직 확인하지 못했습니다. 지금 하실 일은 없으며, 다시 확인하겠습니다.",
+        "저희 쪽 문제로 사진을 아직 확인하지 못해 죄송합니다. 지금 하실 일은 없으며, 다시 확인하겠습니다.",
         "For reasons on our side your photos are not checked yet. There is nothing to do; we will try again.",
     ),
 }
@@ -64,7 +67,7 @@ _PHOTO: Final[Mapping[Outcome, Both]] = {
     Outcome.SEVERAL_FACES: _SEVERAL,
     Outcome.NO_FACE: ("{Photo}에서 얼굴을 찾지 못했습니다.", "We could not find a face in {photo}."),
     Outcome.FACE_TOO_SMALL: ("{Photo}에서 얼굴이 너무 작게 보입니다.", "The face in {photo} is too small."),
-    Outcome.TOO_BLURRED: ("{Photo}이 흐리거나 거칠게 나왔습니다.", "{Photo} is blurred or grainy."),
+    Outcome.TOO_BLURRED: ("{Photo}이 흐리거나 화질이 좋지 않습니다.", "{Photo} is blurred or grainy."),
     Outcome.TOO_DARK: ("{Photo}이 너무 어둡게 나왔습니다.", "{Photo} is too dark."),
     Outcome.TOO_BRIGHT: ("{Photo}이 너무 밝게 나왔습니다.", "{Photo} is too bright."),
     Outcome.EXTREME_POSE: (
@@ -72,7 +75,7 @@ _PHOTO: Final[Mapping[Outcome, Both]] = {
         "The face in {photo} is turned away.",
     ),
     Outcome.OCCLUDED: (
-        "{Photo}에서 얼굴의 일부가 가려져 있습니다.",
+        "{Photo}에서 얼굴 일부가 가려져 있습니다.",
         "Part of the face in {photo} is covered.",
     ),
     Outcome.NOT_FETCHED: (
@@ -86,14 +89,14 @@ _PHOTO: Final[Mapping[Outcome, Both]] = {
 }
 _FETCH: Final[Mapping[FetchProblem, Both]] = {
     FetchProblem.GONE: ("{Photo}을 찾을 수 없습니다.", "{Photo} can no longer be found."),
-    FetchProblem.TOO_LARGE: ("{Photo}의 파일이 너무 큽니다.", "The file of {photo} is too large."),
+    FetchProblem.TOO_LARGE: ("{Photo} 파일이 너무 큽니다.", "The file of {photo} is too large."),
 }
 """Where the member can do something about it; all other problems read like `NOT_FETCHED`."""
 
 _WE_TRY_AGAIN: Final[Both] = ("저희가 다시 시도하겠습니다.", "We will try again.")
 _RETAKE: Final[Mapping[Outcome, Both]] = {
     Outcome.NO_FACE: (
-        "얼굴이 화면 가운데에 오도록 하고 다시 찍어 주세요.",
+        "얼굴이 화면 가운데에 오도록 다시 찍어 주세요.",
         "Please take it again with your face in the middle of the picture.",
     ),
     Outcome.SEVERAL_FACES: (
@@ -105,7 +108,7 @@ _RETAKE: Final[Mapping[Outcome, Both]] = {
         "Please hold the phone a little closer and take it again.",
     ),
     Outcome.TOO_BLURRED: (
-        "밝은 곳에서 휴대전화가 흔들리지 않게 들고 다시 찍어 주세요.",
+        "밝은 곳에서 휴대전화를 흔들리지 않게 들고 다시 찍어 주세요.",
         "Please hold the phone still in good light and take it again.",
     ),
     Outcome.TOO_DARK: (
@@ -117,11 +120,11 @@ _RETAKE: Final[Mapping[Outcome, Both]] = {
         "Please take it again away from direct sunlight and lamps.",
     ),
     Outcome.EXTREME_POSE: (
-        "카메라를 똑바로 바라보고 다시 찍어 주세요.",
+        "카메라를 정면으로 바라보고 다시 찍어 주세요.",
         "Please look straight at the camera and take it again.",
     ),
     Outcome.OCCLUDED: (
-        "마스크나 선글라스를 벗고, 손으로 얼굴을 가리지 않은 채 다시 찍어 주세요. 안경은 쓰셔도 괜찮습니다.",
+        "마스크나 선글라스를 벗고, 손으로 얼굴을 가리지 않고 다시 찍어 주세요. 안경은 쓰셔도 괜찮습니다.",
         "Please take it again without mask, sunglasses or hands before your face. Your glasses may stay on.",
     ),
     Outcome.NOT_FETCHED: ("인증 사진을 다시 올려 주세요.", "Please upload your verification photo again."),
@@ -158,14 +161,15 @@ _GALLERY: Final = frozenset({Reason.NO_USABLE_PHOTO, Reason.NO_SOLO_PHOTO, Reaso
 
 
 def member_text(status: Status, reason: Reason, language: Language, photo: PhotoFinding | None = None) -> str:
-    """What the member reads: what it is about, what to do, the way to a person.
+    """What the member reads: what it is about, what to do, and, unless all is well, the way to a person.
 
     ``photo`` is the photo that the reason speaks of; it is named only where the member can do
     something about it.
     """
     said = [_BY_STATUS[status]] if status in _BY_STATUS else _to_do(reason, photo)
     position = 0 if photo is None else photo.position
-    return " ".join(_filled(text, position, language) for text in (*said, CONTACT))
+    contact = [] if status in _WITHOUT_CONTACT else [CONTACT]
+    return " ".join(_filled(text, position, language) for text in (*said, *contact))
 
 
 def photo_text(photo: PhotoFinding, language: Language) -> str:

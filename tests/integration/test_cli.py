@@ -300,7 +300,7 @@ def test_show_says_only_what_the_member_reads(here: Cli, store: Store) -> None:
     blurred = (PhotoFinding(1, Outcome.TOO_BLURRED),)
     finished(store, "r1", "m1", status=Status.RETRY_PHOTO, reason=Reason.NO_USABLE_PHOTO, photos=blurred)
     assert here("show", "m1", "--ko").stdout.startswith(
-        "1번 사진이 흐리거나 거칠게 나왔습니다. 얼굴이 잘 보이고"
+        "1번 사진이 흐리거나 화질이 좋지 않습니다. 얼굴이 잘 보이고"
     )
     assert here("show", "m1", "--en").stdout.startswith("Photo 1 is blurred or grainy. Please upload")
     assert here("show", "m1", "--en", "--ko").exit_code == 2

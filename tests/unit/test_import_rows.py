@@ -40,7 +40,10 @@ def reasons(*values: Any) -> str:
     [
         *(
             (h, Field.MEMBER_ID)
-            for h in ("회원번호", "회원 ID", "회원ID", "member_id", "Member ID", "ID", "userId")
+            for h in (
+                *("회원번호", "회원 ID", "회원ID", "사용자 번호", "고객번호"),
+                *("member_id", "Member ID", "ID", "userId"),
+            )
         ),
         *((h, Field.GENDER) for h in ("성별", "gender", " Sex ")),
         *(
@@ -55,6 +58,7 @@ def reasons(*values: Any) -> str:
             (h, Field.SELFIE)
             for h in ("인증사진", "인증 사진 링크", "셀카", "verification photo", "Selfie_URL", "SELFIE")
         ),
+        *((h, Field.CONSENT) for h in ("학습 동의", "AI 학습 동의 여부", "consent")),
         *((h, None) for h in ("비고", "가입일", "name", "번호", "No.", "", "123")),
     ],
 )

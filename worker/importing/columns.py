@@ -22,7 +22,7 @@ class Field(StrEnum):
 
 _NAMES: Final[Mapping[Field, str]] = {
     Field.MEMBER_ID: """
-        회원번호 회원id 회원아이디 회원코드 회원 아이디 id
+        회원번호 회원id 회원아이디 회원코드 회원 아이디 id 사용자번호 사용자id 이용자번호 이용자id 고객번호
         memberid member membernumber memberno memberkey userid user usernumber userno
     """,
     Field.GENDER: "성별 회원성별 gender sex declaredgender membergender",
@@ -32,12 +32,12 @@ _NAMES: Final[Mapping[Field, str]] = {
         image images profile profilephoto profilephotos profilepicture profileimage
     """,
     Field.SELFIE: """
-        인증사진 인증 인증샷 인증이미지 본인인증사진 본인확인사진 본인사진 얼굴인증사진 셀피 셀카
+        인증사진 인증용사진 인증 인증샷 인증이미지 본인인증사진 본인확인사진 본인사진 얼굴인증사진 셀피 셀카
         selfie selfiephoto selfieimage verification verificationphoto verificationpicture
         verificationimage verifyphoto authphoto
     """,
     Field.CONSENT: """
-        학습동의 학습동의여부 학습활용동의 학습활용동의여부 ai학습동의 훈련동의
+        학습동의 학습동의여부 학습활용동의 학습활용동의여부 ai학습동의 ai학습동의여부 ai학습활용동의
         trainingconsent consenttotraining consent
     """,
 }

@@ -24,7 +24,9 @@ _GENDERS: Final = {
 }
 _CONSENTS: Final = {
     **dict.fromkeys(("y", "yes", "true", "1", "o", "on", "예", "네", "동의", "동의함"), True),
-    **dict.fromkeys(("n", "no", "false", "0", "x", "off", "아니오", "아니요", "미동의", "동의안함"), False),
+    **dict.fromkeys(
+        ("n", "no", "false", "0", "x", "off", "아니오", "아니요", "미동의", "비동의", "동의안함"), False
+    ),
 }
 _EXCEL_ERRORS: Final = frozenset(
     ("#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NULL!", "#NUM!", "#SPILL!", "#CALC!")
