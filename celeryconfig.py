@@ -144,7 +144,7 @@ worker_pool = "worker.pool:SurvivingPool" if _embedded else "prefork"
 worker_proc_alive_timeout = 60
 # A belt against leaks in native libraries: a new process costs half a second.
 worker_max_tasks_per_child = 2000
-worker_max_memory_per_child = 800_000  # KiB; a process has about 300 MB
+worker_max_memory_per_child = 800_000  # KiB; a process has 300 to 350 MB
 worker_hijack_root_logger = False  # worker.logs owns it
 worker_redirect_stdouts = False
 # On the filesystem broker remote control would leave files behind that nobody reads.

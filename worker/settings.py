@@ -100,7 +100,7 @@ class Settings(BaseSettings):
 
     # Work
     concurrency: Annotated[int, Field(ge=1, le=256)] = 2
-    """Processes of one worker; each holds its own models, 300 to 360 MB."""
+    """Processes of one worker; each holds its own models, 300 to 350 MB of memory."""
     time_limit_seconds: Seconds = 50
     """A job that runs longer is killed; must be shorter than the lease."""
     lease_seconds: Seconds = 60

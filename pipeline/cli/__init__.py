@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import importlib
-from typing import cast
+from collections.abc import Mapping
+from typing import Final, cast
 
 import click
 
-COMMANDS = {
-    "verify": "pipeline.cli.verify",
-    "weights": "pipeline.cli.weights",
-    "fit": "pipeline.cli.fit",
-    "fit-occlusion": "pipeline.cli.fit_occlusion",
-    "train": "pipeline.cli.train",
-    "augment": "pipeline.cli.augment",
-    "forget-photos": "pipeline.cli.forget_photos",
-    "calibrate": "pipeline.cli.calibrate",
-    "lfw": "pipeline.cli.lfw",
-    "evaluate": "pipeline.cli.evaluate",
-    "simulate": "pipeline.cli.simulate",
-    "experiments": "pipeline.cli.experiments",
-    "bench": "pipeline.cli.bench",
+COMMANDS: Final[Mapping[str, str]] = {
+    "verify": "Compare the faces in photos with that of a selfie.",
+    "weights": "Convert the networks' weights and put the bundle together.",
+    "fit": "Fit a head: means, projection, edges, gender.",
+    "fit-occlusion": "Teach a head masks, scarves, hands and glasses.",
+    "train": "Train on labelled faces and write a whole bundle.",
+    "augment": "Show the augmentations of training on a contact sheet.",
+    "forget-photos": "Remove what a cache keeps of photos.",
+    "calibrate": "Set a bundle's edges on labelled pairs.",
+    "lfw": "Write LFW's photos and lists.",
+    "evaluate": "Measure the error rates on labelled pairs.",
+    "simulate": "Verify simulated members.",
+    "experiments": "Train and compare networks, colours, losses and augmentation.",
+    "bench": "Measure what a verification costs.",
 }
+"""Name to one line for the list: the list is shown without loading any of them."""
 
 
 class LazyGroup(click.Group):
@@ -37,7 +39,14 @@ class LazyGroup(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        return cast(click.Command, importlib.import_module(COMMANDS[cmd_name]).command)
+        module = importlib.import_module(f"pipeline.cli.{cmd_name.replace('-', '_')}")
+        return cast(click.Command, module.command)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The list for `--help`, out of the map; click's own cuts the commands' first sentences off."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

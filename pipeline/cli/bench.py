@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from pipeline.errors import DataError
@@ -24,6 +22,7 @@ from pipeline.evaluation.sample import sample_pairs
 from pipeline.fit import FitSettings
 from pipeline.load import load_models, warm_up
 from pipeline.score import Scorer
+from pipeline.terminal import console, new_table
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -110,27 +109,25 @@ def _scorer(album: Album, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) 
 
 
 def _print_stages(result: dict[str, Any]) -> None:
-    table = Table("stage", "median ms", "middle half", title=f"{result['rounds']} verifications")
+    table = new_table("stage", "median ms", "middle half", title=f"{result['rounds']} verifications")
     for stage, ms in result["milliseconds"].items():
         table.add_row(stage, f"{ms['median']:.1f}", f"{ms['quartile25']:.1f} to {ms['quartile75']:.1f}")
-    Console().print(table)
+    console().print(table)
 
 
 def _print_peers(result: dict[str, Any]) -> None:
-    console = Console()
-    table = Table("set", "who", "pairs", "no face", "AUC", "best cut", "FMR", "FNMR")
+    out = console()
+    table = new_table("set", "who", "pairs", "no face", "AUC", "best cut", "FMR", "FNMR")
     for who, own in result["contestants"].items():
         for name, row in own["sets"].items():
             rates = [row["auc"], row["best_accuracy"], row["fmr"], row["fnmr"]]
             shown = ["–" if rate is None else f"{rate:.4f}" for rate in rates]
             table.add_row(name, who, str(row["pairs"]), str(row["no_face"]), *shown)
-    console.print(table)
+    out.print(table)
     for who, own in result["contestants"].items():
         ms = own["milliseconds"]
-        console.print(
-            f"{who}: {ms['median']:.0f} ms a pair ({ms['quartile25']:.0f} to {ms['quartile75']:.0f})"
-        )
-    console.print(
+        out.print(f"{who}: {ms['median']:.0f} ms a pair ({ms['quartile25']:.0f} to {ms['quartile75']:.0f})")
+    out.print(
         "best cut: right at the threshold that suits these pairs best; FMR, FNMR: out of the box. "
         f"Our head: {result['our_head']}"
     )

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.run import Options, evaluate
 from pipeline.evaluation.strangers import Shipped, read_key
 from pipeline.load import load_models
+from pipeline.terminal import console, new_table
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
 KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -94,8 +93,8 @@ def command(
 
 
 def _print(result: dict[str, Any]) -> None:
-    console = Console()
-    table = Table(
+    out = console()
+    table = new_table(
         "set", "pairs", "not acquired", "AUC", "EER", "TAR@0.1%", "FMR at edge", "FNMR at edge", "undecided"
     )
     for name, row in {"all": result, **result["sets"]}.items():
@@ -109,18 +108,18 @@ def _print(result: dict[str, Any]) -> None:
             row["undecided"],
         ]
         table.add_row(name, str(row["pairs"]), str(row["failed_to_acquire"]), *map(_number, shown))
-    console.print(table)
+    out.print(table)
     for key in ("as_published", "without_wrong_labels"):
         if folds := result["labels"][key].get("folds"):
             name, right = key.replace("_", " "), f"{folds['mean']:.4f} ± {folds['std']:.4f}"
-            console.print(f"accuracy, threshold from the other folds, labels {name}: {right}")
+            out.print(f"accuracy, threshold from the other folds, labels {name}: {right}")
     for kind, slices in result["simulation"].items():
         if kind in ("honest", "impostor", "look_alike") and slices:
             every = slices["all"]
-            console.print(f"simulated, {kind}: {every['approved']:.2%} of {every['members']} approved")
+            out.print(f"simulated, {kind}: {every['approved']:.2%} of {every['members']} approved")
     for part in ("impostors", "gender"):
         if part in result:
-            console.print_json(json.dumps({part: result[part]}))
+            out.print_json(json.dumps({part: result[part]}))
 
 
 def _number(value: float | None) -> str:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from pipeline.evaluation.data import read_faces
 from pipeline.load import load_models
 from pipeline.stderr import silent
+from pipeline.terminal import console, new_table
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -82,13 +81,13 @@ def _imagenet() -> Path | None:
 
 
 def _print(results: dict[str, Any], out: Path) -> None:
-    console = Console()
+    screen = console()
     for table in results["tables"]:
-        shown = Table(table["name"], "source", "accuracy", "AUC", "gender")
+        shown = new_table(table["name"], "source", "accuracy", "AUC", "gender")
         for row in table["rows"]:
             gender = row["gender"] and f"{row['gender']['mean']:.3f}"
             accuracy = f"{row['accuracy']['mean']:.3f} ± {row['accuracy']['std']:.3f}"
             shown.add_row(row["label"], row["source"], accuracy, f"{row['auc']['mean']:.3f}", gender or "–")
         shown.add_row("any constant answer", "", "0.500", "0.500", "")
-        console.print(shown)
-    console.print(f"{results['minutes']} minutes of processor time; {out / 'experiments.html'}")
+        screen.print(shown)
+    screen.print(f"{results['minutes']} minutes of processor time; {out / 'experiments.html'}")

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.lfw_labels import read_corrected
@@ -20,6 +18,7 @@ from pipeline.evaluation.strangers import Shipped, read_key, require_strangers
 from pipeline.evaluation.worlds import groups_by_split
 from pipeline.fit import FitSettings
 from pipeline.load import load_models
+from pipeline.terminal import console, new_table
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
 KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -79,9 +78,9 @@ def command(
 
 
 def _print(result: dict[str, Any]) -> None:
-    table = Table("members", "who", "number", "approved", "left to a person", "asked for another photo")
+    table = new_table("members", "who", "number", "approved", "left to a person", "asked for another photo")
     for kind in ("honest", "impostor", "look_alike"):
         for name, row in result[kind].items():
             shares = [f"{row[key]:.2%}" for key in ("approved", "undecided", "sent_back")]
             table.add_row(kind.replace("_", "-"), name, str(row["members"]), *shares)
-    Console().print(table)
+    console().print(table)

@@ -7,10 +7,9 @@ from dataclasses import asdict
 from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from pipeline.load import load_models
+from pipeline.terminal import console, new_table
 from pipeline.verdict import Gender, PhotoFinding, Verdict
 from pipeline.verify import verify
 
@@ -42,21 +41,19 @@ def command(
 
 
 def _print(verdict: Verdict, files: list[Path]) -> None:
-    console = Console()
-    table = Table("photo", "outcome", "similarity", "faces", "why")
+    out = console()
+    table = new_table("photo", "outcome", "similarity", "faces", "why")
     for file, finding in zip(files, [verdict.selfie, *verdict.photos], strict=True):
         similarity = f"{finding.comparison.similarity:.3f}" if finding.comparison else ""
         table.add_row(file.name, finding.outcome, similarity, str(finding.faces), _why(finding))
-    console.print(table)
+    out.print(table)
     gender = (
         f"{verdict.gender} ({verdict.gender_probability:.2f})"
         if verdict.gender_probability
         else verdict.gender
     )
-    console.print(
-        f"[bold]{verdict.status}[/bold]: {verdict.reason}; gender {gender}; bundle {verdict.model_version}"
-    )
-    console.print(", ".join(f"{stage} {ms:.0f} ms" for stage, ms in verdict.timings.items()))
+    out.print(f"{verdict.status}: {verdict.reason}; gender {gender}; bundle {verdict.model_version}")
+    out.print(", ".join(f"{stage} {ms:.0f} ms" for stage, ms in verdict.timings.items()))
 
 
 def _why(finding: PhotoFinding) -> str:

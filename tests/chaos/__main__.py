@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from chaos.faults import FAULTS, Fault
 from chaos.run import Row, named, run
+from pipeline.terminal import console, new_table
 
 _COLUMNS: Final = ("fault", "times", "jobs", "lost", "doubled", "wrong", "left", "s to recover", "memory")
 
@@ -38,7 +38,7 @@ def main(faults: tuple[str, ...], jobs: int, times: int, file: Path | None, list
         _tell(result)
         if isinstance(result, Row):
             rows.append(result)
-    Console(width=120).print(_table(rows))
+    console().print(_table(rows))
     if file is not None:
         file.write_text(json.dumps([row.as_json() for row in rows], indent=2) + "\n")
     sys.exit(0 if all(row.clean for row in rows) else 1)
@@ -55,7 +55,7 @@ def _tell(result: Row | tuple[Fault, str]) -> None:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = Table(*_COLUMNS)
+    table = new_table(*_COLUMNS)
     for row in rows:
         numbers = (row.times, row.jobs, row.lost, row.doubled, row.wrong, row.left, row.seconds)
         growth = "-" if row.growth is None else f"{row.growth:+.1f} %"

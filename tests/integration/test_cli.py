@@ -313,6 +313,14 @@ def test_show_of_a_member_before_the_first_verdict(here: Cli, store: Store) -> N
     assert "아직 확인 전입니다." in result.stdout
 
 
+@pytest.mark.parametrize("member_id", ["[/red]", "[bold]m1", ":ok:", f"m{'-1234' * 12}"])
+def test_a_member_is_shown_under_the_very_id_that_the_app_gave(
+    here: Cli, store: Store, member_id: str
+) -> None:
+    finished(store, "r1", member_id)
+    assert f"{member_id} " in here("show", member_id).stdout
+
+
 def test_an_unknown_member_is_one_line(here: Cli) -> None:
     result = here("show", "nobody")
     assert (result.exit_code, result.stderr) == (1, "Error: no member nobody\n")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
+from rich.console import Console
 
 from pipeline.verdict import Box, Gender, Outcome, PhotoFinding, Reason, Status
 from support.jobs import NOW, PHOTOS, SELFIE
@@ -73,6 +74,16 @@ def test_the_photo_host_serves_its_files_and_knows_dead_links(tmp_path: Path) ->
     with photo_host(tmp_path) as url:
         assert requests.get(f"{url}/here.jpg", timeout=5).content == b"photo"
         assert requests.get(f"{url}/gone.jpg", timeout=5).status_code == 404
+
+
+def test_the_table_loses_nothing_on_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(width=80).print(table_of([an_act()]))
+    rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
+    whole = [
+        "".join(part.split()[0] for part in column if part.strip()) for column in zip(*rows, strict=True)
+    ]
+    assert "reason" + "same_person" in whole
+    assert "verdict" + "approved" in whole
 
 
 def test_a_verdict_that_was_not_expected_is_seen() -> None:

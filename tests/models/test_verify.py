@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,12 @@ from PIL import Image, ImageFilter, ImageOps
 from pipeline import match
 from pipeline.bundle import read_bundle
 from pipeline.cli.weights import command as weights
+from pipeline.evaluation.bench import two_photos
 from pipeline.load import load_models
 from pipeline.models import Models
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Outcome, Reason, Status, Verdict
 from pipeline.verify import verify
+from support.bundle import ROOT
 
 HU = ["lfw/Hu_Jintao/Hu_Jintao_0001.jpg", "lfw/Hu_Jintao/Hu_Jintao_0002.jpg"]
 JIANG = "lfw/Jiang_Zemin/Jiang_Zemin_0013.jpg"
@@ -160,3 +164,18 @@ def test_where_not_all_weights_can_be_had_a_head_for_the_other_networks_judges(
     assert verdict.gender is Gender.MALE
     assert judge(poorer, faces, HU[0], JIANG).status is Status.REVIEW
     assert verdict.model_version != read_bundle(bundle_dir).manifest.version
+
+
+def test_a_command_prints_a_long_file_name_whole_into_a_pipe(bundle_dir: Path, tmp_path: Path) -> None:
+    names = [f"{number}_{'IMG_20261128_' * 8}[final].jpg" for number in range(2)]
+    for name, data in zip(names, two_photos(), strict=True):
+        (tmp_path / name).write_bytes(data)
+    command = [sys.executable, "-m", "pipeline", "verify", "--bundle", str(bundle_dir.absolute())]
+    done = subprocess.run(
+        [*command, *(str(tmp_path / name) for name in names)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert [row.split()[1] for row in done.stdout.splitlines() if "IMG" in row] == names

@@ -94,6 +94,18 @@ def test_a_service_ends_gracefully_and_cannot_eat_the_host(name: str) -> None:
     assert isinstance(service["command"], list)
 
 
+def test_the_memory_of_a_process_is_the_same_in_every_document_and_fits_into_its_container() -> None:
+    documents = (".env.example", "README.md", "README.ko.md", "docs/operations.md", "docker-compose.yml")
+    sources = ("worker/settings.py", "celeryconfig.py")
+    figures = {
+        n: re.findall(r"(\d+)(?: to |~)(\d+) MB", (ROOT / n).read_text()) for n in (*documents, *sources)
+    }
+    assert {name: found for name, found in figures.items() if found != [("300", "350")]} == {}
+    processes = Settings.model_fields["concurrency"].default
+    assert OURS["verify"]["mem_limit"] == "1g"
+    assert processes * 350 + 110 < 1024  # and the main process
+
+
 @pytest.mark.parametrize("name", ["verify", "retrain"])
 def test_a_worker_is_probed_by_a_module_that_exists(name: str) -> None:
     probe = OURS[name]["healthcheck"]["test"]

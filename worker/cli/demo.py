@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
+from rich.text import Text
 
+from pipeline.terminal import console
 from worker import runtime
 from worker.demo import pictures, sheet, stage
 from worker.demo.cast import CAST
@@ -17,7 +18,6 @@ from worker.demo.table import table_of
 from worker.errors import PermanentError
 from worker.queues import JUDGING
 
-_WIDTH: Final = 128
 _TOLD: Final = "m-1005"
 """The member whose sentence is shown."""
 
@@ -31,32 +31,24 @@ def demo() -> None:
     everything lies in VERIFY_HOME/demo. Exit status 0 if every verdict is the expected one.
     """
     started = time.monotonic()
-    console = Console(highlight=False)
+    out = console()
     chosen = runtime.settings()
     if problem := runtime.check(JUDGING):
         raise PermanentError(problem)
     began_in, home, cache = Path.cwd(), chosen.home.resolve() / "demo", chosen.home.resolve() / "downloads"
     stage.enter(home, chosen.bundle.resolve())
-    with console.status("photos"):
+    with out.status("photos"):
         pictures.gather(home / "photos", cache)
-    with photo_host(home / "photos") as url, console.status("working"):
-        acts = stage.play(CAST, url, console.print)
-    _show(console, acts)
-    stage.what_the_member_reads(_TOLD, console.print)
+    with photo_host(home / "photos") as url, out.status("working"):
+        acts = stage.play(CAST, url, out.print)
+    out.print(table_of(acts))
+    stage.what_the_member_reads(_TOLD, out.print)
     picture = sheet.draw(acts, home / "photos", home / "contact-sheet.png")
-    console.print(f"\nThe same as a picture: [bold]{_seen_from(began_in, picture)}[/bold]")
+    out.print(Text.assemble("\nThe same as a picture: ", (str(_seen_from(began_in, picture)), "bold")))
     surprises = sum(not act.as_expected for act in acts)
-    console.print(
-        f"{len(acts) - surprises} of {len(acts)} as expected, in {time.monotonic() - started:.0f} s"
-    )
+    out.print(f"{len(acts) - surprises} of {len(acts)} as expected, in {time.monotonic() - started:.0f} s")
     if surprises:
         raise SystemExit(1)
-
-
-def _show(console: Console, acts: list[stage.Act]) -> None:
-    if console.width < _WIDTH and not console.is_terminal:
-        console = Console(width=_WIDTH, highlight=False)  # a log, a pipe: nothing there need be wrapped
-    console.print(table_of(acts))
 
 
 def _seen_from(folder: Path, file: Path) -> Path:

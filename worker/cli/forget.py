@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
+from pipeline.terminal import console, new_table
 from worker import runtime
-from worker.cli.output import console, new_table, print_json
+from worker.cli.output import print_json
 from worker.clock import utc_now
 from worker.identifiers import is_identifier
 

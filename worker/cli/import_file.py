@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from pipeline.terminal import console, new_table
 from worker import queues, runtime
-from worker.cli.output import console, new_table, print_json, progress
+from worker.cli.output import print_json, progress
 from worker.cli.queueing import Sent, enqueue_pending, report
 from worker.errors import StoreUnavailable
 from worker.importing.run import Report, import_workbook

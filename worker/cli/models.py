@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 import click
-from rich.markup import escape
+from rich.text import Text
 
 from pipeline.errors import ModelError
+from pipeline.terminal import console, new_table
 from worker import runtime
-from worker.cli.output import console, new_table, print_json
+from worker.cli.output import print_json
 from worker.clock import utc_now
 from worker.heads import check_head, foreign_networks, publish, shipped_version
 from worker.states import ModelState
@@ -57,13 +58,13 @@ def _print_list(records: list[ModelRecord]) -> None:
     )
     for one in records:
         table.add_row(
-            escape(one.version),
-            f"[{_STYLES[one.state]}]{one.state}[/]",
+            one.version,
+            Text(one.state, _STYLES[one.state]),
             one.calibration or "?",
             f"{one.created_at:%Y-%m-%d %H:%M}",
             f"{one.promoted_at:%Y-%m-%d %H:%M}" if one.promoted_at else "-",
             f"{one.shadow_verdicts:,}" if one.shadow_verdicts else "-",
-            escape("\n".join(f"{refused.host}: {refused.problem}" for refused in one.refused)) or "-",
+            "\n".join(f"{refused.host}: {refused.problem}" for refused in one.refused) or "-",
         )
     console().print(table)
 
@@ -132,7 +133,7 @@ def _print_report(found: ShadowReport) -> None:
     if found.flips:
         table = new_table("decided", "in shadow", "requests", "for example")
         for flip in found.flips:
-            table.add_row(flip.decided, flip.shadow, f"{flip.count:,}", escape(", ".join(flip.examples)))
+            table.add_row(flip.decided, flip.shadow, f"{flip.count:,}", ", ".join(flip.examples))
         console().print(table)
 
 

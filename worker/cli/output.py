@@ -1,4 +1,4 @@
-"""How commands speak: tables for people, JSON for programs, progress on standard error."""
+"""How commands speak: JSON for programs, colours of statuses, progress on standard error."""
 
 from __future__ import annotations
 
@@ -13,12 +13,10 @@ from urllib.parse import urlsplit
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from pipeline.verdict import Status
 
 _PLAIN_STEP: Final = 1000
-_NO_TERMINAL_WIDTH: Final = 160
 STYLES: Final[Mapping[Status | None, str]] = {
     Status.APPROVED: "green",
     Status.REVIEW: "yellow",
@@ -27,20 +25,6 @@ STYLES: Final[Mapping[Status | None, str]] = {
     Status.ERROR: "red",
     None: "dim",
 }
-
-
-def console() -> Console:
-    """For standard output; a file or a pipe gets lines that are not cut at 80 characters."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=_NO_TERMINAL_WIDTH)
-
-
-def new_table(*columns: str, title: str | None = None) -> Table:
-    """A table in the look that all commands share."""
-    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    return table
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:

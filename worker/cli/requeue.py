@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable
 
 import click
 
+from pipeline.terminal import console, new_table
 from worker import runtime
-from worker.cli.output import console, new_table, print_json
+from worker.cli.output import print_json
 from worker.cli.queueing import Sent, report, send_all
 from worker.clock import utc_now
 from worker.errors import MemberForgotten, NotRequeueable

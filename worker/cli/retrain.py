@@ -8,8 +8,9 @@ from typing import Any, Final
 
 import click
 
+from pipeline.terminal import console, new_table
 from worker import runtime
-from worker.cli.output import console, new_table, print_json, progress
+from worker.cli.output import print_json, progress
 from worker.cli.who import onlooker
 from worker.clock import utc_now
 from worker.publishing import NotSent, Publisher
@@ -112,10 +113,10 @@ def _show(run: RunRecord, as_json: bool) -> None:
         print_json(run)
         return
     out = console()
-    out.print(outcome(run), markup=False)
+    out.print(outcome(run))
     report = dict(run.report or {})
     for reason in (report.get("gate") or {}).get("reasons") or []:
-        out.print(f"  the gate: {reason}", markup=False)
+        out.print(f"  the gate: {reason}")
     for title, part in report.items():
         out.print(_table(title.replace("_", " "), part))
 

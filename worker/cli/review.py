@@ -7,9 +7,10 @@ from typing import Final
 
 import click
 
+from pipeline.terminal import console, new_table
 from pipeline.verdict import Status
 from worker import runtime
-from worker.cli.output import console, new_table, print_json
+from worker.cli.output import print_json
 from worker.cli.who import by_option, operator
 from worker.clock import utc_now
 from worker.store import Store

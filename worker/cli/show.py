@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 from rich.table import Table
+from rich.text import Text
 
+from pipeline.terminal import console, new_table
 from pipeline.verdict import PhotoFinding, Status
 from worker import runtime
-from worker.cli.output import STYLES, console, new_table, plain, print_json, without_query
+from worker.cli.output import STYLES, plain, print_json, without_query
 from worker.cli.who import onlooker
 from worker.clock import utc_now
 from worker.store import Look, MemberRecord, RequestRecord
@@ -101,13 +103,12 @@ def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
     if requests:
         out.print(_history(requests))
     for language in Language:
-        out.print(f"[bold]{language}[/bold]  ", end="")
-        out.print(_text(member, requests, language), markup=False)
+        out.print(Text.assemble((language, "bold"), "  ", _text(member, requests, language)))
 
 
 def _facts(member: MemberRecord) -> Table:
-    facts = {
-        "verdict": f"[{STYLES[member.status]}]{member.status or 'none yet'}[/]",
+    facts: dict[str, str | Text] = {
+        "verdict": Text(member.status or "none yet", STYLES[member.status]),
         "reason": f"{member.reason}: {operator_text(member.reason)}" if member.reason else "-",
         "same person": {True: "yes", False: "no", None: "-"}[member.same_person],
         "similarity": _number(member.similarity),
@@ -156,7 +157,7 @@ def _history(requests: list[RequestRecord]) -> Table:
             one.request_id,
             one.why,
             one.state,
-            f"[{STYLES[one.status]}]{one.status or '-'}[/]",
+            Text(one.status or "-", STYLES[one.status]),
             one.reason or one.problem or "-",
             str(one.attempts),
             f"{one.requested_at:%Y-%m-%d %H:%M:%S}",

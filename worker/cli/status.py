@@ -9,12 +9,12 @@ from typing import Final
 import click
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.terminal import console, new_table
 from worker import runtime
-from worker.cli.output import STYLES, console, new_table, print_json
+from worker.cli.output import STYLES, print_json
 from worker.cli.retrain import outcome
 from worker.clock import utc_now
 from worker.store import StatusReport, Store
@@ -77,7 +77,7 @@ def _verdicts(report: StatusReport) -> Table:
     """Members by standing verdict; the rest have none yet."""
     table = new_table(*report.verdicts, "none yet", "all", title="Members")
     without = report.members - sum(report.verdicts.values())
-    counts = [f"[{STYLES[status]}]{n:,}[/]" for status, n in report.verdicts.items()]
+    counts = [Text(f"{n:,}", STYLES[status]) for status, n in report.verdicts.items()]
     table.add_row(*counts, f"{without:,}", f"{report.members:,}")
     return table
 
@@ -92,7 +92,7 @@ def _trouble(report: StatusReport) -> Table:
         _age(report.oldest_waiting),
         f"{report.pending:,}",
         f"{report.lapsed:,}",
-        f"[{'red' if report.dead_jobs else 'dim'}]{report.dead_jobs:,}[/]",
+        Text(f"{report.dead_jobs:,}", "red" if report.dead_jobs else "dim"),
     )
     return table
 
@@ -104,10 +104,11 @@ def _models(report: StatusReport) -> Text:
 
 def _refused(report: StatusReport) -> Table:
     """Hosts that go on with another head than they should."""
-    table = new_table("head", "refused by", "since (UTC)", "because", title="[red]Heads that are not used[/]")
+    table = new_table("head", "refused by", "since (UTC)", "because", title="Heads that are not used")
+    table.title_style = "bold red"
     for one in report.refused_heads:
         when = f"{one.refused_at:%Y-%m-%d %H:%M:%S}"
-        table.add_row(escape(one.version), one.host, when, escape(one.problem))
+        table.add_row(one.version, one.host, when, one.problem)
     return table
 
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rich.text import Text
+
 from worker import runtime
 from worker.clock import utc_now
 from worker.demo.cast import Role, write_workbook
@@ -25,7 +27,7 @@ _ROOT: Final = Path(__file__).resolve().parents[2]
 _PATIENCE_SECONDS: Final = 120.0
 _ENDED: Final = (State.DONE, State.DEAD, State.SUPERSEDED)
 
-Say = Callable[[str], None]
+Say = Callable[[str | Text], None]
 """Shows one line."""
 
 
@@ -91,7 +93,7 @@ def what_the_member_reads(member_id: str, say: Say) -> None:
 
 
 def _command(say: Say, *words: str) -> None:
-    say(f"[dim]$ python -m worker {' '.join(words)}[/dim]")
+    say(Text(f"$ python -m worker {' '.join(words)}", "dim"))
     done = subprocess.run(
         [sys.executable, "-m", "worker", *words], capture_output=True, text=True, check=False
     )
@@ -104,7 +106,7 @@ def _command(say: Say, *words: str) -> None:
 @contextmanager
 def _worker(say: Say) -> Iterator[subprocess.Popen[bytes]]:
     """A worker process, as an operator would start it; ended in good order."""
-    say("[dim]$ python -m worker run &[/dim]")
+    say(Text("$ python -m worker run &", "dim"))
     with Path("worker.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "worker", "run"], stdout=log, stderr=log)
         try:

@@ -9,6 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.terminal import new_table
 from pipeline.verdict import Gender, Outcome, PhotoFinding, Status
 from worker.demo.stage import Act
 from worker.store import RequestRecord
@@ -25,16 +26,12 @@ _GENDERS: Final = {Gender.MALE: "male", Gender.FEMALE: "female"}
 
 def table_of(acts: Sequence[Act]) -> Table:
     """One row for each member."""
-    table = Table(box=box.ROUNDED, header_style="bold")
-    table.add_column("member", no_wrap=True)
-    table.add_column("situation")
-    table.add_column("gallery photos", no_wrap=True)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("similarity", justify="right", no_wrap=True)
-    table.add_column("gender", no_wrap=True)
-    table.add_column("reason", no_wrap=True)
-    table.add_column("ms", justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
+    table = new_table(
+        *("member", "situation", "gallery photos", "verdict", "similarity", "gender", "reason", "ms", "")
+    )
+    table.box = box.ROUNDED
+    for column in table.columns:
+        column.justify = "right" if column.header in ("similarity", "ms") else "left"
     for act in acts:
         table.add_row(*_cells(act))
     return table
