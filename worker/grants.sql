@@ -20,7 +20,7 @@ CREATE USER IF NOT EXISTS 'verify_operator'@'%' ACCOUNT LOCK;
 -- verify_worker: verify workers, the retrain worker and its sweep and purge. -----------------------
 -- It cannot raise or remove a tombstone, nor write down what people said, decided or looked at.
 GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_worker'@'%';
-GRANT SELECT, INSERT, DELETE ON photo TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON verification_photo TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON dead_job TO 'verify_worker'@'%';
@@ -50,7 +50,7 @@ GRANT SELECT,
 -- models, calibrate, retrain. What people said, decided and looked at can be added and not changed, and
 -- so can heads. `forget` deletes the member's row, and the database deletes what hangs on it.
 GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_operator'@'%';
-GRANT SELECT, INSERT, DELETE ON photo TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_operator'@'%';
 GRANT SELECT ON verification_photo TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (requeued_at), DELETE ON dead_job TO 'verify_operator'@'%';

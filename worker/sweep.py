@@ -32,6 +32,10 @@ class Unfinished(Protocol):
         """Accepted, not ended, and due."""
         ...
 
+    def notice_changes(self, now: datetime) -> None:
+        """Members whose photos the app has changed want a request."""
+        ...
+
     def enqueue_pending(self, queue: str, now: datetime, limit: int) -> Enqueued:
         """A request for each member who wants one."""
         ...
@@ -48,6 +52,7 @@ class Swept:
 def sweep(store: Unfinished, send: Send, now: datetime, limit: int = AT_ONCE) -> Swept:
     """Enqueue what is unfinished, then members who wait for a request."""
     lost = store.unfinished(now, limit)
+    store.notice_changes(now)
     waiting = store.enqueue_pending(BULK, now, limit)
     for queued in (*lost, *waiting.jobs):
         send(queued.job, queued.queue)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -18,13 +19,25 @@ from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.training import Bench, labelled_member, learn_from_one
 from worker.errors import MemberForgotten
 from worker.heads import publish
+from worker.messages import VerifyJob
 from worker.migrations import migrate
 from worker.schema import tables
 from worker.states import PairLabel, RunState
 from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
+from worker.sweep import sweep
 
 SQL = (ROOT / "worker" / "grants.sql").read_text()
 ACCOUNTS = ("verify_worker", "verify_app", "verify_operator")
+DOCUMENTED = re.findall(r"```sql\n(.*?)```", (ROOT / "worker" / "MESSAGE.md").read_text(), re.DOTALL)
+"""The statements of MESSAGE.md: a new member, a change, the result."""
+SINGLE_CHANGES = (
+    "UPDATE member SET selfie_url = 'https://h/s2.jpg'",
+    "UPDATE member SET declared_gender = NULL",
+    "UPDATE photo SET url = 'https://h/2.jpg' WHERE position = 1",
+    "UPDATE photo SET position = 3 WHERE position = 1",
+    "INSERT INTO photo (member_id, position, url) VALUES ('m-1024', 3, 'https://h/3.jpg')",
+    "DELETE FROM photo WHERE position = 2",
+)
 PASSWORD = "Not-a-secret-1"
 NEW = NewMember("m1", Gender.MALE, "https://h/s.jpg", ("https://h/1.jpg",), training_consent=True)
 
@@ -90,6 +103,30 @@ def insert_member(engine: sa.Engine) -> None:
         )
 
 
+def as_the_app(engine: sa.Engine, statements: str, *, alone: bool = False) -> list[Any]:
+    """Run the statements; the rows of the last one. ``alone``: each is committed by itself."""
+    options = {"isolation_level": "AUTOCOMMIT"} if alone else {}
+    rows: list[Any] = []
+    with engine.connect().execution_options(**options) as c:
+        for statement in filter(None, map(str.strip, statements.split(";"))):
+            if not re.match("START TRANSACTION|COMMIT", statement):
+                result = c.exec_driver_sql(statement)
+                rows = list(result) if result.returns_rows else []
+        c.commit()
+    return rows
+
+
+def swept(store: Store, at: float) -> list[VerifyJob]:
+    sent: list[VerifyJob] = []
+    sweep(store, lambda job, _: sent.append(job), later(at))
+    return sent
+
+
+def asked(store: Store, first: int, last: int) -> dict[str, VerifyJob]:
+    """The requests that sweeps between these seconds sent."""
+    return {job.request_id: job for at in range(first, last, 15) for job in swept(store, at)}
+
+
 def test_every_table_is_thought_of() -> None:
     named = set(re.findall(r"\bON (\w+) TO", SQL))
     assert named == set(tables().metadata.tables)
@@ -143,16 +180,44 @@ def test_the_worker_retrains_on_what_the_operator_asked_for(engine_of: Callable[
     assert operator.status(NOW).training is not None
 
 
-def test_the_app_brings_members_in_and_reads_results(engine_of: Callable[[str], sa.Engine]) -> None:
+@pytest.mark.parametrize("alone", [False, True], ids=["in one transaction", "each by itself"])
+def test_the_app_writes_members_as_the_document_says_and_reads_results(
+    engine_of: Callable[[str], sa.Engine], alone: bool
+) -> None:
     app, worker = engine_of("verify_app"), store_of(engine_of("verify_worker"))
-    insert_member(app)
-    [queued] = worker.enqueue_pending("verify", NOW).jobs
-    judged(worker, queued.job.request_id)
-    with app.begin() as c:
-        assert c.scalar(sa.text("SELECT verification_status FROM member")) == "approved"
-        c.exec_driver_sql("UPDATE member SET selfie_url = 'https://h/s2.jpg', pending = TRUE")
-        c.exec_driver_sql("DELETE FROM photo")
-    assert len(worker.enqueue_pending("verify", NOW).jobs) == 1
+    new, changed, read = DOCUMENTED
+    as_the_app(app, new, alone=alone)
+    [job] = swept(worker, 0)
+    assert (len(job.photo_urls), job.why) == (2, "signup")
+    judged(worker, job.request_id)
+    assert as_the_app(app, read)[0][:2] == ("approved", "same_person")
+    as_the_app(app, changed, alone=alone)
+    [job] = swept(worker, 15)
+    assert [url.rsplit("/", 1)[1] for url in (job.selfie_url, *job.photo_urls)] == [
+        *("selfie-2.jpg", "1b.jpg", "3.jpg")
+    ]
+    assert asked(worker, 30, 600) == {job.request_id: job}  # sent again: nobody has judged it
+
+
+@pytest.mark.parametrize("statement", SINGLE_CHANGES)
+def test_the_app_need_not_say_that_it_has_changed_something(
+    engine_of: Callable[[str], sa.Engine], statement: str
+) -> None:
+    app, worker = engine_of("verify_app"), store_of(engine_of("verify_worker"))
+    as_the_app(app, DOCUMENTED[0])
+    [job] = swept(worker, 0)
+    judged(worker, job.request_id)
+    as_the_app(app, statement)
+    assert len(asked(worker, 15, 600)) == 1
+
+
+def test_the_app_may_insert_photos_long_after_their_member(engine_of: Callable[[str], sa.Engine]) -> None:
+    app, worker = engine_of("verify_app"), store_of(engine_of("verify_worker"))
+    member, photos = re.findall(r"INSERT[^;]*;", DOCUMENTED[0])
+    as_the_app(app, member)
+    assert asked(worker, 0, 240) == {}
+    as_the_app(app, photos)
+    assert [len(job.photo_urls) for job in asked(worker, 240, 600).values()] == [2]
 
 
 def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) -> None:
@@ -207,6 +272,11 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_app", "UPDATE member SET request_id = 'x'"),
         ("verify_app", "INSERT INTO member (member_id, verification_status) VALUES ('x', 'approved')"),
         ("verify_app", "DELETE FROM member"),
+        ("verify_app", "UPDATE member SET requested_selfie_url = selfie_url"),
+        ("verify_app", "UPDATE photo SET requested_url = url"),
+        ("verify_app", "UPDATE photo SET member_id = 'x'"),
+        ("verify_worker", "UPDATE photo SET url = 'https://h/x.jpg'"),
+        ("verify_operator", "UPDATE photo SET url = 'https://h/x.jpg'"),
         ("verify_app", "SELECT * FROM verification"),
         ("verify_app", "SELECT * FROM verification_photo"),
         ("verify_app", "SELECT * FROM label"),

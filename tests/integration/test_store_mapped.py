@@ -14,9 +14,11 @@ from pipeline.verdict import Reason, Status
 from support.databases import fresh_database
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from worker.errors import MappingError
+from worker.messages import VerifyJob
 from worker.migrations import migrate
 from worker.settings import load_settings
 from worker.store import Attempt, MappedMember, Store, build_engine, open_store
+from worker.sweep import sweep
 
 COLUMNS = {
     "verification_status": "face_status",
@@ -84,6 +86,27 @@ def verify(store: Store, member_id: str, request_id: str = "r1", **changes: Any)
     attempt = store.start_attempt(request_id, "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
     assert store.finish(attempt, a_verdict(**changes), NOW)
+
+
+def test_members_and_photos_in_sql_work_beside_the_apps_table(app: sa.Engine) -> None:
+    store = users(app)
+
+    def job_after(at: float, *statements: str) -> VerifyJob:
+        with app.begin() as c:
+            for statement in statements:
+                c.execute(sa.text(statement))
+        return next(queued for seconds in (at, at + 15) for queued in swept(store, seconds))
+
+    def swept(store: Store, at: float) -> list[VerifyJob]:
+        sent: list[VerifyJob] = []
+        sweep(store, lambda job, _: sent.append(job), later(at))
+        return sent
+
+    photo = "INSERT INTO verify_photo (member_id, position, url) VALUES ('7', {0}, 'https://h/{0}.jpg')"
+    member = "INSERT INTO verify_member (member_id, selfie_url) VALUES ('7', 'https://h/s.jpg')"
+    assert len(job_after(0, member, photo.format(1)).photo_urls) == 1
+    assert len(job_after(60, photo.format(2)).photo_urls) == 2
+    assert len(job_after(120, "DELETE FROM verify_photo WHERE position = 1").photo_urls) == 1
 
 
 def test_the_verdict_lands_in_the_apps_columns_and_nowhere_else(app: sa.Engine) -> None:

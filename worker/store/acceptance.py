@@ -87,7 +87,8 @@ class Acceptance(Galleries):
         """The members are what their newest requests say."""
         m = self.t.member
         newest = sa.update(m).where(m.c.member_id == sa.bindparam("id"))
-        c.execute(newest.values(pending=False), [_member_values(job, now) for job in jobs])
+        settled = newest.values(pending=False, request_after=None)
+        c.execute(settled, [_member_values(job, now) for job in jobs])
         self._supersede_waiting(c, jobs, now)
         self._replace_galleries(c, {job.member_id: job.photo_urls for job in jobs}, now)
 
@@ -144,4 +145,7 @@ def _member_values(job: VerifyJob, now: datetime) -> dict[str, Any]:
         "request_id": job.request_id,
         "requested_at": job.requested_at,
         "updated_at": now,
+        "requested_selfie_url": job.selfie_url,
+        "requested_gender": job.declared_gender,
+        "requested_photos": len(job.photo_urls),
     }

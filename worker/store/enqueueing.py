@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -13,8 +13,10 @@ import sqlalchemy as sa
 from worker.errors import BadMessage
 from worker.identifiers import is_identifier, new_request_id
 from worker.messages import VerifyJob, Why, new_job
+from worker.states import State
 from worker.store.acceptance import Acceptance, state_of_new
 from worker.store.base import BATCH, AnyRow
+from worker.store.changes import Changes, content
 from worker.store.dead_jobs import dead_job_values
 from worker.store.records import DeadJob, Enqueued, PendingMember, Queued
 
@@ -22,16 +24,14 @@ Answers = dict[str, Queued | str]
 """By the member's ID: the job, or the reason why there is none."""
 
 
-class Enqueueing(Acceptance):
+class Enqueueing(Acceptance, Changes):
     """`pending`, `enqueue_pending`, `enqueue_members`."""
 
     def pending(self, limit: int = 100) -> list[PendingMember]:
         """Members who want a request, in the order of their IDs; changes nothing."""
-        return self._read(lambda c: self._described(c, c.execute(self._wanting().limit(limit)).all()))
-
-    def _wanting(self) -> sa.Select[Any]:
         m = self.t.member
-        return sa.select(m).where(m.c.pending, m.c.needs_request).order_by(m.c.member_id)
+        query = sa.select(m).where(m.c.needs_request).order_by(m.c.member_id).limit(limit)
+        return self._read(lambda c: self._described(c, c.execute(query).all()))
 
     def _described(self, c: sa.Connection, rows: Sequence[AnyRow]) -> list[PendingMember]:
         galleries = self._galleries(c, [row.member_id for row in rows])
@@ -47,12 +47,20 @@ class Enqueueing(Acceptance):
         ]
 
     def enqueue_pending(self, queue: str, now: datetime, limit: int = 100) -> Enqueued:
-        """Accept a request for each pending member; the jobs belong on the broker's queue.
+        """Accept a request for each member who needs one; the jobs belong on the broker's queue.
 
-        Two callers at once share the members out. A member whose row cannot become a job gets a
-        `dead_job` row instead, and is pending no more. Call it until it returns nothing.
+        Who needs one first gets it first; a member without photos waits `PHOTOS_WAIT` for them. Two
+        callers at once share the members out. A member whose row cannot become a job gets a `dead_job`
+        row instead, and needs none any more. Call it until it returns nothing.
         """
-        query = self._wanting().with_for_update(skip_locked=True)
+        m = self.t.member
+        self._note_newcomers(now)
+        query = (
+            sa.select(m)
+            .where(m.c.needs_request, m.c.request_after <= now)
+            .order_by(m.c.request_after, m.c.member_id)
+            .with_for_update(skip_locked=True)
+        )
 
         def enqueue(size: int, c: sa.Connection) -> list[tuple[str, Queued | str]]:
             return list(self._enqueue(c, query.limit(size), None, queue, now=now).items())
@@ -82,9 +90,11 @@ class Enqueueing(Acceptance):
             self._erase_again(c, forgotten)
         answers: Answers = dict.fromkeys(forgotten, "the member was forgotten")
         jobs = []
-        for member in self._described(c, [row for i, row in rows.items() if i not in forgotten]):
+        self._lock_photos(c, rows)
+        members = self._described(c, [row for i, row in rows.items() if i not in forgotten])
+        for member in members if why else self._settle_asked(c, members, rows.values()):
             try:
-                job = _job_for(member, why, now)
+                job = _job_for(member, why, now if why else _newest(rows[member.member_id], now))
             except BadMessage as error:
                 self._refuse(c, member, error, queue, now=now)
                 answers[member.member_id] = str(error)
@@ -112,8 +122,29 @@ class Enqueueing(Acceptance):
             member_id=member.member_id,
         )
         c.execute(sa.insert(self.t.dead_job).values(**dead_job_values(dead, now)))
+        self._settle(c, member)
+
+    def _settle_asked(
+        self, c: sa.Connection, members: Sequence[PendingMember], rows: Iterable[AnyRow]
+    ) -> list[PendingMember]:
+        """Settle for whom just this is asked already, by a request that is still to fetch it; the others."""
+        asked = self._asked(c, rows, State.QUEUED, State.RETRY_WAIT)
+        same = [one for one in members if asked.get(one.member_id) == content(one, one.photo_urls)]
+        for member in same:
+            self._settle(c, member)
+        return [member for member in members if member not in same]
+
+    def _settle(self, c: sa.Connection, member: PendingMember) -> None:
+        """Nothing is left to ask for: the member is known as he stands."""
         m = self.t.member
-        c.execute(sa.update(m).where(m.c.member_id == member.member_id).values(pending=False))
+        known = {
+            "requested_selfie_url": member.selfie_url,
+            "requested_gender": member.declared_gender,
+            "requested_photos": len(member.photo_urls),
+        }
+        update = sa.update(m).where(m.c.member_id == member.member_id)
+        c.execute(update.values(pending=False, request_after=None, **known))
+        self._know_photos(c, self._photos(c, [member.member_id]))
 
 
 def _enqueued(answers: Answers) -> Enqueued:
@@ -124,20 +155,18 @@ def _enqueued(answers: Answers) -> Enqueued:
 
 
 def _message_for(member: PendingMember) -> dict[str, Any]:
-    return {
-        "member_id": member.member_id,
-        "selfie_url": member.selfie_url,
-        "photo_urls": list(member.photo_urls),
-        "declared_gender": member.declared_gender,
-    }
+    return {"member_id": member.member_id, **content(member, member.photo_urls)}
 
 
-def _job_for(member: PendingMember, why: Why | None, now: datetime) -> VerifyJob:
-    # An unknown gender is none declared.
-    gender = None if member.declared_gender == "unknown" else member.declared_gender
+def _newest(member: AnyRow, now: datetime) -> datetime:
+    """Now, or just after a request from a clock that runs ahead: what is in the row came after it."""
+    return max(now, member.requested_at + timedelta(microseconds=1)) if member.requested_at else now
+
+
+def _job_for(member: PendingMember, why: Why | None, at: datetime) -> VerifyJob:
     return new_job(
-        request_id=new_request_id(now),
-        requested_at=now,
+        request_id=new_request_id(at),
+        requested_at=at,
         why=why or (Why.PHOTOS_CHANGED if member.seen_before else Why.SIGNUP),
-        **{**_message_for(member), "declared_gender": gender},
+        **_message_for(member),
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
-from worker.store.base import Database
+from worker.store.base import AnyRow, Database
 
 Gallery = tuple[str, ...]
 """URLs in the member's order; the first is the primary photo."""
@@ -18,24 +19,58 @@ class Galleries(Database):
 
     def _galleries(self, c: sa.Connection, member_ids: Collection[str]) -> dict[str, Gallery]:
         """The photos of each of the members, of whom some may have none."""
+        return by_member(member_ids, self._photos(c, member_ids))
+
+    def _photos(self, c: sa.Connection, member_ids: Collection[str]) -> Sequence[AnyRow]:
         p = self.t.photo
-        query = sa.select(p.c.member_id, p.c.url).where(p.c.member_id.in_(member_ids)).order_by(p.c.position)
-        found: dict[str, list[str]] = {member_id: [] for member_id in member_ids}
-        for member_id, url in c.execute(query):
-            found[member_id].append(url)
-        return {member_id: tuple(urls) for member_id, urls in found.items()}
+        return c.execute(sa.select(p).where(p.c.member_id.in_(member_ids)).order_by(p.c.position)).all()
+
+    def _lock_photos(self, c: sa.Connection, member_ids: Iterable[str]) -> None:
+        """What is read of the photos after this stays so until the end of the transaction.
+
+        The members are locked, so that no photo can come in: the app must not change one in between.
+        """
+        p = self.t.photo
+        c.execute(sa.select(p.c.position).where(p.c.member_id.in_(list(member_ids))).with_for_update()).all()
 
     def _replace_galleries(self, c: sa.Connection, wanted: Mapping[str, Gallery], now: datetime) -> None:
-        """Make these the members' photos, touching only what is different."""
-        there = self._galleries(c, wanted.keys())
+        """Make these the members' photos, touching only what is different; they are known then."""
+        photos = self._photos(c, wanted.keys())
+        there = by_member(wanted.keys(), photos)
         changed = [member_id for member_id, urls in wanted.items() if there[member_id] != urls]
         p = self.t.photo
         if any(there[member_id] for member_id in changed):
             c.execute(sa.delete(p).where(p.c.member_id.in_(changed)))
         rows = [
-            {"member_id": member_id, "position": position, "url": url, "created_at": now}
+            _new_photo(member_id, position, url) | {"created_at": now}
             for member_id in changed
             for position, url in enumerate(wanted[member_id], start=1)
         ]
         if rows:
             c.execute(sa.insert(p), rows)
+        self._know_photos(c, [photo for photo in photos if photo.member_id not in changed])
+
+    def _know_photos(self, c: sa.Connection, photos: Iterable[AnyRow]) -> None:
+        """They are changes no more, as they were read: what the app has written since is one."""
+        p = self.t.photo
+        known = [
+            {"of": photo.member_id, "at": photo.position, "requested_url": photo.url}
+            for photo in photos
+            if photo.changed
+        ]
+        update = sa.update(p).where(p.c.member_id == sa.bindparam("of"), p.c.position == sa.bindparam("at"))
+        if known:
+            c.execute(update.values(requested_position=sa.bindparam("at")), known)
+
+
+def _new_photo(member_id: str, position: int, url: str) -> dict[str, Any]:
+    known = {"requested_position": position, "requested_url": url}
+    return {"member_id": member_id, "position": position, "url": url, **known}
+
+
+def by_member(member_ids: Collection[str], photos: Sequence[AnyRow]) -> dict[str, Gallery]:
+    """The photos of each of the members, out of rows that are ordered by their positions."""
+    found: dict[str, list[str]] = {member_id: [] for member_id in member_ids}
+    for photo in photos:
+        found[photo.member_id].append(photo.url)
+    return {member_id: tuple(urls) for member_id, urls in found.items()}

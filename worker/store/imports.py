@@ -79,9 +79,10 @@ class Imports(Galleries):
         if not news:
             return
         m = self.t.member
-        update = sa.update(m).where(m.c.member_id == sa.bindparam("id")).values(pending=True, updated_at=now)
+        update = sa.update(m).where(m.c.member_id == sa.bindparam("id"))
         c.execute(
-            update,
+            # A list is whole: nobody waits for photos that are not in it.
+            update.values(pending=True, request_after=now, updated_at=now),
             [
                 {"id": new.member_id, "declared_gender": new.declared_gender, "selfie_url": new.selfie_url}
                 for new in news

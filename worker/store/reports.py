@@ -26,6 +26,7 @@ class Reports(Galleries, Models, TrainingRuns):
 
     def _status(self, c: sa.Connection, now: datetime) -> StatusReport:
         m, v, d = self.t.member, self.t.verification, self.t.dead_job
+        due = sa.or_(m.c.request_after.is_(None), m.c.request_after <= now)
         waiting = v.c.due_at.is_not(None)
         lapsed = sa.and_(v.c.state == State.RUNNING, v.c.lease_until <= now)
         oldest = c.scalar(sa.select(sa.func.min(v.c.accepted_at)).where(waiting))
@@ -34,7 +35,7 @@ class Reports(Galleries, Models, TrainingRuns):
         requests, verdicts = _counts(c, v.c.state), _counts(c, m.c.verification_status)
         return StatusReport(
             members=_count(c, m),
-            pending=_count(c, m, m.c.pending, m.c.selfie_url.is_not(None)),
+            pending=_count(c, m, m.c.needs_request, due),
             requests={state: requests.get(state, 0) for state in State},
             verdicts={status: verdicts.get(status, 0) for status in Status},
             queued=_counts(c, v.c.queue, waiting),

@@ -1,0 +1,149 @@
+"""What the app writes in SQL is noticed, also where it does not say so.
+
+A new or changed row of `photo`, and a changed selfie or gender of a member, stand in an index: the
+database compares them with what we know of them. A photo that was only deleted leaves nothing behind;
+so the photos are counted, some members' at each sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Gender
+from worker.states import State
+from worker.store.base import AnyRow
+from worker.store.galleries import Galleries, Gallery, by_member
+from worker.store.records import PendingMember
+
+QUIET: Final = timedelta(seconds=10)
+"""A gallery whose photos come one by one, each in a transaction of its own, is one change."""
+PHOTOS_WAIT: Final = timedelta(minutes=5)
+"""How long a member who needs a request may be without any photo before that is what is judged."""
+COUNTED: Final = 1000
+"""Members whose photos are counted at a time."""
+CONTENT: Final = ("selfie_url", "photo_urls", "declared_gender")
+Content = dict[str, Any]
+"""The values of `CONTENT`, as a message has them."""
+_MOST: Final = 10_000
+"""Changes of one sweep; the rest is for the next."""
+
+
+class Changes(Galleries):
+    """`notice_changes`."""
+
+    _counted_up_to = ""
+
+    def notice_changes(self, now: datetime) -> None:
+        """Members with photos that no request knows, or with fewer than it knew, become pending.
+
+        Deleted photos are found once all members were counted, `COUNTED` at each call: at the next
+        call where there are no more members than that.
+        """
+        self._write_batches(partial(self._notice_photos, now), _MOST)
+        self._notice_deleted()
+
+    def _notice_photos(self, now: datetime, size: int, c: sa.Connection) -> Sequence[AnyRow]:
+        p, m = self.t.photo, self.t.member
+        changed = c.scalars(sa.select(p.c.member_id).where(p.c.changed).distinct().limit(size)).all()
+        if not changed:
+            return ()
+        query = sa.select(m).where(m.c.member_id.in_(changed)).order_by(m.c.member_id)
+        members = c.execute(query.with_for_update(skip_locked=True)).all()
+        ids = [member.member_id for member in members]
+        photos = self._photos(c, ids)
+        self._know_photos(c, photos)
+        self._take_after(c, self._late(c, members, by_member(ids, photos)), now + QUIET)
+        return members
+
+    def _late(
+        self, c: sa.Connection, members: Sequence[AnyRow], galleries: Mapping[str, Gallery]
+    ) -> list[str]:
+        """Whose photos came when we were waiting for them, or are others than those of their request.
+
+        Nobody is verified for photos alone whom the app has never wanted to be, nor because the app
+        has written the same photos anew.
+        """
+        asked = self._asked(c, members, *State)
+        return [
+            member.member_id
+            for member in members
+            if (member.pending and member.request_after is not None)
+            or (
+                _is_settled(member)
+                and asked.get(member.member_id) != content(member, galleries[member.member_id])
+            )
+        ]
+
+    def _asked(self, c: sa.Connection, members: Iterable[AnyRow], *states: State) -> dict[str, Content]:
+        """What the newest requests of these members ask about, of those that are in one of the states."""
+        v = self.t.verification
+        newest = v.c.request_id.in_([member.request_id for member in members if member.request_id])
+        query = sa.select(v.c.member_id, v.c.message).where(newest, v.c.state.in_(states))
+        return {
+            row.member_id: {field: row.message.get(field) for field in CONTENT} for row in c.execute(query)
+        }
+
+    def _note_newcomers(self, now: datetime) -> None:
+        """When members get their request who need one since the last look: now, if they have photos."""
+        self._write_batches(partial(self._note_batch, now), _MOST)
+
+    def _note_batch(self, now: datetime, size: int, c: sa.Connection) -> Sequence[str]:
+        m, p = self.t.member, self.t.photo
+        query = sa.select(m.c.member_id).where(m.c.needs_request, m.c.request_after.is_(None)).limit(size)
+        ids = c.scalars(query.with_for_update(skip_locked=True)).all()
+        if not ids:
+            return ()
+        with_photos = c.scalars(sa.select(p.c.member_id).where(p.c.member_id.in_(ids))).all()
+        ready = {*with_photos, *self._forgotten(c, ids)}
+        self._take_after(c, [i for i in ids if i in ready], now)
+        self._take_after(c, [i for i in ids if i not in ready], now + PHOTOS_WAIT)
+        return ids
+
+    def _take_after(self, c: sa.Connection, member_ids: Sequence[str], at: datetime) -> None:
+        m = self.t.member
+        if member_ids:
+            update = sa.update(m).where(m.c.member_id.in_(member_ids))
+            c.execute(update.values(pending=True, request_after=at))
+
+    def _notice_deleted(self) -> None:
+        """The next members in the order of their IDs; after the last one the first ones again."""
+        ids, last = self._read(partial(self._short, self._counted_up_to))
+        if ids:
+            self._write(partial(self._set_pending, ids))
+        self._counted_up_to = last
+
+    def _short(self, after: str, c: sa.Connection) -> tuple[list[str], str]:
+        """Members with fewer photos than their request knew, and how far they were counted ("": all)."""
+        m, p = self.t.member, self.t.photo
+        some = sa.select(m.c.member_id, m.c.requested_photos, m.c.pending).where(m.c.member_id > after)
+        rows = c.execute(some.order_by(m.c.member_id).limit(COUNTED)).all()
+        last = rows[-1].member_id if rows else ""
+        count = sa.select(p.c.member_id, sa.func.count()).where(p.c.member_id.between(after, last))
+        there: dict[str, int] = {row[0]: row[1] for row in c.execute(count.group_by(p.c.member_id))}
+        settled = [row for row in rows if row.requested_photos and not row.pending]
+        short = [row.member_id for row in settled if there.get(row.member_id, 0) < row.requested_photos]
+        return short, last if len(rows) == COUNTED else ""
+
+    def _set_pending(self, member_ids: list[str], c: sa.Connection) -> None:
+        m, p = self.t.member, self.t.photo
+        c.execute(sa.select(m.c.member_id).where(m.c.member_id.in_(member_ids)).with_for_update()).all()
+        there = sa.select(sa.func.count()).where(p.c.member_id == m.c.member_id).scalar_subquery()
+        short = m.c.member_id.in_(member_ids) & (there < m.c.requested_photos) & ~m.c.pending
+        c.execute(sa.update(m).where(short).values(pending=True))
+
+
+def content(member: AnyRow | PendingMember, photo_urls: Gallery) -> Content:
+    """What a request for the member asks about."""
+    # An unknown gender is none declared.
+    gender = None if member.declared_gender == Gender.UNKNOWN else member.declared_gender
+    return dict(zip(CONTENT, (member.selfie_url, list(photo_urls), gender), strict=True))
+
+
+def _is_settled(member: AnyRow) -> bool:
+    """Whether the member had a request, or was refused one, and needs none now."""
+    return member.requested_selfie_url is not None and not member.pending
