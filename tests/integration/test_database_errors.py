@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import certifi
 import pymysql
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
+from requests.certs import where
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
 from support.accounts import PASSWORD, account
+from support.databases import fresh_database
 from support.jobs import NOW, a_job
 from support.servers import MariaDb
 from worker.errors import StoreUnavailable
@@ -51,6 +52,16 @@ def made(mariadb_database_url: str) -> str:
     migrate(engine)
     engine.dispose()
     return mariadb_database_url
+
+
+@pytest.fixture
+def on_our_server(mariadb_server: MariaDb) -> Iterator[str]:
+    """The same on a server of the tests' own, whose variables they may change."""
+    with fresh_database(mariadb_server.url) as url:
+        engine = build_engine(url)
+        migrate(engine)
+        engine.dispose()
+        yield url
 
 
 def at(url: str, **parts: str | int) -> str:
@@ -114,17 +125,17 @@ def test_tls_that_the_server_does_not_have_and_a_file_that_is_not_there(
 ) -> None:
     joined = f"{made}&ssl_ca="
     assert "the certificates of VERIFY_DATABASE_URL cannot be used" in says(f"{joined}/no/such.crt")
-    assert "asks for TLS, and the server has none" in says(f"{joined}{certifi.where()}")
+    assert "asks for TLS, and the server has none" in says(f"{joined}{where()}")
 
 
-def test_too_many_connections(says: Callable[..., str], mariadb_server: MariaDb, made: str) -> None:
-    with account(made, "ALL ON *", options="WITH MAX_USER_CONNECTIONS 1") as url:
+def test_too_many_connections(says: Callable[..., str], mariadb_server: MariaDb, on_our_server: str) -> None:
+    with account(on_our_server, "ALL ON *", options="WITH MAX_USER_CONNECTIONS 1") as url:
         taken = build_engine(url)
         with taken.connect():
             assert "too many connections: raise max_connections" in says(url)
         taken.dispose()
     with (
-        account(made, "ALL ON *") as url,
+        account(on_our_server, "ALL ON *") as url,
         setting(mariadb_server, "max_connections", 10),
         ExitStack() as all_of,
     ):
@@ -181,18 +192,18 @@ def read_only(mariadb_server: MariaDb) -> Iterator[Callable[[], object]]:
 
 
 def test_init_db_on_a_read_only_server(
-    says: Callable[..., str], mariadb_database_url: str, read_only: Callable[[], object]
+    says: Callable[..., str], mariadb_server: MariaDb, read_only: Callable[[], object]
 ) -> None:
-    with account(mariadb_database_url, "ALL ON *") as url:
+    with fresh_database(mariadb_server.url) as empty, account(empty, "ALL ON *") as url:
         read_only()
         assert "is read-only, a replica or a demoted primary" in says(url, "init-db")
 
 
 def test_a_demoted_primary_is_left_for_whoever_answers_at_its_address_now(
-    made: str, read_only: Callable[[], object]
+    on_our_server: str, read_only: Callable[[], object]
 ) -> None:
     """Its connections live on and answer, so that only an error tells."""
-    with account(made, "ALL ON *") as url:
+    with account(on_our_server, "ALL ON *") as url:
         store = Store(build_engine(url))
 
         def connection() -> object:
