@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+import certifi
 import pymysql
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
-from requests.certs import where
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
 
@@ -125,7 +125,7 @@ def test_tls_that_the_server_does_not_have_and_a_file_that_is_not_there(
 ) -> None:
     joined = f"{made}&ssl_ca="
     assert "the certificates of VERIFY_DATABASE_URL cannot be used" in says(f"{joined}/no/such.crt")
-    assert "asks for TLS, and the server has none" in says(f"{joined}{where()}")
+    assert "asks for TLS, and the server has none" in says(f"{joined}{certifi.where()}")
 
 
 def test_too_many_connections(says: Callable[..., str], mariadb_server: MariaDb, on_our_server: str) -> None:
