@@ -13,15 +13,16 @@ from typing import TypeVar
 
 import pytest
 import redis
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from support.bundle import ROOT, ensure_bundle
 from support.databases import fresh_database
 from support.photo_server import PhotoServer
 from support.servers import MariaDb, Redis, ServerMissing, quick_folder
 
-# Hypothesis calls an example slow after 0.2 s; on a machine that others use that says nothing.
-settings.register_profile("unhurried", deadline=None)
+# Hypothesis calls an example or its making slow after a second or less; on a machine that others use
+# that says nothing.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
 
 _Server = TypeVar("_Server", MariaDb, Redis)

@@ -91,7 +91,6 @@ class ExtractionRules:
     most_attempts: int
     wait: timedelta
     """Before a member whose photo host is in trouble is tried again."""
-    budget_seconds: float = BUDGET_SECONDS
 
 
 class Extraction:
@@ -105,12 +104,14 @@ class Extraction:
         look: Look,
         rules: ExtractionRules,
         clock: Callable[[], datetime] = utc_now,
+        stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self._studies = studies
         self._fetcher = fetcher
         self._look = look
         self._rules = rules
         self._clock = clock
+        self._stopwatch = stopwatch
 
     def handle(self, body: object, queue: str) -> Left:
         """Do what a message's body asks for. Raises StoreUnavailable: deliver it again, then."""
@@ -123,14 +124,14 @@ class Extraction:
         return self._work(job)
 
     def _work(self, job: EmbedJob) -> Left:
-        rules, started = self._rules, time.monotonic()
+        rules, started = self._rules, self._stopwatch()
         worked = False
         while study := self._studies.claim_member(
             job.run_id, job.batch, rules.lease, rules.most_attempts, self._clock()
         ):
             worked = True
             self._study(study)
-            if time.monotonic() - started > rules.budget_seconds:
+            if self._stopwatch() - started > BUDGET_SECONDS:
                 return Left.REST_OF_THE_BATCH
         return Left.TRAINING if worked and not self._studies.members_wait(job.run_id) else Left.NOTHING
 

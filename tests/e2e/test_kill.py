@@ -90,4 +90,4 @@ def test_embedded_a_process_that_is_killed_while_it_waits_takes_no_lock_along(
     time.sleep(0.5)  # it waits for the next job, and holds the pipe's lock
     kill_the_pool(worker)
     hasty_embedded.send(hasty_embedded.job("after"))
-    hasty_embedded.wait_for(["after"], seconds=20)
+    hasty_embedded.wait_for(["after"])

@@ -129,6 +129,6 @@ def test_jobs_that_the_broker_forgot_are_sent_again(fragile: System, own_redis: 
     wait_until(lambda: verified(fragile) >= 2)
     own_redis.kill()
     own_redis.start()
-    wait_until(lambda: verified(fragile) == len(jobs), 60)
+    wait_until(lambda: verified(fragile) == len(jobs))
     assert worker.running
     assert fragile.dead == []

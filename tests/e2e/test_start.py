@@ -35,7 +35,7 @@ def test_a_pool_process_runs_its_networks_on_one_thread(system: System) -> None:
 
 def test_without_models_a_worker_says_so_in_one_line_and_ends(system: System, tmp_path: Path) -> None:
     worker = system.start(ready=False, VERIFY_BUNDLE=str(tmp_path / "nowhere"))
-    assert worker.process.wait(timeout=30) == 1
+    assert worker.process.wait(timeout=120) == 1
     assert worker.words.count("\n") == 1
     assert "make weights" in worker.words
 
@@ -55,7 +55,7 @@ def test_a_worker_without_judging_queues_needs_no_models(system: System, tmp_pat
 
 def test_a_worker_that_is_told_to_end_finishes_its_job_first(system: System) -> None:
     worker = system.start()
-    system.photos.delay = 1.0
+    system.photos.delay = 3.0
     system.send(system.job("last"))
     system.wait_for(["last"], State.RUNNING)
     assert worker.stop() == 0

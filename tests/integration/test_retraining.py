@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from functools import partial
+from itertools import count
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ from support.training import (
 )
 from support.workers import rows
 from worker.errors import TrainingDied, TrainingFailed
+from worker.extraction import BUDGET_SECONDS
 from worker.lessons import OTHER_NETWORKS, Sampling, lesson_of
 from worker.retraining import MOST_LAPSES, MOST_SENDS
 from worker.states import ModelState, PairLabel, RunState
@@ -97,8 +99,7 @@ def test_the_last_verify_worker_says_that_the_training_may_begin(bench: Bench, s
 def test_a_delivery_that_took_its_time_leaves_the_rest_of_the_batch(bench: Bench, store: Store) -> None:
     assert store.ask_for_run("kim", NOW)
     bench.step()
-    slow = bench.extraction()
-    slow._rules = type(slow._rules)(LEASE, MOST, timedelta(minutes=2), budget_seconds=0)
+    slow = bench.extraction(stopwatch=partial(next, count(0.0, BUDGET_SECONDS + 0.1)))
     assert str(slow.handle(bench.sent[0].to_message(), "bulk")) == "rest_of_the_batch"
     assert store.training_progress(latest(store).run_id).done == 1
 

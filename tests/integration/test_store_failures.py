@@ -51,7 +51,7 @@ def test_a_deadlock_is_tried_again_and_both_get_through(store: Store, engine: sa
     """Two who lock the same two members crosswise: one is chosen as the victim and starts over."""
     for i in range(2):
         store.accept(a_job(f"r{i}", f"m{i}"), "verify", NOW)
-    meet = threading.Barrier(2, timeout=2)
+    meet = threading.Barrier(2, timeout=60)
     tries: list[str] = []
 
     def cross(first: str, second: str) -> bool:

@@ -188,7 +188,7 @@ def test_a_training_that_is_not_wanted_any_more_or_takes_too_long_ends_at_once(
     assert train_apart(order, lambda: False, 0.2, 300) is None
     with pytest.raises(TrainingFailed, match="VERIFY_RETRAIN_TIME_LIMIT_SECONDS"):
         train_apart(order, lambda: True, 0.2, 0.1)
-    wait_until(lambda: not [c for c in children_of(os.getpid()) if alive(c)], 5)
+    wait_until(lambda: not [c for c in children_of(os.getpid()) if alive(c)])
 
 
 def alive(pid: int) -> bool:

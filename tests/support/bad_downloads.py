@@ -83,7 +83,7 @@ DOWNLOADS: Final = (
     ),
     _simple("a photo with status 203", Answer(_JPEG, 203)),
     _simple("a length of 5,000 digits", Answer(_JPEG, headers={"Content-Length": "9" * 5000})),
-    _simple("no answer for longer than the limit", Answer(_JPEG, delay=2)),
+    _simple("no answer for longer than the limit", Answer(_JPEG, delay=30)),
     _simple("a byte every 0.2 s", Answer(_JPEG, drip=0.2)),
     _simple("no HTTP at all", Answer(raw=b"SSH-2.0-OpenSSH_9.2\r\n")),
     Download("a redirect to itself", lambda url: _redirect(f"{url}/photo.jpg")),

@@ -130,7 +130,7 @@ def _resolved(answers: Sequence[str], *_: object) -> Sequence[str]:
 def downloads() -> Iterator[Case]:
     """What a photo's server says."""
     rules = AddressRules(allow_http=True, ports=None, networks=PRIVATE_NETWORKS)
-    limits = FetchLimits(rules=rules, max_bytes=100_000, read_seconds=0.5, total_seconds=1.0)
+    limits = FetchLimits(rules=rules, max_bytes=100_000, read_seconds=2.0, total_seconds=4.0)
     for download in DOWNLOADS:
         fetcher = PhotoFetcher(limits)
         with _served(download) as url:

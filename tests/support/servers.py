@@ -67,7 +67,7 @@ class PrivateServer:
     """A server process with its data in ``folder``; the port stays the same over restarts."""
 
     name: str = "server"
-    start_seconds: float = 30.0
+    start_seconds: float = 120.0
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -115,7 +115,7 @@ class System:
         found = self.store.request(request_id)
         return found.state if found else None
 
-    def wait_for(self, request_ids: Sequence[str], state: State = State.DONE, seconds: float = 60) -> None:
+    def wait_for(self, request_ids: Sequence[str], state: State = State.DONE, seconds: float = 240) -> None:
         """Until all of these requests have come so far."""
         wait_until(lambda: all(self.state(r) is state for r in request_ids), seconds)
 

@@ -148,11 +148,15 @@ class Bench:
             clock=lambda: self.now,
         )
 
-    def extraction(self) -> Extraction:
-        """The service of one verify worker."""
-        rules = ExtractionRules(lease=LEASE, most_attempts=MOST, wait=WAIT)
+    def extraction(self, stopwatch: Callable[[], float] = lambda: 0.0) -> Extraction:
+        """The service of one verify worker; by default no time passes while it works."""
         return Extraction(
-            studies=self.store, fetcher=self, look=self._look, rules=rules, clock=lambda: self.now
+            studies=self.store,
+            fetcher=self,
+            look=self._look,
+            rules=ExtractionRules(lease=LEASE, most_attempts=MOST, wait=WAIT),
+            clock=lambda: self.now,
+            stopwatch=stopwatch,
         )
 
     def fetch_all(self, urls: Sequence[str]) -> list[bytes | NotFetched]:

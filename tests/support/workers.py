@@ -20,7 +20,7 @@ from worker.health import HealthFiles
 from worker.schema import tables
 from worker.store import Store, build_engine
 
-_START_SECONDS: Final = 60.0
+_START_SECONDS: Final = 240.0
 TESTS_ON_PATH: Final = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
 """So that a process of ours finds the modules of the tests."""
 
@@ -33,7 +33,7 @@ def open_empty_store(database_url: str, stale_after: timedelta = timedelta(minut
     return Store(engine, schema, stale_after=stale_after)
 
 
-def wait_until(true: Callable[[], object], seconds: float = 30.0) -> None:
+def wait_until(true: Callable[[], object], seconds: float = 120.0) -> None:
     """Return as soon as it is true; fail the test if that does not happen in time."""
     deadline = time.monotonic() + seconds
     while not true():
@@ -116,7 +116,7 @@ class Worker:
     def stop(self) -> int:
         """End in good order; the exit status."""
         self.process.terminate()
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=120)
 
     def __enter__(self) -> Self:
         return self
