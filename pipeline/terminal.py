@@ -1,4 +1,4 @@
-"""Text and tables on standard output: fitted to a terminal; whole, however wide, in a file or a pipe."""
+"""Text and tables for people: fitted to a terminal; whole, however wide, in a file or a pipe."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from rich.table import Table
 _UNLIMITED: Final = 100_000
 
 
-def console() -> Console:
-    """For standard output; text is shown as it is, brackets and colons included."""
-    found = Console(highlight=False, markup=False, emoji=False)
+def console(*, stderr: bool = False) -> Console:
+    """For standard output, or standard error; text is shown as it is, brackets and colons included."""
+    found = Console(highlight=False, markup=False, emoji=False, stderr=stderr)
     if not found.file.isatty():
         found.width = _UNLIMITED
     return found

@@ -125,6 +125,9 @@ class Reason(StrEnum):
     NO_PHOTOS = "no_photos"
     """The gallery is empty."""
     INTERNAL_ERROR = "internal_error"
+    APPROVED_BY_PERSON = "approved_by_person"
+    REJECTED_BY_PERSON = "rejected_by_person"
+    """These two are of a person's decision, and never of a verdict by the machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,14 +46,16 @@ GRANT SELECT,
     UPDATE (declared_gender, selfie_url, training_consent, pending, updated_at)
     ON member TO 'verify_app'@'%';
 
--- verify_operator: the commands import, enqueue, show, status, requeue, review, label, consent, forget,
--- models, calibrate, retrain. What people said, decided and looked at can be added and not changed, and
--- so can heads. `forget` deletes the member's row, and the database deletes what hangs on it.
+-- verify_operator: the commands import, enqueue, show, status, requeue, dismiss, review, label, consent,
+-- forget, unbar, models, calibrate, retrain. What people said, decided and looked at can be added and not
+-- changed, and so can heads. `forget` deletes the member's row, and the database deletes what hangs on it.
+-- It cannot `purge`, which deletes from the access log: verify_worker does, each day.
 GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_operator'@'%';
 GRANT SELECT ON verification_photo TO 'verify_operator'@'%';
-GRANT SELECT, INSERT, UPDATE (requeued_at), DELETE ON dead_job TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, UPDATE (requeued_at, dismissed_at, dismissed_by, dismissed_note), DELETE
+    ON dead_job TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (state, promoted_at) ON model_version TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON model_refusal TO 'verify_operator'@'%';
 GRANT SELECT ON shadow_verdict TO 'verify_operator'@'%';
@@ -63,5 +65,5 @@ GRANT SELECT ON training_face TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON label TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON decision TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';
-GRANT SELECT, INSERT ON tombstone TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, UPDATE (lifted_at, lifted_by) ON tombstone TO 'verify_operator'@'%';
 GRANT LOCK TABLES ON * TO 'verify_operator'@'%';

@@ -33,13 +33,14 @@ from worker.columns import (
 )
 from worker.messages import MAX_URL, Why
 from worker.model_tables import model_refusal, model_version, shadow_verdict
-from worker.people_tables import access_log, decision
+from worker.people_tables import NAME_LENGTH, access_log, decision
 from worker.states import Decider, PairLabel, State
 from worker.training_tables import training_face, training_member, training_run
 
 MESSAGE_HEAD_BYTES = 4096
 TEXT_LENGTH = 255
 ERROR_LENGTH = 1000
+NOTE_LENGTH = 1000
 
 # The database compares what the app writes with what we know of it: so changes made in SQL are found
 # by an index. (Triggers would want SUPER on a MySQL that logs in binary.)
@@ -261,7 +262,13 @@ def _dead_job(build: TableBuilder) -> sa.Table:
         sa.Column("message_length", sa.BigInteger, nullable=False),
         sa.Column("message_head", sa.LargeBinary().with_variant(mysql.BLOB(), "mysql"), nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
+        # Open until it is put back or dismissed.
         sa.Column("requeued_at", UtcDateTime),
+        sa.Column("dismissed_at", UtcDateTime),
+        sa.Column("dismissed_by", sa.String(NAME_LENGTH)),
+        sa.Column("dismissed_note", sa.String(NOTE_LENGTH)),
+        # In place of the member's ID where a bar refused the message (reason `forgotten`).
+        sa.Column("member_hash", sha256()),
         sa.Index(None, "request_id"),
         sa.Index(None, "member_id"),
         sa.Index(None, "created_at"),
@@ -269,9 +276,15 @@ def _dead_job(build: TableBuilder) -> sa.Table:
 
 
 def _tombstone(build: TableBuilder) -> sa.Table:
-    """Keyed hashes of forgotten members; who they were cannot be read from it."""
+    """Keyed hashes of forgotten members; who they were cannot be read from it.
+
+    An ID is barred while one of its rows was not lifted. Rows are never deleted, so a member who was
+    forgotten, let in and forgotten again has two.
+    """
     return build.table(
         "tombstone",
         sa.Column("member_hash", sha256(), primary_key=True),
-        sa.Column("forgotten_at", UtcDateTime, nullable=False),
+        sa.Column("forgotten_at", UtcDateTime, primary_key=True),
+        sa.Column("lifted_at", UtcDateTime),
+        sa.Column("lifted_by", sa.String(NAME_LENGTH)),
     )

@@ -231,6 +231,8 @@ _REASONS: Final[Mapping[Reason, str]] = {
     Reason.PHOTOS_NOT_FETCHED: "Gallery photos could not be fetched, by their host's fault or ours.",
     Reason.NO_PHOTOS: "The gallery is empty.",
     Reason.INTERNAL_ERROR: "Something failed inside; the log of that time says what.",
+    Reason.APPROVED_BY_PERSON: "A person approved, whatever the machine found.",
+    Reason.REJECTED_BY_PERSON: "A person rejected, whatever the machine found.",
 }
 _FETCH_PROBLEMS: Final[Mapping[FetchProblem, str]] = {
     FetchProblem.GONE: "the photo is no longer there (404 or 410)",

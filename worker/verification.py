@@ -113,7 +113,7 @@ class Handled(StrEnum):
     LOST = "lost"
     """Judged, but somebody else had taken the request over; their result stands."""
     FORGOTTEN = "forgotten"
-    """The member was erased; nothing was written."""
+    """The member was erased and is barred; of the message nothing but a dead job without it is kept."""
 
 
 class OutOfMemory(WorkerError):
@@ -177,8 +177,8 @@ class Verification:
             logger.warning("the request is known with other content; this one goes to dead_job")
             return Handled.BURIED  # by the store
         except MemberForgotten:
-            logger.info("the member was forgotten: dropped")
-            return Handled.FORGOTTEN
+            logger.warning("the member was forgotten and is barred; that this one came goes to dead_job")
+            return Handled.FORGOTTEN  # in dead_job by the store
         rules = self._rules
         begun = self._requests.start_attempt(
             job.request_id, self._worker, rules.lease, rules.max_attempts, self._clock()

@@ -30,7 +30,7 @@ def test_neither_the_running_job_nor_the_queued_ones_bring_the_member_back(eithe
     either.store.forget(MEMBER, utc_now())
     either.wait_for(["other"])  # is behind the others
     assert either.store.status(utc_now()).members == 1
-    assert either.dead == []
+    assert either.dead == ["forgotten"] * 2
     assert tables_that_hold(either.store.engine, MEMBER, running["selfie_url"]) == set()
     either.store.close()
     assert files_that_hold(either.folder / "var", MEMBER, running["selfie_url"]) == set()

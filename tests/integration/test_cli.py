@@ -103,6 +103,8 @@ ARGUMENTS = {
     "label": ("m1", "1", "genuine"),
     "consent": ("m1", "on"),
     "forget": ("m1",),
+    "unbar": ("m1",),
+    "dismiss": ("1",),
     "models": ("list",),
     "calibrate": ("--from-members",),
 }

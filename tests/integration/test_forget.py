@@ -152,36 +152,44 @@ def test_a_job_that_is_running_finishes_late_and_writes_nothing(store: Store) ->
     assert traces(store) == set()
 
 
-def test_a_message_that_was_queued_is_dropped(store: Store) -> None:
+def test_a_message_that_was_queued_is_refused_and_a_dead_job_says_so_without_the_member(store: Store) -> None:
     store.forget(MEMBER, NOW)
     assert deliver(store, a_message_of_theirs()) is Handled.FORGOTTEN
     assert traces(store) == set()
+    [dead] = store.dead_jobs()
+    assert (dead.reason, dead.request_id, dead.queue) == ("forgotten", "r1", "verify")
+    assert (dead.member_id, dead.message_kept) == (None, False)
+    assert dead.message_length > 200
 
 
 @pytest.mark.parametrize("change", [{"schema": 99}, {"photo_urls": "no list"}, {"request_id": "a b"}])
-def test_a_message_in_disorder_that_comes_later_is_not_even_buried(
+def test_of_a_message_in_disorder_that_comes_later_nothing_is_kept_either(
     store: Store, change: dict[str, Any]
 ) -> None:
     store.forget(MEMBER, NOW)
     assert deliver(store, a_message_of_theirs(**change)) is Handled.BURIED
     assert traces(store) == set()
-    assert store.dead_jobs() == []
+    assert [dead.reason for dead in store.dead_jobs()] == ["forgotten"]
 
 
-def test_garbage_that_names_the_member_is_not_buried_later(store: Store) -> None:
+def test_of_garbage_that_names_the_member_nothing_is_kept(store: Store) -> None:
     store.forget(MEMBER, NOW)
     named = [body for body in garbage_of_theirs() if claimed_member(body)]
     assert len(named) >= 4
-    assert [store.bury(DeadJob("no_task", "x", body, "verify"), NOW) for body in named] == [0] * len(named)
-    assert store.bury(DeadJob("no_task", "x", b"garbage", "verify"), NOW) > 0
+    numbers = {store.bury(DeadJob("no_task", "x", body, "verify"), NOW) for body in named}
+    store.bury(DeadJob("no_task", "x", b"garbage", "verify"), NOW)
     assert traces(store) == set()
+    found = {dead.id: dead.reason for dead in store.dead_jobs()}
+    assert sorted(found.values()) == ["forgotten"] * len(numbers) + ["no_task"]
+    assert numbers <= found.keys()
 
 
-def test_a_conflict_that_is_recorded_late_is_not(store: Store) -> None:
+def test_a_conflict_that_is_recorded_late_names_nobody(store: Store) -> None:
     store.accept(a_job_of_theirs(), "verify", NOW)
     store.forget(MEMBER, NOW)
     store._write(lambda c: store._bury_conflict(c, a_job_of_theirs(why="operator"), "verify", NOW))
     assert traces(store) == set()
+    assert [dead.reason for dead in store.dead_jobs()] == ["forgotten"]
 
 
 def test_a_dead_job_goes_with_the_member_and_cannot_be_put_back(store: Store) -> None:
@@ -201,6 +209,7 @@ def test_whatever_happens_at_that_very_moment_the_member_is_gone(store: Store) -
     for turn in range(6):
         _race(store, turn)
         assert traces(store) == set(), turn
+        assert {dead.reason for dead in store.dead_jobs()} <= {"forgotten"}
         with store.engine.begin() as c:
             c.execute(sa.delete(store.t.tombstone))
 

@@ -135,7 +135,7 @@ def test_a_person_approves_and_the_member_and_the_request_say_so(here: Cli, stor
     in_review(store)
     result = here("review", "m1", "approve", "--by", "kim")
     assert result.exit_code == 0
-    assert standing(store) == (Status.APPROVED, Reason.SAME_PERSON, True)
+    assert standing(store) == (Status.APPROVED, Reason.APPROVED_BY_PERSON, None)
     request = store.request("r1")
     assert request is not None
     assert (request.status, request.decided_by) == (Status.APPROVED, Decider.PERSON)
@@ -144,22 +144,66 @@ def test_a_person_approves_and_the_member_and_the_request_say_so(here: Cli, stor
     assert (row["status"], row["decided_by"]) == (Status.APPROVED, "kim")
 
 
+@pytest.mark.parametrize("decision", [Status.APPROVED, Status.REJECTED])
 @pytest.mark.parametrize(
-    ("reason", "kept", "same"),
+    ("status", "reason", "same"),
     [
-        (Reason.BLIND_AUDIT, Reason.DIFFERENT_PERSON, False),
-        (Reason.SAME_PICTURE, Reason.SAME_PICTURE, True),
-        (Reason.DIFFERENT_PERSON, Reason.DIFFERENT_PERSON, False),
+        (Status.APPROVED, Reason.SAME_PERSON, True),
+        (Status.REVIEW, Reason.BLIND_AUDIT, True),
+        (Status.REVIEW, Reason.SAME_PICTURE, None),
+        (Status.REVIEW, Reason.DIFFERENT_PERSON, False),
     ],
 )
-def test_a_person_rejects_for_the_reason_of_the_review(
-    store: Store, reason: Reason, kept: Reason, same: bool
+def test_a_decision_says_nothing_but_what_the_person_said_and_leaves_the_machines_findings(
+    store: Store, decision: Status, status: Status, reason: Reason, same: bool | None
 ) -> None:
-    judged(store, status=Status.REVIEW, reason=reason)
-    with store.engine.begin() as c:
-        c.execute(sa.update(store.t.verification).values(same_person=same))
+    judged(store, status=status, reason=reason, same_person=same, similarity=0.997)
+    store.decide("m1", decision, "kim", NOW)
+    assert standing(store) == (decision, f"{decision}_by_person", same)
+    member, request = store.member("m1"), store.request("r1")
+    assert member is not None
+    assert request is not None
+    assert (request.status, request.reason) == (decision, f"{decision}_by_person")
+    assert (request.machine_status, request.machine_reason) == (status, reason)
+    assert (member.similarity, request.similarity) == (0.997, 0.997)
+    assert request.same_person is same
+
+
+def test_after_several_decisions_the_latest_counts_and_the_machines_verdict_is_still_the_machines(
+    store: Store,
+) -> None:
+    in_review(store)
     store.decide("m1", Status.REJECTED, "kim", NOW)
-    assert standing(store) == (Status.REJECTED, kept, same)
+    store.decide("m1", Status.APPROVED, "lee", later(1))
+    request = store.request("r1")
+    assert request is not None
+    assert (request.status, request.machine_reason) == (Status.APPROVED, Reason.BLIND_AUDIT)
+    first, second = request.decisions
+    assert (first.decided_by, second.decided_by) == ("kim", "lee")
+    assert second.previous_reason is Reason.REJECTED_BY_PERSON
+
+
+def test_show_says_what_the_machine_found_and_what_the_person_decided(here: Cli, store: Store) -> None:
+    judged(store, similarity=0.997, same_person=True)
+    store.decide("m1", Status.REJECTED, "kim [boss]", NOW)
+    shown = here("show", "m1").stdout
+    assert "rejected_by_person: A person rejected" in shown
+    assert "kim [boss], 2026-11-24" in shown
+    assert "approved, same_person: The first gallery photo" in shown
+    assert "somebody else" not in shown
+    told = json.loads(here("show", "m1", "--json").stdout)
+    assert [told["member"][name] for name in ("status", "reason")] == ["rejected", "rejected_by_person"]
+    request = told["requests"][0]
+    assert (request["machine_status"], request["machine_reason"]) == ("approved", "same_person")
+    assert [each["decided_by"] for each in request["decisions"]] == ["kim [boss]"]
+
+
+def test_a_verdict_by_machine_has_no_decision_beside_it(here: Cli, store: Store) -> None:
+    judged(store)
+    assert "decided by" not in here("show", "m1").stdout
+    request = store.request("r1")
+    assert request is not None
+    assert (request.machine_status, request.machine_reason) == (request.status, request.reason)
 
 
 def test_who_waits_for_a_person_is_listed_the_longest_waiting_first(here: Cli, store: Store) -> None:
@@ -218,14 +262,16 @@ def test_a_decision_waits_for_a_request_that_comes_in_and_then_refuses(store: St
 def test_a_decision_is_written_into_the_apps_own_table_too(engine: sa.Engine) -> None:
     with engine.begin() as c:
         c.execute(sa.text("DROP TABLE IF EXISTS users"))
-        c.execute(sa.text("CREATE TABLE users (id VARCHAR(64) PRIMARY KEY, verification_status VARCHAR(20))"))
+        columns = "verification_status VARCHAR(20), reason VARCHAR(32), same_person BOOLEAN"
+        c.execute(sa.text(f"CREATE TABLE users (id VARCHAR(64) PRIMARY KEY, {columns})"))
         c.execute(sa.text("INSERT INTO users (id) VALUES ('m1')"))
     try:
         store = Store(engine, mapped=MappedMember(engine, "users", "id"), tombstone_key=b"k")
-        in_review(store)
+        judged(store, same_person=True)
         store.decide("m1", Status.REJECTED, "kim", NOW)
         with engine.connect() as c:
-            assert c.scalar(sa.text("SELECT verification_status FROM users")) == "rejected"
+            row = c.execute(sa.text("SELECT verification_status, reason, same_person FROM users")).one()
+        assert tuple(row) == ("rejected", "rejected_by_person", True)
     finally:
         with engine.begin() as c:
             c.execute(sa.text("DROP TABLE users"))
@@ -288,29 +334,6 @@ def test_consent_is_switched_on_and_off_and_seen(here: Cli, store: Store) -> Non
     assert not store.member("m1").training_consent  # type: ignore[union-attr]
     assert here("consent", "nobody", "on").exit_code == 1
     assert here("consent", "m1", "maybe").exit_code == 2
-
-
-# Forgetting, from the command line
-
-
-def test_forget_prints_what_went_and_bars_the_id(here: Cli, store: Store) -> None:
-    judged(store)
-    here("show", "m1")
-    result = here("forget", "m1", "--json")
-    assert result.exit_code == 0
-    removed = json.loads(result.stdout)["removed"]
-    assert (removed["member"], removed["verification_photo"], removed["access_log"]) == (1, 4, 1)
-    assert store.forgotten(["m1", "m2"]) == {"m1"}
-    again = here("forget", "m1")
-    assert again.exit_code == 0
-    assert "Nothing was stored" in again.stdout
-    assert again.stderr == ""
-    assert here("forget", "m 1").exit_code == 2
-
-
-def test_forgetting_without_a_key_is_warned_of(here: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("VERIFY_TOMBSTONE_KEY", "")
-    assert "VERIFY_TOMBSTONE_KEY is not set" in here("forget", "m1").stderr
 
 
 # Keeping for a time

@@ -113,7 +113,7 @@ def test_a_poisoned_request_that_was_put_back_gets_all_its_attempts_again(store:
     [dead] = store.dead_jobs()
     assert store.requeue(dead.id, later(300)) == Queued(a_job(), "verify")
     assert store.dead_jobs() == []
-    assert [d.requeued_at for d in store.dead_jobs(requeued=True)] == [later(300)]
+    assert [d.requeued_at for d in store.dead_jobs(closed=True)] == [later(300)]
     attempts = [begin(store, at=300 + 60 * i) for i in range(MOST)]
     assert attempts[0].number == last.number + 1  # so that a process from before cannot end it
     assert not store.finish(last, a_verdict(), later(500))

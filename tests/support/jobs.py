@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -105,9 +106,10 @@ def a_verdict(
     photos: tuple[PhotoFinding, ...] = PHOTOS,
     similarity: float | None = 0.83,
     timings: Mapping[str, float] | None = None,
+    **changes: Any,
 ) -> Verdict:
-    """A verdict with something in every field."""
-    return Verdict(
+    """A verdict with something in every field, but for the changes."""
+    verdict = Verdict(
         status=status,
         reason=reason,
         photo=1,
@@ -121,3 +123,4 @@ def a_verdict(
         policy_version="1",
         timings=timings or {"decode": 11.5, "embed": 60.25},
     )
+    return replace(verdict, **changes)

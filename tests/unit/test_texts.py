@@ -105,6 +105,12 @@ def test_all_that_a_person_looks_at_reads_the_same(language: Language) -> None:
 
 
 @pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("status", [Status.APPROVED, Status.REJECTED])
+def test_a_member_cannot_tell_who_decided(status: Status, language: Language) -> None:
+    assert len({member_text(status, reason, language) for reason in Reason}) == 1
+
+
+@pytest.mark.parametrize("language", Language)
 def test_a_photo_that_could_be_judged_says_nothing_of_the_judgement(language: Language) -> None:
     judged = (Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE, Outcome.NOT_COMPARED)
     assert len({photo_text(PhotoFinding(2, outcome), language) for outcome in judged}) == 1

@@ -27,7 +27,7 @@ from worker.store import Queued, Store
 def requeue(numbers: tuple[int, ...], everything: bool, requests: tuple[str, ...], as_json: bool) -> None:
     """Give dead jobs another chance. With nothing named: list them, with their numbers.
 
-    Whatever made them die should be mended before.
+    Whatever made them die should be mended before. `dismiss` closes those for which nothing can be done.
     """
     store = runtime.store()
     if not (numbers or everything or requests):
@@ -59,10 +59,10 @@ def _list(store: Store, as_json: bool) -> None:
             f"{job.created_at:%Y-%m-%d %H:%M}",
             job.reason,
             job.error,
-            job.member_id or "-",
+            job.member_id or ("barred" if job.member_hash else "-"),
             job.request_id or "-",
             str(job.attempts),
-            f"{job.message_length:,}",
+            f"{job.message_length:,}{'' if job.message_kept else ', gone'}",
         )
     console().print(table)
 

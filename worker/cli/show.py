@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.terminal import console, new_table
-from pipeline.verdict import PhotoFinding, Status
+from pipeline.verdict import PhotoFinding, Reason, Status
 from worker import runtime
 from worker.cli.output import STYLES, plain, print_json, without_query
 from worker.cli.who import onlooker
@@ -66,8 +66,7 @@ def _text(member: MemberRecord, requests: list[RequestRecord], language: Languag
     """What the member reads of the standing verdict."""
     if member.status is None or member.reason is None:
         return ("아직 확인 전입니다.", "Not verified yet.")[language is Language.EN]
-    verdict = next((one for one in requests if _stands(one, member)), None)
-    return member_text(member.status, member.reason, language, _named(verdict))
+    return member_text(member.status, member.reason, language, _named(_standing(member, requests)))
 
 
 def _undecided(member: MemberRecord) -> bool:
@@ -82,9 +81,10 @@ def _gender(member: MemberRecord) -> str:
     )
 
 
-def _stands(request: RequestRecord, member: MemberRecord) -> bool:
-    """Whether the member's verdict is this request's: a later one may have ended without any."""
-    return (request.status, request.reason) == (member.status, member.reason)
+def _standing(member: MemberRecord, requests: list[RequestRecord]) -> RequestRecord | None:
+    """The request that the member's verdict is from: a later one may have ended without any."""
+    verdict = (member.status, member.reason)
+    return next((one for one in requests if (one.status, one.reason) == verdict), None)
 
 
 def _named(request: RequestRecord | None) -> PhotoFinding | None:
@@ -97,7 +97,7 @@ def _named(request: RequestRecord | None) -> PhotoFinding | None:
 
 def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
     out = console()
-    out.print(_facts(member))
+    out.print(_facts(member, _standing(member, requests)))
     if requests and requests[0].selfie:
         out.print(_photos(member, requests[0]))
     if requests:
@@ -106,10 +106,11 @@ def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
         out.print(Text.assemble((language, "bold"), "  ", _text(member, requests, language)))
 
 
-def _facts(member: MemberRecord) -> Table:
+def _facts(member: MemberRecord, standing: RequestRecord | None) -> Table:
     facts: dict[str, str | Text] = {
         "verdict": Text(member.status or "none yet", STYLES[member.status]),
-        "reason": f"{member.reason}: {operator_text(member.reason)}" if member.reason else "-",
+        "reason": _in_words(member.reason),
+        **(_decided(standing) if standing else {}),
         "same person": {True: "yes", False: "no", None: "-"}[member.same_person],
         "similarity": _number(member.similarity),
         "gender": _gender(member),
@@ -122,6 +123,21 @@ def _facts(member: MemberRecord) -> Table:
     for name, value in facts.items():
         table.add_row(name, value)
     return table
+
+
+def _decided(request: RequestRecord) -> dict[str, str]:
+    """Who decided, and beside it what the machine had said, whose numbers follow."""
+    if not request.decisions:
+        return {}
+    latest = request.decisions[-1]
+    return {
+        "decided by": f"{latest.decided_by}, {latest.decided_at:%Y-%m-%d %H:%M:%S} UTC",
+        "the machine said": f"{request.machine_status}, {_in_words(request.machine_reason)}",
+    }
+
+
+def _in_words(reason: Reason | None) -> str:
+    return f"{reason}: {operator_text(reason)}" if reason else "-"
 
 
 def _photos(member: MemberRecord, request: RequestRecord) -> Table:

@@ -19,16 +19,14 @@ from worker.store.model_records import (
     ShadowReport,
     Standing,
 )
+from worker.store.people_records import Decided, DecisionRecord, Labelled, Lifted, Look, WaitingReview
 from worker.store.records import (
     Accepted,
     Attempt,
     Change,
     DeadJob,
     DeadJobRecord,
-    Decided,
     Enqueued,
-    Labelled,
-    Look,
     MemberRecord,
     NewMember,
     PendingMember,
@@ -38,7 +36,6 @@ from worker.store.records import (
     Refused,
     RequestRecord,
     StatusReport,
-    WaitingReview,
 )
 from worker.store.store import Store, open_store
 from worker.store.training_records import (
@@ -67,6 +64,7 @@ __all__ = [
     "DeadJobRecord",
     "Decided",
     "Decider",
+    "DecisionRecord",
     "Ending",
     "Enqueued",
     "Flip",
@@ -74,6 +72,7 @@ __all__ = [
     "HeldRun",
     "Labelled",
     "LearnedFace",
+    "Lifted",
     "Look",
     "MappedMember",
     "MemberRecord",

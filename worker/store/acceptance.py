@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -13,14 +14,14 @@ from worker.errors import MemberForgotten, RequestConflict
 from worker.messages import VerifyJob
 from worker.states import State
 from worker.store.base import AnyRow, is_newer
-from worker.store.dead_jobs import dead_job_values
+from worker.store.dead_jobs import FORGOTTEN, DeadJobs, dead_job_values
 from worker.store.galleries import Galleries
 from worker.store.records import Accepted, DeadJob
 
 CONFLICT = "conflict"
 
 
-class Acceptance(Galleries):
+class Acceptance(DeadJobs, Galleries):
     """`accept`."""
 
     def accept(self, job: VerifyJob, queue: str, now: datetime) -> Accepted:
@@ -30,12 +31,15 @@ class Acceptance(Galleries):
         request. Older requests of the member that have not started end `superseded`; so does this
         one, at once, where a newer one is already known.
 
-        Raises RequestConflict (a `dead_job` row is written here already) and MemberForgotten.
+        Raises RequestConflict and MemberForgotten; a `dead_job` row is written here already.
         """
         try:
             return self._write(lambda c: self._accept(c, job, queue, now))
         except RequestConflict:
             self._write(lambda c: self._bury_conflict(c, job, queue, now))
+            raise
+        except MemberForgotten:
+            self._write(lambda c: self._bury_barred(c, _dead(job, queue), now))
             raise
 
     def _accept(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> Accepted:
@@ -109,26 +113,30 @@ class Acceptance(Galleries):
 
     def _bury_conflict(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:
         """Once for each content, however often the message is delivered."""
-        d = self.t.dead_job
-        values = dead_job_values(
-            DeadJob(
-                reason=CONFLICT,
-                error="this request ID was sent before with other content",
-                body=json.dumps(job.to_message()).encode(),
-                queue=queue,
-                request_id=job.request_id,
-                member_id=job.member_id,
-            ),
-            now,
-        )
+        error = "this request ID was sent before with other content"
+        d, dead = self.t.dead_job, replace(_dead(job, queue), reason=CONFLICT, error=error)
+        values = dead_job_values(dead, now)
         there = sa.select(d.c.id).where(
             d.c.request_id == job.request_id,
             d.c.reason == CONFLICT,
             d.c.message_sha256 == values["message_sha256"],
         )
         self._lock_member(c, job.member_id)
-        if not self._forgotten(c, [job.member_id]) and c.execute(there).first() is None:
+        if self._forgotten(c, [job.member_id]):
+            self._bury_barred(c, dead, now)
+        elif c.execute(there).first() is None:
             c.execute(sa.insert(d).values(**values))
+
+
+def _dead(job: VerifyJob, queue: str) -> DeadJob:
+    return DeadJob(
+        reason=FORGOTTEN,
+        error="",
+        body=json.dumps(job.to_message()).encode(),
+        queue=queue,
+        request_id=job.request_id,
+        member_id=job.member_id,
+    )
 
 
 def state_of_new(job: VerifyJob, member: AnyRow | None) -> State:

@@ -115,18 +115,25 @@ class Database:
         c.execute(sa.update(v).where(v.c.request_id == request_id).values(**values))
 
     def _member_hash(self, member_id: str) -> str:
-        return hmac.new(self._tombstone_key, member_id.encode(), hashlib.sha256).hexdigest()
+        return self._keyed_hash(member_id)
+
+    def _keyed_hash(self, text: str) -> str:
+        """In hexadecimal; whoever lacks the key cannot find the text by trying."""
+        return hmac.new(self._tombstone_key, text.encode(), hashlib.sha256).hexdigest()
 
     def _forgotten(self, c: sa.Connection, member_ids: Iterable[str]) -> set[str]:
-        """Those of the members who have a tombstone. Ask *after* their rows were locked or inserted.
+        """Those of the members whose ID is barred. Ask *after* their rows were locked or inserted.
 
         A locking read: it waits for an erasure that is under way, and an erasure that begins later
         waits for our rows and then finds them.
         """
         hashes = {self._member_hash(member_id): member_id for member_id in member_ids}
-        grave = self.t.tombstone.c.member_hash
-        found = c.scalars(sa.select(grave).where(grave.in_(list(hashes))).with_for_update())
-        return {hashes[each] for each in found}
+        return {hashes[each] for each in c.scalars(self._barred(hashes).with_for_update())}
+
+    def _barred(self, hashes: Iterable[str]) -> sa.Select[str]:
+        """Those of the hashes that have a tombstone which nobody has lifted."""
+        t = self.t.tombstone.c
+        return sa.select(t.member_hash).where(t.member_hash.in_(list(hashes)), t.lifted_at.is_(None))
 
 
 def is_newer(member: AnyRow | None, requested_at: datetime, request_id: str) -> bool:

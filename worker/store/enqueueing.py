@@ -17,7 +17,7 @@ from worker.states import State
 from worker.store.acceptance import Acceptance, state_of_new
 from worker.store.base import BATCH, AnyRow
 from worker.store.changes import Changes, content
-from worker.store.dead_jobs import dead_job_values
+from worker.store.dead_jobs import FORGOTTEN, dead_job_values
 from worker.store.records import DeadJob, Enqueued, PendingMember, Queued
 
 Answers = dict[str, Queued | str]
@@ -86,8 +86,7 @@ class Enqueueing(Acceptance, Changes):
     ) -> Answers:
         rows = {row.member_id: row for row in c.execute(query).all()}
         forgotten = self._forgotten(c, rows)
-        if forgotten:
-            self._erase_again(c, forgotten)
+        self._erase_again(c, [rows[member_id] for member_id in forgotten], queue, now)
         answers: Answers = dict.fromkeys(forgotten, "the member was forgotten")
         jobs = []
         self._lock_photos(c, rows)
@@ -105,22 +104,18 @@ class Enqueueing(Acceptance, Changes):
             self._enter(c, [(job, state_of_new(job, rows[job.member_id])) for job in jobs], queue, now)
         return answers
 
-    def _erase_again(self, c: sa.Connection, forgotten: Iterable[str]) -> None:
+    def _erase_again(self, c: sa.Connection, rows: Sequence[AnyRow], queue: str, now: datetime) -> None:
         """Members whom somebody put back in SQL, behind the tombstone's back."""
+        for member in self._described(c, rows):
+            self._bury_barred(c, _dead(member, FORGOTTEN, "", queue), now)
         m = self.t.member
-        c.execute(sa.delete(m).where(m.c.member_id.in_(list(forgotten))))
+        c.execute(sa.delete(m).where(m.c.member_id.in_([row.member_id for row in rows])))
 
     def _refuse(
         self, c: sa.Connection, member: PendingMember, error: BadMessage, queue: str, *, now: datetime
     ) -> None:
         """Once and for all, or every sweep would find the row again."""
-        dead = DeadJob(
-            reason=error.code,
-            error=error.text,
-            body=json.dumps(_message_for(member)).encode(),
-            queue=queue,
-            member_id=member.member_id,
-        )
+        dead = _dead(member, error.code, error.text, queue)
         c.execute(sa.insert(self.t.dead_job).values(**dead_job_values(dead, now)))
         self._settle(c, member)
 
@@ -151,6 +146,16 @@ def _enqueued(answers: Answers) -> Enqueued:
     return Enqueued(
         jobs=tuple(answer for answer in answers.values() if isinstance(answer, Queued)),
         refused={member_id: answer for member_id, answer in answers.items() if isinstance(answer, str)},
+    )
+
+
+def _dead(member: PendingMember, reason: str, error: str, queue: str) -> DeadJob:
+    return DeadJob(
+        reason=reason,
+        error=error,
+        body=json.dumps(_message_for(member)).encode(),
+        queue=queue,
+        member_id=member.member_id,
     )
 
 

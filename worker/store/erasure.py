@@ -7,13 +7,17 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from worker.errors import NotPossible
 from worker.identifiers import is_identifier
+from worker.people_tables import NAME_LENGTH
+from worker.store.dead_jobs import is_open
 from worker.store.galleries import Galleries
 from worker.store.mentions import mentions
+from worker.store.people_records import Lifted
 
 
 class Erasure(Galleries):
-    """`forget`, `forgotten`."""
+    """`forget`, `stored_about`, `forgotten`, `lift`."""
 
     def forget(self, member_id: str, now: datetime) -> dict[str, int]:
         """Erase a member; returns how many rows went from each table.
@@ -37,18 +41,44 @@ class Erasure(Galleries):
                 raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def forgotten(self, member_ids: Iterable[str]) -> set[str]:
-        """Those of the members who were erased; changes nothing."""
+        """Those of the members whose ID is barred; changes nothing."""
         hashes = {self._member_hash(member_id): member_id for member_id in member_ids}
-        grave = self.t.tombstone.c.member_hash
-        query = sa.select(grave).where(grave.in_(list(hashes)))
-        return {hashes[each] for each in self._read(lambda c: c.scalars(query).all())}
+        return {hashes[each] for each in self._read(lambda c: c.scalars(self._barred(hashes)).all())}
+
+    def stored_about(self, member_id: str) -> dict[str, int]:
+        """How many rows `forget` would remove from each table; changes nothing."""
+        return self._read(lambda c: self._stored_about(c, member_id))
+
+    def _stored_about(self, c: sa.Connection, member_id: str) -> dict[str, int]:
+        m, d = self.t.member, self.t.dead_job
+        member = sa.select(sa.func.count()).where(m.c.member_id == member_id)
+        return {
+            **self._counts(c, member_id),
+            d.name: len(c.execute(sa.select(d.c.id).where(self._about(c, member_id))).all()),
+            m.name: c.scalar(member) or 0,
+        }
+
+    def lift(self, member_id: str, by: str, now: datetime) -> Lifted:
+        """Let a forgotten member's ID in again; who did it, and when, stays. Raises NotPossible."""
+        return self._write(lambda c: self._lift(c, member_id, by, now))
+
+    def _lift(self, c: sa.Connection, member_id: str, by: str, now: datetime) -> Lifted:
+        t, d = self.t.tombstone, self.t.dead_job
+        its = (t.c.member_hash == self._member_hash(member_id), t.c.lifted_at.is_(None))
+        since = c.scalar(sa.select(sa.func.min(t.c.forgotten_at)).where(*its))
+        if since is None:
+            raise NotPossible(f"{member_id} is not barred")
+        c.execute(sa.update(t).where(*its).values(lifted_at=now, lifted_by=by[:NAME_LENGTH]))
+        refused = sa.select(d.c.id).where(d.c.member_hash == self._member_hash(member_id), is_open(d))
+        return Lifted(since, tuple(c.scalars(refused.order_by(d.c.id))))
 
     def _forget(self, c: sa.Connection, member_id: str, now: datetime) -> dict[str, int]:
         t = self.t
         self._raise_tombstone(c, member_id, now)
         self._lock_member(c, member_id)  # waits for whoever writes about the member just now
         gone = self._counts(c, member_id)
-        gone[t.dead_job.name] = self._delete_dead_jobs(c, member_id)
+        d = t.dead_job
+        gone[d.name] = c.execute(sa.delete(d).where(self._about(c, member_id))).rowcount
         # Takes all that was counted along (ON DELETE CASCADE): so an operator's account needs no
         # right to delete from the access log or from what people decided.
         member = sa.delete(t.member).where(t.member.c.member_id == member_id)
@@ -78,15 +108,15 @@ class Erasure(Galleries):
         v = self.t.verification
         return sa.select(v.c.request_id).where(v.c.member_id == member_id)
 
-    def _delete_dead_jobs(self, c: sa.Connection, member_id: str) -> int:
-        """Those that name the member, and those that name nobody but hold the ID or a photo's URL."""
+    def _about(self, c: sa.Connection, member_id: str) -> sa.ColumnElement[bool]:
+        """Dead jobs that name the member, and those that name nobody but hold the ID or a photo's URL."""
         d = self.t.dead_job
         named = sa.or_(d.c.member_id == member_id, d.c.request_id.in_(self._request_ids(member_id)))
         nameless = sa.select(d.c.id, d.c.message_head).where(d.c.member_id.is_(None))
         urls = self._urls(c, member_id)
         rows = c.execute(nameless.execution_options(yield_per=500))
         found = [row.id for row in rows if mentions(row.message_head, member_id, urls)]
-        return c.execute(sa.delete(d).where(sa.or_(named, d.c.id.in_(found)))).rowcount
+        return sa.or_(named, d.c.id.in_(found))
 
     def _urls(self, c: sa.Connection, member_id: str) -> set[str]:
         """Of all photos that the member has or had."""

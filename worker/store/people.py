@@ -13,11 +13,14 @@ from worker.identifiers import is_identifier
 from worker.people_tables import NAME_LENGTH
 from worker.states import Decider, PairLabel, State
 from worker.store.base import AnyRow
-from worker.store.records import Decided, Labelled, Look, WaitingReview
+from worker.store.people_records import Decided, Labelled, Look, WaitingReview
 from worker.store.results import Results
 
 _DECIDABLE: Final = frozenset({Status.APPROVED, Status.REVIEW, Status.RETRY_PHOTO, Status.REJECTED})
-_SAYS_SAME: Final = frozenset({Reason.SAME_PERSON, Reason.BLIND_AUDIT})
+_BY_PERSON: Final = {
+    Status.APPROVED: Reason.APPROVED_BY_PERSON,
+    Status.REJECTED: Reason.REJECTED_BY_PERSON,
+}
 
 
 class People(Results):
@@ -83,9 +86,10 @@ class People(Results):
         """A person approves or rejects: the request and the member's row, together or not at all.
 
         Only the newest request can be decided, once it is judged; with ``request_id`` only while
-        that is the newest. Raises NotPossible.
+        that is the newest. What the machine found (`same_person`, similarity, gender) stays as it is.
+        Raises NotPossible.
         """
-        if status not in (Status.APPROVED, Status.REJECTED):
+        if status not in _BY_PERSON:
             raise ValueError("a person approves or rejects")
         return self._write(lambda c: self._decide(c, member_id, status, by, request_id, now=now))
 
@@ -106,10 +110,10 @@ class People(Results):
         _check_decidable(request, request_id)
         decided = Decided(request.request_id, status, Status(request.status), _reason(request))
         self._note_decision(c, decided, by, now)
-        result = _result(decided, request.same_person)
-        changes = {"status": status, "reason": result["reason"], "same_person": result["same_person"]}
-        self._update_request(c, request.request_id, decided_by=Decider.PERSON, **changes)
-        self._write_result(c, member, result | {"verified_at": now}, now)
+        reason = _BY_PERSON[status]
+        self._update_request(c, request.request_id, status=status, reason=reason, decided_by=Decider.PERSON)
+        result = {"verification_status": status, "reason": reason, "verified_at": now}
+        self._write_result(c, member, result, now)
         return decided
 
     def _note_decision(self, c: sa.Connection, decided: Decided, by: str, now: datetime) -> None:
@@ -196,14 +200,3 @@ def _check_decidable(request: AnyRow, expected: str | None) -> None:
 
 def _reason(request: AnyRow) -> Reason | None:
     return request.reason and Reason(request.reason)
-
-
-def _result(decided: Decided, same_person: bool | None) -> dict[str, Any]:
-    """A rejection keeps the machine's reason, unless that one speaks for the member."""
-    if decided.status is Status.APPROVED:
-        reason, same = Reason.SAME_PERSON, True
-    elif decided.previous_reason in _SAYS_SAME:
-        reason, same = Reason.DIFFERENT_PERSON, False
-    else:
-        reason, same = decided.previous_reason or Reason.DIFFERENT_PERSON, same_person or False
-    return {"verification_status": decided.status, "reason": reason, "same_person": same}

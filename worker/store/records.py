@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pipeline.verdict import Gender, Outcome, PhotoFinding, Reason, Status
+from pipeline.verdict import Gender, PhotoFinding, Reason, Status
 from worker.messages import VerifyJob, Why
 from worker.states import Decider, State
 from worker.store.model_records import HeadRefused
+from worker.store.people_records import DecisionRecord
 from worker.store.training_records import RunRecord
 
 
@@ -97,6 +98,13 @@ class DeadJobRecord:
     message_length: int
     created_at: datetime
     requeued_at: datetime | None
+    dismissed_at: datetime | None
+    dismissed_by: str | None
+    dismissed_note: str | None
+    member_hash: str | None
+    """In place of the member's ID where the message was refused because the ID is barred."""
+    message_kept: bool
+    """Whether there is still something of the message; what was accepted is in the database anyway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +168,7 @@ class MemberRecord:
     photo_urls: tuple[str, ...]
     status: Status | None
     same_person: bool | None
+    """The machine's, and so are the numbers; whatever a person decided."""
     similarity: float | None
     gender: Gender | None
     gender_probability: float | None
@@ -197,6 +206,12 @@ class RequestRecord:
     gender: Gender | None = None
     gender_probability: float | None = None
     decided_by: Decider | None = None
+    """Who said ``status`` and ``reason``; all the numbers are the machine's."""
+    machine_status: Status | None = None
+    """What the machine said, also where a person decided otherwise; ``machine_reason`` likewise."""
+    machine_reason: Reason | None = None
+    decisions: tuple[DecisionRecord, ...] = ()
+    """What people decided, the latest last."""
     model_version: str | None = None
     policy_version: str | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -219,7 +234,7 @@ class StatusReport:
     lapsed: int
     """Running requests whose lease has ended."""
     dead_jobs: int
-    """Dead jobs that nobody has put back yet."""
+    """Dead jobs that are open: neither put back nor dismissed."""
     oldest_waiting: timedelta | None
     """How long the oldest unfinished request has been there."""
     champion: str | None
@@ -230,45 +245,6 @@ class StatusReport:
     """Hosts that cannot use one of these heads, and go on with the one they have."""
     training: RunRecord | None
     """The latest retraining, without its report."""
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingReview:
-    """A member whom a person must decide about."""
-
-    member_id: str
-    reason: Reason | None
-    since: datetime | None
-    request_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """Returned by decide: what a person said, and what stood there before."""
-
-    request_id: str
-    status: Status
-    previous_status: Status
-    previous_reason: Reason | None
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Returned by label: the photo that was labelled, and whether it may be trained on."""
-
-    request_id: str
-    position: int
-    outcome: Outcome
-    training_consent: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One entry of the access log."""
-
-    looked_at: datetime
-    looked_by: str
-    way: str
 
 
 @dataclass(frozen=True, slots=True)

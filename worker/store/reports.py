@@ -10,10 +10,12 @@ import sqlalchemy as sa
 from pipeline.verdict import PhotoFinding, Status
 from worker.identifiers import is_identifier
 from worker.states import State
+from worker.store.dead_jobs import is_open
 from worker.store.galleries import Galleries
 from worker.store.models import Models
+from worker.store.people_records import DecisionRecord
 from worker.store.records import MemberRecord, RequestRecord, StatusReport
-from worker.store.rows import finding_of, member_of, request_of
+from worker.store.rows import decision_of, finding_of, member_of, request_of
 from worker.store.training_runs import TrainingRuns
 
 
@@ -40,7 +42,7 @@ class Reports(Galleries, Models, TrainingRuns):
             verdicts={status: verdicts.get(status, 0) for status in Status},
             queued=_counts(c, v.c.queue, waiting),
             lapsed=_count(c, v, lapsed),
-            dead_jobs=_count(c, d, d.c.requeued_at.is_(None)),
+            dead_jobs=_count(c, d, is_open(d)),
             oldest_waiting=None if oldest is None else now - oldest,
             training=self._latest_run(c),
             champion=standing.champion,
@@ -80,12 +82,20 @@ class Reports(Galleries, Models, TrainingRuns):
 
     def _requests(self, c: sa.Connection, query: sa.Select[Any]) -> list[RequestRecord]:
         rows = c.execute(query).all()
-        return [request_of(row, self._findings(c, row.request_id)) for row in rows]
+        return [
+            request_of(row, self._findings(c, row.request_id), self._decisions(c, row.request_id))
+            for row in rows
+        ]
 
     def _findings(self, c: sa.Connection, request_id: str) -> list[PhotoFinding]:
         vp = self.t.verification_photo
         query = sa.select(vp).where(vp.c.request_id == request_id).order_by(vp.c.position)
         return [finding_of(row) for row in c.execute(query)]
+
+    def _decisions(self, c: sa.Connection, request_id: str) -> list[DecisionRecord]:
+        d = self.t.decision
+        query = sa.select(d).where(d.c.request_id == request_id).order_by(d.c.id)
+        return [decision_of(row) for row in c.execute(query)]
 
 
 def _count(c: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> int:

@@ -13,6 +13,7 @@ from worker.schema import MESSAGE_HEAD_BYTES
 from worker.states import State
 from worker.store.acceptance import CONFLICT, Acceptance
 from worker.store.base import AnyRow, is_newer
+from worker.store.dead_jobs import FORGOTTEN
 from worker.store.records import Queued
 
 
@@ -34,6 +35,8 @@ class Requeueing(Acceptance):
         d = self.t.dead_job
         found = c.execute(sa.select(d).where(d.c.id == dead_id).with_for_update()).one_or_none()
         dead = _requeueable(dead_id, found)
+        if dead.reason == FORGOTTEN:
+            raise NotRequeueable(self._why_refused(c, dead))
         request = dead.request_id and self._lock_both(c, dead.request_id)
         queued = self._revive(c, dead.request_id, now) if request else self._reaccept(c, dead, now)
         c.execute(sa.update(d).where(d.c.id == dead_id).values(requeued_at=now))
@@ -64,8 +67,16 @@ class Requeueing(Acceptance):
         )
         return Queued(job, request.queue)
 
+    def _why_refused(self, c: sa.Connection, dead: AnyRow) -> str:
+        again = "let the app send it again, for nothing of it was kept, then `dismiss` this one"
+        if c.scalar(self._barred([dead.member_hash])) is None:
+            return f"the ID is barred no more: {again}"
+        return f"the ID is barred since its member was forgotten; if by mistake `unbar` it and {again}"
+
     def _reaccept(self, c: sa.Connection, dead: AnyRow, now: datetime) -> Queued:
         """What was never accepted, for instance because its schema was not known then."""
+        if dead.message_length and not dead.message_head:
+            raise NotRequeueable("its message was purged: let the app send it again, then `dismiss` this one")
         try:
             job = read_job(dead.message_head)
         except BadMessage as error:

@@ -25,6 +25,7 @@ from worker.messages import Why
 from worker.schema import TEXT_LENGTH
 from worker.states import Decider, State
 from worker.store.base import AnyRow
+from worker.store.people_records import DecisionRecord
 from worker.store.records import MemberRecord, RequestRecord
 
 
@@ -150,6 +151,17 @@ def _comparison_of(row: AnyRow) -> Comparison | None:
     )
 
 
+def decision_of(row: AnyRow) -> DecisionRecord:
+    """The decision out of a row of `decision`."""
+    return DecisionRecord(
+        status=Status(row.status),
+        previous_status=Status(row.previous_status),
+        previous_reason=row.previous_reason and Reason(row.previous_reason),
+        decided_by=row.decided_by,
+        decided_at=row.decided_at,
+    )
+
+
 def member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
     """The member out of a row of `member` and the photos' URLs."""
     return MemberRecord(
@@ -170,8 +182,12 @@ def member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
     )
 
 
-def request_of(row: AnyRow, findings: Sequence[PhotoFinding]) -> RequestRecord:
-    """The request out of a row of `verification` and its findings, the selfie's first."""
+def request_of(
+    row: AnyRow, findings: Sequence[PhotoFinding], decisions: Sequence[DecisionRecord]
+) -> RequestRecord:
+    """The request out of a row of `verification`, its findings, the selfie's first, and its decisions."""
+    status, reason = row.status and Status(row.status), row.reason and Reason(row.reason)
+    first = decisions[0] if decisions else None
     return RequestRecord(
         request_id=row.request_id,
         member_id=row.member_id,
@@ -185,14 +201,17 @@ def request_of(row: AnyRow, findings: Sequence[PhotoFinding]) -> RequestRecord:
         accepted_at=row.accepted_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
-        status=row.status and Status(row.status),
-        reason=row.reason and Reason(row.reason),
+        status=status,
+        reason=reason,
         photo=row.photo,
         same_person=row.same_person,
         similarity=row.similarity,
         gender=row.predicted_gender and Gender(row.predicted_gender),
         gender_probability=row.gender_probability,
         decided_by=row.decided_by and Decider(row.decided_by),
+        machine_status=first.previous_status if first else status,
+        machine_reason=first.previous_reason if first else reason,
+        decisions=tuple(decisions),
         model_version=row.model_version,
         policy_version=row.policy_version,
         timings=row.timings or {},

@@ -1,0 +1,119 @@
+"""A person's decision has a reason of its own; dead letters are dismissed, and bars lifted."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import sqlalchemy as sa
+from alembic import op
+
+from worker.columns import UtcDateTime, sha256
+
+revision = "0006"
+down_revision = "0005"
+
+REASONS = (
+    *("same_person", "different_person", "primary_unsure", "no_solo_photo", "same_picture"),
+    *("gender_conflict", "selfie_changed", "blind_audit", "selfie_no_face", "selfie_several_faces"),
+    *("selfie_face_too_small", "selfie_too_blurred", "selfie_too_dark", "selfie_too_bright"),
+    *("selfie_extreme_pose", "selfie_occluded", "selfie_invalid", "selfie_not_fetched"),
+    *("no_usable_photo", "photos_not_fetched", "no_photos", "internal_error"),
+    *("approved_by_person", "rejected_by_person"),
+)
+BY_PERSON = {"approved": "approved_by_person", "rejected": "rejected_by_person"}
+FOUND_SAME = {"same_person": True, "blind_audit": True, "gender_conflict": True, "different_person": False}
+"""What the machine says with these reasons; with all others it says nothing about that."""
+
+
+def upgrade() -> None:
+    """Two more words in the CHECKs, new columns; and what decisions wrote over is put right."""
+    prefix = op.get_context().opts["table_prefix"]
+    for table, columns in {
+        "member": ("reason",),
+        "verification": ("reason",),
+        "decision": ("previous_reason",),
+        "shadow_verdict": ("reason", "decided_reason"),
+    }.items():
+        _allow_reasons(prefix + table, columns)
+    _add_columns(
+        f"{prefix}dead_job",
+        sa.Column("dismissed_at", UtcDateTime),
+        sa.Column("dismissed_by", sa.String(255)),
+        sa.Column("dismissed_note", sa.String(1000)),
+        sa.Column("member_hash", sha256()),
+    )
+    _add_columns(
+        f"{prefix}tombstone", sa.Column("lifted_at", UtcDateTime), sa.Column("lifted_by", sa.String(255))
+    )
+    _key_by(f"{prefix}tombstone", ("member_hash", "forgotten_at"))
+    _put_right(prefix)
+
+
+def _allow_reasons(table: str, columns: tuple[str, ...]) -> None:
+    inspector = sa.inspect(op.get_bind())
+    known = {check["name"] for check in inspector.get_check_constraints(table)}
+    computed = [c for c in inspector.get_columns(table) if "computed" in c and _copied() == "always"]
+    listed = ", ".join(f"'{word}'" for word in REASONS)
+    with op.batch_alter_table(table) as batch:
+        for column in columns:
+            name = f"ck_{table}_{column}"
+            if name in known:
+                batch.drop_constraint(op.f(name), type_="check")
+            batch.create_check_constraint(op.f(name), sa.text(f"{column} IN ({listed})"))
+        for told in computed:  # or the copy would insert into them
+            batch.drop_column(told["name"])
+            batch.add_column(sa.Column(told["name"], told["type"], sa.Computed(**told["computed"])))
+
+
+def _add_columns(table: str, *columns: sa.Column[Any]) -> None:
+    """Those that are not there yet: MySQL cannot roll DDL back, so a run that broke off goes on here."""
+    known = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
+    with op.batch_alter_table(table, recreate=_copied()) as batch:
+        for column in columns:
+            if column.name not in known:
+                batch.add_column(column)
+
+
+def _key_by(table: str, columns: tuple[str, ...]) -> None:
+    if op.get_bind().dialect.name == "mysql":  # in one statement: some servers take no table without a key
+        op.execute(f"ALTER TABLE `{table}` DROP PRIMARY KEY, ADD PRIMARY KEY ({', '.join(columns)})")
+        return
+    with op.batch_alter_table(table) as batch:
+        batch.drop_constraint(op.f(f"pk_{table}"), type_="primary")
+        batch.create_primary_key(op.f(f"pk_{table}"), list(columns))
+
+
+def _copied() -> Literal["always", "never"]:
+    """SQLite's tables are copied, so that they read as if they had been made so."""
+    return "always" if op.get_bind().dialect.name == "sqlite" else "never"
+
+
+def _put_right(prefix: str) -> None:
+    """Until now a decision wrote a reason of the machine's, and whether the photos show one person.
+
+    What the machine had found is known by the first decision about a request. A member's row is a
+    decision's where it was written at that very time.
+    """
+    bind = op.get_bind()
+    decision = _table(
+        prefix, "decision", "id request_id status previous_status previous_reason", "decided_at"
+    )
+    request = _table(prefix, "verification", "request_id member_id reason same_person")
+    member = _table(prefix, "member", "member_id verification_status reason same_person", "verified_at")
+    d, v, m = decision.c, request.c, member.c
+    rows = sa.select(decision, v.member_id).join(request, v.request_id == d.request_id).order_by(d.id)
+    found: dict[str, str | None] = {}
+    for row in bind.execute(rows).all():
+        if row.request_id in found:
+            corrected = sa.update(decision).where(d.id == row.id)
+            bind.execute(corrected.values(previous_reason=BY_PERSON[row.previous_status]))
+        found.setdefault(row.request_id, row.previous_reason)
+        said = {"reason": BY_PERSON[row.status], "same_person": FOUND_SAME.get(found[row.request_id] or "")}
+        bind.execute(sa.update(request).where(v.request_id == row.request_id).values(said))
+        its = (m.member_id == row.member_id, m.verification_status == row.status)
+        bind.execute(sa.update(member).where(*its, m.verified_at == row.decided_at).values(said))
+
+
+def _table(prefix: str, name: str, columns: str, *times: str) -> sa.TableClause:
+    moments = (sa.column(time, UtcDateTime) for time in times)
+    return sa.table(prefix + name, *map(sa.column, columns.split()), *moments)

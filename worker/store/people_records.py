@@ -1,0 +1,67 @@
+"""What people do and look at, as it goes into the store and comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pipeline.verdict import Outcome, Reason, Status
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingReview:
+    """A member whom a person must decide about."""
+
+    member_id: str
+    reason: Reason | None
+    since: datetime | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Returned by decide: what a person said, and what stood there before."""
+
+    request_id: str
+    status: Status
+    previous_status: Status
+    previous_reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """What a person decided about a request, and what stood there before."""
+
+    status: Status
+    previous_status: Status
+    previous_reason: Reason | None
+    decided_by: str
+    decided_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """Returned by lift: when the ID was barred, and what was refused meanwhile."""
+
+    forgotten_at: datetime
+    refused: tuple[int, ...]
+    """Numbers of open dead jobs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """Returned by label: the photo that was labelled, and whether it may be trained on."""
+
+    request_id: str
+    position: int
+    outcome: Outcome
+    training_consent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One entry of the access log."""
+
+    looked_at: datetime
+    looked_by: str
+    way: str
