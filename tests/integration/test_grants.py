@@ -13,21 +13,19 @@ from sqlalchemy.exc import DBAPIError
 
 from pipeline.verdict import Gender, Status
 from support.bundle import ROOT
-from support.databases import fresh_database
+from support.grants import ACCOUNTS, Granted, granted_database
+from support.grants import GRANTS as SQL
 from support.heads import a_bundle
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.training import Bench, labelled_member, learn_from_one
 from worker.errors import MemberForgotten
 from worker.heads import publish
 from worker.messages import VerifyJob
-from worker.migrations import migrate
 from worker.schema import tables
 from worker.states import PairLabel, RunState
 from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
 from worker.sweep import sweep
 
-SQL = (ROOT / "worker" / "grants.sql").read_text()
-ACCOUNTS = ("verify_worker", "verify_app", "verify_operator")
 DOCUMENTED = re.findall(r"```sql\n(.*?)```", (ROOT / "worker" / "MESSAGE.md").read_text(), re.DOTALL)
 """The statements of MESSAGE.md: a new member, a change, the result."""
 SINGLE_CHANGES = (
@@ -38,46 +36,24 @@ SINGLE_CHANGES = (
     "INSERT INTO photo (member_id, position, url) VALUES ('m-1024', 3, 'https://h/3.jpg')",
     "DELETE FROM photo WHERE position = 2",
 )
-PASSWORD = "Not-a-secret-1"
 NEW = NewMember("m1", Gender.MALE, "https://h/s.jpg", ("https://h/1.jpg",), training_consent=True)
 
 
 @pytest.fixture(scope="module")
-def granted(mariadb_url: str) -> Iterator[sa.Engine]:
-    """The administrator's engine on a database with our tables and accounts."""
-    with fresh_database(mariadb_url) as url:
-        engine = build_engine(url)
-        migrate(engine)
-        run_grants(engine)
-        run_grants(engine)  # as after an update
-        with engine.begin() as c:
-            for account in ACCOUNTS:
-                c.exec_driver_sql(f"ALTER USER '{account}'@'%%' IDENTIFIED BY '{PASSWORD}' ACCOUNT UNLOCK")
-        yield engine
-        with engine.begin() as c:
-            for account in ACCOUNTS:
-                c.exec_driver_sql(f"DROP USER '{account}'@'%%'")
-        engine.dispose()
-
-
-def run_grants(engine: sa.Engine) -> None:
-    statements = [part.strip() for part in re.sub(r"(?m)^--.*$", "", SQL).split(";")]
-    with engine.begin() as c:
-        for statement in filter(None, statements):
-            c.exec_driver_sql(statement.replace("%", "%%"))
+def granted(mariadb_url: str) -> Iterator[Granted]:
+    """A database with our tables and accounts."""
+    with granted_database(mariadb_url) as found:
+        yield found
 
 
 @pytest.fixture
-def engine_of(granted: sa.Engine) -> Iterator[Callable[[str], sa.Engine]]:
+def engine_of(granted: Granted) -> Iterator[Callable[[str], sa.Engine]]:
     """Engines of the accounts, on tables that are empty before each test."""
-    with granted.begin() as c:
-        for table in reversed(tables().metadata.sorted_tables):
-            c.execute(sa.delete(table))
+    granted.empty()
     engines: list[sa.Engine] = []
 
     def open_for(account: str) -> sa.Engine:
-        url = granted.url.set(username=account, password=PASSWORD)
-        engines.append(build_engine(url.render_as_string(hide_password=False)))
+        engines.append(build_engine(granted.url_of(account)))
         return engines[-1]
 
     yield open_for
@@ -238,11 +214,15 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     worker.note_shadow(queued.job.request_id, a_verdict(), a_verdict(), NOW)
     operator.set_consent("m1", NOW, training=True)
     learn_from_one(worker, b"vectors")
+    assert all(operator.stored_about("m1").values())
     removed = operator.forget("m1", NOW)
     assert all(removed.values()), removed
     with pytest.raises(MemberForgotten):
         worker.accept(a_job("r9", "m1"), "verify", NOW)
     assert operator.import_members([NEW], NOW)[0] == "forgotten"
+    [number] = operator.lift("m1", "kim", NOW).refused
+    operator.dismiss(number, "kim", "the app sent it again", NOW)
+    assert worker.accept(a_job("r9", "m1"), "verify", NOW).new
 
 
 def test_the_operator_runs_the_commands_about_models(
@@ -292,6 +272,9 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_operator", "DELETE FROM label"),
         ("verify_operator", "DELETE FROM verification"),
         ("verify_operator", "DELETE FROM tombstone"),
+        ("verify_operator", "UPDATE tombstone SET forgotten_at = NOW()"),
+        ("verify_worker", "UPDATE tombstone SET lifted_at = NOW()"),
+        ("verify_operator", "UPDATE dead_job SET reason = 'x'"),
         ("verify_operator", "UPDATE verification_photo SET score = 1"),
         ("verify_operator", "UPDATE model_version SET head = ''"),
         ("verify_operator", "DELETE FROM model_version"),
