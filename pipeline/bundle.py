@@ -8,7 +8,8 @@
     ...
 
 A bundle is there whole or not at all: it is written beside its place and renamed. What is
-read is what was written: every part is hashed before it is used, the manifest too.
+read is what was written: every part is hashed before it is used, the manifest too, and the version
+follows from the content, so that nothing else can go by its name.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from pipeline.head import Head
 FORMAT = 1
 MANIFEST = "manifest.json"
 HEAD = "head.npz"
+_DIGITS = 16
+_DIGITS_ONCE = 8
+"""Versions of bundles that were made before had fewer digits of the same hash."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,15 +132,23 @@ def _compose(head: Head, backbones: Mapping[str, Backbone]) -> tuple[Manifest, d
         part = Part(f"{name}-{digest[:12]}.tflite", digest, len(backbone.data), backbone.origin)
         parts[name], files[part.file] = part, backbone.data
     name = str(head.metadata.get("name", "bundle"))
-    manifest = Manifest(name, f"{name}-{_identity(parts, head)}", parts, head.metadata)
+    manifest = Manifest(name, f"{name}-{_identity(parts, head.metadata)}", parts, head.metadata)
     files[MANIFEST] = _to_json(manifest)
     return manifest, files
 
 
-def _identity(parts: Mapping[str, Part], head: Head) -> str:
-    """Eight digits for what the bundle decides: the same head on the same weights, on every host."""
+def _identity(parts: Mapping[str, Part], metadata: Mapping[str, Any]) -> str:
+    """16 digits for what the bundle decides: the same head on the same weights, on every host."""
     origins = {name: asdict(part.origin) for name, part in parts.items() if part.origin}
-    return _sha256(_canonical([parts["head"].sha256, head.metadata, origins]))[:8]
+    return _sha256(_canonical([parts["head"].sha256, metadata, origins]))[:_DIGITS]
+
+
+def _check_version(manifest: Manifest) -> None:
+    """Raises WeightsCorrupt where another content goes by the name of this version."""
+    digits = manifest.version.rpartition("-")[2]
+    own = _identity(manifest.parts, manifest.head)
+    if len(digits) not in (_DIGITS, _DIGITS_ONCE) or not own.startswith(digits):
+        raise WeightsCorrupt(f"{MANIFEST} is not that of {manifest.version}: its content has another version")
 
 
 def with_head(base: Manifest, head: Head) -> tuple[Manifest, bytes, bytes]:
@@ -147,7 +159,7 @@ def with_head(base: Manifest, head: Head) -> tuple[Manifest, bytes, bytes]:
     packed = head.pack()
     parts = {**base.parts, "head": Part(HEAD, _sha256(packed), len(packed))}
     name = str(head.metadata.get("name", "bundle"))
-    manifest = Manifest(name, f"{name}-{_identity(parts, head)}", parts, head.metadata)
+    manifest = Manifest(name, f"{name}-{_identity(parts, head.metadata)}", parts, head.metadata)
     return manifest, _to_json(manifest), packed
 
 
@@ -195,18 +207,25 @@ def open_manifest(text: str | bytes) -> Manifest:
     """The manifest in this text, its own seal checked. Raises WeightsCorrupt or BundleIncompatible."""
     try:
         record = json.loads(text)
-        seal, found = record.pop("sha256"), record.pop("format")
+        seal, written = record.pop("sha256"), record.pop("format")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise WeightsCorrupt(f"{MANIFEST} is damaged: {error!r}") from error
-    if found != FORMAT:
-        raise BundleIncompatible(f"the bundle has format {found}, this version reads {FORMAT}")
-    if seal != _sha256(_canonical({"format": found, **record})):
+    if written != FORMAT:
+        raise BundleIncompatible(f"the bundle has format {written}, this version reads {FORMAT}")
+    if seal != _sha256(_canonical({"format": written, **record})):
         raise WeightsCorrupt(f"{MANIFEST} is damaged: its seal does not fit its content")
     try:
         parts = {name: _part(part) for name, part in record["parts"].items()}
-        return Manifest(record["name"], record["version"], {"head": parts["head"], **parts}, record["head"])
+        found = Manifest(record["name"], record["version"], {"head": parts["head"], **parts}, record["head"])
+        _check_version(found)
     except (KeyError, AttributeError, TypeError) as error:
         raise WeightsCorrupt(f"{MANIFEST} does not describe a bundle: {error!r}") from error
+    return found
+
+
+def seal_of(text: str | bytes) -> str:
+    """The seal of a manifest that `open_manifest` took: the sha256 of its content."""
+    return str(json.loads(text)["sha256"])
 
 
 def open_head(manifest: Manifest, packed: bytes) -> Head:

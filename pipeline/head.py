@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
 
 MOST_BYTES = 1_000_000
+MOST_UNPACKED = 16 * MOST_BYTES
 CALIBRATED, UNCALIBRATED = "calibrated", "uncalibrated"
 """The calibration state of a head whose edges were set on the operator's own pairs."""
 
@@ -43,8 +45,10 @@ class Head:
 
     @classmethod
     def unpack(cls, packed: bytes, metadata: Mapping[str, Any]) -> Head:
-        """The reverse of `pack`. Raises WeightsCorrupt. Nothing in the file is executed."""
+        """The reverse of `pack`. Raises WeightsCorrupt. Nothing in the file is executed, and what it unpacks
+        to is bounded by the sizes that it declares."""
         try:
+            _check_sizes(packed)
             with np.load(io.BytesIO(packed), allow_pickle=False) as archive:
                 return cls({name: archive[name] for name in archive.files}, metadata)
         except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
@@ -68,6 +72,19 @@ class Head:
         if metadata.pop("arrays_sha256", None) != hashlib.sha256(packed).hexdigest():
             raise WeightsCorrupt(f"{path.name} is not the file that {described.name} describes")
         return cls.unpack(packed, metadata)
+
+
+def _check_sizes(packed: bytes) -> None:
+    """Raises ValueError where an archive, or an array in it, would take more room than a head may."""
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        if sum(member.file_size for member in archive.infolist()) > MOST_UNPACKED:
+            raise ValueError(f"they unpack to more than {MOST_UNPACKED} bytes")
+        for member in archive.infolist():
+            with archive.open(member) as file:
+                np.lib.format.read_magic(file)  # type: ignore[no-untyped-call]
+                shape, _, kind = np.lib.format.read_array_header_1_0(file)  # type: ignore[no-untyped-call]
+            if math.prod(shape) * kind.itemsize > member.file_size:
+                raise ValueError(f"{member.filename} is shorter than it says")
 
 
 def _parse(described: Path) -> dict[str, Any]:

@@ -56,7 +56,7 @@ GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_operator'@'%';
 GRANT SELECT ON verification_photo TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (requeued_at, dismissed_at, dismissed_by, dismissed_note), DELETE
     ON dead_job TO 'verify_operator'@'%';
-GRANT SELECT, INSERT, UPDATE (state, promoted_at) ON model_version TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, UPDATE (state, promoted_at, signature) ON model_version TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON model_refusal TO 'verify_operator'@'%';
 GRANT SELECT ON shadow_verdict TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON training_run TO 'verify_operator'@'%';

@@ -19,6 +19,7 @@ from pipeline.bundle import (
 )
 from pipeline.errors import ModelError
 from worker.backbones import Backbones
+from worker.signatures import UNSIGNED, HeadSignatures
 from worker.states import ModelState
 from worker.store import PublishedHead
 
@@ -53,6 +54,7 @@ def publish(
     folder: Path,
     now: datetime,
     *,
+    signatures: HeadSignatures = UNSIGNED,
     figures: Mapping[str, Any] | None = None,
     state: ModelState = ModelState.CHALLENGER,
 ) -> str:
@@ -61,13 +63,17 @@ def publish(
     ``figures`` is what its judges have measured: JSON, shown by `models list`. Whatever a version's
     state is by now stays. Raises ModelError, NotPossible, StoreUnavailable.
     """
-    head = read_head(folder)
+    head = signatures.sign(read_head(folder))
     store.add_model(head, now, figures=figures, state=state)
     return head.version
 
 
-def check_head(head: PublishedHead, bundle: Path, backbones: Backbones) -> None:
-    """Raises ModelError where the head is damaged, or made for networks that this host cannot have."""
+def check_head(
+    head: PublishedHead, bundle: Path, backbones: Backbones, signatures: HeadSignatures = UNSIGNED
+) -> None:
+    """Raises ModelError where the head is damaged, not signed by whom it must be, or made for networks that
+    this host cannot have."""
+    signatures.check(head)
     manifest = open_manifest(head.manifest)
     open_head(manifest, head.data)
     for name in lacking(read_manifest(bundle), manifest):

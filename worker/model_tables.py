@@ -27,6 +27,8 @@ def model_version(build: TableBuilder) -> sa.Table:
         sa.Column("created_at", UtcDateTime, nullable=False),
         # When it became champion; NULL again once it was rolled back. By these, `rollback` goes back.
         sa.Column("promoted_at", UtcDateTime),
+        # Ed25519, of whoever published it; NULL where heads are not signed.
+        sa.Column("signature", sa.LargeBinary(64)),
         sa.Index(None, "state"),
     )
 

@@ -26,6 +26,7 @@ from worker.clock import utc_now
 from worker.errors import NotPossible, StoreUnavailable, TrainingDied, TrainingFailed
 from worker.extraction import NOT_FETCHED
 from worker.lessons import Sampling, lesson_of
+from worker.signatures import UNSIGNED
 from worker.states import RunState
 from worker.store import Audit, Ending, HeldRun, Progress, PublishedHead, RunRecord, Store
 from worker.training_message import EmbedJob
@@ -94,6 +95,7 @@ class Retraining:
         train: Train,
         rules: RetrainRules,
         worker: str,
+        sign: Callable[[PublishedHead], PublishedHead] = UNSIGNED.sign,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
@@ -102,6 +104,7 @@ class Retraining:
         self._train = train
         self._rules = rules
         self._worker = worker
+        self._sign = sign
         self._clock = clock
 
     def step(self) -> Stepped:
@@ -194,7 +197,7 @@ class Retraining:
         gate = {"passed": trained.passed, "reasons": list(trained.reasons), "figures": dict(trained.figures)}
         report = {**collected, "training": dict(trained.facts), "gate": gate}
         ending = Ending(
-            head=trained.head,
+            head=self._sign(trained.head),
             over=champion.version,
             passed=trained.passed,
             reasons=trained.reasons,

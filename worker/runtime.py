@@ -27,6 +27,7 @@ from worker.health import HealthFiles
 from worker.queues import JUDGING
 from worker.serving import Serving
 from worker.settings import Settings, load_settings
+from worker.signatures import HeadSignatures
 from worker.store import Store, open_store
 from worker.training_message import EmbedJob
 from worker.verification import DeliveryRules, Judged, Verification
@@ -63,12 +64,24 @@ def serving() -> Serving:
     from pipeline.load import swap_head
 
     compose = partial(swap_head, find=backbones().find)
-    return Serving(heads=store(), shipped=models(), compose=compose, host=socket.gethostname())
+    return Serving(
+        heads=store(),
+        shipped=models(),
+        compose=compose,
+        host=socket.gethostname(),
+        check=signatures().check,
+    )
 
 
 def _own_name() -> str:
     """Whose lease it is, for operators."""
     return f"{socket.gethostname()}:{os.getpid()}"
+
+
+@lru_cache(maxsize=1)
+def signatures() -> HeadSignatures:
+    """The keys that heads are signed and checked with. Raises BadSettings."""
+    return HeadSignatures.of(settings().head_public_key, settings().head_signing_key)
 
 
 def backbones() -> Backbones:
@@ -140,6 +153,7 @@ def retraining(send: Callable[[EmbedJob], None]) -> Any:
             sampling=Sampling(chosen.secret, chosen.blind_audit_share),
         ),
         worker=_own_name(),
+        sign=signatures().sign,
     )
 
 
@@ -151,6 +165,8 @@ def _champion() -> Any:
 
     version = store().champion()
     head = version and store().head(version)
+    if head:
+        signatures().check(head)
     head = head or read_head(settings().bundle)
     return Champion(head, networks(open_manifest(head.manifest)), version)
 
@@ -251,5 +267,5 @@ def _warm_up() -> None:
 
 def reset() -> None:
     """Forget all that was built: after a fork, and between tests."""
-    for built in (settings, store, models, serving, verification, extraction, _fetcher):
+    for built in (settings, store, models, serving, signatures, verification, extraction, _fetcher):
         built.cache_clear()

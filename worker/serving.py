@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from pipeline.errors import ModelError, WeightsCorrupt
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable, WorkerError
+from worker.signatures import UNSIGNED
 from worker.store import PublishedHead, Standing
 
 if TYPE_CHECKING:
@@ -70,12 +71,14 @@ class Serving:
         shipped: Models,
         compose: Compose,
         host: str,
+        check: Callable[[PublishedHead], None] = UNSIGNED.check,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._heads = heads
         self._shipped = shipped
         self._compose = compose
         self._host = host
+        self._check = check
         self._clock = clock
         self._chosen = Chosen(shipped)
         self._refused: dict[str, datetime] = {}
@@ -122,6 +125,7 @@ class Serving:
         head = self._heads.head(version)
         if head is None:
             raise WeightsCorrupt("its row is gone")
+        self._check(head)
         models = self._compose(self._held(), head.manifest, head.data)
         if models.version != version:
             raise WeightsCorrupt(f"its row holds {models.version}")

@@ -78,6 +78,11 @@ class Settings(BaseSettings):
     backbones: str = ""
     """A folder that hosts share, or the base of https addresses: fine-tuned networks lie there."""
 
+    head_public_key: Path | None = None
+    """A file (PEM, Ed25519): heads out of the database must be signed by its counterpart."""
+    head_signing_key: Path | None = None
+    """That counterpart, for those who publish heads: the retrain worker and whoever runs `models publish`."""
+
     # Photos
     photo_hosts: Hosts = ()
     """Hosts that photos may come from, `*.` for every subdomain; empty: every public host."""

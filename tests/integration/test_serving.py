@@ -10,14 +10,18 @@ from typing import Any, cast
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from pipeline.bundle import lacking, open_head, open_manifest, read_manifest
-from pipeline.errors import BundleIncompatible
+from pipeline.errors import BundleIncompatible, ModelError
 from pipeline.models import Models
 from support.heads import a_bundle
 from support.jobs import NOW
+from support.keys import key_pair
+from worker.errors import BadSettings, NotPossible
 from worker.heads import publish
 from worker.serving import TRY_AGAIN, Serving
+from worker.signatures import UNSIGNED, HeadSignatures
 from worker.store import Store, build_engine
 
 
@@ -36,6 +40,7 @@ class Process:
     store: Store
     shipped: Head
     now: Any = NOW
+    signatures: HeadSignatures = UNSIGNED
     composed: list[str] = field(default_factory=list)
     """Versions that were composed, each time."""
 
@@ -45,6 +50,7 @@ class Process:
             shipped=cast("Models", self.shipped),
             compose=self.compose,
             host="here",
+            check=self.signatures.check,
             clock=lambda: self.now,
         )
 
@@ -193,3 +199,85 @@ def test_a_damaged_shadow_is_left_out(process: Process, version: str) -> None:
     spoil(process.store, version, {"head": b"rubbish"})
     assert process.shadows() == []
     assert process.version() == "default-1"
+
+
+# Signatures
+
+
+@pytest.fixture
+def signer(tmp_path: Path) -> HeadSignatures:
+    """Whoever publishes heads here."""
+    return HeadSignatures.of(*key_pair(tmp_path / "keys"))
+
+
+@pytest.fixture
+def strict(store: Store, tmp_path: Path, signer: HeadSignatures) -> Process:
+    """A process that has the public key alone."""
+    shipped = Head("default-1", a_bundle(tmp_path / "shipped", "default"))
+    return Process(store, shipped, signatures=HeadSignatures(public=signer.public))
+
+
+def test_a_head_that_is_signed_judges(strict: Process, signer: HeadSignatures, tmp_path: Path) -> None:
+    signed = publish(strict.store, a_bundle(tmp_path / "a", "a"), NOW, signatures=signer)
+    strict.store.promote(signed, NOW)
+    assert strict.version() == signed
+
+
+def test_a_head_that_is_not_signed_or_by_another_key_is_refused(
+    strict: Process, version: str, tmp_path: Path
+) -> None:
+    other = HeadSignatures.of(*key_pair(tmp_path / "other"))
+    foreign = publish(strict.store, a_bundle(tmp_path / "b", "b"), NOW, signatures=other)
+    for refused, why in ((version, "not signed"), (foreign, "signature is not that of the key")):
+        strict.store.promote(refused, NOW)
+        assert strict.version() == "default-1"
+        (said,) = strict.store.status(NOW).refused_heads
+        assert (said.version, why in said.problem) == (refused, True)
+
+
+def test_a_signature_does_not_cover_another_head(
+    strict: Process, signer: HeadSignatures, version: str, tmp_path: Path
+) -> None:
+    """Whoever may write rows takes the signature of a good head for a head of their own."""
+    signed = publish(strict.store, a_bundle(tmp_path / "b", "b"), NOW, signatures=signer)
+    m = strict.store.t.model_version
+    stolen = sa.select(m.c.signature).where(m.c.version == signed)
+    with strict.store.engine.begin() as c:
+        c.execute(sa.update(m).where(m.c.version == version).values(signature=c.scalar(stolen)))
+    strict.store.promote(version, NOW)
+    assert strict.version() == "default-1"
+
+
+def test_a_head_from_before_there_was_a_key_can_be_signed(
+    strict: Process, signer: HeadSignatures, version: str
+) -> None:
+    head = strict.store.head(version)
+    assert head is not None
+    strict.store.sign_model(signer.sign(head))
+    strict.store.promote(version, NOW)
+    assert strict.version() == version
+
+
+def test_nothing_is_published_that_every_host_would_refuse(
+    strict: Process, signer: HeadSignatures, tmp_path: Path
+) -> None:
+    public_only = HeadSignatures(public=signer.public)
+    with pytest.raises(NotPossible, match="VERIFY_HEAD_SIGNING_KEY"):
+        publish(strict.store, a_bundle(tmp_path / "b", "b"), NOW, signatures=public_only)
+    wrong_pair = HeadSignatures(public=signer.public, private=Ed25519PrivateKey.generate())
+    with pytest.raises(ModelError, match="its signature"):
+        publish(strict.store, a_bundle(tmp_path / "b", "b"), NOW, signatures=wrong_pair)
+    assert strict.store.models() == []
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("content", [None, b"", b"no key"])
+def test_a_key_that_cannot_be_read_is_a_wrong_setting(
+    tmp_path: Path, which: int, content: bytes | None
+) -> None:
+    files = list(key_pair(tmp_path))
+    files[which] = tmp_path / "wrong"
+    if content is not None:
+        files[which].write_bytes(content)
+    with pytest.raises(BadSettings, match=("PUBLIC_KEY", "SIGNING_KEY")[which]):
+        HeadSignatures.of(*files)

@@ -119,8 +119,10 @@ def test_a_network_that_another_host_converted_from_the_same_weights_is_taken(mo
     manifest, _, _ = published(models, {})
     elsewhere = replace(manifest.parts["facenet"], sha256="0" * 64)
     foreign = replace(manifest, parts={**manifest.parts, "facenet": elsewhere})
-    _, text, packed = with_head(foreign, Head(models.bundle.head.arrays, models.bundle.head.metadata))
-    assert swap_head([models], text.decode(), packed).version == models.version
+    head = Head(models.bundle.head.arrays, models.bundle.head.metadata)
+    own, _, _ = with_head(models.manifest, head)
+    _, text, packed = with_head(foreign, head)
+    assert swap_head([models], text.decode(), packed).version == own.version
 
 
 @pytest.mark.parametrize(

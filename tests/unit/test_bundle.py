@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +81,33 @@ def test_an_edge_changed_by_hand_is_refused(folder: Path) -> None:
     (folder / MANIFEST).write_text(text.replace('"approve": 0.4', '"approve": 0.1'))
     with pytest.raises(WeightsCorrupt, match="seal"):
         read_bundle(folder)
+
+
+def resealed(text: str, **changes: object) -> str:
+    """The manifest with other content, and a seal that fits it."""
+    record = {**json.loads(text), **changes}
+    del record["sha256"]
+    canonical = json.dumps(record, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps({**record, "sha256": hashlib.sha256(canonical).hexdigest()})
+
+
+def test_other_edges_under_the_same_version_are_refused_though_the_seal_fits(folder: Path) -> None:
+    text = (folder / MANIFEST).read_text()
+    edges = {"edges": {"approve": -1.0, "scale": float("inf")}}
+    with pytest.raises(WeightsCorrupt, match="another version"):
+        open_manifest(resealed(text, head={**json.loads(text)["head"], **edges}))
+    assert open_manifest(resealed(text)) == read_manifest(folder)
+
+
+@pytest.mark.parametrize("digits", ["", "f", "0123456789abcdef"])
+def test_a_version_that_its_content_does_not_give_is_refused(folder: Path, digits: str) -> None:
+    with pytest.raises(WeightsCorrupt, match="another version"):
+        open_manifest(resealed((folder / MANIFEST).read_text(), version=f"both-{digits}"))
+
+
+def test_a_version_with_the_eight_digits_of_earlier_bundles_is_read(folder: Path) -> None:
+    version = read_manifest(folder).version[:-8]
+    assert open_manifest(resealed((folder / MANIFEST).read_text(), version=version)).version == version
 
 
 @pytest.mark.parametrize("part", ["head", "facenet", "sface"])
@@ -187,6 +216,26 @@ def test_a_head_too_large_to_be_published_is_refused() -> None:
     noise = np.random.default_rng(0).normal(size=300_000).astype(np.float32)
     with pytest.raises(BundleIncompatible, match="at most"):
         Head({"noise": noise}, {}).pack()
+
+
+def test_a_head_that_unpacks_to_more_than_a_head_may_have_is_refused() -> None:
+    packed = io.BytesIO()
+    np.savez_compressed(packed, zeros=np.zeros(300_000_000, np.uint8))
+    assert len(packed.getvalue()) < 1_000_000
+    with pytest.raises(WeightsCorrupt, match="unpack"):
+        Head.unpack(packed.getvalue(), {})
+
+
+def test_an_array_that_says_it_is_larger_than_its_file_is_refused_before_room_is_made() -> None:
+    array = io.BytesIO()
+    np.lib.format.write_array_header_1_0(  # type: ignore[no-untyped-call]
+        array, {"shape": (10**12,), "fortran_order": False, "descr": "<f4"}
+    )
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        archive.writestr("facenet.mean.npy", array.getvalue())
+    with pytest.raises(WeightsCorrupt, match="shorter than it says"):
+        Head.unpack(packed.getvalue(), {})
 
 
 def test_a_head_that_travels_alone_has_the_manifest_of_its_bundle(tmp_path: Path, folder: Path) -> None:

@@ -43,7 +43,7 @@ def calibrate(from_members: bool, fmr: float, most: int, seed: int, dry_run: boo
     if dry_run:
         click.echo("Nothing was published.")
         return
-    store.add_model(done.head, utc_now(), figures=done.figures())
+    store.add_model(runtime.signatures().sign(done.head), utc_now(), figures=done.figures())
     click.echo(f"{done.head.version} is published; `models promote {done.head.version}` puts it to work.")
 
 

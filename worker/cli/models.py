@@ -1,4 +1,4 @@
-"""`python -m worker models (list | promote | rollback | shadow | report | publish)`."""
+"""`python -m worker models (list | promote | rollback | shadow | report | publish | sign)`."""
 
 from __future__ import annotations
 
@@ -146,12 +146,30 @@ def publish_(folder: Path) -> None:
     that cannot fetch them refuse the head.
     """
     with _refusing(force=False):
-        version = publish(runtime.store(), folder, utc_now())
+        version = publish(runtime.store(), folder, utc_now(), signatures=runtime.signatures())
         foreign = foreign_networks(folder, runtime.settings().bundle)
         left = runtime.backbones().offer(folder, foreign)
     if left:
         click.echo(f"Warning: put into VERIFY_BACKBONES before you promote it: {', '.join(left)}", err=True)
     click.echo(f"{version} is published; `models promote {version}` makes it the champion.")
+
+
+@models.command(short_help="Sign a version that was published without a signature.")
+@click.argument("version", metavar="VERSION")
+def sign(version: str) -> None:
+    """Sign VERSION with VERIFY_HEAD_SIGNING_KEY: for heads that were published before there was a key.
+
+    You vouch for it: look at its figures and at what it said in shadow first.
+    """
+    store = runtime.store()
+    head = store.head(version)
+    if head is None:
+        raise click.ClickException(f"no version {version}: see `models list`")
+    if runtime.signatures().private is None:
+        raise click.UsageError("VERIFY_HEAD_SIGNING_KEY is not set")
+    with _refusing(force=False):
+        store.sign_model(runtime.signatures().sign(head))
+    click.echo(f"{version} is signed. Hosts that refused it look again within five minutes.")
 
 
 def _check(store: Store, version: str | None) -> None:
@@ -161,7 +179,7 @@ def _check(store: Store, version: str | None) -> None:
     if version is None and shipped_version(bundle) is None:
         raise ModelError(f"there is no bundle at {bundle} to go back to")
     if head is not None:
-        check_head(head, bundle, runtime.backbones())
+        check_head(head, bundle, runtime.backbones(), runtime.signatures())
 
 
 @contextmanager

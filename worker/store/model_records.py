@@ -23,6 +23,8 @@ class PublishedHead:
     """The text of the bundle's manifest.json: it vouches for the head and names the networks."""
     data: bytes
     """The bundle's head.npz."""
+    signature: bytes | None = None
+    """Of whoever published it: see `worker.signatures`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,14 @@ class Models(Database):
             raise NotPossible(f"{row['version']} stands in the database with other content")
         return ModelState(known.state)
 
+    def sign_model(self, head: PublishedHead) -> None:
+        """Keep the signature of a version that stands there already. Raises NotPossible."""
+        self._write(lambda c: self._sign(c, head))
+
+    def _sign(self, c: sa.Connection, head: PublishedHead) -> None:
+        _known(self._lock_models(c), head.version)
+        self._set_model(c, head.version, signature=head.signature)
+
     def promote(
         self, version: str, now: datetime, *, force: bool = False, over: str | None = ANY_CHAMPION
     ) -> Replaced:
@@ -154,9 +162,12 @@ class Models(Database):
     def head(self, version: str) -> PublishedHead | None:
         """A version's head as it stands there, unchecked; None if there is no such version."""
         m = self.t.model_version
-        query = sa.select(m.c.version, _text_of(m.c.manifest), m.c.head).where(m.c.version == version)
+        columns = (m.c.version, _text_of(m.c.manifest), m.c.head, m.c.signature)
+        query = sa.select(*columns).where(m.c.version == version)
         row = self._read(lambda c: c.execute(query).one_or_none()) if is_identifier(version) else None
-        return None if row is None else PublishedHead(row.version, row.manifest, bytes(row.head))
+        return (
+            None if row is None else PublishedHead(row.version, row.manifest, bytes(row.head), row.signature)
+        )
 
     def models(self) -> list[ModelRecord]:
         """All versions, the newest first."""
@@ -235,6 +246,7 @@ def row_of_model(
         "manifest": _json(head.manifest, head.version),
         "head": head.data,
         "head_sha256": hashlib.sha256(head.data).hexdigest(),
+        "signature": head.signature,
         "figures": None if figures is None else _json(json.dumps(figures), head.version),
         "created_at": now,
     }
