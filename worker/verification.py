@@ -21,7 +21,7 @@ from pipeline.verdict import Gender, NotFetched, Reason, Status, Verdict
 from worker.burials import unreadable
 from worker.clock import utc_now
 from worker.draws import drawn
-from worker.errors import BadMessage, MemberForgotten, RequestConflict, WorkerError
+from worker.errors import BadMessage, MemberForgotten, RequestConflict, StoreRefused, WorkerError
 from worker.logs import about
 from worker.messages import VerifyJob, parse_job
 from worker.store import Accepted, Attempt, DeadJob, Refusal, Refused
@@ -32,6 +32,8 @@ Photo = bytes | NotFetched
 
 POISON: Final = "poison"
 """Reason of a dead job that was begun as often as allowed and never ended."""
+NOT_STORED: Final = "not_stored"
+"""Reason of a dead job whose result the database, or the app's own table, does not take."""
 RETRY_AFTER_CAP: Final = timedelta(minutes=15)
 """A photo host may ask for patience, but not for more than this."""
 JITTER: Final = 0.2
@@ -93,7 +95,9 @@ class Requests(Protocol):
         """Write down what a head in shadow says."""
         ...
 
-    def give_up(self, request_id: str, reason: str, message: str, now: datetime) -> bool:
+    def give_up(
+        self, request_id: str, reason: str, message: str, now: datetime, *, attempt: Attempt | None = None
+    ) -> bool:
         """End the request dead."""
         ...
 
@@ -215,12 +219,21 @@ class Verification:
             return self._postpone(attempt, wait)
         judged = self._judge(selfie, photos, job.declared_gender)
         verdict = self._audited(judged.verdict, job.request_id)
-        stored = self._requests.finish(attempt, verdict, self._clock())
+        try:
+            stored = self._requests.finish(attempt, verdict, self._clock())
+        except StoreRefused as refused:  # another attempt would come to the same
+            return self._unstorable(attempt, refused)
         handled = Handled.STORED if stored else Handled.LOST
         logger.info("%s, %s: %s", verdict.status, verdict.reason, handled)
         if stored:
             self._note_shadows(job.request_id, judged)
         return handled
+
+    def _unstorable(self, attempt: Attempt, refused: StoreRefused) -> Handled:
+        logger.error("given up: the result cannot be stored: %s", refused)
+        text = f"the result cannot be stored: {refused}"
+        self._requests.give_up(attempt.request_id, NOT_STORED, text, self._clock(), attempt=attempt)
+        return Handled.BURIED
 
     def _note_shadows(self, request_id: str, judged: Judged) -> None:
         """After the member has a result; whatever goes wrong here is the shadow's trouble alone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,13 +12,14 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Reason, Status
 from support.databases import fresh_database
-from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
+from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from worker.errors import MappingError
 from worker.messages import VerifyJob
 from worker.migrations import migrate
 from worker.settings import load_settings
 from worker.store import Attempt, MappedMember, Store, build_engine, open_store
 from worker.sweep import sweep
+from worker.verification import DeliveryRules, Handled, Judged, Verification
 
 COLUMNS = {
     "verification_status": "face_status",
@@ -39,7 +40,11 @@ CREATE TABLE tb_user (
   face_score DECIMAL(6, 4),
   face_reason VARCHAR(64),
   model_version VARCHAR(4),
-  face_checked_at DATETIME
+  face_checked_at DATETIME,
+  trust FLOAT NOT NULL DEFAULT 0,
+  points DECIMAL(5, 0),
+  born DATE,
+  raw_id BLOB
 )
 """
 MEMBERS = """
@@ -74,6 +79,23 @@ def open_mapped(app: sa.Engine, **mapping: Any) -> Store:
 def users(app: sa.Engine, **mapping: Any) -> Store:
     named = {"mapped_table": "tb_user", "mapped_id_column": "user_no", "mapped_columns": COLUMNS}
     return open_mapped(app, **named, **mapping)
+
+
+def a_service(store: Store) -> Verification:
+    """Deliveries, with photos that are always there and a judge that always approves."""
+    return Verification(
+        requests=store,
+        fetcher=Photos(),
+        judge=lambda *_: Judged(a_verdict()),
+        rules=DeliveryRules(),
+        worker="w",
+        clock=lambda: NOW,
+    )
+
+
+class Photos:
+    def fetch_all(self, urls: Sequence[str]) -> list[bytes]:
+        return [url.encode() for url in urls]
 
 
 def rows(app: sa.Engine, table: str) -> list[dict[str, Any]]:
@@ -120,6 +142,8 @@ def test_the_verdict_lands_in_the_apps_columns_and_nowhere_else(app: sa.Engine) 
         tzinfo=None, microsecond=0
     )
     assert float(after[0].pop("face_score")) == 0.83
+    for untouched in ("trust", "points", "born", "raw_id"):
+        assert after[0].pop(untouched) == before[0][untouched]
     assert after[0] == {
         "user_no": 7,
         "nickname": "영희",
@@ -228,7 +252,20 @@ MISTAKES: dict[str, tuple[dict[str, Any], str]] = {
     "a result misspelt": ({"columns": {**COLUMNS, "verdict": "face_status"}}, "verdict: no result of ours"),
     "no column for the status": ({"columns": {}}, "no column for verification_status"),
     "a column too short": ({"columns": {**COLUMNS, "reason": "reason"}}, "holds 5 characters"),
-    "a column never NULL": ({"columns": {**COLUMNS, "similarity": "nickname"}}, "must allow NULL"),
+    "a column never NULL": ({"columns": {**COLUMNS, "similarity": "trust"}}, "must allow NULL"),
+    "a status that is a number": (
+        {"columns": {**COLUMNS, "verification_status": "is_same"}},
+        "such as `approved`",
+    ),
+    "a reason that is a time": ({"columns": {**COLUMNS, "reason": "face_checked_at"}}, "such as `approved`"),
+    "a similarity that is whole": ({"columns": {**COLUMNS, "similarity": "is_same"}}, "such as 0.83"),
+    "a similarity without digits": ({"columns": {**COLUMNS, "similarity": "points"}}, "such as 0.83"),
+    "a similarity that is text": ({"columns": {**COLUMNS, "similarity": "face_reason"}}, "such as 0.83"),
+    "an answer that is text": ({"columns": {**COLUMNS, "same_person": "face_reason"}}, "true or false"),
+    "a time that is a day": ({"columns": {**COLUMNS, "verified_at": "born"}}, "date and time"),
+    "a time that is text": ({"columns": {**COLUMNS, "verified_at": "face_reason"}}, "date and time"),
+    "an ID in binary": ({"id_column": "raw_id"}, "whole numbers, texts or UUIDs"),
+    "an ID that is a time": ({"id_column": "face_checked_at"}, "whole numbers, texts or UUIDs"),
 }
 
 
@@ -264,3 +301,79 @@ def test_the_apps_table_may_stand_in_another_database_of_the_server(
         verify(Store(ours, mapped=MappedMember(ours, table, "user_no", COLUMNS)), "7")
         assert rows(ours, table)[0]["face_status"] == "approved"
     ours.dispose()
+
+
+def break_status(app: sa.Engine) -> None:
+    """The app changes its table while workers run: our words do not fit any more."""
+    with app.begin() as c:
+        c.execute(sa.text("ALTER TABLE tb_user MODIFY face_status TINYINT"))
+
+
+@pytest.fixture
+def app_on_mariadb(mariadb_database_url: str) -> Iterator[sa.Engine]:
+    engine = build_engine(mariadb_database_url)
+    with engine.begin() as c:
+        c.execute(sa.text(USERS))
+        c.execute(sa.text("INSERT INTO tb_user (user_no, nickname) VALUES (7, 'Kim')"))
+    yield engine
+    engine.dispose()
+
+
+def test_a_result_that_the_apps_table_refuses_ends_in_a_dead_job_and_not_in_a_loop(
+    app_on_mariadb: sa.Engine,
+) -> None:
+    store = users(app_on_mariadb)
+    break_status(app_on_mariadb)
+    service = a_service(store)
+    assert service.handle(a_message(member_id="7"), "verify") is Handled.BURIED
+    (dead,) = store.dead_jobs()
+    assert (dead.reason, "app's table" in dead.error) == ("not_stored", True)
+    member = store.member("7")
+    assert member is not None
+    assert member.status is Status.ERROR
+    assert list(store.unfinished(later(10_000))) == []
+
+
+def test_such_a_request_is_judged_again_once_the_table_is_mended(app_on_mariadb: sa.Engine) -> None:
+    store = users(app_on_mariadb)
+    break_status(app_on_mariadb)
+    service = a_service(store)
+    service.handle(a_message(member_id="7"), "verify")
+    with app_on_mariadb.begin() as c:
+        c.execute(sa.text("ALTER TABLE tb_user MODIFY face_status VARCHAR(20)"))
+    (dead,) = store.dead_jobs()
+    queued = store.requeue(dead.id, NOW)
+    assert service.handle(queued.job.to_message(), "verify") is Handled.STORED
+    assert rows(app_on_mariadb, "tb_user")[0]["face_status"] == "approved"
+
+
+def test_a_poison_job_is_given_up_whatever_the_apps_table_takes(app_on_mariadb: sa.Engine) -> None:
+    store = users(app_on_mariadb)
+    store.accept(a_job("r1", "7"), "verify", NOW)
+    break_status(app_on_mariadb)
+    assert store.give_up("r1", "poison", "begun 3 times", NOW)
+    (dead,) = store.dead_jobs()
+    assert dead.reason == "poison"
+    assert "begun 3 times; the app's table did not take the result" in dead.error
+
+
+def test_uuids_of_the_app_are_found(mariadb_database_url: str) -> None:
+    engine = build_engine(mariadb_database_url)
+    mine = "0189f7a0-3b1c-7cc2-9c1e-7f8d3a0b5c11"
+    with engine.begin() as c:
+        c.execute(sa.text("CREATE TABLE u (id UUID PRIMARY KEY, verification_status VARCHAR(20))"))
+        c.execute(sa.text(f"INSERT INTO u VALUES ('{mine}', NULL)"))
+    store = open_mapped(engine, mapped_table="u", mapped_id_column="id")
+    for number, other in enumerate((mine.upper(), mine.replace("-", ""), "m1")):
+        verify(store, other, f"r{number}")
+    assert rows(engine, "u")[0]["verification_status"] is None
+    verify(store, mine, "r9")
+    assert rows(engine, "u")[0]["verification_status"] == "approved"
+    engine.dispose()
+
+
+def test_a_number_that_no_column_holds_is_nobody(app: sa.Engine) -> None:
+    store = users(app)
+    before = rows(app, "tb_user")
+    verify(store, "9" * 30)
+    assert rows(app, "tb_user") == before

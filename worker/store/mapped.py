@@ -1,21 +1,24 @@
 """Mapped mode: results also go into the member table that the app already has.
 
 Nothing but the mapped result columns of existing rows is ever written there, and no migration
-touches the table. It is looked at once, at the start, so that a wrong name, a column too short
-or an enum without our words is a clear message then, and no failed job later.
+touches the table. It is looked at once, at the start, so that a wrong name, a column too short or of
+another type, or an enum without our words is a clear message then, and no failed job later.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from typing import Any, Final
+from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
 from sqlalchemy.engine.interfaces import ReflectedColumn
 from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
+from sqlalchemy.types import TypeEngine
 
 from pipeline.verdict import Gender, Reason, Status
 from worker.errors import MappingError
@@ -42,6 +45,10 @@ _WORDS: Final[Mapping[str, type[StrEnum]]] = {
 
 
 _MAY_BE_NULL: Final = frozenset({"same_person", "similarity", "gender_probability"})
+_TEXT: Final = frozenset({"verification_status", "predicted_gender", "reason", "model_version"})
+_SHARES: Final = frozenset({"similarity", "gender_probability"})
+_BIGGEST_ID: Final = 2**63
+"""From here on SQLite's driver refuses a number."""
 
 
 class MappedMember:
@@ -58,7 +65,7 @@ class MappedMember:
         self._columns = _choose(table, there, columns or {})
         if id_column not in there:
             raise MappingError(f"VERIFY_MAPPED_ID_COLUMN: {table} has no column {id_column}")
-        self._numeric = isinstance(there[id_column]["type"], sa.Integer)
+        self._id_kind = _id_kind(table, there[id_column])
         self._empty = {theirs: None for theirs in self._columns.values() if there[theirs]["nullable"]}
         self._table = _lightweight(table, there)
         self._id = self._table.c[id_column]
@@ -91,12 +98,10 @@ class MappedMember:
         self._update(c, member_id, self._empty)
 
     def _update(self, c: sa.Connection, member_id: str, values: Mapping[str, Any]) -> bool:
-        if not self._numeric:
-            update = sa.update(self._table).where(self._id == member_id, *self._exactly(c, member_id))
-        elif member_id.isdecimal() and str(int(member_id)) == member_id:
-            update = sa.update(self._table).where(self._id == int(member_id))
-        else:
-            return False  # MySQL would take 7 for '7abc'
+        key = _KEYS[self._id_kind](member_id)
+        if key is None:
+            return False
+        update = sa.update(self._table).where(self._id == key, *self._exactly(c, member_id))
         return c.execute(update.values(**values)).rowcount > 0
 
     def _exactly(self, c: sa.Connection, member_id: str) -> tuple[sa.ColumnElement[bool], ...]:
@@ -104,7 +109,7 @@ class MappedMember:
 
         Besides the plain comparison and not instead of it, for only that one uses the index.
         """
-        if c.dialect.name != "mysql":
+        if c.dialect.name != "mysql" or self._id_kind is not _IdKind.TEXT:
             return ()
         return (sa.cast(self._id, sa.LargeBinary) == member_id.encode(),)
 
@@ -114,6 +119,48 @@ class MappedMember:
             return value.astimezone(UTC).replace(tzinfo=None)
         length = getattr(self._table.c[column].type, "length", None)
         return str(value)[:length] if isinstance(value, str) else value
+
+
+class _IdKind(Enum):
+    """What the app's IDs are."""
+
+    NUMBER = auto()
+    UUID = auto()
+    TEXT = auto()
+
+
+def _id_kind(table: str, column: ReflectedColumn) -> _IdKind:
+    kinds = {sa.Integer: _IdKind.NUMBER, sa.Uuid: _IdKind.UUID, sa.Enum: None, sa.String: _IdKind.TEXT}
+    found = next((k for kind, k in kinds.items() if isinstance(column["type"], kind)), None)
+    if found is None:
+        raise MappingError(
+            f"VERIFY_MAPPED_ID_COLUMN: {table}.{column['name']} is {column['type']!r}; member IDs are "
+            "compared with whole numbers, texts or UUIDs: name such a column (a generated one will do)"
+        )
+    return found
+
+
+def _number(member_id: str) -> int | None:
+    """MySQL would take 7 for '7abc'."""
+    same = member_id.isdecimal() and str(int(member_id)) == member_id
+    return int(member_id) if same and int(member_id) < _BIGGEST_ID else None
+
+
+def _uuid(member_id: str) -> UUID | None:
+    """Only as UUIDs are usually written: two spellings would be two members here."""
+    try:
+        found = UUID(member_id)
+    except ValueError:
+        return None
+    return found if str(found) == member_id else None
+
+
+_KEYS: Final[Mapping[_IdKind, Callable[[str], object]]] = {
+    _IdKind.NUMBER: _number,
+    _IdKind.UUID: _uuid,
+    _IdKind.TEXT: str,
+}
+"""From a member's ID to what the column is compared with; None where it can be nobody's."""
 
 
 def _reflect(engine: sa.Engine, table: str) -> dict[str, ReflectedColumn]:
@@ -159,8 +206,33 @@ def _check_names(table: str, named: Mapping[str, str], missing: list[str]) -> No
         raise MappingError(f"VERIFY_MAPPED_COLUMNS: {table} has no column for {REQUIRED}")
 
 
+def _sort(ours: str) -> str:
+    return "text" if ours in _TEXT else "share" if ours in _SHARES else ours
+
+
+_WHAT: Final = {
+    "text": "a word such as `approved`",
+    "share": "a share such as 0.83",
+    "same_person": "true or false",
+    "verified_at": "date and time",
+}
+_HOLD: Final[Mapping[str, tuple[type[TypeEngine[Any]], ...]]] = {
+    "text": (sa.String,),
+    "share": (sa.Numeric, sa.Float),
+    "same_person": (sa.Boolean, sa.Integer, mysql.BIT),
+    "verified_at": (sa.DateTime,),
+}
+
+
+def _types(ours: str) -> tuple[type[TypeEngine[Any]], ...]:
+    """The kinds of columns that can hold a result."""
+    return _HOLD[_sort(ours)]
+
+
 def _check_fits(table: str, ours: str, column: ReflectedColumn) -> None:
     where, kind = f"{table}.{column['name']} (for {ours})", column["type"]
+    if not isinstance(kind, _types(ours)) or (ours in _SHARES and getattr(kind, "scale", None) == 0):
+        raise MappingError(f"{where} is {kind!r}, which cannot hold {_WHAT[_sort(ours)]}")
     words = {str(word) for word in _WORDS.get(ours, ())}
     if isinstance(kind, sa.Enum):
         lacking = sorted(words - set(kind.enums))

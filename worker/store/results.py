@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from pipeline.verdict import Reason, Status, Verdict
 from worker.schema import TEXT_LENGTH
@@ -14,6 +15,7 @@ from worker.states import Decider, State
 from worker.store.attempts import holds
 from worker.store.base import AnyRow, Database, is_newer
 from worker.store.dead_jobs import dead_job_values
+from worker.store.failures import lost_race, translate
 from worker.store.records import Attempt, DeadJob
 from worker.store.rows import finding_values, member_values, verdict_values
 
@@ -58,6 +60,7 @@ class Results(Database):
         """End the request `dead`, with a `dead_job` row; the member's verdict becomes `error`.
 
         With the ``attempt`` only while that one holds the request; without, only while nobody does.
+        Where the app's own table does not take the result, the dead job says so: it is written all the same.
         False, and nothing written, otherwise, and when the request has ended or is unknown.
         ``reason`` is a stable code, ``message`` is for operators.
         """
@@ -77,6 +80,8 @@ class Results(Database):
         if both is None or not _may_give_up(both[1], attempt, now):
             return False
         member, request = both
+        if not is_newer(member, request.requested_at, request_id):
+            message += self._write_error(c, member, now)
         failure = {"status": Status.ERROR, "reason": Reason.INTERNAL_ERROR, "decided_by": Decider.MACHINE}
         self._end_request(c, request_id, State.DEAD, now, problem=message[:TEXT_LENGTH], **failure)
         dead = DeadJob(
@@ -89,14 +94,20 @@ class Results(Database):
             attempts=request.attempts,
         )
         c.execute(sa.insert(self.t.dead_job).values(**dead_job_values(dead, now)))
-        if not is_newer(member, request.requested_at, request_id):
-            result = {
-                "verification_status": Status.ERROR,
-                "reason": Reason.INTERNAL_ERROR,
-                "verified_at": now,
-            }
-            self._write_result(c, member, result, now)
         return True
+
+    def _write_error(self, c: sa.Connection, member: AnyRow, now: datetime) -> str:
+        """The member's result is an error of ours; what there is to say where the app's table refuses it."""
+        result = {"verification_status": Status.ERROR, "reason": Reason.INTERNAL_ERROR, "verified_at": now}
+        try:
+            with c.begin_nested():
+                self._write_result(c, member, result, now)
+        except DBAPIError as error:
+            if self._mapped is None or lost_race(error) or error.connection_invalidated:
+                raise
+            self._write_ours(c, member, result, now)
+            return f"; the app's table did not take the result ({translate(error)})"
+        return ""
 
     def _end_request(
         self, c: sa.Connection, request_id: str, state: State, now: datetime, **values: Any
@@ -122,12 +133,16 @@ class Results(Database):
 
     def _write_result(self, c: sa.Connection, member: AnyRow, values: dict[str, Any], now: datetime) -> None:
         """Into our member row and, in mapped mode, the app's."""
+        if self._write_ours(c, member, values, now) and self._mapped is not None:
+            self._mapped.write(c, member.member_id, values)
+
+    def _write_ours(self, c: sa.Connection, member: AnyRow, values: dict[str, Any], now: datetime) -> bool:
+        """Into our member row; False where an error would wipe a standing verdict."""
         if values["verification_status"] is Status.ERROR and member.verification_status in _SURVIVES_ERROR:
-            return
+            return False
         m = self.t.member
         c.execute(sa.update(m).where(m.c.member_id == member.member_id).values(updated_at=now, **values))
-        if self._mapped is not None:
-            self._mapped.write(c, member.member_id, values)
+        return True
 
 
 def _may_give_up(request: AnyRow, attempt: Attempt | None, now: datetime) -> bool:
