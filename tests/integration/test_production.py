@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,16 +18,22 @@ import sqlalchemy as sa
 import yaml
 
 from support.bundle import ROOT
+from support.compose import BASE as COMPOSE_BASE
+from support.compose import PRODUCTION as COMPOSE_PRODUCTION
+from support.compose import merged
+from support.heads import a_bundle
 from support.jobs import a_job
 from support.servers import MariaDb, Redis, ServerMissing, find_program, quick_folder
 from support.system import depth_for_a_worker
 from support.tls import make_certificates
 from worker.cli import COMMANDS
 from worker.errors import StoreUnavailable
+from worker.heads import read_head
 from worker.migrations import migrate
 from worker.publishing import NotSent, Publisher
 from worker.queues import VERIFY
 from worker.settings import PREFIX, Settings, load_settings
+from worker.signatures import HeadSignatures
 from worker.store import build_engine, open_store
 
 PRODUCTION = ROOT / "worker" / "production"
@@ -284,3 +291,23 @@ def test_what_is_mounted_exists_or_is_made_by_the_script(tls: Path) -> None:
     for source in sources:
         made = tls / source.removeprefix("./var/tls/")
         assert made.is_dir() if source.startswith("./var/tls/") else (ROOT / source).is_file()
+
+
+# Heads
+
+
+def test_only_those_who_publish_heads_have_the_key_that_signs_them() -> None:
+    services = merged(COMPOSE_BASE, COMPOSE_PRODUCTION)["services"]
+    ours = {name for name, one in services.items() if "VERIFY_BROKER_URL" in (one.get("environment") or {})}
+    signing = {name for name in ours if "VERIFY_HEAD_SIGNING_KEY" in services[name]["environment"]}
+    mounting = {name for name, one in services.items() if "heads" in str(one.get("volumes"))}
+    assert signing == mounting == {"retrain", "operator"}
+    assert {services[name]["environment"]["VERIFY_HEAD_PUBLIC_KEY"] for name in ours} == {"/tls/head.pub"}
+
+
+def test_the_keys_of_the_script_are_a_pair_and_outlive_a_renewal(tls: Path, tmp_path: Path) -> None:
+    keys = HeadSignatures.of(tls / "public" / "head.pub", tls / "heads" / "head.key")
+    head = keys.sign(read_head(a_bundle(tmp_path / "a", "a")))
+    make_certificates(tls)
+    HeadSignatures.of(tls / "public" / "head.pub", None).check(head)
+    assert stat.S_IMODE(tls.stat().st_mode) == 0o700

@@ -1,9 +1,10 @@
 #!/bin/sh
-# A certificate authority of your own, and from it one certificate each for Redis and MySQL.
+# A certificate authority of your own, from it one certificate each for Redis and MySQL, and the pair of keys that
+# heads are signed and checked with.
 #
 #   sh worker/production/certificates.sh [FOLDER]      (default: var/tls)
 #
-# Run it again to renew the servers' certificates (they end after 825 days); the authority stays. Your
+# Run it again to renew the servers' certificates (they end after 825 days); authority and keys stay. Your
 # app needs FOLDER/ca.crt; nobody else needs FOLDER/ca.key: keep it somewhere else.
 set -eu
 umask 022
@@ -38,7 +39,12 @@ for server in redis mysql; do
     cp "$folder/ca.crt" "$home/ca.crt"
 done
 
-# What workers mount: the authority's certificate and no key.
-mkdir -p "$folder/public"
+# What workers mount: the authority's certificate, and what heads are checked with. What signs them goes to the
+# retrain worker and the operator only.
+mkdir -p "$folder/public" "$folder/heads"
 cp "$folder/ca.crt" "$folder/public/ca.crt"
+if [ ! -f "$folder/heads/head.key" ]; then
+    openssl genpkey -quiet -algorithm ed25519 -out "$folder/heads/head.key"
+fi
+openssl pkey -in "$folder/heads/head.key" -pubout -out "$folder/public/head.pub"
 chmod 644 "$folder"/*/*
