@@ -119,7 +119,10 @@ def _member(build: TableBuilder) -> sa.Table:
         sa.Column("verified_at", UtcDateTime),
         # The newest request that was accepted, whatever became of it: older ones write nothing any more.
         sa.Column("request_id", identifier()),
+        # When it counts from: later than any before it, whatever a clock says.
         sa.Column("requested_at", UtcDateTime),
+        # When the newest message of the app's was sent, by the app's clock, but not after we got it.
+        sa.Column("sent_at", UtcDateTime),
         sa.Column("training_consent", sa.Boolean, nullable=False, server_default=sa.false()),
         # Wants a request: set by the import and, besides the default, by whoever asks for one in SQL.
         sa.Column("pending", sa.Boolean, nullable=False, server_default=sa.true()),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -52,7 +53,8 @@ def definitions(engine: sa.Engine) -> dict[str, list[str]]:
         else:
             names = sa.inspect(engine).get_table_names()
             sqls = [c.exec_driver_sql(f"SHOW CREATE TABLE `{name}`").one() for name in names]
-        lines = {name: sql.replace('"', "").split("\n") for name, sql in sqls}
+        # A column that was added to a table of SQLite's stands behind another one.
+        lines = {name: re.split(r"\n|, (?=\w+ [A-Z])", sql.replace('"', "")) for name, sql in sqls}
         return {name: sorted(line.strip(" ,\t") for line in there) for name, there in lines.items()}
 
 

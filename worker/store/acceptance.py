@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, Final
 
 import sqlalchemy as sa
 
 from worker.errors import MemberForgotten, RequestConflict
 from worker.messages import VerifyJob
 from worker.states import State
-from worker.store.base import AnyRow, is_newer
+from worker.store.base import AnyRow
 from worker.store.dead_jobs import FORGOTTEN, DeadJobs, dead_job_values
 from worker.store.galleries import Galleries
 from worker.store.records import Accepted, DeadJob
 
+logger = logging.getLogger(__name__)
+
 CONFLICT = "conflict"
+_NOTABLE: Final = timedelta(minutes=1)
+"""A clock that is further ahead than this is told to the operator."""
 
 
 class Acceptance(DeadJobs, Galleries):
@@ -29,7 +34,8 @@ class Acceptance(DeadJobs, Galleries):
 
         Creates the member if need be, and takes selfie, gallery and declared gender from the newest
         request. Older requests of the member that have not started end `superseded`; so does this
-        one, at once, where a newer one is already known.
+        one, at once, where its sender has sent a newer one before. No clock counts but the sender's
+        against itself: a request that comes later is the newer one, and none lies in the future.
 
         Raises RequestConflict and MemberForgotten; a `dead_job` row is written here already.
         """
@@ -54,27 +60,36 @@ class Acceptance(DeadJobs, Galleries):
             if known.content_hash != job.content_hash():
                 raise RequestConflict(job.request_id)
             return Accepted(job.request_id, State(known.state), new=False)
-        state = state_of_new(job, member)
-        self._enter(c, [(job, state)], queue, now)
-        return Accepted(job.request_id, state, new=True)
+        sent_at = min(job.requested_at, now)
+        if job.requested_at > now + _NOTABLE:
+            logger.warning("the sender's clock is ahead of ours: the request counts from now")
+        if _was_sent_before(job, sent_at, member, now):
+            row = self._request_values(job, sent_at, State.SUPERSEDED, queue, now)
+            c.execute(sa.insert(self.t.verification), [row])
+            return Accepted(job.request_id, State.SUPERSEDED, new=True)
+        self._enter(c, [(job, just_after(member, sent_at))], queue, now)
+        m = self.t.member
+        c.execute(sa.update(m).where(m.c.member_id == job.member_id).values(sent_at=sent_at))
+        return Accepted(job.request_id, State.QUEUED, new=True)
 
     def _enter(
-        self, c: sa.Connection, jobs: Sequence[tuple[VerifyJob, State]], queue: str, now: datetime
+        self, c: sa.Connection, jobs: Sequence[tuple[VerifyJob, datetime]], queue: str, now: datetime
     ) -> None:
-        """Write new requests of different members, who are locked; the states are `state_of_new`'s."""
-        rows = [self._request_values(job, state, queue, now) for job, state in jobs]
+        """Write the newest requests of different members, who are locked, with when each counts from:
+        `just_after` the member's newest."""
+        rows = [self._request_values(job, at, State.QUEUED, queue, now) for job, at in jobs]
         c.execute(sa.insert(self.t.verification), rows)
-        newest = [job for job, state in jobs if state is State.QUEUED]
-        if newest:
-            self._make_newest(c, newest, now)
+        self._make_newest(c, jobs, now)
 
-    def _request_values(self, job: VerifyJob, state: State, queue: str, now: datetime) -> dict[str, Any]:
+    def _request_values(
+        self, job: VerifyJob, at: datetime, state: State, queue: str, now: datetime
+    ) -> dict[str, Any]:
         return {
             "request_id": job.request_id,
             "member_id": job.member_id,
             "why": job.why,
             "queue": queue,
-            "requested_at": job.requested_at,
+            "requested_at": at,
             "message": job.to_message(),
             "content_hash": job.content_hash(),
             "state": state,
@@ -87,12 +102,15 @@ class Acceptance(DeadJobs, Galleries):
             "finished_at": now if state.ended else None,
         }
 
-    def _make_newest(self, c: sa.Connection, jobs: Sequence[VerifyJob], now: datetime) -> None:
+    def _make_newest(
+        self, c: sa.Connection, entered: Sequence[tuple[VerifyJob, datetime]], now: datetime
+    ) -> None:
         """The members are what their newest requests say."""
+        jobs = [job for job, _ in entered]
         m = self.t.member
         newest = sa.update(m).where(m.c.member_id == sa.bindparam("id"))
         settled = newest.values(pending=False, request_after=None)
-        c.execute(settled, [_member_values(job, now) for job in jobs])
+        c.execute(settled, [_member_values(job, at, now) for job, at in entered])
         self._supersede_waiting(c, jobs, now)
         self._replace_galleries(c, {job.member_id: job.photo_urls for job in jobs}, now)
 
@@ -139,19 +157,34 @@ def _dead(job: VerifyJob, queue: str) -> DeadJob:
     )
 
 
-def state_of_new(job: VerifyJob, member: AnyRow | None) -> State:
-    """Queued, or over at once where the member (None: a new one) has a newer request."""
-    late = is_newer(member, job.requested_at, job.request_id)
-    return State.SUPERSEDED if late else State.QUEUED
+def just_after(member: AnyRow | None, at: datetime) -> datetime:
+    """When a request counts from that comes now: ``at``, or just after the member's newest."""
+    if member is None or member.requested_at is None:
+        return at
+    newest: datetime = member.requested_at
+    return max(at, newest + timedelta(microseconds=1))
 
 
-def _member_values(job: VerifyJob, now: datetime) -> dict[str, Any]:
+def _was_sent_before(job: VerifyJob, sent_at: datetime, member: AnyRow | None, now: datetime) -> bool:
+    """Whether the app has sent a newer one already: by its own clock, and by the ID at the same moment.
+
+    Requests of our own (of an import, the sweep, an operator) say nothing here: they were made of what
+    stood in the database.
+    """
+    if member is None or member.request_id is None:
+        return False
+    newest = member.sent_at or min(member.requested_at, now)
+    same_moment = sent_at == newest and job.requested_at <= now
+    return sent_at < newest or (same_moment and job.request_id < member.request_id)
+
+
+def _member_values(job: VerifyJob, at: datetime, now: datetime) -> dict[str, Any]:
     return {
         "id": job.member_id,
         "declared_gender": job.declared_gender,
         "selfie_url": job.selfie_url,
         "request_id": job.request_id,
-        "requested_at": job.requested_at,
+        "requested_at": at,
         "updated_at": now,
         "requested_selfie_url": job.selfie_url,
         "requested_gender": job.declared_gender,

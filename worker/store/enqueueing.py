@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -14,7 +14,7 @@ from worker.errors import BadMessage
 from worker.identifiers import is_identifier, new_request_id
 from worker.messages import VerifyJob, Why, new_job
 from worker.states import State
-from worker.store.acceptance import Acceptance, state_of_new
+from worker.store.acceptance import Acceptance, just_after
 from worker.store.base import BATCH, AnyRow
 from worker.store.changes import Changes, content
 from worker.store.dead_jobs import FORGOTTEN, dead_job_values
@@ -93,7 +93,7 @@ class Enqueueing(Acceptance, Changes):
         members = self._described(c, [row for i, row in rows.items() if i not in forgotten])
         for member in members if why else self._settle_asked(c, members, rows.values()):
             try:
-                job = _job_for(member, why, now if why else _newest(rows[member.member_id], now))
+                job = _job_for(member, why, just_after(rows[member.member_id], now))
             except BadMessage as error:
                 self._refuse(c, member, error, queue, now=now)
                 answers[member.member_id] = str(error)
@@ -101,7 +101,7 @@ class Enqueueing(Acceptance, Changes):
                 jobs.append(job)
                 answers[member.member_id] = Queued(job, queue)
         if jobs:
-            self._enter(c, [(job, state_of_new(job, rows[job.member_id])) for job in jobs], queue, now)
+            self._enter(c, [(job, job.requested_at) for job in jobs], queue, now)
         return answers
 
     def _erase_again(self, c: sa.Connection, rows: Sequence[AnyRow], queue: str, now: datetime) -> None:
@@ -161,11 +161,6 @@ def _dead(member: PendingMember, reason: str, error: str, queue: str) -> DeadJob
 
 def _message_for(member: PendingMember) -> dict[str, Any]:
     return {"member_id": member.member_id, **content(member, member.photo_urls)}
-
-
-def _newest(member: AnyRow, now: datetime) -> datetime:
-    """Now, or just after a request from a clock that runs ahead: what is in the row came after it."""
-    return max(now, member.requested_at + timedelta(microseconds=1)) if member.requested_at else now
 
 
 def _job_for(member: PendingMember, why: Why | None, at: datetime) -> VerifyJob:
