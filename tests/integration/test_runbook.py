@@ -27,6 +27,7 @@ from support.bundle import ROOT, ensure_bundle
 from support.grants import OWNER, Granted, granted_database
 from support.heads import a_bundle
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict
+from support.keys import key_pair
 from support.training import Bench, labelled_member
 from worker import runtime
 from worker.cli import COMMANDS
@@ -184,6 +185,10 @@ def models_without_members(scene: Scene) -> None:
     scene.settings["VERIFY_BUNDLE"] = str(ensure_bundle())
 
 
+def a_signing_key(scene: Scene) -> None:
+    scene.settings["VERIFY_HEAD_SIGNING_KEY"] = str(key_pair(scene.folder / "keys")[1])
+
+
 NEEDS: Mapping[str, Callable[[Scene], None]] = {
     "unbar": barred,
     "purge": long_ago,
@@ -191,6 +196,7 @@ NEEDS: Mapping[str, Callable[[Scene], None]] = {
     "requeue --request": an_error,
     "dismiss --reason": garbage,
     "models": heads,
+    "models sign": a_signing_key,
     "retrain": a_retraining,
     "calibrate": models_without_members,
 }

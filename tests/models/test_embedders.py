@@ -154,7 +154,7 @@ def test_faceres_agrees_with_the_published_graph(
     script = ROOT / "tests" / "support" / "faceres_graph.py"
     weights = downloads / "faceres-deep.bin"
     described = ROOT / "pipeline" / "weights" / "faceres-deep.json"
-    words = [sys.executable, script, described, weights, given, answer]
+    words: list[str | Path] = [sys.executable, script, described, weights, given, answer]
     subprocess.run(words, check=True, capture_output=True)
     assert cosines(embedder.embed(crops["faceres"]), np.load(answer)).min() > 0.9999
 
