@@ -7,7 +7,7 @@ test process starts a private MariaDB and a private Redis when the first test as
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,10 +15,13 @@ import pytest
 import redis
 from hypothesis import HealthCheck, settings
 
-from support.bundle import ROOT, ensure_bundle
+from support.bundle import ensure_bundle
 from support.databases import fresh_database
+from support.labelled import EXPLAINED, WANTED, heading, labelled_folder, need
 from support.photo_server import PhotoServer
+from support.portraits import gather_portraits
 from support.servers import MariaDb, Redis, ServerMissing, quick_folder
+from worker.demo.pictures import PicturesMissing
 
 # Hypothesis calls an example or its making slow after a second or less; on a machine that others use
 # that says nothing.
@@ -28,12 +31,31 @@ settings.load_profile("unhurried")
 _Server = TypeVar("_Server", MariaDb, Redis)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """All that is skipped for want of labelled photos is one line at the end, which says where to read on."""
+    report = yield
+    if report.skipped and isinstance(report.longrepr, tuple):
+        reason = report.longrepr[2].removeprefix("Skipped: ")
+        if reason.startswith(WANTED):
+            report.longrepr = str(EXPLAINED), heading(), f"{reason}: this part tells how to make it"
+    return report
+
+
+@pytest.fixture(scope="session")
+def portraits(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a few public portraits; their names are in `support.portraits`."""
+    try:
+        return gather_portraits(tmp_path_factory.mktemp("portraits"))
+    except PicturesMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
 @pytest.fixture(scope="session")
 def faces() -> Path:
-    """The folder of labelled real photos, which is no part of the repository."""
-    folder = Path(os.environ.get("VERIFY_FACES") or ROOT.parent / "shared" / "faces")
-    if not (folder / "lfw_pairs.csv").is_file():
-        pytest.skip("no labelled photos here: set VERIFY_FACES to their folder")
+    """The folder of labelled photos of many people; LFW, at least, is in it."""
+    folder = labelled_folder()
+    need(folder)
     return folder
 
 

@@ -10,6 +10,7 @@ import pytest
 import redis
 
 from support.photo_server import PhotoServer
+from support.portraits import OBAMA, smaller
 from support.system import HASTY, Put, System, in_files, on_redis
 from support.workers import open_empty_store
 
@@ -17,10 +18,10 @@ Make = Callable[[str, str, Put], System]
 
 
 @pytest.fixture
-def couple(faces: Path) -> tuple[Path, Path]:
+def couple(portraits: Path, tmp_path: Path) -> tuple[Path, Path]:
     """Two small photos of one person."""
-    folder = faces / "lfw" / "Abel_Pacheco"
-    return folder / "Abel_Pacheco_0001.jpg", folder / "Abel_Pacheco_0004.jpg"
+    one, other = (smaller(portraits / name, tmp_path / name) for name in (OBAMA[0], OBAMA[2]))
+    return one, other
 
 
 @pytest.fixture

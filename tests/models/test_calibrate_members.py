@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +12,9 @@ from click.testing import CliRunner, Result
 from pipeline.bundle import open_manifest
 from pipeline.load import load_models
 from pipeline.verdict import Gender
+from support.labelled import rows
 from support.photo_server import PhotoServer
+from support.portraits import BIDEN, OBAMA
 from support.workers import open_empty_store
 from worker import runtime
 from worker.cli import main
@@ -46,22 +47,19 @@ def store(tmp_path: Path, bundle_dir: Path, monkeypatch: pytest.MonkeyPatch) -> 
     runtime.reset()
 
 
-def people(faces: Path, gender: str) -> list[Path]:
+def people(faces: Path, gender: Gender) -> list[Path]:
     """One photo of each of some people of this gender."""
-    with (faces / "lfw_faces.csv").open(encoding="utf-8") as file:
-        rows = {row["identity"]: row["file"] for row in csv.DictReader(file) if row["gender"] == gender}
-    return [faces / rows[identity] for identity in sorted(rows)][:EACH]
+    listed = rows(faces, "lfw_faces.csv", told="gender")
+    photo = {row["identity"]: row["file"] for row in listed if row["gender"] == gender}
+    return [faces / photo[identity] for identity in sorted(photo)][:EACH]
 
 
-def join(store: Store, photos: PhotoServer, faces: Path) -> None:
-    """All of them sign up and consent; one has no selfie any more."""
-    for gender in (Gender.MALE, Gender.FEMALE):
-        for number, photo in enumerate(people(faces, gender)):
-            url = photos.add_photo(f"{gender}/{number}.jpg", photo)
-            new = NewMember(f"{gender}-{number}", gender, url, (), training_consent=True)
-            store.import_members([new], datetime.now(UTC))
-    lost = NewMember("lost", Gender.MALE, photos.at("nothing.jpg"), (), training_consent=True)
-    store.import_members([lost], datetime.now(UTC))
+def join(store: Store, host: PhotoServer, gender: Gender, photos: Sequence[Path]) -> None:
+    """A member for each photo signs up and consents."""
+    for number, photo in enumerate(photos):
+        url = host.add_photo(f"{gender}/{number}.jpg", photo)
+        new = NewMember(f"{gender}-{number}", gender, url, (), training_consent=True)
+        store.import_members([new], datetime.now(UTC))
 
 
 def calibrate(*words: str) -> Result:
@@ -71,7 +69,10 @@ def calibrate(*words: str) -> Result:
 def test_edges_are_set_on_members_and_published_as_a_challenger(
     store: Store, photo_server: PhotoServer, faces: Path, bundle_dir: Path
 ) -> None:
-    join(store, photo_server, faces)
+    for gender in (Gender.MALE, Gender.FEMALE):
+        join(store, photo_server, gender, people(faces, gender))
+    lost = NewMember("lost", Gender.MALE, photo_server.at("nothing.jpg"), (), training_consent=True)
+    store.import_members([lost], datetime.now(UTC))
     result = calibrate("--fmr", "0.01")
     assert result.exit_code == 0, result.output
     assert "left out: 1 selfies, gone" in result.output
@@ -89,10 +90,10 @@ def test_edges_are_set_on_members_and_published_as_a_challenger(
 
 
 def test_too_few_strangers_are_refused_and_nothing_is_published(
-    store: Store, photo_server: PhotoServer, faces: Path
+    store: Store, photo_server: PhotoServer, portraits: Path
 ) -> None:
-    join(store, photo_server, faces)
-    result = calibrate("--members", "6")
+    join(store, photo_server, Gender.MALE, [portraits / name for name in (OBAMA[0], BIDEN, "32bit.png")])
+    result = calibrate("--members", "2")
     assert result.exit_code == 1
     assert "impostor pairs cannot show" in result.output
     assert store.models() == []

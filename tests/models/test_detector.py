@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import random
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from pipeline.bundle import read_bundle
 from pipeline.detector import TwoRangeDetector
 from pipeline.images import decode
 from pipeline.ports import Detection, Face, Rgb
+from support.labelled import rows
+from support.portraits import BIDEN, CAT, COLLINS, GROUP, OBAMA
 
 # Runs in a process of its own, because mediapipe brings TensorFlow along.
 ASK_MEDIAPIPE = """
@@ -42,17 +44,12 @@ print(json.dumps(answers))
 """
 
 
-def rows(faces: Path, name: str) -> list[dict[str, str]]:
-    with (faces / name).open(encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def photo(file: Path) -> Rgb:
+    return decode(file.read_bytes()).rgb
 
 
-def photo(faces: Path, name: str) -> Rgb:
-    return decode((faces / name).read_bytes()).rgb
-
-
-def of_case(faces: Path, case: str) -> list[str]:
-    return [row["file"] for row in rows(faces, "edge.csv") if row["case"] == case]
+def of_case(faces: Path, case: str) -> list[Path]:
+    return [faces / row["file"] for row in rows(faces, "edge.csv") if row["case"] == case]
 
 
 @pytest.fixture(scope="module")
@@ -61,25 +58,52 @@ def detector(bundle_dir: Path) -> TwoRangeDetector:
     return TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full"))
 
 
-@pytest.fixture(scope="module")
-def sample(faces: Path) -> list[str]:
-    """120 photos that stand for the pairs that are judged: LFW, FairFace, East Asians."""
+@dataclass(frozen=True)
+class PhotoSet:
+    """Photos that stand for those that are judged."""
+
+    alone: list[Path]
+    """Of one person, as the pairs that are judged."""
+    groups: list[Path]
+    nobody: list[Path]
+    row: tuple[Path, int]
+    """A row of people, and how many they are."""
+
+    def some(self, step: int) -> list[Path]:
+        """Every so many'th of many photos of one person, and all of a few."""
+        return self.alone[::step] if len(self.alone) > 20 else self.alone
+
+
+@pytest.fixture(scope="module", params=["portraits", "labelled photos"])
+def photos(request: pytest.FixtureRequest) -> PhotoSet:
+    if request.param == "labelled photos":
+        return labelled(request.getfixturevalue("faces"))
+    folder: Path = request.getfixturevalue("portraits")
+    alone, group = [folder / name for name in (*OBAMA, BIDEN, COLLINS)], folder / GROUP
+    return PhotoSet(alone, [group], [folder / CAT], (group, 3))
+
+
+def labelled(faces: Path) -> PhotoSet:
+    """120 photos of one person each: LFW, FairFace, East Asians."""
     lfw = sorted({row[key] for row in rows(faces, "lfw_pairs.csv") for key in ("file_x", "file_y")})
     asian = sorted(
         {row["file_x"] for row in rows(faces, "asian_pairs.csv") if row["file_x"].startswith("asian")}
     )
     fairface = [row["file"] for row in rows(faces, "fairface.csv")]
     chooser = random.Random(1)
-    return [name for names in (lfw, asian, fairface) for name in chooser.sample(names, 40)]
+    return PhotoSet(
+        [faces / name for names in (lfw, asian, fairface) for name in chooser.sample(names, 40)],
+        of_case(faces, "several_faces"),
+        of_case(faces, "no_face"),
+        (faces / "edge/several_faces/015_6.jpg", 6),
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("solution", [0, 1], ids=["short range", "full range"])
-def test_boxes_and_landmarks_are_mediapipes(
-    faces: Path, bundle_dir: Path, sample: list[str], solution: int
-) -> None:
-    names = [*sample[::4], *of_case(faces, "several_faces")[:10]]
-    files = [str(faces / name) for name in names if name.lower().endswith((".jpg", ".jpeg"))]
+def test_boxes_and_landmarks_are_mediapipes(bundle_dir: Path, photos: PhotoSet, solution: int) -> None:
+    shown = [*photos.some(4), *photos.groups[:10]]
+    files = [str(file) for file in shown if file.suffix.lower() in (".jpg", ".jpeg")]
     run = subprocess.run(
         [sys.executable, "-c", ASK_MEDIAPIPE, str(solution), *files],
         capture_output=True, text=True, check=True,
@@ -114,25 +138,25 @@ def mediapipes_look(network: BlazeFace, name: str) -> tuple[list[Face], float]:
 
 
 def test_every_face_of_the_judged_photos_is_found_upright(
-    faces: Path, sample: list[str], detector: TwoRangeDetector
+    photos: PhotoSet, detector: TwoRangeDetector
 ) -> None:
-    found = {name: detector.detect(photo(faces, name)) for name in sample}
-    assert [name for name, detection in found.items() if not detection.faces] == []
-    assert [name for name, detection in found.items() if detection.turned] == []
+    found = {file: detector.detect(photo(file)) for file in photos.alone}
+    assert [file for file, detection in found.items() if not detection.faces] == []
+    assert [file for file, detection in found.items() if detection.turned] == []
 
 
 @pytest.mark.parametrize("turned", [90, 180, 270])
 def test_a_photo_that_lies_on_its_side_is_turned(
-    faces: Path, sample: list[str], detector: TwoRangeDetector, turned: int
+    photos: PhotoSet, detector: TwoRangeDetector, turned: int
 ) -> None:
     wrong = []
-    for name in sample[::3]:
-        rgb = photo(faces, name)
+    for file in photos.some(3):
+        rgb = photo(file)
         lying = np.ascontiguousarray(np.rot90(rgb, -turned // 90))
         detection = detector.detect(lying)
         if detection.turned != turned or detection.rgb.shape != rgb.shape:
-            wrong.append(name)
-    assert len(wrong) <= 2, wrong
+            wrong.append(file)
+    assert len(wrong) <= len(photos.some(3)) // 20, wrong
 
 
 def people(detection: Detection) -> int:
@@ -140,32 +164,31 @@ def people(detection: Detection) -> int:
     return sum(face.box.side > detection.faces[0].box.side / 2 for face in detection.faces)
 
 
-def test_in_group_photos_more_than_one_person_is_seen(faces: Path, detector: TwoRangeDetector) -> None:
-    alone = [
-        name for name in of_case(faces, "several_faces") if people(detector.detect(photo(faces, name))) < 2
-    ]
+def test_in_group_photos_more_than_one_person_is_seen(photos: PhotoSet, detector: TwoRangeDetector) -> None:
+    alone = [file for file in photos.groups if people(detector.detect(photo(file))) < 2]
     assert alone == []
 
 
-def test_all_six_faces_of_a_row_of_people_are_found(faces: Path, detector: TwoRangeDetector) -> None:
-    assert len(detector.detect(photo(faces, "edge/several_faces/015_6.jpg")).faces) == 6
+def test_all_faces_of_a_row_of_people_are_found(photos: PhotoSet, detector: TwoRangeDetector) -> None:
+    file, count = photos.row
+    assert len(detector.detect(photo(file)).faces) == count
 
 
 def test_in_photos_without_a_face_none_is_large_enough_to_be_judged(
-    faces: Path, detector: TwoRangeDetector
+    photos: PhotoSet, detector: TwoRangeDetector
 ) -> None:
-    for name in of_case(faces, "no_face"):
-        found = detector.detect(photo(faces, name)).faces
-        assert [face for face in found if face.box.side >= 48] == [], name
+    for file in photos.nobody:
+        found = detector.detect(photo(file)).faces
+        assert [face for face in found if face.box.side >= 48] == [], file
 
 
-def test_landmarks_stand_in_their_order(faces: Path, sample: list[str], detector: TwoRangeDetector) -> None:
-    for name in sample[::5]:
-        face = detector.detect(photo(faces, name)).faces[0]
+def test_landmarks_stand_in_their_order(photos: PhotoSet, detector: TwoRangeDetector) -> None:
+    for file in photos.some(5):
+        face = detector.detect(photo(file)).faces[0]
         right_eye, left_eye, nose, mouth = face.landmarks[:4]
         across = left_eye - right_eye
         down = np.array([-across[1], across[0]])
-        assert (mouth - right_eye) @ down > (nose - right_eye) @ down > 0, name
+        assert (mouth - right_eye) @ down > (nose - right_eye) @ down > 0, file
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 2), (1, 1600), (1600, 1), (7, 900), (960, 1280)])

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline.bundle import read_bundle
 from support.bundle import ROOT
+from support.hard_files import HardFile, hard_files
+from support.labelled import rows
+from support.portraits import OBAMA
+
+Looks = dict[str, dict[str, Any]]
+"""What came of every file, by its name."""
 
 # Takes the files in one process, as a worker does, and tells of each what came of it.
 LOOK = """
@@ -45,38 +52,67 @@ REFUSED = {
 }
 
 
-@pytest.fixture(scope="module")
-def looks(faces: Path, bundle_dir: Path) -> dict[str, dict[str, object]]:
-    """What came of every file of the edge set, by file name."""
-    with (faces / "edge.csv").open(encoding="utf-8") as file:
-        names = [str(faces / row["file"]) for row in csv.DictReader(file)]
+def look_at(files: Mapping[str, Path], bundle_dir: Path) -> Looks:
+    """All of them in one process of their own."""
     bundle = read_bundle(bundle_dir)
     networks = [str(bundle.path("blazeface_short")), str(bundle.path("blazeface_full"))]
     run = subprocess.run(
         [sys.executable, "-c", LOOK, *networks],
-        input="\n".join(names), cwd=ROOT, capture_output=True, text=True, check=True,
+        input="\n".join(map(str, files.values())), cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     answers = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
-    assert len(answers) == len(names)
-    return {Path(answer["name"]).name: answer for answer in answers}
+    assert [answer["name"] for answer in answers] == [*map(str, files.values())]
+    return dict(zip(files, answers, strict=True))
 
 
-def test_none_takes_two_seconds(looks: dict[str, dict[str, float]]) -> None:
+@pytest.fixture(scope="module")
+def hard(portraits: Path) -> dict[str, HardFile]:
+    return hard_files(portraits / OBAMA[0])
+
+
+@pytest.fixture(scope="module")
+def made(hard: Mapping[str, HardFile], bundle_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Looks:
+    """Of a portrait in all kinds of files."""
+    folder = tmp_path_factory.mktemp("files")
+    for name, file in hard.items():
+        (folder / name).write_bytes(file.data)
+    return look_at({name: folder / name for name in hard}, bundle_dir)
+
+
+@pytest.fixture(scope="module")
+def edge(faces: Path, bundle_dir: Path) -> Looks:
+    """Of every file of the edge set."""
+    paths = [faces / row["file"] for row in rows(faces, "edge.csv")]
+    return look_at({path.name: path for path in paths}, bundle_dir)
+
+
+@pytest.fixture(params=["made", "edge"])
+def looks(request: pytest.FixtureRequest) -> Looks:
+    found: Looks = request.getfixturevalue(request.param)
+    return found
+
+
+def test_none_takes_two_seconds(looks: Looks) -> None:
     slowest = max(looks.values(), key=lambda look: look["seconds"])
     assert slowest["seconds"] < 2, slowest
 
 
-def test_the_process_stays_small(looks: dict[str, dict[str, float]]) -> None:
+def test_the_process_stays_small(looks: Looks) -> None:
     assert max(look["peak"] for look in looks.values()) < 300  # MB, without embedders
+
+
+def test_a_portrait_is_found_in_whatever_file_it_comes_and_what_is_no_photo_is_refused_for_its_reason(
+    made: Looks, hard: Mapping[str, HardFile]
+) -> None:
+    found = {name: (look["faces"], look["error"]) for name, look in made.items()}
+    assert found == {name: (file.faces, file.error) for name, file in hard.items()}
 
 
 @pytest.mark.parametrize(
     ("error", "name"), [(error, name) for error, names in REFUSED.items() for name in names]
 )
-def test_broken_files_are_refused_for_their_reason(
-    looks: dict[str, dict[str, object]], error: str, name: str
-) -> None:
-    assert looks[name]["error"] == error
+def test_broken_files_are_refused_for_their_reason(edge: Looks, error: str, name: str) -> None:
+    assert edge[name]["error"] == error
 
 
 @pytest.mark.parametrize(
@@ -98,5 +134,5 @@ def test_broken_files_are_refused_for_their_reason(
         "001_A.jpg",
     ],
 )
-def test_odd_but_whole_files_show_their_one_face(looks: dict[str, dict[str, object]], name: str) -> None:
-    assert (looks[name]["error"], looks[name]["faces"]) == (None, 1)
+def test_odd_but_whole_files_show_their_one_face(edge: Looks, name: str) -> None:
+    assert (edge[name]["error"], edge[name]["faces"]) == (None, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import shutil
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from click.testing import CliRunner
 from pipeline.bundle import read_bundle, write_bundle
 from pipeline.cli import main
 from pipeline.errors import DataError
-from pipeline.evaluation.data import read_pairs
+from pipeline.evaluation.data import Pair
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.retouch import retouch, retouched_faces
 from pipeline.evaluation.sample import ALTERATIONS, replay_figures, sample_figures
@@ -22,6 +23,8 @@ from pipeline.head import Head
 from pipeline.identities import FittedOn
 from pipeline.images import decode
 from pipeline.load import load_models
+from support.labelled import need_genders
+from support.portraits import BIDEN, COLLINS, OBAMA
 
 PEOPLE = (
     *("Hu_Jintao", "Jiang_Zemin", "Jacques_Chirac", "Vicente_Fox", "Colin_Powell", "Tony_Blair"),
@@ -34,6 +37,7 @@ PHOTOS = 3
 def small_lfw(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three photos of each of ten people, written by the command `lfw`."""
     folder = tmp_path_factory.mktemp("lfw")
+    need_genders(faces)
     for who in PEOPLE:
         (folder / "people" / who).mkdir(parents=True)
         photos = sorted((faces / "lfw" / who).glob("*.jpg"))[:PHOTOS]
@@ -75,8 +79,8 @@ def run(*arguments: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def album(small_lfw: Path, bundle_dir: Path) -> Album:
-    return Album(load_models(bundle_dir), bundle_dir, small_lfw)
+def album(portraits: Path, bundle_dir: Path) -> Album:
+    return Album(load_models(bundle_dir), bundle_dir, portraits)
 
 
 def test_evaluate_writes_figures_and_a_page(small_lfw: Path, bundle_dir: Path, tmp_path: Path) -> None:
@@ -128,14 +132,15 @@ def test_a_bundle_is_not_reported_on_as_shipped_on_people_from_whom_it_learned(
 
 
 def test_a_photo_that_is_sent_twice_is_never_approved_however_it_was_altered(album: Album) -> None:
-    files = ["lfw/Hu_Jintao/Hu_Jintao_0001.jpg", "lfw/Jennifer_Capriati/Jennifer_Capriati_0001.jpg"]
-    figures = replay_figures(album, files)
+    figures = replay_figures(album, [OBAMA[0], COLLINS])
     assert set(figures) == set(ALTERATIONS)
     assert {name: row["approved"] for name, row in figures.items()} == dict.fromkeys(ALTERATIONS, 0)
 
 
-def test_the_sample_tells_statuses_gates_and_milliseconds(album: Album, small_lfw: Path) -> None:
-    figures = sample_figures(album, read_pairs(small_lfw / "pairs.csv"), 6)
+def test_the_sample_tells_statuses_gates_and_milliseconds(album: Album) -> None:
+    pairs = [Pair(one, other, same=True) for one, other in combinations(OBAMA, 2)]
+    pairs += [Pair(one, BIDEN, same=False) for one in OBAMA]
+    figures = sample_figures(album, pairs, 6)
     assert figures["genuine"]["members"] == figures["impostor"]["members"] == 3
     assert figures["impostor"]["approved"] == 0
     assert figures["photos"]["photos"] == 12
@@ -143,7 +148,7 @@ def test_the_sample_tells_statuses_gates_and_milliseconds(album: Album, small_lf
 
 
 def test_retouching_changes_the_picture_and_leaves_the_person(album: Album) -> None:
-    file = "lfw/Hillary_Clinton/Hillary_Clinton_0001.jpg"
+    file = COLLINS
     kept, vectors = retouched_faces(album, [file])
     assert kept == [file]
     plain = album.embed([file])

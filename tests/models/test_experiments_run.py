@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from pipeline.cli import main
 from support.bundle import ROOT
+from support.labelled import need_genders
 
 
 def trial(out: Path, name: str) -> dict[str, Any]:
@@ -27,6 +28,7 @@ def trial(out: Path, name: str) -> dict[str, Any]:
 def test_a_quick_run_makes_five_tables_and_a_page_and_a_second_one_finds_all_done(
     faces: Path, bundle_dir: Path, tmp_path: Path
 ) -> None:
+    need_genders(faces)
     subprocess.run([sys.executable, "-m", "worker.fetch_weights"], cwd=ROOT, check=True)
     options = ["--faces", faces / "lfw_faces.csv", "--images", faces, "--bundle", bundle_dir, "--quick"]
     words = ["experiments", *map(str, options), "--out", str(tmp_path), "--cache", str(tmp_path / "cache")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import cv2
@@ -17,8 +16,10 @@ from pipeline.ports import Rgb
 from pipeline.verdict import Outcome, Verdict
 from pipeline.verify import verify
 from support.bundle import ROOT
+from support.hard_files import hard_files
+from support.labelled import rows
+from support.portraits import OBAMA
 
-GOOD = "lfw/Hu_Jintao/Hu_Jintao_0001.jpg"
 SENIORS = ("50-59", "60-69")
 
 
@@ -27,24 +28,28 @@ def models(bundle_dir: Path) -> Models:
     return load_models(bundle_dir)
 
 
-def rows(faces: Path, name: str) -> list[dict[str, str]]:
-    with (faces / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def as_selfie(models: Models, faces: Path, file: str) -> Verdict:
     return verify(models, (faces / file).read_bytes(), [])
 
 
-def test_every_hard_or_broken_file_is_judged_and_the_broken_ones_say_why(models: Models, faces: Path) -> None:
-    good = (faces / GOOD).read_bytes()
-    for row in rows(faces, "edge.csv"):
-        data = (faces / row["file"]).read_bytes()
+@pytest.fixture(params=["made", "edge set"])
+def hard(request: pytest.FixtureRequest, portraits: Path) -> dict[str, bytes]:
+    if request.param == "made":
+        return {name: file.data for name, file in hard_files(portraits / OBAMA[0]).items()}
+    faces: Path = request.getfixturevalue("faces")
+    return {row["file"]: (faces / row["file"]).read_bytes() for row in rows(faces, "edge.csv")}
+
+
+def test_every_hard_or_broken_file_is_judged_and_the_broken_ones_say_why(
+    models: Models, portraits: Path, hard: dict[str, bytes]
+) -> None:
+    good = (portraits / OBAMA[1]).read_bytes()
+    for name, data in hard.items():
         for finding in (verify(models, data, []).selfie, verify(models, good, [data]).photos[0]):
             if finding.outcome is Outcome.INVALID_IMAGE:
-                assert ": " in finding.detail, row["file"]
+                assert ": " in finding.detail, name
             else:
-                assert finding.sha256 is not None, row["file"]
+                assert finding.sha256 is not None, name
 
 
 def test_four_of_five_photos_with_masks_are_refused_most_of_them_for_the_mask(

@@ -26,6 +26,7 @@ from pipeline.training.learning import Schedule
 from pipeline.training.pairs import NO_AGE
 from pipeline.training.projection import train_head
 from pipeline.training.recipe import Recipe, TrainingFaces
+from support.labelled import need_genders
 
 QUICK = Recipe(schedule=Schedule(epochs=2, batch=64), hold_out=0.25)
 RULES = GateRules(people=50, genuine=150, rounds=200)
@@ -77,6 +78,7 @@ def invented_trial() -> Trial:
 def real_trial(faces: Path, bundle: Path) -> Trial:
     """People of LFW with three photos or more; the shipped head judges."""
     by_person: dict[str, list[LabelledFace]] = {}
+    need_genders(faces)
     for face in read_faces(faces / "lfw_faces.csv"):
         by_person.setdefault(face.identity, []).append(face)
     able = [photos[:3] for _, photos in sorted(by_person.items()) if len(photos) >= 3]

@@ -23,6 +23,7 @@ from pipeline.load import load_models, swap_head
 from pipeline.training.faces import Found, look, study
 from pipeline.training.retrain import MemberFaces, Retrained, retrain, rules_of, table_of
 from pipeline.verdict import Gender
+from support.portraits import CAT, OBAMA
 from support.workers import children_of, wait_until
 from worker.errors import TrainingDied, TrainingFailed
 from worker.heads import read_head
@@ -99,15 +100,15 @@ def test_a_lesson_becomes_a_head_that_a_verify_worker_can_use(
 
 
 def test_a_labelled_photo_is_looked_at_as_in_training_and_embedded_as_in_verification(
-    bundle_dir: Path, faces: Path
+    bundle_dir: Path, portraits: Path
 ) -> None:
     models = load_models(bundle_dir)
-    photo = (faces / "lfw" / "Abel_Pacheco" / "Abel_Pacheco_0001.jpg").read_bytes()
+    photo = (portraits / OBAMA[0]).read_bytes()
     studied, embedded = study(models, photo), embed_picture(models, decode(photo).rgb)
     assert not isinstance(studied, Found)
     assert embedded is not None
     assert all(np.array_equal(studied[name], embedded[name]) for name in models.embedders)
-    nobody = (faces / "edge" / "no_face" / "dog.jpg").read_bytes()
+    nobody = (portraits / CAT).read_bytes()
     assert study(models, nobody) == look(models, nobody) == Found("no_face")
     assert study(models, b"no picture") == Found("invalid_image")
 

@@ -20,10 +20,10 @@ from pipeline.seen import look
 from pipeline.verdict import Outcome, Status
 from pipeline.verify import judge, verify
 from support.photo_server import PhotoServer
+from support.portraits import BIDEN, OBAMA
 from worker.backbones import Backbones
 
-HU = ["lfw/Hu_Jintao/Hu_Jintao_0001.jpg", "lfw/Hu_Jintao/Hu_Jintao_0002.jpg"]
-JIANG = "lfw/Jiang_Zemin/Jiang_Zemin_0013.jpg"
+COUPLE = (OBAMA[0], OBAMA[2])
 
 
 @pytest.fixture(scope="module")
@@ -51,20 +51,20 @@ def strict(models: Models) -> Mapping[str, Any]:
     return {"edges": {**models.bundle.head.metadata["edges"], "approve": 1.09, "different": -1.0}}
 
 
-def test_a_new_head_judges_on_the_networks_that_are_loaded(models: Models, faces: Path) -> None:
+def test_a_new_head_judges_on_the_networks_that_are_loaded(models: Models, portraits: Path) -> None:
     new = swapped(models, strict(models))
     assert new.version.startswith("other-")
     assert new.embedders["facenet"] is models.embedders["facenet"]
     assert new.detector is models.detector
-    selfie, photo = ((faces / file).read_bytes() for file in HU)
+    selfie, photo = ((portraits / file).read_bytes() for file in COUPLE)
     assert verify(new, selfie, [photo]).photos[0].outcome is Outcome.UNSURE
     assert verify(models, selfie, [photo]).status is Status.APPROVED
 
 
-def test_two_heads_judge_what_was_seen_and_embedded_once(models: Models, faces: Path) -> None:
+def test_two_heads_judge_what_was_seen_and_embedded_once(models: Models, portraits: Path) -> None:
     new = swapped(models, strict(models))
-    photos = [(faces / file).read_bytes() for file in (HU[1], JIANG)]
-    selfie = (faces / HU[0]).read_bytes()
+    photos = [(portraits / file).read_bytes() for file in (COUPLE[1], BIDEN)]
+    selfie = (portraits / COUPLE[0]).read_bytes()
     seen = look([models, new], selfie, photos)
     first = judge(models, seen)
     embedded = dict(seen._vectors)
@@ -76,14 +76,14 @@ def test_two_heads_judge_what_was_seen_and_embedded_once(models: Models, faces: 
     assert replace(judge(models, seen), timings={}) == replace(first, timings={})
 
 
-def test_a_head_that_wants_other_colours_gets_an_embedder_of_its_own(models: Models, faces: Path) -> None:
+def test_a_head_that_wants_other_colours_gets_an_embedder_of_its_own(models: Models, portraits: Path) -> None:
     described = models.bundle.head.metadata["embedders"]
     facenet = {**described["facenet"], "preprocess": "gray"}
     new = swapped(models, {"embedders": {**described, "facenet": facenet}})
     assert new.embedders["facenet"] is not models.embedders["facenet"]
     assert new.embedders["facenet"].network is models.embedders["facenet"].network
     assert new.embedders["sface"] is models.embedders["sface"]
-    selfie, photo = ((faces / file).read_bytes() for file in HU)
+    selfie, photo = ((portraits / file).read_bytes() for file in COUPLE)
     seen = look([models, new], selfie, [photo])
     in_colour, in_gray = (judge(each, seen).photos[0].comparison for each in (models, new))
     assert in_colour is not None
@@ -164,7 +164,7 @@ def offered(network: bytes, folder: Path) -> Path:
 
 
 def test_a_network_that_is_not_here_is_fetched_by_its_hash_and_loaded_beside_the_others(
-    models: Models, tuned: tuple[str, bytes, bytes], tmp_path: Path, faces: Path
+    models: Models, tuned: tuple[str, bytes, bytes], tmp_path: Path, portraits: Path
 ) -> None:
     text, packed, network = tuned
     backbones = Backbones(str(offered(network, tmp_path / "place")), tmp_path / "cache")
@@ -172,7 +172,7 @@ def test_a_network_that_is_not_here_is_fetched_by_its_hash_and_loaded_beside_the
     assert new.embedders["facenet"].network is not models.embedders["facenet"].network
     assert new.embedders["sface"] is models.embedders["sface"]
     assert len(list((tmp_path / "cache").iterdir())) == 1
-    selfie, photo = ((faces / file).read_bytes() for file in HU)
+    selfie, photo = ((portraits / file).read_bytes() for file in COUPLE)
     assert verify(new, selfie, [photo]).status is Status.APPROVED
     again = swap_head([models, new], text, packed)  # nothing is fetched, nothing is loaded again
     assert again.embedders["facenet"] is new.embedders["facenet"]

@@ -15,6 +15,7 @@ from pipeline.cli import main
 from pipeline.errors import DataError
 from pipeline.head import Head
 from pipeline.identities import FittedOn, Learner
+from support.labelled import rows
 
 KEY = b"an operator's own"
 EACH = 4
@@ -32,10 +33,8 @@ def run(*words: object) -> str:
 def place(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> Path:
     """A folder with faces.csv (two folds, three photos a person), pairs.csv of fold 5, and a key."""
     folder = tmp_path_factory.mktemp("commands")
-    with (faces / "lfw_faces.csv").open() as file:
-        rows = list(csv.DictReader(file))
     people: dict[tuple[str, str], dict[str, list[dict[str, str]]]] = {}
-    for row in rows:
+    for row in rows(faces, "lfw_faces.csv", told="gender"):
         people.setdefault((row["split"], row["gender"]), {}).setdefault(row["identity"], []).append(row)
     chosen = []
     for kind in [(fold, gender) for fold in ("fold1", "fold5") for gender in ("female", "male")]:
@@ -53,9 +52,9 @@ def place(tmp_path_factory: pytest.TempPathFactory, faces: Path) -> Path:
     return folder
 
 
-def _write(path: Path, heads: list[str], rows: list) -> None:
+def _write(path: Path, heads: list[str], lines: list) -> None:
     with path.open("w", newline="") as file:
-        csv.writer(file).writerows([heads, *rows])
+        csv.writer(file).writerows([heads, *lines])
 
 
 def names(place: Path, fold: str) -> set[str]:

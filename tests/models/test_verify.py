@@ -6,6 +6,7 @@ import io
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +18,41 @@ from pipeline import match
 from pipeline.bundle import read_bundle
 from pipeline.cli.weights import command as weights
 from pipeline.evaluation.bench import two_photos
+from pipeline.evaluation.extract import main_face
+from pipeline.images import decode
 from pipeline.load import load_models
 from pipeline.models import Models
+from pipeline.ports import Rgb
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Outcome, Reason, Status, Verdict
 from pipeline.verify import verify
 from support.bundle import ROOT
+from support.portraits import BIDEN, CAT, COLLINS, OBAMA
 
-HU = ["lfw/Hu_Jintao/Hu_Jintao_0001.jpg", "lfw/Hu_Jintao/Hu_Jintao_0002.jpg"]
-JIANG = "lfw/Jiang_Zemin/Jiang_Zemin_0013.jpg"
-NO_FACE = "edge/no_face/Landscape_1.jpg"
+LFW = (
+    *("Hu_Jintao/Hu_Jintao_0001.jpg", "Hu_Jintao/Hu_Jintao_0002.jpg"),
+    *("Jiang_Zemin/Jiang_Zemin_0013.jpg", "Jacques_Chirac/Jacques_Chirac_0001.jpg"),
+)
+
+
+@dataclass(frozen=True)
+class Photos:
+    """Files: two photos of one man, another man, somebody else, and no person at all."""
+
+    selfie: Path
+    photo: Path
+    stranger: Path
+    third: Path
+    nobody: Path
+
+
+@pytest.fixture(scope="module", params=["portraits", "LFW"])
+def of(request: pytest.FixtureRequest, portraits: Path) -> Photos:
+    if request.param == "portraits":
+        people = [portraits / name for name in (OBAMA[0], OBAMA[2], BIDEN, COLLINS)]
+    else:
+        people = [request.getfixturevalue("faces") / "lfw" / name for name in LFW]
+    selfie, photo, stranger, third = people
+    return Photos(selfie, photo, stranger, third, portraits / CAT)
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +60,8 @@ def models(bundle_dir: Path) -> Models:
     return load_models(bundle_dir)
 
 
-def judge(models: Models, faces: Path, selfie: str, *photos: str, declared: Gender | None = None) -> Verdict:
-    return verify(models, (faces / selfie).read_bytes(), [(faces / p).read_bytes() for p in photos], declared)
+def judge(models: Models, selfie: Path, *photos: Path, declared: Gender | None = None) -> Verdict:
+    return verify(models, selfie.read_bytes(), [photo.read_bytes() for photo in photos], declared)
 
 
 def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
@@ -43,13 +70,22 @@ def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
     return buffer.getvalue()
 
 
-def side_by_side(*files: Path) -> bytes:
-    pictures = [np.asarray(Image.open(file).convert("RGB").resize((250, 250))) for file in files]
-    return jpeg(Image.fromarray(np.hstack(pictures)))
+def side_by_side(models: Models, *files: Path) -> bytes:
+    """The people of these photos, their faces of one size."""
+    return jpeg(Image.fromarray(np.hstack([around_the_face(models, file) for file in files])))
 
 
-def test_two_photos_of_one_person_approve_the_member(models: Models, faces: Path) -> None:
-    verdict = judge(models, faces, *HU)
+def around_the_face(models: Models, file: Path) -> Rgb:
+    """(250, 250, 3), the face in the middle."""
+    rgb = decode(file.read_bytes()).rgb
+    box = main_face(rgb, models.detector.detect(rgb).faces).box
+    corners = [round(centre + sign * 1.2 * box.side) for sign in (-1, 1) for centre in box.centre]
+    square = Image.fromarray(rgb).crop((corners[0], corners[1], corners[2], corners[3]))
+    return np.asarray(square.resize((250, 250)))
+
+
+def test_two_photos_of_one_person_approve_the_member(models: Models, of: Photos) -> None:
+    verdict = judge(models, of.selfie, of.photo)
     assert (verdict.status, verdict.reason, verdict.photo) == (Status.APPROVED, Reason.SAME_PERSON, 1)
     assert verdict.same_person is True
     assert verdict.similarity is not None
@@ -57,16 +93,16 @@ def test_two_photos_of_one_person_approve_the_member(models: Models, faces: Path
     assert verdict.gender is Gender.MALE
 
 
-def test_a_photo_of_somebody_else_goes_to_a_person_however_many_match(models: Models, faces: Path) -> None:
-    verdict = judge(models, faces, *HU, JIANG)
+def test_a_photo_of_somebody_else_goes_to_a_person_however_many_match(models: Models, of: Photos) -> None:
+    verdict = judge(models, of.selfie, of.photo, of.stranger)
     assert (verdict.status, verdict.reason, verdict.photo) == (Status.REVIEW, Reason.DIFFERENT_PERSON, 2)
     assert verdict.same_person is False
     assert verdict.similarity is not None
     assert verdict.similarity < 0.5
 
 
-def test_the_numbers_of_every_photo_come_along(models: Models, faces: Path) -> None:
-    verdict = judge(models, faces, *HU)
+def test_the_numbers_of_every_photo_come_along(models: Models, of: Photos) -> None:
+    verdict = judge(models, of.selfie, of.photo)
     comparison = verdict.photos[0].comparison
     assert comparison is not None
     assert set(comparison.cosines) == set(comparison.distances) == set(models.judges.scorer.towers)
@@ -79,59 +115,59 @@ def test_the_numbers_of_every_photo_come_along(models: Models, faces: Path) -> N
     assert verdict.model_version == models.version
 
 
-def test_a_selfie_without_a_face_asks_for_another_and_judges_nothing(models: Models, faces: Path) -> None:
-    verdict = judge(models, faces, NO_FACE, HU[0])
+def test_a_selfie_without_a_face_asks_for_another_and_judges_nothing(models: Models, of: Photos) -> None:
+    verdict = judge(models, of.nobody, of.selfie)
     assert (verdict.status, verdict.reason, verdict.photo) == (Status.RETRY_PHOTO, Reason.SELFIE_NO_FACE, 0)
     assert verdict.photos[0].outcome is Outcome.NOT_COMPARED
     assert verdict.gender is Gender.UNKNOWN
 
 
-def test_a_group_photo_with_the_member_is_neutral(models: Models, faces: Path) -> None:
-    group = side_by_side(faces / HU[1], faces / JIANG)
-    selfie = (faces / HU[0]).read_bytes()
+def test_a_group_photo_with_the_member_is_neutral(models: Models, of: Photos) -> None:
+    group = side_by_side(models, of.photo, of.stranger)
+    selfie = of.selfie.read_bytes()
     alone = verify(models, selfie, [group])
     assert alone.photos[0].outcome is Outcome.GROUP_SAME
     assert (alone.status, alone.reason) == (Status.RETRY_PHOTO, Reason.NO_SOLO_PHOTO)
-    assert verify(models, selfie, [group, (faces / HU[1]).read_bytes()]).status is Status.APPROVED
+    assert verify(models, selfie, [group, of.photo.read_bytes()]).status is Status.APPROVED
 
 
-def test_a_group_without_the_member_speaks_against_nobody(models: Models, faces: Path) -> None:
-    group = side_by_side(faces / "lfw/Jacques_Chirac/Jacques_Chirac_0001.jpg", faces / JIANG)
-    verdict = verify(models, (faces / HU[0]).read_bytes(), [(faces / HU[1]).read_bytes(), group])
+def test_a_group_without_the_member_speaks_against_nobody(models: Models, of: Photos) -> None:
+    group = side_by_side(models, of.third, of.stranger)
+    verdict = verify(models, of.selfie.read_bytes(), [of.photo.read_bytes(), group])
     assert verdict.photos[1].outcome is Outcome.MEMBER_NOT_SEEN
     assert verdict.status is Status.APPROVED
 
 
-def test_two_people_in_a_selfie_are_sent_back(models: Models, faces: Path) -> None:
-    selfie = side_by_side(faces / HU[0], faces / JIANG)
-    verdict = verify(models, selfie, [(faces / HU[1]).read_bytes()])
+def test_two_people_in_a_selfie_are_sent_back(models: Models, of: Photos) -> None:
+    selfie = side_by_side(models, of.selfie, of.stranger)
+    verdict = verify(models, selfie, [of.photo.read_bytes()])
     assert (verdict.status, verdict.reason) == (Status.RETRY_PHOTO, Reason.SELFIE_SEVERAL_FACES)
 
 
 @pytest.mark.parametrize("change", ["bytes", "smaller", "recompressed", "blurred a little", "mirrored"])
 def test_the_same_picture_as_selfie_and_gallery_photo_goes_to_a_person(
-    models: Models, faces: Path, change: str
+    models: Models, of: Photos, change: str
 ) -> None:
-    original = Image.open(faces / HU[0])
+    original = Image.open(of.selfie)
     copy = {
-        "bytes": (faces / HU[0]).read_bytes(),
-        "smaller": jpeg(original.resize((200, 200))),
+        "bytes": of.selfie.read_bytes(),
+        "smaller": jpeg(original.resize((original.width * 4 // 5, original.height * 4 // 5))),
         "recompressed": jpeg(original, 40),
         "mirrored": jpeg(ImageOps.mirror(original)),
         "blurred a little": jpeg(original.filter(ImageFilter.GaussianBlur(1))),
     }[change]
-    verdict = verify(models, (faces / HU[0]).read_bytes(), [copy])
+    verdict = verify(models, of.selfie.read_bytes(), [copy])
     assert (verdict.status, verdict.reason, verdict.photo) == (Status.REVIEW, Reason.SAME_PICTURE, 1)
     assert verdict.photos[0].replay
 
 
-def test_a_contradicted_gender_opens_a_review(models: Models, faces: Path) -> None:
-    assert judge(models, faces, *HU, declared=Gender.FEMALE).reason is Reason.GENDER_CONFLICT
-    assert judge(models, faces, *HU, declared=Gender.MALE).status is Status.APPROVED
+def test_a_contradicted_gender_opens_a_review(models: Models, of: Photos) -> None:
+    assert judge(models, of.selfie, of.photo, declared=Gender.FEMALE).reason is Reason.GENDER_CONFLICT
+    assert judge(models, of.selfie, of.photo, declared=Gender.MALE).status is Status.APPROVED
 
 
-def test_a_photo_that_could_not_be_had_is_told_apart_from_a_broken_one(models: Models, faces: Path) -> None:
-    selfie = (faces / HU[0]).read_bytes()
+def test_a_photo_that_could_not_be_had_is_told_apart_from_a_broken_one(models: Models, of: Photos) -> None:
+    selfie = of.selfie.read_bytes()
     missing = NotFetched(FetchProblem.TIMEOUT, Fault.HOST)
     verdict = verify(models, selfie, [missing, b"<html>", b""])
     outcomes = [photo.outcome for photo in verdict.photos]
@@ -140,15 +176,15 @@ def test_a_photo_that_could_not_be_had_is_told_apart_from_a_broken_one(models: M
     assert verify(models, missing, [selfie]).status is Status.ERROR
 
 
-def test_the_simplest_door_answers_same_person_and_gender(faces: Path, bundle_dir: Path) -> None:
-    one, other, stranger, nobody = ((faces / f).read_bytes() for f in (*HU, JIANG, NO_FACE))
+def test_the_simplest_door_answers_same_person_and_gender(of: Photos, bundle_dir: Path) -> None:
+    one, other, stranger, nobody = (f.read_bytes() for f in (of.selfie, of.photo, of.stranger, of.nobody))
     assert match(one, other, bundle_dir) == (True, Gender.MALE)
     assert match(one, stranger, bundle_dir) == (False, Gender.MALE)
     assert match(nobody, one, bundle_dir) == (None, None)
 
 
 def test_where_not_all_weights_can_be_had_a_head_for_the_other_networks_judges(
-    bundle_dir: Path, faces: Path, tmp_path: Path
+    bundle_dir: Path, of: Photos, tmp_path: Path
 ) -> None:
     folder = tmp_path / "bundle"
     shutil.copytree(bundle_dir, folder)  # so that no network is made again
@@ -159,10 +195,10 @@ def test_where_not_all_weights_can_be_had_a_head_for_the_other_networks_judges(
     assert "without MobileFaceNet and FaceRes" in done.output
     poorer = load_models(folder)
     assert set(poorer.judges.scorer.towers) == set(poorer.judges.gender.weights) == {"facenet", "sface"}
-    verdict = judge(poorer, faces, *HU)
+    verdict = judge(poorer, of.selfie, of.photo)
     assert verdict.status is Status.APPROVED
     assert verdict.gender is Gender.MALE
-    assert judge(poorer, faces, HU[0], JIANG).status is Status.REVIEW
+    assert judge(poorer, of.selfie, of.stranger).status is Status.REVIEW
     assert verdict.model_version != read_bundle(bundle_dir).manifest.version
 
 

@@ -12,6 +12,7 @@ from pipeline.evaluation.data import LabelledFace, Pair, read_pairs
 from pipeline.evaluation.lfw_labels import LIST, WrongLabels, corrected, listed, rightly_labelled
 from pipeline.evaluation.report import Scored, by_labels
 from pipeline.verdict import Gender
+from support.labelled import rows
 
 WRONG = WrongLabels(frozenset({"Ann_0001"}), {"Kim_Ann": "Ann_Kim"})
 
@@ -67,11 +68,11 @@ def test_both_figures_are_always_told_and_name_what_was_left_out() -> None:
 
 def test_the_list_says_of_every_label_who_says_so_and_what_shows_it() -> None:
     with LIST.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert all(row["kind"] in ("photo", "person") and len(row["evidence"]) > 10 for row in rows)
-    assert all(row["source"] in ("looked at", "public list", "public list, looked at") for row in rows)
-    assert len({row["name"] for row in rows}) == len(rows)
-    assert not {row["other"] for row in rows if row["kind"] == "person"} & {row["name"] for row in rows}
+        labels = list(csv.DictReader(file))
+    assert all(row["kind"] in ("photo", "person") and len(row["evidence"]) > 10 for row in labels)
+    assert all(row["source"] in ("looked at", "public list", "public list, looked at") for row in labels)
+    assert len({row["name"] for row in labels}) == len(labels)
+    assert not {row["other"] for row in labels if row["kind"] == "person"} & {row["name"] for row in labels}
 
 
 def test_the_list_names_photos_and_people_that_are_in_the_set(faces: Path) -> None:
@@ -84,19 +85,17 @@ def test_the_list_names_photos_and_people_that_are_in_the_set(faces: Path) -> No
 
 
 def test_what_is_known_of_the_set_here_is_on_the_list(faces: Path) -> None:
-    with (faces / "lfw_known_label_issues.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    photos = {name for row in rows for name in re.findall(r"\w+_\d{4}\b", row["file_or_identity"])}
+    known = rows(faces, "lfw_known_label_issues.csv")
+    photos = {name for row in known for name in re.findall(r"\w+_\d{4}\b", row["file_or_identity"])}
     assert photos
     assert photos <= listed().photos
-    lines = {int(n) for row in rows for n in row["lines_of_lfw_pairs.csv_using_it"].split()}
+    lines = {int(n) for row in known for n in row["lines_of_lfw_pairs.csv_using_it"].split()}
     left_out = np.flatnonzero(~rightly_labelled(read_pairs(faces / "lfw_pairs.csv"))) + 2
     assert lines <= set(left_out.tolist())
 
 
 def test_people_under_two_names_are_merged(faces: Path) -> None:
-    with (faces / "lfw_known_label_issues.csv").open(newline="") as file:
-        rows = [row["file_or_identity"] for row in csv.DictReader(file)]
-    both = [frozenset(re.findall(r"([\w-]+)/", row)) for row in rows if row.count("/") == 2]
+    known = [row["file_or_identity"] for row in rows(faces, "lfw_known_label_issues.csv")]
+    both = [frozenset(re.findall(r"([\w-]+)/", row)) for row in known if row.count("/") == 2]
     assert both
     assert {frozenset(two) for two in listed().people.items()} >= set(both)

@@ -6,11 +6,12 @@ import csv
 from pathlib import Path
 from typing import cast
 
-from pipeline.evaluation.data import LabelledFace, read_faces
+from pipeline.evaluation.data import LabelledFace
 from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.impostors import impostor_figures
 from pipeline.evaluation.same_people import LIST, listed, one_photo_each, united
 from pipeline.verdict import Gender
+from support.labelled import rows
 from support.made_up_faces import SETTINGS, Town, embedded
 
 
@@ -50,12 +51,12 @@ def test_a_pair_on_the_list_is_no_impostor_pair_and_every_other_pair_is(tmp_path
 
 def test_the_list_says_of_every_pair_what_was_seen() -> None:
     with LIST.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert all(row["same"] in ("0", "1") and len(row["comment"]) > 10 for row in rows)
-    assert len({(row["file_x"], row["file_y"]) for row in rows}) == len(rows)
-    assert all(row["file_x"] < row["file_y"] for row in rows)
+        pairs = list(csv.DictReader(file))
+    assert all(row["same"] in ("0", "1") and len(row["comment"]) > 10 for row in pairs)
+    assert len({(row["file_x"], row["file_y"]) for row in pairs}) == len(pairs)
+    assert all(row["file_x"] < row["file_y"] for row in pairs)
 
 
 def test_the_list_names_photos_that_are_in_the_set(faces: Path) -> None:
-    known = {face.file for face in read_faces(faces / "utk_asian.csv")}
+    known = {row["file"] for row in rows(faces, "utk_asian.csv")}
     assert {file for pair in listed() for file in pair} <= known
