@@ -11,10 +11,10 @@ from pipeline.errors import PipelineError
 
 
 def run() -> None:
-    """Run the command; an error that was raised on purpose is a line, not a traceback."""
+    """Run the command; an error that was raised on purpose, or a file's, is a line, not a traceback."""
     try:
         main(prog_name="python -m pipeline")
-    except PipelineError as error:
+    except (PipelineError, OSError) as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
 

@@ -51,6 +51,16 @@ class Calibration:
     warnings: tuple[str, ...]
 
 
+def require_impostors(count: int, fmr: float) -> None:
+    """Raises DataError where so many impostor pairs cannot show the false-match rate even once."""
+    if count * fmr < 1:
+        needed = round(1 / fmr)
+        raise DataError(
+            f"{count} impostor pairs cannot show a false-match rate of {fmr:g}: at least {needed} are "
+            f"needed, {metrics.IMPOSTORS_PER_ERROR * needed} for a sound edge"
+        )
+
+
 def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Edges, seed: int = 1) -> Calibration:
     """The approve edge by the impostor pairs, the different edge by the genuine ones.
 
@@ -59,12 +69,7 @@ def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Edges, seed: in
     false-match rate even once: such an edge would mean nothing.
     """
     genuine, impostors = pairs.scores[pairs.same], pairs.scores[~pairs.same]
-    if len(impostors) * settings.approve_fmr < 1:
-        needed = round(1 / settings.approve_fmr)
-        raise DataError(
-            f"{len(impostors)} impostor pairs cannot show a false-match rate of {settings.approve_fmr:g}: "
-            f"at least {needed} are needed, {metrics.IMPOSTORS_PER_ERROR * needed} for a sound edge"
-        )
+    require_impostors(len(impostors), settings.approve_fmr)
     if len(genuine):
         edges = edges_at(genuine, impostors, settings)
     else:

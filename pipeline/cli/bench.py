@@ -17,7 +17,14 @@ from pipeline.evaluation.data import LabelledFace, Pair, read_pairs
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.peers import Contestant, FaceRecognition, Ours, compare, comparing, race
-from pipeline.evaluation.protocol import People, face_table, judge_without
+from pipeline.evaluation.protocol import (
+    People,
+    face_table,
+    judge_without,
+    labels_of,
+    of_any_gender,
+    require_enough,
+)
 from pipeline.evaluation.sample import sample_pairs
 from pipeline.fit import FitSettings
 from pipeline.load import load_models, warm_up
@@ -88,8 +95,8 @@ def _chosen(csvs: Sequence[Path], only: Sequence[str], limit: int | None) -> lis
 
 
 def _peers(album: Album, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) -> dict[str, Any]:
-    scorer = _scorer(album, pairs, faces)
-    contestants: list[Contestant] = [FaceRecognition(), Ours(comparing(album.models, scorer), scorer)]
+    peer, scorer = FaceRecognition(), _scorer(album, pairs, faces)
+    contestants: list[Contestant] = [peer, Ours(comparing(album.models, scorer), scorer)]
     fitted = "without the tested people" if faces else "as shipped, perhaps on the tested people"
     return {
         "our_head": fitted,
@@ -102,8 +109,9 @@ def _scorer(album: Album, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) 
     if not faces:
         return album.models.judges.scorer
     people = People(faces)
-    table = face_table(faces, album.embed([face.file for face in faces]), people)
     tested = people.codes([file for pair in pairs for file in (pair.file_x, pair.file_y)])
+    require_enough([tested], of_any_gender(labels_of(faces, people)))
+    table = face_table(faces, album.embed([face.file for face in faces]), people)
     judge = judge_without(tested, table, FitSettings())
     return replace(judge.scorer, edges=judge.edges(-1, -1))
 

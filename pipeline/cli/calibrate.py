@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bundle import Bundle, read_bundle, write_bundle
-from pipeline.calibration import Calibration, ScoredPairs, calibrate, recalibrated
+from pipeline.calibration import Calibration, ScoredPairs, calibrate, recalibrated, require_impostors
 from pipeline.evaluation.data import Pair, read_pairs
 from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.protocol import People
@@ -51,6 +51,7 @@ def command(
     which no face is found cannot move an edge and is left out.
     """
     listed = read_pairs(pairs)
+    require_impostors(sum(not pair.same for pair in listed), fmr)
     album = Album(load_models(bundle), bundle, images, cache)
     files = [file for pair in listed for file in (pair.file_x, pair.file_y)]
     embedded = album.embed(files)

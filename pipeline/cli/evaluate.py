@@ -18,6 +18,10 @@ from pipeline.terminal import console, new_table
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
 KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+NO_GENDERS = (
+    "note: no labelled face has a gender. People of any gender are impostors of each other; nothing is told "
+    "by gender or of simulated members"
+)
 
 
 @click.command()
@@ -73,7 +77,8 @@ def command(
     Everything that is learned (means, projections, edges) is fitted again without the people of
     each fold or set, from the labelled FACES; only the networks are the bundle's. What the bundle
     learned from the tested people all the same (its own head with --as-shipped, else networks that
-    were fine-tuned) makes figures that flatter it: they are refused without --in-sample.
+    were fine-tuned) makes figures that flatter it: they are refused without --in-sample. --as-shipped
+    needs no FACES, which then only tell more about the people.
     """
     album = Album(load_models(bundle), bundle, images, cache)
     training = read_corrected(faces or sorted(pairs.parent.glob("*faces.csv")))
@@ -86,6 +91,8 @@ def command(
         html_to.write_text(page(evaluation, images if with_pictures else None), encoding="utf-8")
     if json_to is not None and str(json_to) != "-":
         json_to.write_text(json.dumps(evaluation.figures, indent=2) + "\n", encoding="utf-8")
+    if not as_shipped and not evaluation.figures["genders_known"]:
+        click.echo(NO_GENDERS, err=True)
     if str(json_to) == "-":
         click.echo(json.dumps(evaluation.figures, indent=2))
     else:

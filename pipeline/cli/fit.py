@@ -12,7 +12,7 @@ from pipeline.evaluation.data import LabelledFace, read_faces
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.genders import added_faces, joined, teachable
 from pipeline.evaluation.lfw_labels import read_corrected
-from pipeline.evaluation.protocol import People, face_table
+from pipeline.evaluation.protocol import NOBODY, People, face_table, labels_of, require_enough
 from pipeline.fit import FaceTable, FitSettings, fit_gender, fit_scorer, replay_limits
 from pipeline.identities import FittedOn
 from pipeline.judges import Judges, compose
@@ -61,6 +61,7 @@ def command(
     """
     album = Album(load_models(bundle), bundle, images, cache)
     people_faces = read_corrected(faces)
+    require_enough([NOBODY], labels_of(people_faces, People(people_faces)))
     gender_faces = teachable(face for path in genders for face in read_faces(path))
     everything = album.embed([face.file for face in [*people_faces, *gender_faces]])
     kept = {name: rows for name, rows in everything.vectors.items() if name not in without}

@@ -26,13 +26,21 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
     help="A CSV with file, identity and gender; LFW itself says nothing about gender.",
 )
 def command(out: Path, source: Path | None, data_home: Path | None, genders: Path | None) -> None:
-    """Write LFW's photos, faces.csv and pairs.csv to OUT.
+    """Write LFW's photos, lfw_faces.csv, lfw_pairs.csv and asian_pairs.csv to OUT.
 
-    Downloads 230 MB through scikit-learn, unless SOURCE or OUT hold the photos already.
+    OUT is then the folder FACES of the model card, as far as LFW goes. Downloads 230 MB through
+    scikit-learn, unless SOURCE or OUT hold the photos already. LFW's list of pairs is pairs.txt in
+    SOURCE or beside it.
     """
     if source is None and (out / "lfw").is_dir():
         source = out / "lfw"
     out.mkdir(parents=True, exist_ok=True)
     known = {face.identity: face.gender.value for face in read_faces(genders)} if genders else {}
-    faces, pairs = write(folder(source) if source else fetch(data_home), out, known)
-    click.echo(f"{out}: {faces} photos, {pairs} pairs")
+    written = write(folder(source) if source else fetch(data_home), out, known)
+    click.echo(f"{out}: {written.faces} photos, {written.pairs} pairs")
+    if written.drawn:
+        click.echo("  drawn by lot, for there is no pairs.txt: not LFW's protocol", err=True)
+    if written.left_out:
+        click.echo(f"  {written.left_out} pairs of pairs.txt have photos that are not here", err=True)
+    if not known:
+        click.echo("  without --genders nothing can be told by gender", err=True)

@@ -8,10 +8,11 @@ from typing import Any
 
 import click
 
+from pipeline.errors import DataError
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.populate import Sources, labelled_faces, populate
-from pipeline.evaluation.protocol import People
+from pipeline.evaluation.protocol import People, labels_of, require_enough
 from pipeline.evaluation.run import judges
 from pipeline.evaluation.simulation import simulate
 from pipeline.evaluation.strangers import Shipped, read_key, require_strangers
@@ -64,12 +65,18 @@ def command(
     album = Album(load_models(bundle), bundle, images, cache)
     labelled = read_corrected(faces)
     people = People(labelled)
-    found = labelled_faces(labelled, album.embed([face.file for face in labelled]), people)
     mode = Shipped(as_shipped, in_sample, read_key(identity_key))
+    fixed = album.models.judges if as_shipped else None
     require_strangers(album, {face.identity for face in labelled}, mode)
+    if not as_shipped:
+        fresh = People(labelled)
+        require_enough(groups_by_split(labelled, fresh).values(), labels_of(labelled, fresh))
+    found = labelled_faces(labelled, album.embed([face.file for face in labelled]), people)
     judge_for = judges(album, found.table, FitSettings(), mode)
     sources = Sources(impostors, genders, retouched)
-    worlds = populate(album, groups_by_split(labelled, people), found, judge_for, sources)
+    worlds = populate(album, groups_by_split(labelled, people), found, judge_for, sources, fixed=fixed)
+    if not worlds:
+        raise DataError("the faces show no two people of known gender: nobody can be simulated")
     result = simulate(worlds, honest=members, impostors=members * 5 // 2, seed=seed)
     if as_json:
         click.echo(json.dumps(result, indent=2))

@@ -10,6 +10,7 @@ import click
 
 from pipeline.evaluation.data import LabelledFace, read_faces
 from pipeline.evaluation.extract import Album
+from pipeline.evaluation.protocol import NOBODY, People, labels_of, require_enough
 from pipeline.evaluation.strangers import read_key
 from pipeline.load import load_models
 from pipeline.sanity import LabelLimits, label_problems
@@ -88,6 +89,7 @@ def command(
 
     listed = [face for path in faces for face in read_faces(path)]
     chosen = [face for face in listed if face.split not in {f"fold{fold}" for fold in without_fold}]
+    require_enough([NOBODY], labels_of(chosen, People(chosen)))
     added = [face for path in genders for face in read_faces(path)]
     recipe = replace(_recipe(mode, backbone, weights, loss, epochs, seed), copies=copies)
     trainer = Trainer(Album(load_models(bundle), bundle, images, cache), recipe, name, read_key(identity_key))

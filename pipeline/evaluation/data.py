@@ -38,6 +38,8 @@ class LabelledFace:
 def read_pairs(path: Path) -> list[Pair]:
     """`file_x,file_y,same` (1/0) and optionally `fold` and `set`. Raises DataError."""
     rows = _rows(path, {"file_x", "file_y", "same"})
+    if not rows:
+        raise DataError(f"{path} holds no pairs")
     return [
         Pair(
             row["file_x"],
@@ -83,12 +85,18 @@ def first_age(age: str) -> int | None:
 def _rows(path: Path, required: set[str]) -> Sequence[dict[str, str]]:
     if not path.is_file():
         raise DataError(f"{path} is not there")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        missing = required - set(reader.fieldnames or ())
-        if missing:
-            raise DataError(f"{path} has no column {', '.join(sorted(missing))}")
-        return list(reader)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.DictReader(file)
+            columns, rows = set(reader.fieldnames or ()), list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path} is not a CSV in UTF-8: {error}") from error
+    if missing := required - columns:
+        raise DataError(f"{path} has no column {', '.join(sorted(missing))}")
+    for line, row in enumerate(rows, 2):
+        if empty := [name for name in sorted(required) if not row[name]]:
+            raise DataError(f"{path}, line {line}: {', '.join(empty)} is empty")
+    return rows
 
 
 def _flag(text: str, path: Path, line: int) -> bool:

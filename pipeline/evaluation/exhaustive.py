@@ -142,7 +142,7 @@ def _figures(pairs: Impostors) -> dict[str, Any]:
         "fmr": metrics.fmr(pairs.scores, 0.0),
         "fmr_interval95": interval(passed, pairs.people),
         "fmr_upper95_if_independent": metrics.upper95(int(passed.sum()), len(passed)),
-        "fmr_at_reference": metrics.fmr(pairs.reference, 0.0),
+        "fmr_at_reference": None if np.isnan(pairs.reference).any() else metrics.fmr(pairs.reference, 0.0),
         "measurable": len(passed) * TARGET_FMR >= metrics.IMPOSTORS_PER_ERROR,
     }
 

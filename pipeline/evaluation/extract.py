@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import ImageError
+from pipeline.errors import DataError, ImageError
 from pipeline.evaluation.data import LabelledFace
 from pipeline.images import decode
 from pipeline.load import load_models
@@ -82,8 +83,19 @@ class Album:
         path = self.cache / f"embeddings-{fingerprint(self.models)}.npz" if self.cache else None
         return self.look_at(wanted, _embed_one, Store(path, dimensions), "embedding")
 
+    def require(self, files: Iterable[str]) -> None:
+        """Raises DataError unless all photos are there."""
+        missing = sorted({file for file in files if not (self.root / file).is_file()})
+        if missing:
+            more = f" and {len(missing) - 1} more" if missing[1:] else ""
+            raise DataError(f"photos are not in {self.root}: {missing[0]}{more}")
+
     def look_at(self, files: Sequence[str], look: Look, store: Store, doing: str) -> Embedded:
-        """What ``look`` makes of every photo that the store does not know yet, and of the others."""
+        """What ``look`` makes of every photo that the store does not know yet, and of the others.
+
+        Raises DataError where a photo is not there.
+        """
+        self.require(files)
         digests = {file: _digest(self.root / file) for file in files}
         todo = [(digest, self.root / file) for file, digest in digests.items() if digest not in store.index]
         found = track(_looked_at(self.bundle, look, todo), len(todo), doing)
@@ -163,7 +175,10 @@ class Store:
     """Vectors by content hash; a row of NaN says that the photo shows no face."""
 
     def __init__(self, path: Path | None, dimensions: Mapping[str, int]) -> None:
-        """Read ``path`` if it is there; ``dimensions`` names the vectors. Without a path nothing is kept."""
+        """Read ``path`` if it is there; ``dimensions`` names the vectors. Without a path nothing is kept.
+
+        Raises DataError.
+        """
         self._path = path
         self._names = sorted(dimensions)
         self._vectors: dict[str, list[Vectors]] = {name: [] for name in self._names}
@@ -173,9 +188,12 @@ class Store:
             self._load(path)
 
     def _load(self, path: Path) -> None:
-        with np.load(path, allow_pickle=False) as data:
-            self.index = {str(digest): i for i, digest in enumerate(data["sha256"])}
-            self._vectors = {name: list(data[name]) for name in self._names}
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                self.index = {str(digest): i for i, digest in enumerate(data["sha256"])}
+                self._vectors = {name: list(data[name]) for name in self._names}
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise DataError(f"the cache {path} is damaged: remove it") from error
 
     def add(self, digest: str, vectors: dict[str, Vectors] | None) -> None:
         """Keep what a photo shows."""
@@ -198,7 +216,10 @@ class Store:
 
     def table(self, digests: dict[str, str]) -> Embedded:
         """The faces of photos, by path and digest."""
-        vectors = {name: np.array(rows, np.float32) for name, rows in self._vectors.items()}
+        vectors = {
+            name: np.array(rows, np.float32).reshape(-1, self._dimensions[name])
+            for name, rows in self._vectors.items()
+        }
         lost = np.isnan(vectors[self._names[0]][:, 0])
         row = {file: self.index[d] for file, d in digests.items() if not lost[self.index[d]]}
         return Embedded(row, vectors, tuple(file for file in digests if file not in row))

@@ -10,10 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import metrics
+from pipeline.errors import DataError
 from pipeline.evaluation.data import LabelledFace, first_age, read_faces
 from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.protocol import CODES
 from pipeline.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
+from pipeline.gender import GenderJudge
 
 PARTS = 10
 ADULT = 20
@@ -26,10 +28,14 @@ ADDED_WEIGHT = 10.0
 
 
 def gender_figures(
-    album: Album, csvs: Sequence[Path], table: FaceTable, settings: FitSettings
+    album: Album,
+    csvs: Sequence[Path],
+    table: FaceTable,
+    settings: FitSettings,
+    fixed: GenderJudge | None = None,
 ) -> dict[str, Any]:
-    """Accuracy over the adults, each judged by a head that was fitted without its part."""
-    faces = teachable(face for path in csvs for face in read_faces(path))
+    """Accuracy over the adults, each judged by a head that was fitted without its part, or by ``fixed``."""
+    faces = adults_and_teachable(csvs)
     embedded = album.embed([face.file for face in faces])
     found, vectors = embedded.found(faces)
     extra = added_faces(faces, embedded)
@@ -37,12 +43,20 @@ def gender_figures(
     male = np.empty(len(found))
     for part in range(PARTS):
         held = parts == part
-        judge = fit_gender(joined(table, extra.only(~held)), settings)
+        judge = fixed or fit_gender(joined(table, extra.only(~held)), settings)
         male[held] = 1 / (1 + np.exp(-judge.logits({name: v[held] for name, v in vectors.items()})))
     adult = np.array([_age(face) >= ADULT for face in found])
     lost = sum(_age(face) >= ADULT for face in faces) - int(adult.sum())
     tested = [face for face in found if _age(face) >= ADULT]
     return _figures(tested, male[adult], settings.gender_margin, lost)
+
+
+def adults_and_teachable(csvs: Sequence[Path]) -> list[LabelledFace]:
+    """The `teachable` faces of these CSVs. Raises DataError without adults of both genders."""
+    faces = teachable(face for path in csvs for face in read_faces(path))
+    if len({face.gender for face in faces if _age(face) >= ADULT}) < 2:
+        raise DataError(f"{', '.join(map(str, csvs))}: no women and men whose gender and age are told")
+    return faces
 
 
 def teachable(faces: Iterable[LabelledFace]) -> list[LabelledFace]:

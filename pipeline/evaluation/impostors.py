@@ -12,24 +12,20 @@ from pipeline import metrics
 from pipeline.evaluation.data import LabelledFace, first_age, read_faces
 from pipeline.evaluation.exhaustive import interval
 from pipeline.evaluation.extract import Album, Embedded
-from pipeline.evaluation.protocol import Judge, judge_without
+from pipeline.evaluation.protocol import Judge
 from pipeline.evaluation.same_people import united
-from pipeline.fit import FaceTable, FitSettings
 from pipeline.verdict import Gender
 
 NEAR_AGE = 10
 SENIORS = range(50, 70)
 
 
-def impostor_figures(
-    album: Album, csvs: Sequence[Path], table: FaceTable, settings: FitSettings
-) -> dict[str, Any]:
+def impostor_figures(album: Album, csvs: Sequence[Path], judge: Judge) -> dict[str, Any]:
     """FMR at the approve edge and at the reference threshold, men and women of 50 to 69 apart.
 
-    Pairs are of one gender and at most ten years apart. No person of these sets is fitted on. Pairs
+    Pairs are of one gender and at most ten years apart. ``judge`` knows no person of these sets. Pairs
     that a person looked at and found to be one person (`same_people`) are left out.
     """
-    judge = judge_without(np.empty(0, np.int64), table, settings)
     figures: dict[str, Any] = {}
     for path in csvs:
         faces = seniors(path)
@@ -65,5 +61,5 @@ def _figures(judge: Judge, faces: Sequence[LabelledFace], embedded: Embedded) ->
         "fmr": metrics.fmr(scores, approve),
         "false_matches": int(passed.sum()),
         "fmr_interval95": interval(passed, np.column_stack([people[first], people[second]])),
-        "fmr_at_reference": metrics.fmr(scores, judge.reference),
+        "fmr_at_reference": None if np.isnan(judge.reference) else metrics.fmr(scores, judge.reference),
     }

@@ -14,11 +14,20 @@ from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.genders import added_faces, teachable
 from pipeline.evaluation.impostors import seniors
 from pipeline.evaluation.members import World
-from pipeline.evaluation.protocol import Judge, People, face_table
+from pipeline.evaluation.protocol import NOBODY, Judge, People, face_table
 from pipeline.evaluation.retouch import retouched_faces
 from pipeline.evaluation.same_people import one_photo_each
-from pipeline.evaluation.worlds import Labelled, Retouched, ages_of, make_world, only, worlds_of
+from pipeline.evaluation.worlds import (
+    Labelled,
+    Retouched,
+    ages_of,
+    make_world,
+    only,
+    tells_genders,
+    worlds_of,
+)
 from pipeline.fit import UNKNOWN, FaceTable, FitSettings
+from pipeline.judges import Judges
 from pipeline.verdict import Gender
 
 Codes = NDArray[np.int64]
@@ -48,18 +57,29 @@ def populate(
     labelled: Labelled,
     judge_for: Callable[[Codes], Judge],
     sources: Sources,
+    *,
+    fixed: Judges | None = None,
 ) -> list[World]:
-    """A world for each named group of people, and one for each set of single faces."""
+    """A world for each named group of people, and one for each set of single faces.
+
+    ``fixed`` is a whole head that judges, nothing of which is fitted; else there are worlds only where
+    the genders of others are known.
+    """
     settings, added = FitSettings(), _added(album, sources.gender_csvs)
     people = np.concatenate([np.empty(0, np.int64), *named.values()])
     inside = only(labelled, np.isin(labelled.table.identity, people))
     touched = _retouched(album, inside, sources.retouched)
-    worlds = worlds_of(named, labelled, judge_for=judge_for, settings=settings, added=added, touched=touched)
+    worlds = worlds_of(
+        named, labelled, judge_for=judge_for, settings=settings, added=added, touched=touched, fixed=fixed
+    )
+    if fixed is None and not tells_genders(labelled.table, added):
+        return worlds
     for path in sources.single_csvs:
-        chosen = _single_faces(album, path)
-        judge = judge_for(np.empty(0, np.int64))
+        chosen, judge, others = _single_faces(album, path), judge_for(NOBODY), labelled.table
         worlds.append(
-            make_world(path.stem, chosen, others=labelled.table, judge=judge, settings=settings, added=added)
+            make_world(
+                path.stem, chosen, others=others, judge=judge, settings=settings, added=added, fixed=fixed
+            )
         )
     return worlds
 

@@ -3,13 +3,13 @@
 Pairs come in groups (LFW's folds, or the named sets). What is learned for a group excludes
 all of its people. Where that leaves too few faces of the users' kind to set the approve edge
 by, the edge is set for each pair anew, by all others but its two people; means and projections
-still exclude the whole group.
+still exclude the whole group. Where nobody's gender is known every two people are an impostor pair.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,6 +40,8 @@ REFERENCE_FMR = 0.003
 ENOUGH_IMPOSTORS = 3000
 """Impostor pairs of the users' kind without which an edge of 0.1 % would hang on one or two pairs."""
 
+NOBODY = np.empty(0, dtype=np.int64)
+"""Tested people of whom none is among the labelled faces."""
 CODES = {Gender.MALE: MALE, Gender.FEMALE: FEMALE, Gender.UNKNOWN: UNKNOWN}
 
 
@@ -66,13 +68,50 @@ class People:
 def face_table(faces: Sequence[LabelledFace], embedded: Embedded, people: People) -> FaceTable:
     """The labelled faces that were found, with their embeddings."""
     found, vectors = embedded.found(faces)
+    return replace(labels_of(found, people), vectors=vectors)
+
+
+def labels_of(faces: Sequence[LabelledFace], people: People) -> FaceTable:
+    """What is known of faces before anybody looks at the photos; without embeddings."""
     return FaceTable(
-        vectors=vectors,
-        identity=people.codes([face.file for face in found]),
-        gender=np.array([CODES[face.gender] for face in found], dtype=np.int64),
-        users_kind=np.array([face.users_kind for face in found], dtype=bool),
-        weight=np.ones(len(found)),
+        vectors={},
+        identity=people.codes([face.file for face in faces]),
+        gender=np.array([CODES[face.gender] for face in faces], dtype=np.int64),
+        users_kind=np.array([face.users_kind for face in faces], dtype=bool),
+        weight=np.ones(len(faces)),
     )
+
+
+def require_enough(tested: Iterable[NDArray[np.int64]], table: FaceTable) -> None:
+    """Raises DataError where too little is left to fit on without one of these groups of people."""
+    for people in tested:
+        _left(people, table)
+
+
+def _left(people: NDArray[np.int64], table: FaceTable) -> FaceTable:
+    """The faces of everybody else. Raises DataError without any, or without pairs among them."""
+    strangers = table.only(~np.isin(table.identity, people))
+    if len(strangers.identity) == 0:
+        raise DataError(
+            "no faces are left to fit on: name a faces.csv with other people than the pairs show, or "
+            "judge --as-shipped"
+        )
+    known = strangers.only(strangers.gender != UNKNOWN)
+    _, photos = np.unique(known.identity, return_counts=True)
+    genders = [len(np.unique(known.identity[known.gender == gender])) for gender in (MALE, FEMALE)]
+    if photos.max(initial=0) < 2 or max(genders) < 2:
+        raise DataError(
+            "the faces that are left to fit on give no genuine or no impostor pairs of one gender: they "
+            "must show somebody twice and two men or two women"
+        )
+    return strangers
+
+
+def of_any_gender(table: FaceTable) -> FaceTable:
+    """The same, but where nobody's gender is known all count as of one: every two people may be paired."""
+    if (table.gender != UNKNOWN).any():
+        return table
+    return replace(table, gender=np.full(len(table.gender), MALE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +120,7 @@ class Judge:
 
     scorer: Scorer
     reference: float
+    """NaN where no faces could tell it."""
     edges: Callable[[int, int], Edges]
     """For a pair of two people."""
 
@@ -92,9 +132,8 @@ def fixed_judge(scorer: Scorer, reference: float) -> Judge:
 
 def judge_without(people: NDArray[np.int64], table: FaceTable, settings: FitSettings) -> Judge:
     """Everything learned without ``people``. Raises DataError where too little is left."""
-    strangers = table.only(~np.isin(table.identity, people))
-    if len(strangers.identity) == 0:
-        raise DataError("no faces are left to fit on; name a faces.csv with other people")
+    table = of_any_gender(table)
+    strangers = _left(people, table)
     scorer = fit_towers(strangers, settings)
     reference = reference_threshold(scorer, strangers)
     if _impostors_of_users_kind(strangers) >= ENOUGH_IMPOSTORS or not table.users_kind.any():
@@ -106,7 +145,10 @@ def judge_without(people: NDArray[np.int64], table: FaceTable, settings: FitSett
 def _edges_for_each_pair(
     scorer: Scorer, table: FaceTable, strangers: FaceTable, settings: FitSettings
 ) -> Callable[[int, int], Edges]:
-    """Edges by the users' kind without the two people of a pair, computed once for each two."""
+    """Edges by the users' kind without the two people of a pair, computed once for each two.
+
+    Where two alone are of that kind, by everybody's.
+    """
     kind = table.only(table.users_kind)
     genuine = genuine_scores(scorer, strangers)
     known: dict[frozenset[int], Edges] = {}
@@ -114,8 +156,9 @@ def _edges_for_each_pair(
     def edges(one: int, other: int) -> Edges:
         key = frozenset({one, other} & set(kind.identity.tolist()))
         if key not in known:
-            others = kind.only(~np.isin(kind.identity, list(key)))
-            known[key] = edges_at(genuine, pair_scores(scorer, others)[1], settings)
+            alike = pair_scores(scorer, kind.only(~np.isin(kind.identity, list(key))))[1]
+            impostors = alike if len(alike) else pair_scores(scorer, strangers)[1]
+            known[key] = edges_at(genuine, impostors, settings)
         return known[key]
 
     return edges
@@ -131,13 +174,14 @@ def _impostors_of_users_kind(table: FaceTable) -> int:
 
 
 def reference_threshold(scorer: Scorer, table: FaceTable, most: int = 3000) -> float:
-    """The score that `REFERENCE_FMR` of the impostor pairs reach, of whatever gender."""
+    """The score that `REFERENCE_FMR` of the impostor pairs reach, of whatever gender; NaN without any."""
     step = max(1, len(table.identity) // most)
     some = table.only(np.arange(len(table.identity)) % step == 0)
     projected = scorer.project(some.vectors)
     first, second = np.triu_indices(len(some.identity), 1)
     scores = scorer.matrix(projected, projected)[first, second]
-    return metrics.threshold_at_fmr(scores[some.identity[first] != some.identity[second]], REFERENCE_FMR)
+    impostor = scores[some.identity[first] != some.identity[second]]
+    return metrics.threshold_at_fmr(impostor, REFERENCE_FMR) if len(impostor) else float("nan")
 
 
 def groups(pairs: Sequence[Pair]) -> Iterator[NDArray[np.int64]]:

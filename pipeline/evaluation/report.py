@@ -23,7 +23,8 @@ class Scored:
     ``scores`` (n,) are `score - approve_edge`, so that pairs judged by different heads (one
     for each fold) can be laid together and 0 is the approve edge; ``-inf`` where a face was
     not found. ``band`` (n,) is how far the different edge lies below. ``reference`` (n,) is
-    the score relative to the threshold at which `REFERENCE_FMR` of LFW's impostors pass.
+    the score relative to the threshold at which `REFERENCE_FMR` of LFW's impostors pass, NaN where
+    that is not known.
     """
 
     pairs: Sequence[Pair]
@@ -32,6 +33,11 @@ class Scored:
     reference: NDArray[np.float64]
     people: NDArray[np.int64]
     """(n, 2) codes of whom the two photos show."""
+
+    @property
+    def comparable(self) -> NDArray[np.float64]:
+        """(n,) scores of which the heads of different folds agree best what they mean."""
+        return self.scores if np.isnan(self.reference).any() else self.reference
 
     @property
     def same(self) -> NDArray[np.bool_]:
@@ -52,7 +58,7 @@ def figures(scored: Scored, *, folds: bool = True) -> dict[str, Any]:
     What needs no edge is told by scores relative to the reference threshold: the approve edge of
     each fold hangs on few people and would move the folds against each other.
     """
-    scores = scored.reference
+    scores = scored.comparable
     genuine, impostor = scores[scored.same], scores[~scored.same]
     names = np.array([pair.fold for pair in scored.pairs])
     result: dict[str, Any] = {
@@ -65,7 +71,7 @@ def figures(scored: Scored, *, folds: bool = True) -> dict[str, Any]:
         "eer": metrics.eer(genuine, impostor),
         "tar_at_fmr": {str(rate): metrics.tar_at_fmr(genuine, impostor, rate) for rate in RATES},
         "at_threshold": _at_edge(scored, scored.scores),
-        "at_reference": _at_edge(scored, scored.reference),
+        "at_reference": None if np.isnan(scored.reference).any() else _at_edge(scored, scored.reference),
     }
     if folds and len(set(names.tolist())) > 1:
         result["folds"] = _across_folds(scored, names)
@@ -74,7 +80,7 @@ def figures(scored: Scored, *, folds: bool = True) -> dict[str, Any]:
 
 def _across_folds(scored: Scored, names: NDArray[np.str_]) -> dict[str, Any]:
     """LFW's protocol; ``wrong`` is the number of pairs that are not called rightly."""
-    across = metrics.across_folds(scored.reference, scored.same, names)
+    across = metrics.across_folds(scored.comparable, scored.same, names)
     _, sizes = np.unique(names, return_counts=True)
     wrong = sum(round((1 - right) * int(size)) for right, size in zip(across.accuracies, sizes, strict=True))
     return {"mean": across.mean, "std": across.std, "each": list(across.accuracies), "wrong": wrong}

@@ -14,7 +14,8 @@ from pipeline.evaluation.extract import Embedded
 from pipeline.evaluation.genders import joined
 from pipeline.evaluation.members import AGE_UNKNOWN, World
 from pipeline.evaluation.protocol import Judge, People
-from pipeline.fit import UNKNOWN, FaceTable, FitSettings, fit_gender, replay_limits
+from pipeline.fit import FEMALE, MALE, UNKNOWN, FaceTable, FitSettings, fit_gender, replay_limits
+from pipeline.judges import Judges
 from pipeline.ports import Vectors
 
 Codes = NDArray[np.int64]
@@ -62,16 +63,20 @@ def make_world(
     settings: FitSettings,
     added: FaceTable | None = None,
     touched: Retouched | None = None,
+    fixed: Judges | None = None,
 ) -> World:
-    """``chosen`` are its people; what is fitted knows ``others`` (and ``added``, for gender) alone."""
+    """``chosen`` are its people; what is fitted knows ``others`` (and ``added``, for gender) alone.
+
+    ``fixed`` is a whole head, of which nothing is fitted.
+    """
     table, retouched = _with_retouched(chosen, touched)
     return World(
         name=name,
         table=table,
         ages=chosen.ages,
         judge=judge,
-        gender=fit_gender(joined(others, added) if added else others, settings),
-        replay_score=replay_limits(judge.scorer, others).score,
+        gender=fixed.gender if fixed else fit_gender(_both(others, added), settings),
+        replay_score=(fixed.replay if fixed else replay_limits(judge.scorer, others)).score,
         projected=judge.scorer.project(table.vectors),
         plain=len(chosen.files),
         retouched=retouched,
@@ -86,13 +91,15 @@ def worlds_of(
     settings: FitSettings,
     added: FaceTable | None = None,
     touched: Retouched | None = None,
+    fixed: Judges | None = None,
 ) -> list[World]:
-    """A world for each group with two people of known gender or more."""
+    """A world for each group with two people of known gender or more, if others tell both genders."""
     table, worlds = labelled.table, []
     for name, people in named.items():
         inside = np.isin(table.identity, people)
         chosen = only(labelled, inside & (table.gender != UNKNOWN))
-        if len(np.unique(chosen.table.identity)) > 1:
+        able = fixed is not None or tells_genders(table.only(~inside), added)
+        if able and len(np.unique(chosen.table.identity)) > 1:
             judge = judge_for(people)
             worlds.append(
                 make_world(
@@ -103,9 +110,19 @@ def worlds_of(
                     settings=settings,
                     added=added,
                     touched=touched,
+                    fixed=fixed,
                 )
             )
     return worlds
+
+
+def tells_genders(others: FaceTable, added: FaceTable | None) -> bool:
+    """Whether these faces show women and men who are known to be such."""
+    return {MALE, FEMALE} <= set(_both(others, added).gender.tolist())
+
+
+def _both(others: FaceTable, added: FaceTable | None) -> FaceTable:
+    return joined(others, added) if added else others
 
 
 def only(labelled: Labelled, flags: NDArray[np.bool_]) -> Labelled:

@@ -69,22 +69,28 @@ def collect(
     models: Models, root: Path, faces: Sequence[LabelledFace], size: Size, cache: Path | None
 ) -> Collection:
     """The chosen photos that may be learned from. Raises DataError where too few people are left."""
-    kept = select_faces(models, root, choose(faces, size), cache).kept
+    chosen = choose(faces, size)
+    _require_people(chosen)
+    kept = select_faces(models, root, chosen, cache).kept
     counts: dict[str, int] = defaultdict(int)
     for face in kept:
         counts[face.identity] += 1
     kept = tuple(face for face in kept if counts[face.identity] > 1)
-    for gender in (Gender.FEMALE, Gender.MALE):
-        if len({face.identity for face in kept if face.gender is gender}) < FEWEST_PEOPLE:
-            raise DataError(
-                f"the faces show fewer than {FEWEST_PEOPLE} people ({gender}) with two usable photos"
-            )
+    _require_people(kept)
     windows = read_windows(models, root, [face.file for face in kept], cache)
     others = [
         tuple(_worse(window, (CHOICE, photo, number)) for photo, window in enumerate(windows))
         for number in range(size.versions)
     ]
     return Collection(kept, _labels(kept), (tuple(windows), *others))
+
+
+def _require_people(faces: Sequence[LabelledFace]) -> None:
+    for gender in (Gender.FEMALE, Gender.MALE):
+        if len({face.identity for face in faces if face.gender is gender}) < FEWEST_PEOPLE:
+            raise DataError(
+                f"the faces show fewer than {FEWEST_PEOPLE} people ({gender}) with two usable photos"
+            )
 
 
 def _labels(faces: Sequence[LabelledFace]) -> Labels:

@@ -52,7 +52,7 @@ def small_lfw(faces: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _share_out(folder: Path) -> None:
     """Two splits of five people and all their pairs, as ten folds would be a person each."""
     part = {who: str(i % 2 + 1) for i, who in enumerate(PEOPLE)}
-    with (folder / "faces.csv").open() as file:
+    with (folder / "lfw_faces.csv").open() as file:
         rows = [{**row, "split": part[row["identity"]]} for row in csv.DictReader(file)]
     pairs = [
         (one["file"], other["file"], int(one["identity"] == other["identity"]), one["split"])
@@ -60,8 +60,8 @@ def _share_out(folder: Path) -> None:
         for other in rows[i + 1 :]
         if one["split"] == other["split"]
     ]
-    _write(folder / "faces.csv", list(rows[0]), [list(row.values()) for row in rows])
-    _write(folder / "pairs.csv", ["file_x", "file_y", "same", "fold"], pairs)
+    _write(folder / "lfw_faces.csv", list(rows[0]), [list(row.values()) for row in rows])
+    _write(folder / "lfw_pairs.csv", ["file_x", "file_y", "same", "fold"], pairs)
 
 
 def _write(path: Path, heads: list[str], rows: Any) -> None:
@@ -86,7 +86,7 @@ def album(portraits: Path, bundle_dir: Path) -> Album:
 def test_evaluate_writes_figures_and_a_page(small_lfw: Path, bundle_dir: Path, tmp_path: Path) -> None:
     page, figures = tmp_path / "page.html", tmp_path / "figures.json"
     common = ("--images", small_lfw, "--bundle", bundle_dir, "--cache", tmp_path / "cache")
-    run("evaluate", "--pairs", small_lfw / "pairs.csv", *common, "--sample", 4, "--members", 40,
+    run("evaluate", "--pairs", small_lfw / "lfw_pairs.csv", *common, "--sample", 4, "--members", 40,
         "--json", figures, "--html", page)  # fmt: skip
     result = json.loads(figures.read_text())
     assert result["pairs"] == 2 * (15 * 14 // 2)
@@ -100,10 +100,60 @@ def test_evaluate_writes_figures_and_a_page(small_lfw: Path, bundle_dir: Path, t
     text = page.read_text()
     assert "Simulated members" in text
     assert "data:image" not in text
-    members = json.loads(run("simulate", "--faces", small_lfw / "faces.csv", *common, "--json",
+    members = json.loads(run("simulate", "--faces", small_lfw / "lfw_faces.csv", *common, "--json",
                              "--members", 40, "--retouched", 4))  # fmt: skip
     assert members["honest"]["all"]["members"] == 40
     assert {"1", "2"} <= set(members["honest"])
+
+
+def write_pairs(folder: Path) -> Path:
+    """Pairs of the portraits: one person three times, and two others."""
+    genuine = [(one, other, 1) for one, other in combinations(OBAMA, 2)]
+    impostor = [(one, other, 0) for one in OBAMA for other in (BIDEN, COLLINS)]
+    _write(folder / "pairs.csv", ["file_x", "file_y", "same"], [*genuine, *impostor])
+    return folder / "pairs.csv"
+
+
+def test_the_bundle_as_shipped_is_measured_without_any_labelled_faces(
+    portraits: Path, bundle_dir: Path, tmp_path: Path
+) -> None:
+    common = ("--pairs", write_pairs(tmp_path), "--images", portraits, "--bundle", bundle_dir, "--as-shipped")
+    page = tmp_path / "page.html"
+    told = run("evaluate", *common, "--sample", 4, "--json", "-", "--html", page)
+    figures = json.loads(told)
+    assert (figures["pairs"], figures["failed_to_acquire"], figures["in_sample"]) == (9, 0, 0)
+    assert figures["auc"] == 1.0
+    assert figures["at_threshold"]["accuracy"] == 1.0
+    assert figures["at_reference"] is None  # what others' impostors reach is not known
+    assert figures["sample"]["genuine"]["members"] == figures["sample"]["impostor"]["members"] == 2
+    assert page.read_text().count("</html>") == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({}, "no faces are left to fit on"),
+        ({"faces": [["obama.jpg", "o", "male"]]}, "no faces are left to fit on"),
+        ({"faces": [["biden.jpg", "b", "male"], ["someone.jpg", "s", "male"]]}, "give no genuine"),
+        ({"images": "nowhere"}, r"photos are not in .*: 32bit\.png"),
+        ({"pairs": []}, "holds no pairs"),
+    ],
+    ids=["no faces", "only the tested", "nobody twice", "no photos", "no pairs"],
+)
+def test_what_labels_alone_can_tell_is_told_before_any_photo_is_looked_at(
+    portraits: Path, bundle_dir: Path, tmp_path: Path, change: dict[str, Any], problem: str
+) -> None:
+    pairs = change.get("pairs", [["obama.jpg", "32bit.png", 1]])
+    _write(tmp_path / "pairs.csv", ["file_x", "file_y", "same"], pairs)
+    if faces := change.get("faces"):
+        _write(tmp_path / "faces.csv", ["file", "identity", "gender"], faces)
+    images = tmp_path / change["images"] if "images" in change else portraits
+    images.mkdir(exist_ok=True)
+    words = ("--pairs", tmp_path / "pairs.csv", "--images", images, "--bundle", bundle_dir)
+    shipped = ("--as-shipped",) if "images" in change else ()
+    with pytest.raises(DataError, match=problem):
+        run("evaluate", *words, *shipped, "--cache", tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +171,10 @@ def test_a_bundle_is_not_reported_on_as_shipped_on_people_from_whom_it_learned(
     small_lfw: Path, bundle_that_knows_two: Path, tmp_path: Path
 ) -> None:
     common = ("--images", small_lfw, "--bundle", bundle_that_knows_two, "--cache", tmp_path / "cache")
-    quick = ("--pairs", small_lfw / "pairs.csv", *common, "--sample", 0, "--members", 10, "--json", "-")
+    quick = ("--pairs", small_lfw / "lfw_pairs.csv", *common, "--sample", 0, "--members", 10, "--json", "-")
     with pytest.raises(DataError, match=r"learned from 2 of the 10 people.*without --as-shipped"):
         run("evaluate", *quick, "--as-shipped")
-    simulated = ("--faces", small_lfw / "faces.csv", *common, "--members", 10, "--retouched", 0)
+    simulated = ("--faces", small_lfw / "lfw_faces.csv", *common, "--members", 10, "--retouched", 0)
     with pytest.raises(DataError, match="learned from 2 of the 10 people"):
         run("simulate", *simulated, "--as-shipped")
     assert json.loads(run("evaluate", *quick, "--as-shipped", "--in-sample"))["in_sample"] == 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from PIL import Image
 from pipeline.cli.lfw import command
 from pipeline.errors import DataError
 from pipeline.evaluation.data import read_faces, read_pairs
-from pipeline.evaluation.lfw import draw_pairs, folder, read_pair_list, write
+from pipeline.evaluation.lfw import draw_pairs, folder, read_asian_pairs, read_pair_list, write
 from pipeline.verdict import Gender
 
 PEOPLE = {"Ada_Lovelace": 3, "Kim_Gu": 2, "Marie_Curie": 2, "Yu_Gwansun": 1}
@@ -56,12 +57,12 @@ def run(*arguments: object) -> str:
 def test_scikit_learns_folders_become_images_and_both_lists(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert "8 photos, 4 pairs" in run("--out", out, "--data-home", home)
-    pairs = read_pairs(out / "pairs.csv")
+    pairs = read_pairs(out / "lfw_pairs.csv")
     assert [(p.same, p.fold) for p in pairs] == [(True, "1"), (False, "1"), (True, "2"), (False, "2")]
     assert pairs[0].file_x == "lfw/Ada_Lovelace/Ada_Lovelace_0001.jpg"
     assert pairs[1].file_y == "lfw/Yu_Gwansun/Yu_Gwansun_0001.jpg"
     assert all((out / file).is_file() for pair in pairs for file in (pair.file_x, pair.file_y))
-    assert len(read_faces(out / "faces.csv")) == 8
+    assert len(read_faces(out / "lfw_faces.csv")) == 8
 
 
 def test_the_pictures_keep_their_colour_their_size_and_every_byte(home: Path, tmp_path: Path) -> None:
@@ -79,19 +80,67 @@ def test_a_folder_that_is_there_serves_with_the_list_beside_it(home: Path, tmp_p
     assert "4 pairs" in run("--out", out, "--source", home / "lfw_home" / "lfw_funneled")
 
 
-def test_what_was_written_once_is_written_again_without_a_source(tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    run("--out", out, "--source", photos(tmp_path / "people"))
-    first = (out / "pairs.csv").read_text(), (out / "faces.csv").read_text()
-    run("--out", out)
-    assert ((out / "pairs.csv").read_text(), (out / "faces.csv").read_text()) == first
+@pytest.mark.parametrize("listed", [True, False], ids=["by LFW's list", "by lot"])
+def test_what_was_written_once_is_written_again_without_a_source(tmp_path: Path, listed: bool) -> None:
+    out, people = tmp_path / "out", photos(tmp_path / "people")
+    if listed:
+        (tmp_path / "pairs.txt").write_text("\n".join(LIST))
+    run("--out", out, "--source", people)
+    first = {path.name: path.read_text() for path in out.glob("*.csv")}
+    (tmp_path / "pairs.txt").unlink(missing_ok=True)
+    assert ("drawn by lot" in run("--out", out)) is not listed
+    assert {path.name: path.read_text() for path in out.glob("*.csv")} == first
+
+
+def test_photos_of_one_name_in_two_folders_are_two_photos(tmp_path: Path) -> None:
+    for name in ("Ada", "Kim"):
+        (tmp_path / "people" / name).mkdir(parents=True)
+        for number in (1, 2):
+            Image.new("RGB", (9, 9)).save(tmp_path / "people" / name / f"{number}.jpg")
+    run("--out", tmp_path / "out", "--source", tmp_path / "people")
+    faces = read_faces(tmp_path / "out" / "lfw_faces.csv")
+    assert [(face.identity, Path(face.file).name) for face in faces] == [
+        ("Ada", "1.jpg"),
+        ("Ada", "2.jpg"),
+        ("Kim", "1.jpg"),
+        ("Kim", "2.jpg"),
+    ]
+
+
+def test_pairs_of_the_list_whose_photos_are_not_there_are_counted(tmp_path: Path) -> None:
+    people = photos(tmp_path / "people")
+    (people / "pairs.txt").write_text("\n".join([*LIST[:-1], "Marie_Curie\t2\tNobody_Here\t1"]))
+    said = run("--out", tmp_path / "out", "--source", people)
+    assert "8 photos, 3 pairs" in said
+    assert "1 pairs of pairs.txt have photos that are not here" in said
+
+
+def test_the_east_asian_people_of_lfw_are_told_and_paired(tmp_path: Path) -> None:
+    one, other = read_asian_pairs()[:2]
+    people = photos(tmp_path / "people")
+    for name in (one.file_x, one.file_y, other.file_x):
+        (people / name[:-9]).mkdir(exist_ok=True)
+        shutil.copyfile(people / "Kim_Gu" / "Kim_Gu_0001.jpg", people / name[:-9] / name)
+    run("--out", tmp_path / "out", "--source", people)
+    [pair] = read_pairs(tmp_path / "out" / "asian_pairs.csv")
+    assert (Path(pair.file_x).name, Path(pair.file_y).name) == (one.file_x, one.file_y)
+    assert (pair.same, pair.set) == (one.same, "lfw_asian")
+    kind = {face.identity for face in read_faces(tmp_path / "out" / "lfw_faces.csv") if face.users_kind}
+    assert kind == {one.file_x[:-9], other.file_x[:-9]}
+
+
+@pytest.mark.parametrize("text", ["", "two\t1\n", "2\t1\nAda_Lovelace\tone\tthree\n", "0\t0\nA\t1\t2\n"])
+def test_a_file_that_is_no_list_of_pairs_is_an_error(tmp_path: Path, text: str) -> None:
+    (tmp_path / "pairs.txt").write_text(text)
+    with pytest.raises(DataError, match=r"pairs\.txt is not LFW's list"):
+        read_pair_list(tmp_path / "pairs.txt")
 
 
 def test_genders_come_from_the_file_that_tells_them(tmp_path: Path) -> None:
     genders = tmp_path / "genders.csv"
     genders.write_text("file,identity,gender\na.jpg,Ada_Lovelace,female\nb.jpg,Kim_Gu,male\n")
     run("--out", tmp_path / "out", "--source", photos(tmp_path / "people"), "--genders", genders)
-    known = {face.identity: face.gender for face in read_faces(tmp_path / "out" / "faces.csv")}
+    known = {face.identity: face.gender for face in read_faces(tmp_path / "out" / "lfw_faces.csv")}
     assert known["Ada_Lovelace"] is Gender.FEMALE
     assert known["Kim_Gu"] is Gender.MALE
     assert known["Marie_Curie"] is Gender.UNKNOWN
@@ -115,7 +164,7 @@ def test_the_split_of_the_faces_is_the_fold_of_their_pairs(tmp_path: Path) -> No
     people = photos(tmp_path / "people")
     (people / "pairs.txt").write_text("\n".join(["1\t1", *LIST[1:3]]))
     write(folder(people), tmp_path / "out")
-    with (tmp_path / "out" / "faces.csv").open() as file:
+    with (tmp_path / "out" / "lfw_faces.csv").open() as file:
         split = {row["identity"]: row["split"] for row in csv.DictReader(file)}
     assert split == {
         "Ada_Lovelace": "fold1",

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pipeline.errors import DataError
 from pipeline.evaluation.data import LabelledFace, Pair
 from pipeline.evaluation.extract import Embedded
-from pipeline.evaluation.protocol import People, face_table, groups, judge_without, score_pairs
+from pipeline.evaluation.protocol import (
+    NOBODY,
+    People,
+    face_table,
+    groups,
+    judge_without,
+    labels_of,
+    of_any_gender,
+    require_enough,
+    score_pairs,
+)
 from pipeline.evaluation.report import figures, summary
-from pipeline.fit import FaceTable, FitSettings, fit_scorer
+from pipeline.fit import UNKNOWN, FaceTable, FitSettings, fit_edges, fit_scorer, fit_towers
 from pipeline.verdict import Gender
 
 SETTINGS = FitSettings(
@@ -98,6 +111,41 @@ def test_no_faces_left_to_fit_on_is_an_error_not_a_figure() -> None:
     table = face_table(faces, embed(faces), people)
     with pytest.raises(DataError, match="no faces are left"):
         judge_without(np.unique(table.identity), table, SETTINGS)
+
+
+def test_where_nobodys_gender_is_known_every_two_people_are_impostors() -> None:
+    faces = labelled(40)
+    embedded, people = embed(faces), People(faces)
+    told = face_table(faces, embedded, people)
+    untold = replace(told, gender=np.full(len(told.gender), UNKNOWN))
+    everybody = fit_edges(fit_towers(untold, SETTINGS), of_any_gender(untold), SETTINGS)
+    assert judge_without(NOBODY, untold, SETTINGS).edges(-1, -1) == everybody
+    assert judge_without(NOBODY, told, SETTINGS).edges(-1, -1) != everybody
+
+
+def test_where_only_the_tested_two_are_of_the_users_kind_the_edge_is_set_by_everybody() -> None:
+    faces = labelled(40) + [
+        LabelledFace(f"k{i}/{k}.jpg", f"k{i}", Gender.MALE, users_kind=True) for i in range(2) for k in (0, 1)
+    ]
+    people = People(faces)
+    table = face_table(faces, embed(faces), people)
+    one, other = people.code("k0/0.jpg"), people.code("k1/0.jpg")
+    plain = replace(table, users_kind=np.zeros(len(faces), dtype=bool))
+    tested = np.array([one, other])
+    edges = judge_without(tested, table, SETTINGS).edges(one, other)
+    assert edges == judge_without(tested, plain, SETTINGS).edges(one, other)
+
+
+@pytest.mark.parametrize(
+    ("people", "photos", "enough"), [(4, 2, True), (4, 1, False), (2, 2, False), (3, 2, True)]
+)
+def test_labels_tell_whether_enough_is_left_to_fit_on(people: int, photos: int, enough: bool) -> None:
+    faces = labelled(people, photos)
+    table = labels_of(faces, People(faces))
+    with nullcontext() if enough else pytest.raises(DataError, match="somebody twice"):
+        require_enough([NOBODY], table)
+    with pytest.raises(DataError, match="no faces are left"):
+        require_enough([np.unique(table.identity)], table)
 
 
 def test_pairs_go_by_fold_then_by_set() -> None:

@@ -9,6 +9,7 @@ from typing import cast
 from pipeline.evaluation.data import LabelledFace
 from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.impostors import impostor_figures
+from pipeline.evaluation.protocol import NOBODY, judge_without
 from pipeline.evaluation.same_people import LIST, listed, one_photo_each, united
 from pipeline.verdict import Gender
 from support.labelled import rows
@@ -43,7 +44,8 @@ def test_a_pair_on_the_list_is_no_impostor_pair_and_every_other_pair_is(tmp_path
         writer = csv.writer(file)
         writer.writerow(["file", "gender", "age"])
         writer.writerows([[name, "female", 60] for name in (one, other, "utk_asian/nobody.jpg")])
-    figures = impostor_figures(cast(Album, Photos()), [tmp_path / "set.csv"], Town(40).table, SETTINGS)
+    judge = judge_without(NOBODY, Town(40).table, SETTINGS)
+    figures = impostor_figures(cast(Album, Photos()), [tmp_path / "set.csv"], judge)
     assert figures["set"]["female"]["people"] == 2
     assert figures["set"]["female"]["pairs"] == 2
     assert figures["set"]["male"]["pairs"] == 0
