@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.evaluation.data import read_faces
+from pipeline.evaluation.data import read_genders
 from pipeline.evaluation.lfw import fetch, folder, write
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -23,7 +23,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 @click.option(
     "--genders",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="A CSV with file, identity and gender; LFW itself says nothing about gender.",
+    help="A CSV with identity and gender; LFW itself says nothing about gender.",
 )
 def command(out: Path, source: Path | None, data_home: Path | None, genders: Path | None) -> None:
     """Write LFW's photos, lfw_faces.csv, lfw_pairs.csv and asian_pairs.csv to OUT.
@@ -35,7 +35,7 @@ def command(out: Path, source: Path | None, data_home: Path | None, genders: Pat
     if source is None and (out / "lfw").is_dir():
         source = out / "lfw"
     out.mkdir(parents=True, exist_ok=True)
-    known = {face.identity: face.gender.value for face in read_faces(genders)} if genders else {}
+    known = read_genders(genders) if genders else {}
     written = write(folder(source) if source else fetch(data_home), out, known)
     click.echo(f"{out}: {written.faces} photos, {written.pairs} pairs")
     if written.drawn:

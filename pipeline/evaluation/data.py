@@ -71,6 +71,12 @@ def read_faces(path: Path) -> list[LabelledFace]:
     ]
 
 
+def read_genders(path: Path) -> dict[str, str]:
+    """`identity` and `gender` of people. Raises DataError."""
+    rows = _rows(path, {"identity", "gender"})
+    return {row["identity"]: _gender(row["gender"], path, line).value for line, row in enumerate(rows, 2)}
+
+
 def identity_of(file: str, faces: dict[str, str]) -> str:
     """Whose photo it is: by `faces.csv` where it stands there, else the name of its folder."""
     return faces.get(file) or Path(file).parent.name or file

@@ -10,7 +10,10 @@ from pathlib import Path
 import click
 import pytest
 
+from pipeline.cli import main as pipeline_cli
 from support.bundle import ROOT
+from support.labelled import EXPLAINED as CONTRIBUTING
+from support.labelled import heading
 from worker.cli import main as worker_cli
 from worker.settings import PREFIX, Settings
 from worker.store import StatusReport
@@ -49,6 +52,38 @@ def test_a_file_is_one_that_exists(path: Path) -> None:
     links = re.findall(r"\]\(([\w./-]+)\)", path.read_text())
     assert not [file for file in named if not (ROOT / file).exists()]
     assert not [link for link in links if not (path.parent / link).exists()]
+
+
+MEASURING = [
+    ROOT / name for name in ("README.md", "CONTRIBUTING.md", "pipeline/MODEL_CARD.md", "docs/experiments.md")
+]
+
+
+@pytest.mark.parametrize("path", MEASURING, ids=lambda path: path.name)
+def test_a_command_that_measures_exists_with_its_options(path: Path) -> None:
+    blocks = " ".join(re.findall(r"(?ms)^```\n(.*?)^```$", path.read_text())).replace("\\\n", " ")
+    commands = re.findall(r"python -m pipeline ([a-z-]+)(.*)", blocks)
+    assert commands
+    for name, rest in commands:
+        command = pipeline_cli.get_command(click.Context(pipeline_cli), name)
+        assert command, name
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert set(re.findall(r" (--[a-z-]+)", rest)) <= known, rest
+
+
+def test_every_variable_of_the_tests_is_explained() -> None:
+    sources = " ".join(path.read_text() for path in (ROOT / "tests").rglob("*.py"))
+    read = set(re.findall(r"VERIFY_TEST_[A-Z_]+|VERIFY_FACES", sources))
+    assert read <= set(re.findall(r"VERIFY_\w+", CONTRIBUTING.read_text()))
+
+
+def test_what_developers_read_names_files_and_headings_that_exist() -> None:
+    text = CONTRIBUTING.read_text()
+    named = re.findall(r"(?:tests|var/bundle|pipeline|worker)/[\w/.]*\w", text)
+    assert not [file for file in named if not (ROOT / file).exists() and not file.startswith("var/")]
+    assert heading() > 0
+    written = {"lfw_faces.csv", "lfw_pairs.csv", "asian_pairs.csv"}
+    assert written <= set(re.findall(r"`(\w+\.csv)`", text))
 
 
 def test_what_status_reports_is_what_the_runbook_watches() -> None:
