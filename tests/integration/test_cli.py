@@ -216,10 +216,45 @@ def test_a_dry_run_writes_and_queues_nothing(here: Cli, store: Store, tmp_path: 
 
 def test_a_dry_run_needs_no_database(cli: Cli, tmp_path: Path) -> None:
     path = a_workbook(tmp_path / "m.xlsx", [a_row("m1"), a_row(None)])
-    result = cli("import", path, "--dry-run", "--errors", tmp_path / "bad.xlsx")
+    result = cli("import", path, "--dry-run")
     assert result.exit_code == 1
     assert "Not compared with the database" in result.stderr
-    assert (tmp_path / "bad.xlsx").is_file()
+
+
+@pytest.mark.parametrize("options", [(), ("--errors", "bad.xlsx")])
+def test_a_dry_run_prints_what_would_be_refused_and_writes_no_file(
+    cli: Cli, tmp_path: Path, options: tuple[str, ...]
+) -> None:
+    path = a_workbook(tmp_path / "m.xlsx", [a_row("m1"), a_row(1001.5), a_row(None)])
+    before = set(tmp_path.rglob("*.xlsx"))
+    result = cli("import", path, "--dry-run", *options)
+    assert result.exit_code == 1
+    assert "2 rows would not be imported:" in result.stdout
+    assert "  row 3: 회원번호에 소수점이 있습니다 (the member ID has decimals)" in result.stdout
+    assert "  row 4: 회원번호가 없습니다 (no member ID)" in result.stdout
+    assert set(tmp_path.rglob("*.xlsx")) == before
+    assert not Path("bad.xlsx").exists()
+    assert ("bad.xlsx is left alone" in result.stderr) is bool(options)
+
+
+def test_of_many_refused_rows_a_dry_run_prints_the_first_and_json_has_all(cli: Cli, tmp_path: Path) -> None:
+    path = a_workbook(tmp_path / "m.xlsx", [a_row(f"회원{n}") for n in range(120)])
+    shown = cli("import", path, "--dry-run").stdout
+    assert shown.count("  row ") == 100
+    assert "and 20 more; --json has them all" in shown
+    report = json.loads(cli("import", path, "--dry-run", "--json").stdout)
+    assert [row["row"] for row in report["refused_rows"]] == list(range(2, 122))
+    assert all("ASCII" in row["reason"] for row in report["refused_rows"])
+
+
+def test_import_counts_and_shows_its_warnings(here: Cli, tmp_path: Path) -> None:
+    headers = [*HEADERS, None, "비고"]
+    path = a_workbook(tmp_path / "m.xlsx", [[*a_row("m1"), "https://photos.example.com/2.jpg", ""]], headers)
+    shown = here("import", path, "--no-enqueue").stdout
+    assert "Warning: Columns left alone: 비고." in shown
+    assert "Warning: Links in column E (no header) were not taken: 1 rows." in shown
+    assert "warnings" in shown
+    assert len(json.loads(here("import", path, "--json", "--no-enqueue").stdout)["warnings"]) == 2
 
 
 def test_import_speaks_json(here: Cli, tmp_path: Path) -> None:
@@ -241,7 +276,7 @@ def test_a_file_that_is_no_workbook_is_one_line(here: Cli, tmp_path: Path) -> No
 def test_progress_is_plain_lines_where_there_is_no_terminal(cli: Cli, tmp_path: Path) -> None:
     path = a_workbook(tmp_path / "m.xlsx", [a_row(n) for n in range(1, 1101)])
     result = cli("import", path, "--dry-run")
-    assert "rows: 1,000" in result.stderr
+    assert "rows: 1,000 of 1,100" in result.stderr
     assert "\x1b" not in result.output
 
 

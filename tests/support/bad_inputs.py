@@ -8,6 +8,7 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import time
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +24,12 @@ from support.bundle import ROOT
 from support.garbage import EVERYTHING
 from support.jobs import NOW, a_message
 from support.photo_server import PhotoServer
-from support.sheets import a_row, a_workbook, cells_of, photo, rewritten
+from support.sheets import a_raw_workbook, a_row, a_workbook, cells_of, photo, rewritten
 from worker.addresses import PRIVATE_NETWORKS, AddressRules
 from worker.downloads import FetchFailure, FetchLimits, PhotoFetcher
 from worker.errors import BadMessage
+from worker.importing.package import MAX_FILE_BYTES, BadWorkbook
 from worker.importing.run import import_workbook
-from worker.importing.workbook import MAX_FILE_BYTES, BadWorkbook
 from worker.messages import parse_job
 
 PAGE: Final = ROOT / "docs" / "bad-inputs.md"
@@ -174,7 +175,7 @@ def workbooks() -> Iterator[Case]:
         for name, row in _ROWS.items():
             path = a_workbook(Path(folder) / "rows.xlsx", [a_row("m1"), row])
             import_workbook(path, None, errors_file=path.with_suffix(".errors.xlsx"))
-            yield f"a row with {name}", _line(str(cells_of(path.with_suffix(".errors.xlsx"))[1][0]))
+            yield f"a row with {name}", _line(str(cells_of(path.with_suffix(".errors.xlsx"))[-1][0]))
 
 
 def _line(text: str) -> str:
@@ -228,6 +229,12 @@ _WORKBOOKS: Final[dict[str, Callable[[Path], Path]]] = {
     "a damaged zip": _bytes(b"PK\x03\x04" + bytes(60)),
     "an entity bomb": _entities,
     "a zip bomb": _zip_bomb,
+    "a million shared texts in a few kilobytes": lambda path: a_raw_workbook(
+        path, strings="<si><t>a</t></si>" * 1_000_000
+    ),
+    "a text in thousands of cells": lambda path: a_raw_workbook(
+        path, "<row><c/><c t='s'><v>0</v></c></row>" * 3000, strings=f"<si><t>{'a' * 30_000}</t></si>"
+    ),
     "a file over the limit": _too_large,
     "other columns": _other_columns,
 }
@@ -241,7 +248,15 @@ _ROWS: Final[dict[str, Sequence[Any]]] = {
     "a file address": ["m2", "여", "file:///etc/passwd", photo(1, 2)],
     "a path of somebody's own disk": ["m2", "여", r"C:\Users\me\1.jpg", photo(1, 2)],
     "a formula instead of a link": ["m2", "여", photo(1, 1), "=1+1"],
-    "the same member again": a_row("m1"),
+    "a number with decimals as ID": [1001.5, "여", photo(1, 1), photo(1, 2)],
+    "an ID that Excel has shortened": ["1.23457E+11", "여", photo(1, 1), photo(1, 2)],
+    "an ID that is a time": [time(9, 30), "여", photo(1, 1), photo(1, 2)],
+    "`nan` as ID": ["nan", "여", photo(1, 1), photo(1, 2)],
+    "an error value": ["m2", "여", photo(1, 1), "#N/A"],
+    "a link that a formula computes": ["m2", "여", '=HYPERLINK("https://a/"&A2,"사진")', photo(1, 2)],
+    "a page for sharing": ["m2", "여", "https://drive.google.com/file/d/1/view", photo(1, 2)],
+    "the same member again, with another gender": a_row("m1", "남"),
+    "a photo and no member, below a member": [None, None, photo(1, 2), None],
 }
 
 

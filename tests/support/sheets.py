@@ -50,3 +50,61 @@ def rewritten(path: Path, part: str, change: Callable[[bytes], bytes]) -> Path:
                 else:
                     shutil.copyfileobj(source, target)
     return changed
+
+
+_MAIN = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_PACKAGE = 'xmlns="http://schemas.openxmlformats.org/package/2006/relationships"'
+
+
+def a_raw_workbook(path: Path, rows: str = "", after: str = "", **parts: str) -> Path:
+    """An .xlsx of raw XML: rows below a header row, what follows them, and whole parts by name.
+
+    Parts: ``strings`` (the `si` elements), ``styles``, ``sheet`` (in place of rows) and ``links`` (the
+    relationships of the sheet).
+    """
+    names = "".join(f'<c t="inlineStr"><is><t>{name}</t></is></c>' for name in HEADERS)
+    data = f'<sheetData><row r="1">{names}</row>{rows}</sheetData>{after}'
+    sheet = parts.get("sheet") or f'<worksheet {_MAIN} xmlns:r="{_OFFICE}">{data}</worksheet>'
+    kinds = {"1": ("worksheet", "sheet"), "2": ("sharedStrings", "strings"), "3": ("styles", "styles")}
+    book = '<sheets><sheet name="회원" sheetId="1" r:id="rId1"/></sheets>'
+    files = {
+        "[Content_Types].xml": "<Types/>",
+        "_rels/.rels": _relations(("0", "officeDocument", "xl/workbook.xml")),
+        "xl/workbook.xml": f'<workbook {_MAIN} xmlns:r="{_OFFICE}">{book}</workbook>',
+        "xl/_rels/workbook.xml.rels": _relations(
+            *((n, kind, f"{part}.xml") for n, (kind, part) in kinds.items())
+        ),
+        "xl/sheet.xml": sheet,
+        "xl/_rels/sheet.xml.rels": f"<Relationships {_PACKAGE}>{parts.get('links', '')}</Relationships>",
+        "xl/strings.xml": f"<sst {_MAIN}>{parts.get('strings', '')}</sst>",
+        "xl/styles.xml": f"<styleSheet {_MAIN}>{parts.get('styles', '')}</styleSheet>",
+    }
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return path
+
+
+def _relations(*entries: tuple[str, str, str]) -> str:
+    inside = "".join(
+        f'<Relationship Id="rId{n}" Type="{_OFFICE}/{kind}" Target="{to}"/>' for n, kind, to in entries
+    )
+    return f"<Relationships {_PACKAGE}>{inside}</Relationships>"
+
+
+def a_link(key: str, target: str) -> str:
+    """A relationship of a sheet to an address, for ``links`` of `a_raw_workbook`."""
+    return f'<Relationship Id="{key}" Type="{_OFFICE}/hyperlink" Target="{target}" TargetMode="External"/>'
+
+
+def a_raw_row(number: int, member_id: str, gallery: str = "", selfie: str = "", attributes: str = "") -> str:
+    """A row of cells as XML; a photo's cell may be given whole, else it has the usual address."""
+    gallery = gallery or text_cell("C", number, photo(member_id, 1))
+    selfie = selfie or text_cell("D", number, photo(member_id, "selfie"))
+    return f'<row r="{number}" {attributes}>{text_cell("A", number, member_id)}{gallery}{selfie}</row>'
+
+
+def text_cell(column: str, row: int, text: str) -> str:
+    """A cell of XML with a text."""
+    return f'<c r="{column}{row}" t="inlineStr"><is><t>{text}</t></is></c>'

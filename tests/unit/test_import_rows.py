@@ -2,35 +2,37 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from pipeline.verdict import Gender
-from worker.importing.columns import Field, NoHeader, field_of, find_columns
-from worker.importing.rows import BadRow, member_of, text_of, with_links
-from worker.importing.workbook import Row
+from worker.importing.cells import Row, Unreadable
+from worker.importing.columns import Field, NoHeader, field_of, find_columns, near
+from worker.importing.members import Refused, entries_of, member_of
+from worker.importing.rows import returned
+from worker.importing.text import text_of
 from worker.store import NewMember
 
 COLUMNS = find_columns(["회원번호", "성별", "갤러리 사진 1", "갤러리 사진 2", "인증사진"])
 ONE, TWO, SELFIE = "https://p.example.com/1.jpg", "https://p.example.com/2.jpg", "https://p.example.com/s.jpg"
 
 
-def row(*values: Any, id_format: str = "") -> Row:
-    return Row(7, values, (id_format, *[""] * (len(values) - 1)))
+def row(*values: Any, **options: Any) -> Row:
+    return Row(7, values=list(values), **options)
 
 
-def no_link(number: int, column: int) -> None:
-    return None
+def member_in(*rows: Row) -> NewMember:
+    (entry,) = entries_of(rows, COLUMNS, ())
+    return member_of(entry, COLUMNS)[0]
 
 
-def member(*values: Any, id_format: str = "") -> NewMember:
-    return member_of(row(*values, id_format=id_format), COLUMNS, no_link)
+def member(*values: Any) -> NewMember:
+    return member_in(row(*values))
 
 
 def reasons(*values: Any) -> str:
-    with pytest.raises(BadRow) as caught:
+    with pytest.raises(Refused) as caught:
         member(*values)
     return str(caught.value)
 
@@ -68,7 +70,7 @@ def test_headers_are_understood_however_they_are_spelled(header: str, field: Fie
 
 def test_columns_may_stand_in_any_order_and_unknown_ones_are_reported() -> None:
     columns = find_columns(["비고", "selfie", "", "photo 1", "가입일", "photo 2", "member_id"])
-    assert (columns.member_id, columns.selfie, columns.gallery) == (6, 1, (3, 5))
+    assert (columns.member_id, columns.selfie, columns.gallery) == (6, (1,), (3, 5))
     assert columns.gender is None
     assert columns.unknown == ("비고", "가입일")
 
@@ -84,49 +86,31 @@ def test_two_columns_for_one_thing_are_not_guessed_at() -> None:
         find_columns(["회원번호", "ID", "photo", "selfie"])
 
 
+def test_two_columns_for_the_verification_photo_hold_one_of_each_member() -> None:
+    columns = find_columns(["id", "photo", "selfie 1", "selfie 2"])
+    assert columns.selfie == (2, 3)
+    row_of_two = Row(2, values=["m", ONE, SELFIE, TWO])
+    (entry,) = entries_of([row_of_two], columns, ())
+    with pytest.raises(Refused, match="several verification photo links"):
+        member_of(entry, columns)
+
+
+@pytest.mark.parametrize(
+    ("header", "field"),
+    [
+        *(("Galery", Field.GALLERY), ("겔러리 사진 2", Field.GALLERY), ("memer_id", Field.MEMBER_ID)),
+        *(("성벌", Field.GENDER), ("인증시진 링크", Field.SELFIE)),
+        *((header, None) for header in ("비고", "이름", "전화번호", "가입일", "phone", "status")),
+    ],
+)
+def test_a_misspelt_header_is_told_from_another_one(header: str, field: Field | None) -> None:
+    assert field_of(header) is None
+    assert near(header) is field
+
+
 def test_a_row_becomes_a_member() -> None:
     expected = NewMember("m-1", Gender.FEMALE, SELFIE, (ONE, TWO))
     assert member("m-1", "여", ONE, TWO, SELFIE) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "number_format", "member_id"),
-    [
-        (12345, "General", "12345"),
-        (12345.0, "General", "12345"),
-        (42, "00000", "00042"),
-        (123456, "00000", "123456"),
-        (" m1\xa0", "", "m1"),
-        ("\u200bm1\ufeff", "", "m1"),
-        ("0012", "", "0012"),
-        ("12345.0", "", "12345.0"),
-        ("'=m1", "", "=m1"),
-        ("Ab1", "", "Ab1"),
-        (-5, "General", "-5"),
-    ],
-)
-def test_ids_are_read_as_people_see_them(value: object, number_format: str, member_id: str) -> None:
-    assert member(value, None, ONE, None, SELFIE, id_format=number_format).member_id == member_id
-
-
-@pytest.mark.parametrize(
-    ("value", "word"),
-    [
-        (None, "no member ID"),
-        ("   ", "no member ID"),
-        ("#N/A", "no member ID"),
-        (True, "true/false"),
-        (datetime(2026, 1, 2, tzinfo=UTC), "is a date"),
-        (1.2345678901234567e16, "rounded"),
-        (12345678901234567, "rounded"),
-        ("홍길동", "ASCII"),
-        ("a b", "ASCII"),
-        ("x" * 65, "ASCII"),
-        (1.5e300, "rounded"),
-    ],
-)
-def test_what_cannot_be_an_id_is_said(value: object, word: str) -> None:
-    assert word in reasons(value, None, ONE, None, SELFIE)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +149,8 @@ def test_the_same_link_twice_is_one_photo() -> None:
     [
         (None, SELFIE, "갤러리 사진 링크가 없습니다"),
         (ONE, None, "인증사진 링크가 없습니다"),
-        (ONE, "#REF!", "인증사진 링크가 없습니다"),
+        (ONE, Unreadable("{ko} 칸에 오류 ({en})", "#REF!"), "인증사진 칸에 오류 (verification photo)"),
+        (Unreadable("{ko} 칸에 오류 ({en})", "#REF!"), SELFIE, "갤러리 사진 칸에 오류 (gallery photo)"),
         ("사진", SELFIE, "갤러리 사진 칸에"),
         (ONE, "see mail", "인증사진 칸에"),
         (f"{ONE} see mail", SELFIE, "갤러리 사진 칸에"),
@@ -185,24 +170,86 @@ def test_all_that_is_wrong_with_a_row_is_said_at_once() -> None:
     assert all(word in said for word in ("회원번호", "성별", "갤러리", "인증사진"))
 
 
-def test_the_address_behind_a_cell_counts_where_its_text_is_none() -> None:
-    def link(number: int, column: int) -> str | None:
-        return {(7, 2): ONE, (7, 4): SELFIE}.get((number, column))
-
-    found = row("m", None, "사진", None, "보기")
-    assert member_of(found, COLUMNS, link) == NewMember("m", None, SELFIE, (ONE,))
-    assert with_links(found, COLUMNS, link) == ["m", None, ONE, None, SELFIE]
+def test_a_cell_leads_where_its_link_does() -> None:
+    found = row("m", None, "사진", None, "보기", links={2: ONE, 4: SELFIE})
+    assert member_in(found) == NewMember("m", None, SELFIE, (ONE,))
+    assert returned(found, COLUMNS) == ["m", None, ONE, None, SELFIE]
 
 
-def test_a_visible_address_goes_before_the_one_behind_it() -> None:
-    """Excel keeps the old link when somebody types over it."""
+def test_an_address_that_is_shown_in_place_of_another_is_not_taken() -> None:
+    found = row("m", None, ONE, None, SELFIE, links={2: TWO})
+    (entry,) = entries_of([found], COLUMNS, ())
+    assert member_of(entry, COLUMNS) == (NewMember("m", None, SELFIE, (TWO,)), [7])
+    assert returned(found, COLUMNS) == ["m", None, TWO, None, SELFIE]
 
-    def old_link(number: int, column: int) -> str | None:
-        return "https://old.example.com/" if column == 2 else None
 
-    found = member_of(row("m", None, ONE, None, SELFIE), COLUMNS, old_link)
-    assert found.photo_urls == (ONE,)
+def test_a_link_that_a_formula_computes_does_not_come_back_as_what_it_shows() -> None:
+    found = row("m", None, ONE, None, SELFIE, links={2: ""})
+    with pytest.raises(Refused, match="a formula computes the link of the gallery photo"):
+        member_in(found)
+    assert returned(found, COLUMNS) == ["m", None, "#VALUE!", None, SELFIE]
+
+
+# A member in several rows
+
+
+def rows(*cells: Any) -> list[Row]:
+    return [Row(number, values=list(values)) for number, values in enumerate(cells, 2)]
+
+
+def refused(*cells: Any) -> dict[int, str]:
+    found: dict[int, str] = {}
+    for entry in entries_of(rows(*cells), COLUMNS, ()):
+        try:
+            member_of(entry, COLUMNS)
+        except Refused as bad:
+            found.update(bad.reasons)
+    return found
+
+
+def test_the_photos_of_several_rows_are_one_gallery_in_their_order() -> None:
+    found = member_in(
+        *rows(["m", "여", TWO, None, SELFIE], ["m", None, ONE, None, None], ["m", "F", TWO, None, SELFIE])
+    )
+    assert found == NewMember("m", Gender.FEMALE, SELFIE, (TWO, ONE))
+
+
+@pytest.mark.parametrize(
+    ("second", "word"),
+    [
+        (["m", "남", TWO, None, SELFIE], "differ in gender"),
+        (["m", "여", TWO, None, TWO], "several verification photo links"),
+        (["m", "여", "see mail", None, SELFIE], "gallery photo is no link"),
+        (["m", "여", " ".join(f"{ONE}?{n}" for n in range(20)), None, None], "more than 20"),
+        (["m", "여", f"{TWO}?{'x' * 2048}", None, None], "longer than 2048"),
+    ],
+)
+def test_rows_of_a_member_that_do_not_fit_together_are_refused_together(second: list[Any], word: str) -> None:
+    found = refused(["m", "여", ONE, None, SELFIE], second, ["n", "여", ONE, None, SELFIE])
+    assert found.keys() == {2, 3}
+    assert word in found[3]
+    assert all("a member's rows go together: 2, 3" in reason for reason in found.values())
+
+
+@pytest.mark.parametrize("selfie", [None, SELFIE])
+@pytest.mark.parametrize("member_id", [None, " ", Unreadable("{en} is an error", "#N/A")])
+def test_photos_without_an_id_keep_the_member_above_them_waiting(member_id: Any, selfie: str | None) -> None:
+    """They may be more of that member's; taken later, alone, they would replace the first ones."""
+    found = refused(
+        ["m", "여", ONE, None, SELFIE], [member_id, None, TWO, None, selfie], [*"n여", ONE, "", TWO]
+    )
+    assert found.keys() == {2, 3}
+    assert "member ID" in found[3]
+
+
+@pytest.mark.parametrize("member_id", ["회원", 1.5, "n"])
+def test_a_row_with_an_id_of_its_own_keeps_nobody_else_waiting(member_id: object) -> None:
+    assert refused(["m", "여", ONE, None, SELFIE], [member_id, None, TWO, None, None]).keys() == {3}
+
+
+def test_a_whole_row_without_an_id_is_a_member_of_its_own() -> None:
+    assert refused(["m", "여", ONE, None, SELFIE], [None, "남", ONE, None, TWO]).keys() == {3}
 
 
 def test_no_cell_at_all_is_an_empty_text() -> None:
-    assert [text_of(value) for value in (None, "", " ", 0, 1.5, "#DIV/0!")] == ["", "", "", "0", "1.5", ""]
+    assert [text_of(value) for value in (None, "", " ", 0, 1.5, 2.0)] == ["", "", "", "0", "1.5", "2"]

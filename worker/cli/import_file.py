@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -13,14 +14,19 @@ from worker import queues, runtime
 from worker.cli.output import print_json, progress
 from worker.cli.queueing import Sent, enqueue_pending, report
 from worker.errors import StoreUnavailable
+from worker.importing.errors import RefusedRow
 from worker.importing.run import Report, import_workbook
 from worker.publishing import Publisher
 from worker.store import Change, Store
 
+_MOST_SHOWN: Final = 100
+
 
 @click.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Only check the file and say what would be done.")
+@click.option(
+    "--dry-run", is_flag=True, help="Only check the file and say what would be done: nothing is written."
+)
 @click.option(
     "--errors",
     "errors_file",
@@ -40,9 +46,16 @@ def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue:
       인증사진 / selfie           one link
       학습 동의 / consent         예, 아니오 / yes, no; may be left out or empty
 
-    Rows that cannot be imported stop no other row: they come back in a workbook with the reason, to
-    be mended and imported again. Exit status 1 if there are any.
+    A member may stand in several rows, one photo in each; merged cells count for each of their rows.
+    A cell that shows a text and leads to an address is that address. IDs are taken as Excel shows them.
+
+    Rows that cannot be imported stop no other member: they come back in a workbook with the reason, to
+    be mended and imported again; all rows of a member come back together. A dry run writes no file and
+    prints the reasons. What was not read, or may not be meant, is a warning. Exit status 1 if there are
+    rows that cannot be imported.
     """
+    if dry_run and errors_file:
+        click.echo(f"A dry run writes no file: {errors_file} is left alone.", err=True)
     store = _store(dry_run)
     with progress("rows") as step:
         done = import_workbook(
@@ -57,6 +70,7 @@ def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue:
         print_json(_as_json(done, sent, dry_run=dry_run))
     else:
         _show(done, compared=store is not None, dry_run=dry_run)
+        _remarks(done)
         if sent is not None:
             report(sent)
     if done.refused or (sent and sent.refused):
@@ -86,6 +100,7 @@ def _as_json(done: Report, sent: Sent | None, *, dry_run: bool) -> dict[str, Any
         "rows": done.rows,
         **{change: done.changes[change] for change in Change},
         "refused": done.refused,
+        "refused_rows": [{"row": row.number, "reason": row.reason} for row in _in_order(done)],
         "errors_file": done.errors_file and str(done.errors_file),
         "sheet": done.sheet,
         "other_sheets": done.other_sheets,
@@ -103,25 +118,31 @@ def _show(done: Report, *, compared: bool, dry_run: bool) -> None:
         Change.UNCHANGED: "unchanged",
         Change.FORGOTTEN: "erased before",
     }
-    table = new_table("rows", *(words[change] for change in Change), "refused")
+    table = new_table("rows", *(words[change] for change in Change), "refused", "warnings")
     counts = [f"{done.changes[change]:,}" if compared else "?" for change in Change]
-    table.add_row(f"{done.rows:,}", *counts, f"{done.refused:,}")
+    table.add_row(f"{done.rows:,}", *counts, f"{done.refused:,}", f"{len(done.warnings):,}")
     if dry_run:
         table.title = "Dry run: nothing was written"
     console().print(table)
-    _remarks(done)
 
 
 def _remarks(done: Report) -> None:
-    if done.columns.unknown:
-        click.echo(f"Columns left alone: {', '.join(done.columns.unknown)}")
-    if done.columns.gender is None:
-        click.echo("There is no column for the gender: none is taken as declared.")
-    if done.other_sheets:
-        click.echo(f"Read was sheet {done.sheet!r} only; there are also: {', '.join(done.other_sheets)}")
-    for warning in done.warnings:
-        click.echo(f"Warning: {warning}")
+    _first_of([f"Warning: {warning}." for warning in done.warnings])
     if done.errors_file:
         click.echo(
             f"{done.refused:,} rows were not imported; they are in {done.errors_file} with the reason."
         )
+    elif done.refused:
+        click.echo(f"{done.refused:,} rows would not be imported:")
+        _first_of([f"  row {row.number}: {row.reason}" for row in _in_order(done)])
+
+
+def _first_of(lines: Sequence[str]) -> None:
+    for line in lines[:_MOST_SHOWN]:
+        click.echo(line)
+    if len(lines) > _MOST_SHOWN:
+        click.echo(f"and {len(lines) - _MOST_SHOWN:,} more; --json has them all")
+
+
+def _in_order(done: Report) -> list[RefusedRow]:
+    return sorted(done.refused_rows, key=lambda row: row.number)

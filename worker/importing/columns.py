@@ -1,4 +1,4 @@
-"""Which column of a workbook is which: Korean and English headers, however they are spelled."""
+"""Which column is which: Korean and English headers, however they are spelled."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from enum import StrEnum
 from typing import Final
 
@@ -19,6 +20,8 @@ class Field(StrEnum):
     SELFIE = "verification photo (인증사진)"
     CONSENT = "training consent (학습 동의)"
 
+
+PHOTOS: Final = (Field.SELFIE, Field.GALLERY)
 
 _NAMES: Final[Mapping[Field, str]] = {
     Field.MEMBER_ID: """
@@ -42,6 +45,10 @@ _NAMES: Final[Mapping[Field, str]] = {
     """,
 }
 _KNOWN: Final = {name: field for field, names in _NAMES.items() for name in names.split()}
+_LETTERS: Final = {
+    unicodedata.normalize("NFD", name): field for name, field in _KNOWN.items() if len(name) > 1
+}
+_LONGEST: Final = 100  # characters of a header
 _DECORATION: Final = re.compile(r"[\s_\-./·:*#()\[\]]+")
 _ENDING: Final = re.compile(r"(?:urls?|links?|링크|주소|경로|\d+|번)$")
 
@@ -51,12 +58,23 @@ class Columns:
     """Where what is, by column number from 0."""
 
     member_id: int
-    selfie: int
+    selfie: tuple[int, ...]
     gallery: tuple[int, ...]
     gender: int | None
     consent: int | None
     unknown: tuple[str, ...]
     """Headers that were not understood; their cells are left alone."""
+
+    @property
+    def photos(self) -> tuple[int, ...]:
+        """All columns that may hold a photo."""
+        return self.selfie + self.gallery
+
+    @property
+    def taken(self) -> set[int]:
+        """All columns that are read."""
+        single = {column for column in (self.gender, self.consent) if column is not None}
+        return {self.member_id, *single, *self.photos}
 
 
 REASON: Final = "오류 (reason)"
@@ -74,7 +92,7 @@ def field_of(header: str) -> Field | None:
     Case, spaces and punctuation do not count, nor a number or "URL" at the end: `Photo_URL 2` is a
     gallery photo, and so is `갤러리 사진 링크(2)`.
     """
-    name = _DECORATION.sub("", unicodedata.normalize("NFKC", header).casefold())
+    name = _plain(header)
     while name not in _KNOWN:
         shorter = _ENDING.sub("", name)
         if shorter == name:
@@ -83,9 +101,15 @@ def field_of(header: str) -> Field | None:
     return _KNOWN[name]
 
 
-def understood(headers: Sequence[str]) -> int:
-    """How many different things the headers name; the row with the most is the header row."""
-    return len({field for header in headers if (field := field_of(header))})
+def near(header: str) -> Field | None:
+    """What an unknown header may have been meant for, by its letters: `Galery`, `성벌`."""
+    letters = unicodedata.normalize("NFD", _ENDING.sub("", _plain(header)))
+    found = get_close_matches(letters, _LETTERS, n=1, cutoff=0.8)
+    return _LETTERS[found[0]] if found else None
+
+
+def _plain(header: str) -> str:
+    return _DECORATION.sub("", unicodedata.normalize("NFKC", header[:_LONGEST]).casefold())
 
 
 def find_columns(headers: Sequence[str]) -> Columns:
@@ -101,7 +125,7 @@ def find_columns(headers: Sequence[str]) -> Columns:
     _require(places, headers)
     return Columns(
         member_id=places[Field.MEMBER_ID][0],
-        selfie=places[Field.SELFIE][0],
+        selfie=tuple(places[Field.SELFIE]),
         gallery=tuple(places[Field.GALLERY]),
         gender=next(iter(places[Field.GENDER]), None),
         consent=next(iter(places[Field.CONSENT]), None),
@@ -115,6 +139,6 @@ def _require(places: Mapping[Field, list[int]], headers: Sequence[str]) -> None:
     if missing:
         raise NoHeader(f"no column for {', '.join(missing)}")
     for field, found in places.items():
-        if len(found) > 1 and field is not Field.GALLERY:
+        if len(found) > 1 and field not in PHOTOS:
             double = ", ".join(repr(headers[place]) for place in found)
             raise NoHeader(f"several columns for {field}: {double}")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from worker.errors import PermanentError
 from worker.importing.columns import REASON, ROW
 
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_LIKE_AN_ESCAPE: Final = re.compile(r"_(?=x[0-9A-Fa-f]{4}_)")
 
 
 class CannotWrite(PermanentError):
@@ -29,9 +31,11 @@ class RefusedRow:
     number: int
     values: Sequence[Any]
     reason: str
+    formats: Mapping[int, str] = field(default_factory=dict)
+    """Number formats by column from 0: they may be part of an ID."""
 
 
-def write_errors(path: Path, headers: Sequence[str], rows: Iterable[RefusedRow]) -> None:
+def write_errors(path: Path, headers: Sequence[str], rows: Sequence[RefusedRow]) -> None:
     """The refused rows below the file's own headers. Raises CannotWrite."""
     try:
         with path.open("wb") as file:
@@ -40,25 +44,28 @@ def write_errors(path: Path, headers: Sequence[str], rows: Iterable[RefusedRow])
         raise CannotWrite(f"the rejected rows cannot be written to {path}: {error.strerror}") from None
 
 
-def _book_of(headers: Sequence[str], rows: Iterable[RefusedRow]) -> Any:
-    width = max((place for place, header in enumerate(headers, 1) if header), default=0)
+def _book_of(headers: Sequence[str], rows: Sequence[RefusedRow]) -> Any:
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("errors")
     sheet.freeze_panes = "A2"
     # The reason stands first, where it is seen.
-    sheet.append([_bold(sheet, text) for text in (REASON, ROW, *headers[:width])])
+    sheet.append([_bold(sheet, text) for text in (REASON, ROW, *headers)])
     for row in rows:
-        sheet.append([_cell(sheet, value) for value in (row.reason, row.number, *row.values[:width])])
+        cells = [_cell(sheet, value, row.formats.get(column)) for column, value in enumerate(row.values)]
+        sheet.append([_cell(sheet, row.reason), row.number, *cells])
     return book
 
 
-def _cell(sheet: Any, value: Any) -> Any:
+def _cell(sheet: Any, value: Any, number_format: str | None = None) -> Any:
     """A text stays a text: what begins like a formula must not become one in somebody's Excel."""
-    if not isinstance(value, str):
-        return value
-    text = ILLEGAL_CHARACTERS_RE.sub("", value)
-    cell = WriteOnlyCell(sheet, f"'{text}" if text.startswith(_FORMULA) else text)
-    cell.data_type = "s"
+    if isinstance(value, str):
+        text = _LIKE_AN_ESCAPE.sub("_x005F_", ILLEGAL_CHARACTERS_RE.sub("", value))
+        value = f"'{text}" if text.startswith(_FORMULA) else text
+    cell = WriteOnlyCell(sheet, value)
+    if isinstance(value, str):
+        cell.data_type = "s"
+    if number_format:
+        cell.number_format = number_format
     return cell
 
 

@@ -1,85 +1,112 @@
-"""Addresses behind cells: a cell may show "사진" and lead to an address.
-
-openpyxl's read-only mode, which keeps a large file out of memory, knows no hyperlinks, and with the
-values of formulas it gives what `HYPERLINK("https://…", "사진")` shows. So the sheet's XML is read
-a second time, only when it is needed.
-"""
+"""Addresses of photos: what a cell says, where it leads, and what is no address of a picture."""
 
 from __future__ import annotations
 
 import re
-import zipfile
-from collections.abc import Iterator
-from typing import IO, Final
-from xml.etree.ElementTree import Element
+from typing import Final
+from urllib.parse import parse_qs, unquote, urlsplit
 
-from defusedxml.ElementTree import iterparse
-from openpyxl.packaging.relationship import get_dependents, get_rels_path
-from openpyxl.utils.cell import range_boundaries
+_ADDRESS: Final = re.compile(r"https?://", re.IGNORECASE)
+_BETWEEN: Final = re.compile(r"\s+|(?<![,;|])[,;|]+(?=https?://)", re.IGNORECASE)
+"""Commas and semicolons may belong to an address; where they part two, another one follows. That a run
+of them is tried from its beginning only keeps the time linear."""
+_HYPERLINK: Final = re.compile(r"\bHYPERLINK\s*\(", re.IGNORECASE)
+_LITERAL: Final = re.compile(r'HYPERLINK\s*\(\s*"((?:[^"]|"")*)"\s*[,)]', re.IGNORECASE)
+_TEXT: Final = re.compile(r'"[^"]*"')
 
-_MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-_STRICT: Final = "{http://purl.oclc.org/ooxml/spreadsheetml/main}"
-_FORMULA: Final = re.compile(r'HYPERLINK\(\s*"((?:[^"]|"")*)"', re.IGNORECASE)
-_LARGEST_RANGE: Final = 10_000  # cells; one hyperlink may cover a whole column
+_COMPUTED: Final = (
+    "{ko} 칸의 링크는 수식으로 만들어져 주소를 알 수 없습니다. 주소 자체를 적어 주세요 "
+    "(a formula computes the link of the {en}: write the address itself)"
+)
+_NO_LINK: Final = "{ko} 칸에 링크가 아닌 글자가 있습니다 (the {en} is no link)"
+_ANOTHER: Final = (
+    "{ko} 칸에 여러 링크가 적혀 있는데 셀의 하이퍼링크는 또 다른 주소입니다. 하이퍼링크를 지워 주세요 "
+    "(the {en} shows several links and leads to another one: remove the hyperlink)"
+)
+A_PAGE: Final = (
+    "{ko} 칸의 링크는 사진이 아니라 공유 페이지를 엽니다. 사진 파일 자체의 주소를 적어 주세요 "
+    "(the link of the {en} opens a page for sharing: give the address of the file itself)"
+)
 
-Cell = tuple[int, int]
-"""Row and column, both from 1."""
-
-
-def links_of(archive: zipfile.ZipFile, sheet: str) -> dict[Cell, str]:
-    """The addresses behind the cells of a sheet, which is named by its path in the archive."""
-    targets = _targets(archive, sheet)
-    links: dict[Cell, str] = {}
-    with archive.open(sheet) as source:
-        for element in _elements(source):
-            is_link = _is(element, "hyperlink")
-            links.update(_of_hyperlink(element, targets) if is_link else _of_formula(element))
-    return links
-
-
-def _targets(archive: zipfile.ZipFile, sheet: str) -> dict[str, str]:
-    path = get_rels_path(sheet)  # type: ignore[no-untyped-call]
-    if path not in archive.namelist():
-        return {}
-    return {str(relation.Id): str(relation.Target or "") for relation in get_dependents(archive, path)}
-
-
-def _elements(source: IO[bytes]) -> Iterator[Element]:
-    """Cells and hyperlinks; what has been read is let go of."""
-    for _, element in iterparse(source, events=("end",)):
-        if _is(element, "c") or _is(element, "hyperlink"):
-            yield element
-        if not _is(element, "f"):  # its cell, which ends later, still needs it
-            element.clear()
-
-
-def _is(element: Element, name: str) -> bool:
-    return element.tag in (_MAIN + name, _STRICT + name)
+_PAGES: Final = {
+    "drive.google.com": r"/(?!uc\b|thumbnail\b)",
+    "docs.google.com": r"/(?!uc\b)",
+    "photos.google.com": "",
+    "photos.app.goo.gl": "",
+    "dropbox.com": r"/(s|sh|scl)/",
+    "1drv.ms": "",
+    "onedrive.live.com": r"/(?!download\b)",
+    "icloud.com": "",
+    "mybox.naver.com": "",
+    "photo.mybox.naver.com": "",
+    "naver.me": "",
+    "blog.naver.com": "",
+    "cafe.naver.com": "",
+    "app.box.com": "/(s|file)/",
+    "wetransfer.com": "",
+    "we.tl": "",
+}
+"""Hosts whose links show a page with a picture on it, and on which paths."""
 
 
-def _of_hyperlink(element: Element, targets: dict[str, str]) -> dict[Cell, str]:
-    key = next((value for name, value in element.attrib.items() if name.endswith("}id")), "")
-    target = targets.get(key)
-    if not target:
-        return {}  # a link to a place in the workbook
-    return dict.fromkeys(_cells(element.attrib.get("ref", "")), target)
+class NoAddress(Exception):
+    """A cell holds no address of a photo; the text says why, for ``ko`` and ``en``, names of its column."""
 
 
-def _of_formula(cell: Element) -> dict[Cell, str]:
-    formula = next((child.text for child in cell if _is(child, "f")), None)
-    found = _FORMULA.search(formula or "")
-    if not found:
-        return {}
-    return dict.fromkeys(_cells(cell.attrib.get("r", "")), found[1].replace('""', '"'))
+def is_address(text: str) -> bool:
+    """Whether it begins like an address of the web."""
+    return _ADDRESS.match(text) is not None
 
 
-def _cells(ref: str) -> list[Cell]:
-    """The cells of `B2` or `B2:C9`; none where that would be a whole column."""
-    bounds: tuple[int | None, ...] = range_boundaries(ref) if ref else ()
-    numbers = [number for number in bounds if number is not None]
-    if len(numbers) != 4:
-        return []
-    left, top, right, bottom = numbers
-    if (right - left + 1) * (bottom - top + 1) > _LARGEST_RANGE:
-        return []
-    return [(row, column) for row in range(top, bottom + 1) for column in range(left, right + 1)]
+def link_in(formula: str, shown: str) -> str | None:
+    """Where a formula leads to: None if nowhere, empty if that is computed and not stored.
+
+    With one argument `HYPERLINK` shows the address itself, whatever computes it.
+    """
+    if not _HYPERLINK.search(formula):
+        return None
+    literal = _LITERAL.match(formula)
+    if literal:
+        address = literal[1].replace('""', '"')
+        return address if is_address(address) else None
+    has_one_argument = "," not in _TEXT.sub("", formula)
+    return None if has_one_argument and is_address(shown) else ""
+
+
+def addresses_in(text: str, link: str | None) -> list[str]:
+    """The addresses that a cell shows or leads to: a link goes before an address in its place.
+
+    Raises NoAddress.
+    """
+    parts = [part.strip(",;|") for part in _BETWEEN.split(text)]
+    shown = [part for part in parts if part]
+    if link == "":
+        raise NoAddress(_COMPUTED)
+    if link is not None and not _ADDRESS.search(text):
+        return [link]
+    if not all(is_address(one) for one in shown):
+        raise NoAddress(_NO_LINK)
+    if link is None or _plain(link) in {_plain(text), *map(_plain, shown)}:
+        return shown
+    if len(shown) > 1:
+        raise NoAddress(_ANOTHER)
+    return [link]
+
+
+def _plain(address: str) -> str:
+    """Excel escapes addresses when it makes links of them, and adds a slash."""
+    return re.sub(r"\s", "", unquote(address)).rstrip("/")
+
+
+def is_page(url: str) -> bool:
+    """Whether the link is known to show a page with the photo on it."""
+    try:
+        parts = urlsplit(url)
+        host = (parts.hostname or "").removeprefix("www.").removeprefix("share.")
+    except ValueError:
+        return False
+    pattern = _PAGES.get(host)
+    if pattern is None or re.match(pattern, parts.path) is None:
+        return False
+    wanted = parse_qs(parts.query)
+    return "1" not in (*wanted.get("dl", ()), *wanted.get("raw", ()))

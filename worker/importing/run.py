@@ -1,4 +1,4 @@
-"""The story of an import: row by row, batch by batch; what is wrong never stops what is right."""
+"""The story of an import: member by member, batch by batch; what is wrong never stops what is right."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from worker.clock import utc_now
 from worker.errors import StoreRefused
 from worker.importing.columns import Columns
 from worker.importing.errors import RefusedRow, write_errors
-from worker.importing.rows import BadRow, member_of, with_links
-from worker.importing.workbook import Row, Workbook, open_workbook
+from worker.importing.members import Entry, Refused, entries_of, member_of
+from worker.importing.rows import returned
+from worker.importing.text import listed
+from worker.importing.workbook import Workbook, read_workbook
 from worker.store import Change, MemberRecord, NewMember
 
 BATCH: Final = 200
 """Members in one transaction: sign-ups wait for their rows only that long."""
-_MOST_WARNINGS: Final = 100
 _FORGOTTEN: Final = (
     "정보가 삭제된 회원번호이므로 다시 등록하지 않습니다 "
     "(all about this member was erased: the ID is not taken in again)"
 )
 
-Progress = Callable[[int, int | None], None]
-"""Called with the number of rows that have been dealt with, and that of all where the file tells."""
+Progress = Callable[[int, int], None]
+"""Called with the number of rows that have been dealt with, and that of all."""
 
 
 class MemberStore(Protocol):
@@ -47,22 +48,23 @@ class MemberStore(Protocol):
 
 @dataclass(slots=True)
 class Report:
-    """What became of a file; ``changes`` counts what was, or in a dry run would be, done."""
+    """What became of a file; ``changes`` counts the members that were, or in a dry run would be, changed."""
 
     sheet: str
+    headers: Sequence[str]
     columns: Columns
     other_sheets: tuple[str, ...] = ()
     rows: int = 0
-    refused: int = 0
     changes: Counter[Change] = field(default_factory=Counter)
+    refused_rows: list[RefusedRow] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     errors_file: Path | None = None
-    """The workbook with the refused rows; None where there were none."""
+    """The workbook with the refused rows; None where there were none, and in a dry run."""
 
-    def warn(self, text: str) -> None:
-        """Kept up to a number that a person still reads."""
-        if len(self.warnings) < _MOST_WARNINGS:
-            self.warnings.append(text)
+    @property
+    def refused(self) -> int:
+        """How many rows were not imported."""
+        return len(self.refused_rows)
 
 
 def import_workbook(
@@ -75,12 +77,15 @@ def import_workbook(
 ) -> Report:
     """Bring the members of a workbook into the store, where they wait for a request.
 
-    A dry run writes nothing but the error workbook; without a store it cannot say what would
-    change. Raises BadWorkbook, StoreUnavailable (what was written before it stays: run it again)
-    and CannotWrite.
+    A dry run writes nothing; without a store it cannot say what would change. Raises BadWorkbook
+    before anything is written, StoreUnavailable (what was written before it stays: run it again) and
+    CannotWrite.
     """
-    with open_workbook(path) as workbook:
-        return _Import(workbook, store, dry_run=dry_run, progress=progress).run(errors_file)
+    report = _Import(read_workbook(path), store, dry_run=dry_run, progress=progress).run()
+    if report.refused and not dry_run:
+        write_errors(errors_file, report.headers, report.refused_rows)
+        report.errors_file = errors_file
+    return report
 
 
 class _Import:
@@ -89,57 +94,61 @@ class _Import:
     ) -> None:
         self._workbook, self._store = workbook, store
         self._dry_run, self._progress = dry_run, progress
-        self._report = Report(workbook.sheet, workbook.columns, workbook.other_sheets)
-        self._errors: list[RefusedRow] = []
-        self._seen: dict[str, int] = {}
-        self._folded: dict[str, str] = {}
+        self._report = Report(workbook.sheet, workbook.headers, workbook.columns, workbook.other_sheets)
+        self._twins: dict[str, Entry] = {}
 
-    def run(self, errors_file: Path) -> Report:
-        batch: list[tuple[Row, NewMember]] = []
-        for row, member in self._good_rows():
-            batch.append((row, member))
+    def run(self) -> Report:
+        self._report.warnings += self._workbook.warnings
+        batch: list[tuple[Entry, NewMember]] = []
+        for entry, member in self._good_entries():
+            batch.append((entry, member))
             if len(batch) == BATCH:
                 self._write(batch)
                 batch = []
         self._write(batch)
-        if self._errors:
-            write_errors(errors_file, self._workbook.headers, self._errors)
-            self._report.errors_file = errors_file
         return self._report
 
-    def _good_rows(self) -> Iterator[tuple[Row, NewMember]]:
+    def _good_entries(self) -> Iterator[tuple[Entry, NewMember]]:
         workbook = self._workbook
-        for row in workbook.rows():
-            self._report.rows += 1
+        joined: list[int] = []
+        shown: list[int] = []
+        for entry in entries_of(workbook.rows, workbook.columns, workbook.merged):
+            self._report.rows += len(entry.rows)
             try:
-                member = member_of(row, workbook.columns, workbook.link)
-                self._refuse_double(row, member.member_id)
-            except BadRow as bad:
-                self._refuse(row, str(bad))
-            else:
-                yield row, member
+                member, shows_another = member_of(entry, workbook.columns)
+            except Refused as refused:
+                self._refuse(entry, refused)
+                continue
+            self._look_for_twin(entry)
+            shown += shows_another
+            joined += [row.number for row in entry.rows if len(entry.rows) > 1]
+            yield entry, member
+        self._warn_of_rows(joined, "of members who stand in several rows; their photos were put together")
+        self._warn_of_rows(shown, "show another address than they lead to; where they lead was taken")
 
-    def _refuse_double(self, row: Row, member_id: str) -> None:
-        """The first row of a member counts. IDs that differ only in case are two members."""
-        first = self._seen.setdefault(member_id, row.number)
-        if first != row.number:
-            raise BadRow(f"{first}행과 같은 회원입니다 (the same member as in row {first})")
-        other = self._folded.setdefault(member_id.casefold(), member_id)
-        if other != member_id:
-            self._report.warn(
-                f"rows {self._seen[other]} and {row.number}: {other} and {member_id} differ only in case; "
-                "they are taken as two members"
+    def _warn_of_rows(self, numbers: list[int], what: str) -> None:
+        if numbers:
+            self._report.warnings.append(f"Rows {what}: {listed(numbers)}")
+
+    def _look_for_twin(self, entry: Entry) -> None:
+        """IDs that differ only in case, or in zeros that Excel may have dropped, are two members."""
+        twin = self._twins.setdefault(entry.member_id.casefold().lstrip("0"), entry)
+        if twin is not entry:
+            self._report.warnings.append(
+                f"Rows {twin.rows[0].number} and {entry.rows[0].number}: {twin.member_id} and "
+                f"{entry.member_id} differ only in case or zeros in front; they are taken as two members"
             )
 
-    def _refuse(self, row: Row, reason: str) -> None:
-        self._report.refused += 1
-        cells = with_links(row, self._workbook.columns, self._workbook.link)
-        self._errors.append(RefusedRow(row.number, cells, reason))
+    def _refuse(self, entry: Entry, refused: Refused) -> None:
+        for row in entry.rows:
+            cells = returned(row, self._workbook.columns)
+            reason = refused.reasons[row.number]
+            self._report.refused_rows.append(RefusedRow(row.number, cells, reason, row.formats))
 
-    def _write(self, batch: Sequence[tuple[Row, NewMember]]) -> None:
+    def _write(self, batch: Sequence[tuple[Entry, NewMember]]) -> None:
         if batch and self._store is not None:
             self._note(batch, self._changes(self._store, [member for _, member in batch]))
-        self._progress(self._report.rows, self._workbook.expected_rows)
+        self._progress(self._report.rows, len(self._workbook.rows))
 
     def _changes(self, store: MemberStore, members: Sequence[NewMember]) -> list[Change | str]:
         if self._dry_run:
@@ -153,14 +162,14 @@ class _Import:
         except StoreRefused:
             return [_alone(store, member) for member in members]
 
-    def _note(self, batch: Sequence[tuple[Row, NewMember]], changes: Sequence[Change | str]) -> None:
-        for (row, _), change in zip(batch, changes, strict=True):
+    def _note(self, batch: Sequence[tuple[Entry, NewMember]], changes: Sequence[Change | str]) -> None:
+        for (entry, _), change in zip(batch, changes, strict=True):
             if isinstance(change, Change):
                 self._report.changes[change] += 1
             else:
-                self._refuse(row, change)
+                self._refuse(entry, entry.refused(change))
             if change is Change.FORGOTTEN:
-                self._refuse(row, _FORGOTTEN)
+                self._refuse(entry, entry.refused(_FORGOTTEN))
 
 
 def _alone(store: MemberStore, member: NewMember) -> Change | str:

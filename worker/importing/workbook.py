@@ -1,122 +1,78 @@
-"""Excel files from outside, opened with care: rows of cells out of the first sheet with our columns.
-
-What comes in may be no Excel file, an old one, one with a password, a bomb. openpyxl guards itself
-against entity bombs by way of defusedxml only, and against size not at all: both are seen to here.
-"""
+"""Excel files from outside, opened with care: the rows of the first sheet with our columns."""
 
 from __future__ import annotations
 
-import os
-import warnings
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import IO, Any, Final
-from xml.etree.ElementTree import ParseError
+from typing import IO, Final
+from xml.sax import SAXException
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
+from openpyxl.utils import get_column_letter
 
-from worker.errors import PermanentError
-from worker.importing.columns import Columns, NoHeader, find_columns, understood
-from worker.importing.links import links_of
-
-MAX_FILE_BYTES: Final = 20 * 1024 * 1024
-MAX_UNZIPPED_BYTES: Final = 200 * 1024 * 1024
-MAX_PARTS: Final = 2000
-MAX_ROWS: Final = 100_000
-MAX_COLUMNS: Final = 100
-_HEADER_ROWS: Final = 20
-"""Titles and notes may stand above the header."""
-_OLE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
-_BROKEN: Final = (
-    *(KeyError, ValueError, TypeError, AttributeError, IndexError, EOFError, OSError, RuntimeError),
-    *(zipfile.BadZipFile, zlib.error, ParseError, InvalidFileException, NotImplementedError),
+from worker.importing.cells import Block, Row
+from worker.importing.columns import Columns, NoHeader, find_columns, near
+from worker.importing.headers import Header, find_header
+from worker.importing.links import is_address
+from worker.importing.package import (
+    MAX_COLUMNS,
+    MAX_ROWS,
+    BadWorkbook,
+    Package,
+    check_archive,
+    check_file,
 )
-"""All that openpyxl, zipfile and the XML parser raise on damaged files."""
+from worker.importing.parts import Parts, SheetEntry, read_parts
+from worker.importing.sheet import Sheet, read_sheet
+from worker.importing.text import listed, text_of
 
-if not openpyxl.DEFUSEDXML:
-    raise ImportError("defusedxml is not installed: without it an Excel file can exhaust the memory")
-
-
-class BadWorkbook(PermanentError):
-    """The file cannot be imported at all; the text says why and what to do."""
+_BROKEN: Final = (
+    *(KeyError, ValueError, IndexError, OverflowError, EOFError, OSError, NotImplementedError),
+    *(zipfile.BadZipFile, zlib.error, SAXException),
+)
+"""All that zipfile, the parser and the readers of parts raise on damaged files."""
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
-    """One row below the header. ``number`` is Excel's; ``cells`` are as openpyxl gives them."""
-
-    number: int
-    values: tuple[Any, ...]
-    formats: tuple[str, ...]
-    """Number formats, `00000` for instance."""
-
-
 class Workbook:
-    """An open file; iterate `rows` once."""
+    """What was read of a file; rows that are empty are left out."""
 
-    def __init__(self, book: Any, archive: zipfile.ZipFile) -> None:
-        self._archive = archive
-        claimed = {sheet.title: sheet.max_row for sheet in book.worksheets}
-        self._sheet, self._header_row, self.headers, self.columns = _find_sheet(book)
-        self.sheet: str = self._sheet.title
-        self.expected_rows: int | None = (claimed[self.sheet] or 0) - self._header_row or None
-        """By the file's own account, for the progress only."""
-        self.other_sheets = tuple(s.title for s in book.worksheets if s.title != self.sheet)
+    sheet: str
+    headers: tuple[str, ...]
+    columns: Columns
+    rows: Sequence[Row]
+    """Below the header."""
+    merged: Sequence[Block]
+    other_sheets: tuple[str, ...]
+    warnings: tuple[str, ...]
+    """What the sender should know: what was not taken, and what may be taken by mistake."""
 
-    def rows(self) -> Iterator[Row]:
-        """Rows that are not empty. Raises BadWorkbook when there are too many, or for damage."""
-        width = max(place for place, header in enumerate(self.headers, 1) if header)
-        rows = _rows(self._sheet, self._header_row + 1, width=width)
-        for _ in range(MAX_ROWS):
+
+def read_workbook(path: Path) -> Workbook:
+    """The whole file, or nothing. Raises BadWorkbook."""
+    with _opened(path) as file:
+        check_file(file)
+        with _reading():
+            archive = zipfile.ZipFile(file)
+        with archive:
+            check_archive(archive)
+            package = Package(archive)
             with _reading():
-                row = next(rows, None)
-            if row is None:
-                return
-            yield row
-        if next(rows, None):
-            raise BadWorkbook(f"more than {MAX_ROWS:,} rows: split the file")
-
-    def link(self, row: int, column: int) -> str | None:
-        """The address behind a cell; row as Excel counts, column from 0."""
-        return self._links.get((row, column + 1))
-
-    @cached_property
-    def _links(self) -> dict[tuple[int, int], str]:
-        with _reading():
-            # openpyxl has no public name for it.
-            return links_of(self._archive, self._sheet._worksheet_path)  # noqa: SLF001
-
-
-@contextmanager
-def open_workbook(path: Path) -> Iterator[Workbook]:
-    """The workbook while the block lasts. Raises BadWorkbook."""
-    with ExitStack() as stack:
-        file = stack.enter_context(_opened(path))
-        _check_file(file)
-        with _reading():
-            archive = stack.enter_context(zipfile.ZipFile(file))
-            _check_archive(archive)
-            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
-            stack.callback(book.close)
-            workbook = Workbook(book, archive)
-        yield workbook
+                parts = read_parts(package)
+            return _first_with_members(package, parts)
 
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Whatever the parsers stumble over inside of the block is the file's damage."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # openpyxl's remarks about decoration that it drops
-        try:
-            yield
-        except _BROKEN as error:
-            raise BadWorkbook(f"the file is damaged ({type(error).__name__}): save it again") from error
+    """What the readers stumble over inside of the block is the file's damage."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise BadWorkbook(f"the file is damaged ({type(error).__name__}): save it again") from error
 
 
 def _opened(path: Path) -> IO[bytes]:
@@ -126,65 +82,59 @@ def _opened(path: Path) -> IO[bytes]:
         raise BadWorkbook(f"the file cannot be read: {error.strerror}") from None
 
 
-def _check_file(file: IO[bytes]) -> None:
-    """By its bytes, not by its name."""
-    start, size = file.read(len(_OLE)), file.seek(0, os.SEEK_END)
-    if start == _OLE:
-        raise BadWorkbook("an old .xls file, or one with a password: save it as .xlsx without a password")
-    if not start.startswith(b"PK"):
-        raise BadWorkbook("no Excel workbook: open it in Excel (a .csv, too) and save it as .xlsx")
-    if size > MAX_FILE_BYTES:
-        raise BadWorkbook(f"larger than {MAX_FILE_BYTES >> 20} MiB: split the file")
-
-
-def _check_archive(archive: zipfile.ZipFile) -> None:
-    """What the parts say of their size holds: zipfile reads no further."""
-    parts = archive.infolist()
-    if len(parts) > MAX_PARTS or sum(part.file_size for part in parts) > MAX_UNZIPPED_BYTES:
-        raise BadWorkbook(f"more than {MAX_UNZIPPED_BYTES >> 20} MiB when unpacked: split the file")
-    names = {part.filename for part in parts}
-    if "xl/workbook.bin" in names or "mimetype" in names:
-        raise BadWorkbook("an .xlsb or .ods file: save it as .xlsx")
-    if "[Content_Types].xml" not in names:
-        raise BadWorkbook("no Excel workbook: save it as .xlsx")
-
-
-def _find_sheet(book: Any) -> tuple[Any, int, tuple[str, ...], Columns]:
-    """The first visible sheet that has our columns: sheet, number of its header row, headers, columns."""
+def _first_with_members(package: Package, parts: Parts) -> Workbook:
+    """Sheets that are seen go before hidden ones."""
     problems = []
-    for sheet in book.worksheets:
-        if sheet.sheet_state != "visible":
-            continue
-        sheet.reset_dimensions()  # the file's own claim may be wrong
-        number, headers = _likeliest(sheet)
+    for entry in sorted(parts.sheets, key=lambda entry: not entry.is_visible):
+        with _reading():
+            sheet = read_sheet(package, entry.path, parts)
+        header = find_header(sheet)
         try:
-            return sheet, number, headers, find_columns(headers)
+            columns = find_columns(header.names)
         except NoHeader as error:
-            problems.append(f"sheet {sheet.title!r}, row {number}: {error}; there are: {_listed(headers)}")
+            there = _quoted(header.names)
+            problems.append(f"sheet {entry.title!r}, row {header.first}: {error}; there are: {there}")
+            continue
+        rows = [row for row in sheet.rows if row.number > header.last]
+        if len(rows) > MAX_ROWS:
+            raise BadWorkbook(f"more than {MAX_ROWS:,} rows: split the file")
+        others = tuple(other.title for other in parts.sheets if other is not entry)
+        warnings = (*_about_sheet(entry, others, sheet, header), *_about_columns(rows, header, columns))
+        return Workbook(entry.title, header.names, columns, rows, sheet.merged, others, warnings)
     raise BadWorkbook("no header row was understood. " + ". ".join(problems[:3]))
 
 
-def _likeliest(sheet: Any) -> tuple[int, tuple[str, ...]]:
-    """Number and texts of the row that names most of what is needed."""
-    rows = [_headers(row) for row in _rows(sheet, 1, _HEADER_ROWS)]
-    return max(rows, key=lambda row: understood(row[1]), default=(1, ()))
-
-
-def _headers(row: Row) -> tuple[int, tuple[str, ...]]:
-    return row.number, tuple(" ".join(str("" if v is None else v).split()) for v in row.values)
-
-
-def _rows(sheet: Any, first: int, last: int | None = None, width: int = MAX_COLUMNS) -> Iterator[Row]:
-    for number, cells in enumerate(sheet.iter_rows(min_row=first, max_row=last, max_col=width), first):
-        values = tuple(cell.value for cell in cells)
-        if any(value is not None and value != "" for value in values):
-            yield Row(number, values, tuple(_format(cell) for cell in cells))
-
-
-def _format(cell: Any) -> str:
-    """Only numbers have one that matters."""
-    return str(cell.number_format) if isinstance(cell.value, int | float) else ""
-
-
-def _listed(headers: Sequence[str]) -> str:
+def _quoted(headers: Sequence[str]) -> str:
     return ", ".join(repr(header[:40]) for header in headers[:12] if header)
+
+
+def _about_sheet(entry: SheetEntry, others: Sequence[str], sheet: Sheet, header: Header) -> Iterator[str]:
+    if others:
+        yield f"Read was sheet {entry.title!r} only; there are also: {', '.join(others)}"
+    if not entry.is_visible:
+        yield f"Sheet {entry.title!r} is hidden in Excel; it was read, since no other one has the columns"
+    if header.last > header.first:
+        yield f"Rows {header.first} to {header.last} were read as one header"
+    hidden = [row.number for row in sheet.rows if row.is_hidden and row.number > header.last]
+    if hidden:
+        yield f"Rows that are hidden or filtered out in Excel were read like the others: {listed(hidden)}"
+    if sheet.is_wide:
+        yield f"What stands beyond column {get_column_letter(MAX_COLUMNS)} was not read"
+
+
+def _about_columns(rows: Sequence[Row], header: Header, columns: Columns) -> Iterator[str]:
+    if columns.gender is None:
+        yield "There is no column for the gender: none is taken as declared"
+    if columns.unknown:
+        yield f"Columns left alone: {', '.join(columns.unknown)}"
+    for name in columns.unknown:
+        if meant := near(name):
+            yield f"If column {name!r} is meant as {meant}, correct its header: it was left alone"
+    links: Counter[int] = Counter()
+    for row in rows:
+        texts = {column for column, value in enumerate(row.values) if is_address(text_of(value))}
+        links.update((texts | row.links.keys()) - columns.taken)
+    for column, count in sorted(links.items()):
+        name = header.names[column] if column < len(header.names) else ""
+        place = f"column {get_column_letter(column + 1)} ({repr(name) if name else 'no header'})"
+        yield f"Links in {place} were not taken: {count:,} rows"

@@ -1,0 +1,260 @@
+"""One sheet as rows: values as stored, with links, merged cells and number formats."""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from typing import Any, Final
+from xml.sax.xmlreader import AttributesImpl
+
+from openpyxl.utils.cell import column_index_from_string, range_boundaries
+
+from worker.importing.cells import Block, Row, Unreadable
+from worker.importing.links import is_address, link_in
+from worker.importing.package import MAX_COLUMNS, MAX_ROWS, BadWorkbook, Package, PartHandler
+from worker.importing.parts import GENERAL, Parts, relationship_id
+from worker.importing.text import text_from
+
+MAX_BLOCKS: Final = 200_000
+"""Merged cells and hyperlinks."""
+_MOST_ROWS: Final = MAX_ROWS + 100  # with titles and header
+_LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384  # of any sheet
+_ERROR: Final = re.compile(r"#(?:N/A|GETTING_DATA|[A-Z0/]{2,12}[!?])")
+_INTEGER: Final = re.compile(r"-?\d{1,18}")
+
+_AN_ERROR: Final = "{ko} 칸에 엑셀 오류 값이 있습니다 (an Excel error value in place of the {en})"
+_NO_RESULT: Final = (
+    "{ko} 칸의 수식은 계산 결과가 파일에 없습니다. 엑셀에서 열어 저장해 주세요 "
+    "(the formula of the {en} has no stored result: open the file in Excel and save it)"
+)
+_A_DATE: Final = "{ko} 칸이 날짜입니다 (the {en} is a date)"
+_TWO_VALUES: Final = (
+    "{ko} 칸이 병합되어 있는데 그 안에 다른 값이 숨어 있습니다 (another value is hidden in the merged {en})"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """``merged``: the blocks of merged cells. ``is_wide``: there are values beyond the last column read."""
+
+    rows: list[Row]
+    merged: list[Block]
+    is_wide: bool
+
+
+def read_sheet(package: Package, path: str, parts: Parts) -> Sheet:
+    """The whole sheet; merged cells and hyperlinks are known at its end only. Raises BadWorkbook.
+
+    A cell of a hyperlink leads where the hyperlink does, and the value of a merged cell stands in
+    each of its rows.
+    """
+    handler = _Sheet(package, parts)
+    package.parse(path, handler)
+    rows, targets = handler.rows, package.related(path)
+    numbers = [row.number for row in rows]
+
+    def within(block: Block) -> list[Row]:
+        found = rows[bisect_left(numbers, block.top) : bisect_right(numbers, block.bottom)]
+        # A block may be as large as a sheet, and there may be many.
+        package.budget.cells(len(found) * max(0, block.right + 1 - block.left))
+        return found
+
+    for block, key, place in handler.hyperlinks:
+        target = targets[key].target if key in targets else ""
+        if is_address(target):
+            _link(within(block), block, target + place)
+    for block in handler.merged:
+        if block.bottom > block.top:
+            _fill(within(block), block)
+    return Sheet(rows, handler.merged, is_wide=handler.is_wide)
+
+
+def _link(rows: list[Row], block: Block, target: str) -> None:
+    for row in rows:
+        row.links.update(dict.fromkeys(range(block.left, block.right + 1), target))
+
+
+def _fill(rows: list[Row], block: Block) -> None:
+    """Excel stores the value of a merged cell in its first row only."""
+    column = block.left
+    if not rows or rows[0].number != block.top or rows[0].value(column) is None:
+        return
+    top = rows[0]
+    for row in rows[1:]:
+        differs = row.value(column) not in (None, "", top.value(column))
+        row.put(column, Unreadable(_TWO_VALUES) if differs else top.value(column))
+        for seen, own in ((top.formats, row.formats), (top.links, row.links)):
+            if column in seen:
+                own[column] = seen[column]
+
+
+@dataclass(slots=True)
+class _Cell:
+    column: int = -1
+    kind: str = "n"
+    style: int = 0
+    shared: str = ""
+    formula: str | None = None
+    written: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        return self.formula is None and self.written is None
+
+    @property
+    def has_result(self) -> bool:
+        """Excel writes `t="str"` and an empty `v` for a formula whose result is an empty text."""
+        return bool(self.written) or (self.kind == "str" and self.written is not None)
+
+
+class _Sheet(PartHandler):
+    """Rows as they come; what is merged and linked comes behind them."""
+
+    def __init__(self, package: Package, parts: Parts) -> None:
+        super().__init__(package.budget)
+        self._parts = parts
+        self._row, self._cell = Row(0), _Cell()
+        self._shared: dict[str, str] = {}
+        self.rows: list[Row] = []
+        self.merged: list[Block] = []
+        self.hyperlinks: list[tuple[Block, str, str]] = []
+        """Cells, relationship, and the place within its target."""
+        self.is_wide = False
+
+    def start(self, name: str, attributes: AttributesImpl) -> None:
+        """An element begins; the commonest are asked for first."""
+        if name == "c":
+            self._start_cell(attributes)
+        elif name in {"v", "f"}:
+            self.listens = True
+            self._cell.shared = attributes.get("si") or ""
+        elif name == "row":
+            self._start_row(attributes)
+        elif name == "mergeCell":
+            self._count(self.merged)
+            self.merged.append(_block(attributes))
+        elif name == "hyperlink":
+            self._hyperlink(attributes)
+        else:
+            self.start_text(name)
+
+    def end(self, name: str) -> None:
+        """An element ends."""
+        if name in {"v", "is"}:
+            self._cell.written = self.taken()
+        elif name == "f":
+            self._end_formula()
+        elif name == "c":
+            if not self._cell.is_empty:
+                self._end_cell(self._cell)
+        elif name == "row":
+            self._end_row()
+        else:
+            self.end_text(name)
+
+    def _start_row(self, attributes: AttributesImpl) -> None:
+        number = int(attributes.get("r") or self._row.number + 1)
+        if number <= self._row.number:
+            raise ValueError("rows out of order")
+        self._row = Row(number, is_hidden=attributes.get("hidden") in {"1", "true"})
+        self._cell = _Cell()
+
+    def _start_cell(self, attributes: AttributesImpl) -> None:
+        letters = (attributes.get("r") or "").rstrip("0123456789")
+        column = column_index_from_string(letters) - 1 if letters else self._cell.column + 1
+        if column >= _LAST_COLUMN:
+            raise ValueError("too many columns")
+        style = int(attributes.get("s") or 0)
+        self._cell = _Cell(column, attributes.get("t") or "n", style)
+
+    def _end_formula(self) -> None:
+        """The cells that share a formula name its number; one of them has its text."""
+        cell, text = self._cell, self.taken()
+        if cell.shared and text:
+            self._shared[cell.shared] = self.budget.keep(text)
+        cell.formula = text or self._shared.get(cell.shared, "")
+
+    def _end_cell(self, cell: _Cell) -> None:
+        if cell.column >= MAX_COLUMNS:
+            self.is_wide = True
+            return
+        row, value = self._row, self._value(cell)
+        link = link_in(cell.formula, str(value)) if cell.formula else None
+        if cell.formula is not None and not cell.has_result:
+            value = None if link else Unreadable(_NO_RESULT)
+        if link is not None:
+            row.links[cell.column] = self.budget.keep(link)
+        if cell.column < len(row.values):
+            raise ValueError("cells out of order")
+        self.budget.cells(cell.column + 1 - len(row.values))
+        row.put(cell.column, value)
+        self._note_format(cell, value)
+
+    def _value(self, cell: _Cell) -> Any:
+        written = cell.written or ""
+        if cell.kind in {"str", "inlineStr"}:
+            return self._shown(self.budget.keep(text_from(written)))
+        if not written:
+            return None
+        if cell.kind == "s":
+            return self._shown(self._parts.strings[_index(written)])
+        if cell.kind == "b":
+            return written in {"1", "true"}
+        if cell.kind == "n":
+            return _number(written)
+        return Unreadable(_A_DATE) if cell.kind == "d" else _error(written)
+
+    def _shown(self, text: str) -> Any:
+        """Programs without Excel's types write its errors as texts."""
+        return _error(text) if _ERROR.fullmatch(text.strip()) else self.budget.show(text)
+
+    def _note_format(self, cell: _Cell, value: Any) -> None:
+        formats = self._parts.formats
+        code = formats[cell.style] if 0 <= cell.style < len(formats) else GENERAL
+        plain = {GENERAL, "@"} if isinstance(value, str) else {GENERAL}
+        if code not in plain:
+            self._row.formats[cell.column] = code
+
+    def _end_row(self) -> None:
+        if all(value is None or value == "" for value in self._row.values) and not self._row.links:
+            return
+        if len(self.rows) == _MOST_ROWS:
+            raise BadWorkbook(f"more than {MAX_ROWS:,} rows: split the file")
+        self.rows.append(self._row)
+
+    def _hyperlink(self, attributes: AttributesImpl) -> None:
+        self._count(self.hyperlinks)
+        place = self.budget.keep(attributes.get("location") or "")
+        key = relationship_id(attributes)
+        self.hyperlinks.append((_block(attributes), key, f"#{place}" if place else ""))
+
+    @staticmethod
+    def _count(blocks: list[Any]) -> None:
+        if len(blocks) == MAX_BLOCKS:
+            raise BadWorkbook(f"more than {MAX_BLOCKS:,} merged cells or hyperlinks: split the file")
+
+
+def _index(written: str) -> int:
+    index = int(written)
+    if index < 0:
+        raise IndexError
+    return index
+
+
+def _number(written: str) -> Any:
+    if _INTEGER.fullmatch(written):
+        return int(written)
+    number = float(written)
+    return number if math.isfinite(number) else _error(written)
+
+
+def _error(written: str) -> Unreadable:
+    return Unreadable(_AN_ERROR, written.strip() if written.startswith("#") else "#NUM!")
+
+
+def _block(attributes: AttributesImpl) -> Block:
+    """Up to the last column read; whole columns and rows have no numbers of their own."""
+    left, top, right, bottom = range_boundaries(attributes.get("ref") or "")
+    return Block((left or 1) - 1, top or 1, min(right or MAX_COLUMNS, MAX_COLUMNS) - 1, bottom or _LAST_ROW)
