@@ -81,6 +81,10 @@ def _store(dry_run: bool) -> Store | None:
     """A dry run works without a database, and then cannot say what would change."""
     store = runtime.store()
     if dry_run:
+        url = store.engine.url
+        if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+            click.echo("Not compared with the database: there is none yet", err=True)
+            return None
         try:
             store.member("-")
         except StoreUnavailable as error:

@@ -24,9 +24,15 @@ _TOKEN: Final = re.compile(
     """.replace("\n", ""),
     re.VERBOSE,
 )
-_SHORTENED: Final = re.compile(r"-?\d(?:\.\d+)?E\+\d+", re.IGNORECASE)
+_EXPONENT: Final = re.compile(r"-?\d(?:\.\d+)?E\+\d+", re.IGNORECASE)
+_GENERAL_DIGITS, _SHORT_DIGITS = 11, 6
+"""Of more than eleven digits Excel shows six and an exponent; saved as a CSV, these are all that is left."""
 _NOTHING: Final = frozenset(("nan", "nat", "none", "null", "<na>", "n/a", "undefined", "inf", "-inf"))
 
+_SHORTENED: Final = (
+    "엑셀이 회원번호를 지수로 줄였습니다. 셀 서식을 '텍스트'로 바꾸고 다시 입력해 주세요 "
+    "(Excel has shortened the member ID: make the cell a text and type it again)"
+)
 _UNSURE: Final = (
     "회원번호의 표시 형식을 읽을 수 없습니다. 셀 서식을 '텍스트'로 바꾸고 다시 입력해 주세요 "
     "(the number format of the member ID cannot be read: make the cell a text and type it again)"
@@ -64,23 +70,23 @@ def _of_number(number: float, code: str) -> str:
         )
     if number != int(number):
         raise BadId("회원번호에 소수점이 있습니다 (the member ID has decimals)")
+    digits = str(int(number))
+    if len(digits) > _GENERAL_DIGITS and not digits[_SHORT_DIGITS:].strip("0"):
+        raise BadId(_SHORTENED)
     if code in {GENERAL, "@", "0"}:
-        return str(int(number))
+        return digits
     sections = _sections(code)
     if number < 0 or (number == 0 and len(sections) > 2):
         raise BadId(_UNSURE)
-    return _filled(_tokens(sections[0]), str(int(number)) if number else "")
+    return _filled(_tokens(sections[0]), digits if number else "")
 
 
 def _of_text(text: str, code: str) -> str:
     """A format may add to a text, too: `"M-"@`."""
     if not text:
         raise BadId("회원번호가 없습니다 (no member ID)")
-    if _SHORTENED.fullmatch(text):
-        raise BadId(
-            "엑셀이 회원번호를 지수로 줄였습니다. 셀 서식을 '텍스트'로 바꾸고 다시 입력해 주세요 "
-            "(Excel has shortened the member ID: make the cell a text and type it again)"
-        )
+    if _EXPONENT.fullmatch(text):
+        raise BadId(_SHORTENED)
     if text.casefold() in _NOTHING:
         raise BadId(
             f"회원번호가 아니라 빈 값을 뜻하는 글자입니다: {text} (no member ID but a word for nothing)"
