@@ -37,7 +37,7 @@ from worker.people_tables import NAME_LENGTH, access_log, decision
 from worker.states import Decider, PairLabel, State
 from worker.training_tables import training_face, training_member, training_run
 
-MESSAGE_HEAD_BYTES = 4096
+MESSAGE_BYTES = 65_535  # of MySQL's BLOB
 TEXT_LENGTH = 255
 ERROR_LENGTH = 1000
 NOTE_LENGTH = 1000

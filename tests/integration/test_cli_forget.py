@@ -90,7 +90,7 @@ def test_an_id_that_nobody_knows_is_refused_and_not_barred(here: Cli, store: Sto
 
 
 def test_somebody_of_whom_only_garbage_is_there_is_known(here: Cli, store: Store) -> None:
-    store.bury(DeadJob("no_task", "x", b"verify m7 please", "verify"), NOW)
+    store.bury(DeadJob("no_task", "x", b'verify "member_id": "m7" please', "verify"), NOW)
     assert here("forget", "m7", "--yes").exit_code == 0
     assert store.dead_jobs() == []
 
@@ -139,7 +139,7 @@ def test_who_is_forgotten_again_is_barred_again_and_both_times_stay_on_record(st
     assert store.lift("m1", "kim", later(1)).forgotten_at == NOW
     assert store.forgotten(["m1"]) == set()
     judged(store, "r2")
-    assert store.forget("m1", later(2))["member"] == 1
+    assert store.forget("m1", later(2)).removed["member"] == 1
     assert store.forgotten(["m1"]) == {"m1"}
     assert [row["lifted_by"] for row in tombstones(store)] == ["kim", None]
     assert store.lift("m1", "lee", later(3)).forgotten_at == later(2)

@@ -112,6 +112,7 @@ def test_a_request_that_is_in_the_database_is_put_back_without_the_message(store
     assert store.requeue(dead.id, NOW).job == a_job()
 
 
-def test_garbage_without_a_byte_was_not_purged(store: Store) -> None:
-    with pytest.raises(NotRequeueable, match="still no job"):
-        store.requeue(garbage(store, body=b""), NOW)
+@pytest.mark.parametrize("body", [b"", b"garbage", json.dumps(a_message(why="no reason")).encode()])
+def test_what_was_no_job_says_that_nothing_of_it_can_be_put_back(store: Store, body: bytes) -> None:
+    with pytest.raises(NotRequeueable, match="it was no job"):
+        store.requeue(garbage(store, body=body), NOW)

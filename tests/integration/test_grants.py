@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from support.bundle import ROOT
 from support.grants import ACCOUNTS, Granted, granted_database
 from support.grants import GRANTS as SQL
 from support.heads import a_bundle
-from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
+from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.training import Bench, labelled_member, learn_from_one
 from worker.errors import MemberForgotten
 from worker.heads import publish
@@ -119,7 +120,7 @@ def test_the_worker_does_its_work(engine_of: Callable[[str], sa.Engine]) -> None
     judged(store, "r1")
     store.accept(a_job("r2", at=later(1), photo_urls=["https://h/9.jpg"]), "verify", NOW)
     store.give_up("r2", "poison", "boom", NOW)
-    store.bury(DeadJob("no_task", "x", b"garbage", "verify"), NOW)
+    store.bury(DeadJob("unknown_schema", "x", json.dumps(a_message()).encode(), "verify"), NOW)
     store.accept(a_job("r3", at=later(2)), "verify", NOW)
     assert [queued.job.request_id for queued in store.unfinished(later(999))] == ["r3"]
     insert_member(engine_of("verify_app"))
@@ -215,7 +216,7 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     operator.set_consent("m1", NOW, training=True)
     learn_from_one(worker, b"vectors")
     assert all(operator.stored_about("m1").values())
-    removed = operator.forget("m1", NOW)
+    removed = operator.forget("m1", NOW).removed
     assert all(removed.values()), removed
     with pytest.raises(MemberForgotten):
         worker.accept(a_job("r9", "m1"), "verify", NOW)

@@ -375,7 +375,7 @@ def test_a_member_who_is_forgotten_in_the_middle_leaves_no_trace(
     bench: Bench, store: Store, when: str
 ) -> None:
     def forget() -> None:
-        removed = store.forget("m03", bench.now)
+        removed = store.forget("m03", bench.now).removed
         assert removed["training_member"] == 1
         assert removed["training_face"] == (3 if when in ("embedded", "training") else 0)
         assert traces() == set()

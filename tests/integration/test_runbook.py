@@ -6,6 +6,7 @@ for what is in a database of the test's own; a command that needs more than that
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import threading
@@ -26,7 +27,7 @@ from pipeline.verdict import Reason, Status, Verdict
 from support.bundle import ROOT, ensure_bundle
 from support.grants import OWNER, Granted, granted_database
 from support.heads import a_bundle
-from support.jobs import LEASE, MOST, NOW, a_job, a_verdict
+from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict
 from support.keys import key_pair
 from support.training import Bench, labelled_member
 from worker import runtime
@@ -155,7 +156,7 @@ def long_ago(scene: Scene) -> None:
     then = NOW - timedelta(days=2000)
     judged(scene.worker, "old", "m3", a_verdict(), then)
     scene.worker.note_shadow("old", a_verdict(), a_verdict(), then)
-    scene.worker.bury(DeadJob("no_task", "no job", b"garbage", "verify"), then)
+    scene.worker.bury(DeadJob("unknown_schema", "no job", json.dumps(a_message()).encode(), "verify"), then)
     scene.operator.note_look("m1", "kim", "show", then)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from functools import partial
 
+import pytest
 import sqlalchemy as sa
 
 from pipeline.verdict import Reason, Status
@@ -29,6 +30,14 @@ def test_two_deliveries_of_a_new_job_at_once_accept_it_once(store: Store) -> Non
         assert len(accepted) == CROWD, answers
         assert [a.new for a in accepted].count(True) == 1
         assert len(store.requests_of(f"m{round_}")) == 1
+
+
+@pytest.mark.parametrize("engine", ["mariadb"], indirect=True)
+def test_the_sign_up_of_a_new_member_waits_for_no_other_ones(store: Store) -> None:
+    """A server's default, REPEATABLE READ, locks the gap where a row is missing: all new ones lie in it."""
+    with store.engine.begin() as other:
+        assert store._lock_member(other, "m1") is None
+        assert store.accept(a_job("r2", "m2"), "verify", NOW).new
 
 
 def test_of_many_deliveries_at_once_one_gets_the_attempt(store: Store) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import Result
 
 from pipeline.verdict import Reason, Status
 from support.databases import fresh_database
@@ -377,3 +379,83 @@ def test_a_number_that_no_column_holds_is_nobody(app: sa.Engine) -> None:
     before = rows(app, "tb_user")
     verify(store, "9" * 30)
     assert rows(app, "tb_user") == before
+
+
+NEVER_NULL = """
+CREATE TABLE u (
+  id VARCHAR(20) NOT NULL,
+  verification_status VARCHAR(20) NOT NULL,
+  same_person BOOLEAN,
+  predicted_gender VARCHAR(10) NOT NULL DEFAULT 'unknown',
+  reason VARCHAR(40) NOT NULL CHECK (reason <> ''),
+  model_version VARCHAR(40) NOT NULL DEFAULT '',
+  verified_at DATETIME NOT NULL
+)
+"""
+EMPTY = {"verification_status": "", "same_person": None, "predicted_gender": "unknown", "model_version": ""}
+
+
+@pytest.fixture
+def never_null(database_url: str) -> Iterator[sa.Engine]:
+    """The database of an app whose columns hardly ever take NULL, with the members m1 and m2."""
+    engine = build_engine(database_url)
+    with engine.begin() as c:
+        c.execute(sa.text(NEVER_NULL))
+        for member_id in ("m1", "m2"):
+            values = f"'{member_id}', 'none', NULL, 'unknown', 'none', '', '2026-01-01 00:00:00'"
+            c.execute(sa.text(f"INSERT INTO u VALUES ({values})"))
+    yield engine
+    engine.dispose()
+
+
+def test_columns_that_are_never_null_get_their_default_or_an_empty_text(never_null: sa.Engine) -> None:
+    store = open_mapped(never_null, mapped_table="u", mapped_id_column="id")
+    for member_id in ("m1", "m2"):
+        verify(store, member_id, f"r-{member_id}")
+    before = rows(never_null, "u")
+    forgotten = store.forget("m1", NOW)
+    assert forgotten.not_emptied == ("reason", "verified_at")
+    assert forgotten.removed["verify_member"] == 1
+    first, second = rows(never_null, "u")
+    assert EMPTY.items() <= first.items()
+    assert (first["reason"], second) == ("same_person", before[1])
+    assert store.forget("nobody", NOW).not_emptied == ()
+
+
+def test_forget_names_what_the_apps_table_does_not_let_it_empty(
+    never_null: sa.Engine, cli: Callable[..., Result]
+) -> None:
+    store = open_mapped(never_null, mapped_table="u", mapped_id_column="id")
+    for member_id in ("m1", "m2"):
+        verify(store, member_id, f"r-{member_id}")
+    settings = {
+        "DATABASE_URL": never_null.url.render_as_string(hide_password=False),
+        "MAPPED_TABLE": "u",
+        "MAPPED_ID_COLUMN": "id",
+    }
+    told = json.loads(cli("forget", "m1", "--json", "--yes", **settings).stdout)
+    assert told["not_emptied"] == ["reason", "verified_at"]
+    shown = cli("forget", "m2", "--yes", **settings)
+    assert (shown.exit_code, "Not emptied" in shown.stdout) == (0, True)
+    assert "reason, verified_at" in shown.stdout
+
+
+def test_an_enum_without_a_default_cannot_be_emptied_and_one_with_a_default_can(
+    mariadb_database_url: str,
+) -> None:
+    engine = build_engine(mariadb_database_url)
+    statuses = ", ".join(f"'{word}'" for word in ("none", *Status))
+    with engine.begin() as c:
+        c.execute(
+            sa.text(
+                "CREATE TABLE u (id INT PRIMARY KEY, "
+                f"verification_status ENUM({statuses}) NOT NULL DEFAULT 'none', "
+                "predicted_gender ENUM('male', 'female', 'unknown') NOT NULL)"
+            )
+        )
+        c.execute(sa.text("INSERT INTO u VALUES (7, 'none', 'unknown')"))
+    store = open_mapped(engine, mapped_table="u", mapped_id_column="id")
+    verify(store, "7")
+    assert store.forget("7", NOW).not_emptied == ("predicted_gender",)
+    assert rows(engine, "u")[0]["verification_status"] == "none"
+    engine.dispose()

@@ -169,7 +169,7 @@ def test_a_forgotten_member_leaves_nothing_but_a_hash(store: Store, engine: sa.E
     verified(store, "r2", "other")
     store.bury(DeadJob("bad_url", "x", b"member-zero", "verify", "r1", "member-zero"), NOW)
     gone = store.forget("member-zero", NOW)
-    assert gone == {
+    assert gone.removed == {
         "label": 0,
         "decision": 0,
         "access_log": 0,
@@ -187,7 +187,7 @@ def test_a_forgotten_member_leaves_nothing_but_a_hash(store: Store, engine: sa.E
     assert "member-zero" not in repr(everything)
     assert len(everything["tombstone"]) == 1
     assert store.member("other") is not None
-    assert set(store.forget("member-zero", NOW).values()) == {0}
+    assert set(store.forget("member-zero", NOW).removed.values()) == {0}
 
 
 def test_nothing_brings_a_forgotten_member_back(store: Store, engine: sa.Engine) -> None:

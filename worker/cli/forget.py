@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 
 import click
 from rich.table import Table
@@ -20,7 +21,7 @@ from worker.store import Store
 @click.argument("member_id", metavar="MEMBER")
 @click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
 @click.option("--unknown", is_flag=True, help="Bar the ID even if nothing is stored about it.")
-@click.option("--json", "as_json", is_flag=True, help="The counts as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON.")
 def forget(member_id: str, yes: bool, unknown: bool, as_json: bool) -> None:
     """Erase all that is stored about a member, for good, and keep the member from coming back.
 
@@ -33,11 +34,14 @@ def forget(member_id: str, yes: bool, unknown: bool, as_json: bool) -> None:
     _warn_without_key()
     store = runtime.store()
     _make_sure(store, member_id, yes=yes, unknown=unknown)
-    gone = store.forget(member_id, utc_now())
+    forgotten = store.forget(member_id, utc_now())
     if as_json:
-        print_json({"forgotten": member_id, "removed": gone})
+        print_json({"forgotten": member_id, **asdict(forgotten)})
         return
-    console().print(_table(f"Forgotten: {member_id}", "removed", gone))
+    console().print(_table(f"Forgotten: {member_id}", "removed", forgotten.removed))
+    if forgotten.not_emptied:
+        table, columns = runtime.settings().mapped_table, ", ".join(forgotten.not_emptied)
+        click.echo(f"Not emptied, for {table} does not take it: {columns}. Change them in SQL.")
 
 
 def _warn_without_key() -> None:

@@ -19,7 +19,15 @@ from worker.store.model_records import (
     ShadowReport,
     Standing,
 )
-from worker.store.people_records import Decided, DecisionRecord, Labelled, Lifted, Look, WaitingReview
+from worker.store.people_records import (
+    Decided,
+    DecisionRecord,
+    Forgotten,
+    Labelled,
+    Lifted,
+    Look,
+    WaitingReview,
+)
 from worker.store.records import (
     Accepted,
     Attempt,
@@ -68,6 +76,7 @@ __all__ = [
     "Ending",
     "Enqueued",
     "Flip",
+    "Forgotten",
     "HeadRefused",
     "HeldRun",
     "Labelled",

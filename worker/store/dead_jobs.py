@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from worker.errors import NotPossible
+from worker.errors import BadMessage, NotPossible
 from worker.identifiers import is_identifier
+from worker.messages import read_job
 from worker.people_tables import NAME_LENGTH
-from worker.schema import ERROR_LENGTH, MESSAGE_HEAD_BYTES
+from worker.schema import ERROR_LENGTH, MESSAGE_BYTES
 from worker.store.base import Database
 from worker.store.mentions import claimed_member
 from worker.store.records import DeadJob, DeadJobRecord
@@ -102,20 +104,38 @@ def is_open(dead_job: sa.Table) -> sa.ColumnElement[bool]:
 
 
 def dead_job_values(dead: DeadJob, now: datetime) -> dict[str, Any]:
-    """The row of a dead job: of the message only its hash, length and first 4 KiB.
-
-    The member is the one that the message claims, where nobody could read it better.
+    """The row of a dead job. The member is the one that the message claims, where nobody could read it
+    better; without one the request's ID is left out, for it may have the member's in it.
     """
-    member_id = dead.member_id if dead.member_id is not None else claimed_member(dead.body)
+    job = _job_in(dead.body)
+    claimed = dead.member_id or job.get("member_id") or claimed_member(dead.body)
+    member_id = claimed if is_identifier(claimed) else None
     return {
         "reason": dead.reason[:32],
         "error": dead.error[:ERROR_LENGTH],
         "queue": dead.queue[:32],
-        "request_id": dead.request_id if is_identifier(dead.request_id) else None,
-        "member_id": member_id if is_identifier(member_id) else None,
+        "request_id": dead.request_id if member_id and is_identifier(dead.request_id) else None,
+        "member_id": member_id,
         "attempts": dead.attempts,
         "message_sha256": dead.sha256 or hashlib.sha256(dead.body).hexdigest(),
         "message_length": len(dead.body) if dead.length is None else dead.length,
-        "message_head": dead.body[:MESSAGE_HEAD_BYTES],
+        "message_head": _kept(job, member_id),
         "created_at": now,
     }
+
+
+def _job_in(body: bytes) -> dict[str, Any]:
+    """The message, if it is a job or may be one to a newer worker; of all others nothing."""
+    try:
+        return read_job(body).to_message()
+    except BadMessage as bad:
+        return dict(json.loads(body)) if bad.code == "unknown_schema" else {}
+
+
+def _kept(job: dict[str, Any], member_id: str | None) -> bytes:
+    """What can be put back and is about this member alone.
+
+    All else may hold anything about anybody, in any encoding, where no erasure would find it.
+    """
+    raw = json.dumps(job).encode()
+    return raw if claimed_member(raw) == member_id is not None and len(raw) <= MESSAGE_BYTES else b""

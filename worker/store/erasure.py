@@ -12,15 +12,14 @@ from worker.identifiers import is_identifier
 from worker.people_tables import NAME_LENGTH
 from worker.store.dead_jobs import is_open
 from worker.store.galleries import Galleries
-from worker.store.mentions import mentions
-from worker.store.people_records import Lifted
+from worker.store.people_records import Forgotten, Lifted
 
 
 class Erasure(Galleries):
     """`forget`, `stored_about`, `forgotten`, `lift`."""
 
-    def forget(self, member_id: str, now: datetime) -> dict[str, int]:
-        """Erase a member; returns how many rows went from each table.
+    def forget(self, member_id: str, now: datetime) -> Forgotten:
+        """Erase a member.
 
         A tombstone, from which nobody can read who it was, keeps running jobs, queued messages,
         dead jobs and imports from bringing the member back. Raises ValueError for what is no ID.
@@ -54,7 +53,7 @@ class Erasure(Galleries):
         member = sa.select(sa.func.count()).where(m.c.member_id == member_id)
         return {
             **self._counts(c, member_id),
-            d.name: len(c.execute(sa.select(d.c.id).where(self._about(c, member_id))).all()),
+            d.name: len(c.execute(sa.select(d.c.id).where(self._about(member_id))).all()),
             m.name: c.scalar(member) or 0,
         }
 
@@ -72,20 +71,18 @@ class Erasure(Galleries):
         refused = sa.select(d.c.id).where(d.c.member_hash == self._member_hash(member_id), is_open(d))
         return Lifted(since, tuple(c.scalars(refused.order_by(d.c.id))))
 
-    def _forget(self, c: sa.Connection, member_id: str, now: datetime) -> dict[str, int]:
+    def _forget(self, c: sa.Connection, member_id: str, now: datetime) -> Forgotten:
         t = self.t
         self._raise_tombstone(c, member_id, now)
         self._lock_member(c, member_id)  # waits for whoever writes about the member just now
         gone = self._counts(c, member_id)
         d = t.dead_job
-        gone[d.name] = c.execute(sa.delete(d).where(self._about(c, member_id))).rowcount
+        gone[d.name] = c.execute(sa.delete(d).where(self._about(member_id))).rowcount
         # Takes all that was counted along (ON DELETE CASCADE): so an operator's account needs no
         # right to delete from the access log or from what people decided.
         member = sa.delete(t.member).where(t.member.c.member_id == member_id)
         gone[t.member.name] = c.execute(member).rowcount
-        if self._mapped is not None:
-            self._mapped.clear(c, member_id)
-        return gone
+        return Forgotten(gone, self._mapped.clear(c, member_id) if self._mapped is not None else ())
 
     def _counts(self, c: sa.Connection, member_id: str) -> dict[str, int]:
         t = self.t
@@ -108,24 +105,10 @@ class Erasure(Galleries):
         v = self.t.verification
         return sa.select(v.c.request_id).where(v.c.member_id == member_id)
 
-    def _about(self, c: sa.Connection, member_id: str) -> sa.ColumnElement[bool]:
-        """Dead jobs that name the member, and those that name nobody but hold the ID or a photo's URL."""
+    def _about(self, member_id: str) -> sa.ColumnElement[bool]:
+        """Dead jobs of the member and of the member's requests. What no other column says, none keeps."""
         d = self.t.dead_job
-        named = sa.or_(d.c.member_id == member_id, d.c.request_id.in_(self._request_ids(member_id)))
-        nameless = sa.select(d.c.id, d.c.message_head).where(d.c.member_id.is_(None))
-        urls = self._urls(c, member_id)
-        rows = c.execute(nameless.execution_options(yield_per=500))
-        found = [row.id for row in rows if mentions(row.message_head, member_id, urls)]
-        return sa.or_(named, d.c.id.in_(found))
-
-    def _urls(self, c: sa.Connection, member_id: str) -> set[str]:
-        """Of all photos that the member has or had."""
-        m, v = self.t.member, self.t.verification
-        urls = set(self._galleries(c, [member_id])[member_id])
-        urls.add(c.scalar(sa.select(m.c.selfie_url).where(m.c.member_id == member_id)) or "")
-        for message in c.scalars(sa.select(v.c.message).where(v.c.member_id == member_id)):
-            urls |= {str(message.get("selfie_url") or ""), *map(str, message.get("photo_urls") or ())}
-        return urls - {""}
+        return sa.or_(d.c.member_id == member_id, d.c.request_id.in_(self._request_ids(member_id)))
 
     def _raise_tombstone(self, c: sa.Connection, member_id: str, now: datetime) -> None:
         if not self._forgotten(c, [member_id]):

@@ -17,12 +17,12 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 from sqlalchemy.engine.interfaces import ReflectedColumn
-from sqlalchemy.exc import NoSuchTableError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, NoSuchTableError, SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
 from pipeline.verdict import Gender, Reason, Status
 from worker.errors import MappingError
-from worker.store.failures import translate
+from worker.store.failures import lost_race, translate
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +66,7 @@ class MappedMember:
         if id_column not in there:
             raise MappingError(f"VERIFY_MAPPED_ID_COLUMN: {table} has no column {id_column}")
         self._id_kind = _id_kind(table, there[id_column])
-        self._empty = {theirs: None for theirs in self._columns.values() if there[theirs]["nullable"]}
+        self._empty = {theirs: _empty(engine, there[theirs]) for theirs in self._columns.values()}
         self._table = _lightweight(table, there)
         self._id = self._table.c[id_column]
         for ours, theirs in self._columns.items():
@@ -93,16 +93,34 @@ class MappedMember:
             log.warning("member %s is not in the app's table %s", member_id, self._table.name)
         return found
 
-    def clear(self, c: sa.Connection, member_id: str) -> None:
-        """Take our results out of the member's row again."""
-        self._update(c, member_id, self._empty)
+    def clear(self, c: sa.Connection, member_id: str) -> tuple[str, ...]:
+        """Take our results out of the member's row again; the columns where the table does not let us.
+
+        One after the other: what one column refuses must not keep a member from being forgotten.
+        """
+        there = sa.select(self._id).where(*self._its(c, member_id))
+        if c.execute(there).first() is None:
+            return ()
+        return tuple(theirs for theirs in self._empty if not self._emptied(c, member_id, theirs))
+
+    def _emptied(self, c: sa.Connection, member_id: str, theirs: str) -> bool:
+        if self._empty[theirs] is None:
+            return False
+        try:
+            return self._update(c, member_id, {theirs: self._empty[theirs]})
+        except DBAPIError as error:  # of this statement alone: the transaction goes on
+            if lost_race(error) or error.connection_invalidated:
+                raise
+            return False
 
     def _update(self, c: sa.Connection, member_id: str, values: Mapping[str, Any]) -> bool:
-        key = _KEYS[self._id_kind](member_id)
-        if key is None:
-            return False
-        update = sa.update(self._table).where(self._id == key, *self._exactly(c, member_id))
+        update = sa.update(self._table).where(*self._its(c, member_id))
         return c.execute(update.values(**values)).rowcount > 0
+
+    def _its(self, c: sa.Connection, member_id: str) -> tuple[sa.ColumnElement[bool], ...]:
+        """The member's row, and no other."""
+        key = _KEYS[self._id_kind](member_id)
+        return (sa.false(),) if key is None else (self._id == key, *self._exactly(c, member_id))
 
     def _exactly(self, c: sa.Connection, member_id: str) -> tuple[sa.ColumnElement[bool], ...]:
         """The app's collation may take `Ab1` and `ab1` for one, so the bytes are compared, too.
@@ -171,6 +189,16 @@ def _reflect(engine: sa.Engine, table: str) -> dict[str, ReflectedColumn]:
         raise MappingError(f"VERIFY_MAPPED_TABLE: there is no table {table}") from None
     except SQLAlchemyError as error:
         raise translate(error) from error
+
+
+def _empty(engine: sa.Engine, column: ReflectedColumn) -> sa.ColumnElement[Any] | None:
+    """What stands in such a column while there is no result; None where nothing can."""
+    if column["nullable"]:
+        return sa.null()
+    if (default := column.get("default")) is not None:
+        return sa.literal_column("DEFAULT" if engine.dialect.name == "mysql" else default)
+    is_text = isinstance(column["type"], sa.String) and not isinstance(column["type"], sa.Enum)
+    return sa.literal("") if is_text else None
 
 
 def _lightweight(table: str, there: Mapping[str, ReflectedColumn]) -> sa.TableClause:

@@ -40,6 +40,16 @@ class DecisionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgotten:
+    """Returned by forget: how many rows went from each table."""
+
+    removed: dict[str, int]
+    not_emptied: tuple[str, ...]
+    """Columns of the app's table where a result stays: it takes neither NULL nor a default nor an empty
+    text there."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lifted:
     """Returned by lift: when the ID was barred, and what was refused meanwhile."""
 

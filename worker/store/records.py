@@ -67,7 +67,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class DeadJob:
-    """What could not be processed. Of ``body`` only the hash, the length and 4 KiB are kept."""
+    """What could not be processed. Of a ``body`` that is no job only the hash and the length are kept."""
 
     reason: str
     """A stable code: that of a BadMessage, or `poison`, `conflict`, `internal_error`, ..."""

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 from pipeline.verdict import Status
 from worker.errors import BadMessage, NotRequeueable
 from worker.messages import VerifyJob, read_job, read_message
-from worker.schema import MESSAGE_HEAD_BYTES
 from worker.states import State
 from worker.store.acceptance import CONFLICT, Acceptance
 from worker.store.base import AnyRow, is_newer
@@ -75,8 +74,11 @@ class Requeueing(Acceptance):
 
     def _reaccept(self, c: sa.Connection, dead: AnyRow, now: datetime) -> Queued:
         """What was never accepted, for instance because its schema was not known then."""
-        if dead.message_length and not dead.message_head:
-            raise NotRequeueable("its message was purged: let the app send it again, then `dismiss` this one")
+        if not dead.message_head:
+            raise NotRequeueable(
+                "nothing to put back is kept: it was no job, or its message was purged. Let the app send it "
+                "again, then `dismiss` this one"
+            )
         try:
             job = read_job(dead.message_head)
         except BadMessage as error:
@@ -99,6 +101,4 @@ def _requeueable(dead_id: int, dead: AnyRow | None) -> AnyRow:
         raise NotRequeueable(f"dead job {dead_id} was put back before")
     if dead.reason == CONFLICT:
         raise NotRequeueable("its request ID is taken by another content: send it with a new one")
-    if dead.message_length > MESSAGE_HEAD_BYTES and dead.request_id is None:
-        raise NotRequeueable(f"only the first {MESSAGE_HEAD_BYTES} bytes of the message were kept")
     return dead
