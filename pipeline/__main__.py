@@ -15,8 +15,14 @@ def run() -> None:
     try:
         main(prog_name="python -m pipeline")
     except (PipelineError, OSError) as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+        _fail(str(error))
+    except ModuleNotFoundError as missing:
+        _fail(f"{missing.name} is missing: install pipeline/requirements.txt")
+
+
+def _fail(why: str) -> None:
+    click.echo(f"error: {why}", err=True)
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from kombu.transport import TRANSPORT_ALIASES
 from pipeline.errors import PipelineError
 from worker import logs, queues, runtime
 from worker.errors import BadSettings, WorkerError
+from worker.training_packages import missing_packages
 
 logger = logging.getLogger(__name__)
 
@@ -64,8 +65,10 @@ def _keep_files_private(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def _prepare_worker(instance: Any, **_: Any) -> None:
-    """Queues in the order of service, and no start at all without models: one clear line instead."""
-    _served[:] = queues.in_order(list(instance.app.amqp.queues.consume_from))
+    """Queues in the order of service, and no start at all without models, or without the packages of
+    training that were asked for: one clear line instead."""
+    asked = list(instance.app.amqp.queues.consume_from)
+    _served[:] = queues.in_order(runtime.servable(asked))
     instance.app.amqp.queues.select(_served)
     if problem := runtime.check(_served):
         sys.exit(f"the worker cannot start: {problem}")
@@ -74,6 +77,8 @@ def _prepare_worker(instance: Any, **_: Any) -> None:
             "VERIFY_ALLOW_PRIVATE_ADDRESSES is on: a photo link may reach every address of this network; "
             "it is for tests and the demo"
         )
+    if queues.RETRAIN in asked and queues.RETRAIN not in _served:
+        logger.warning("the queue retrain is not served: %s", missing_packages())
     signal.signal(GIVE_UP, _end_in_failure)
 
 

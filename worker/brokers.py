@@ -52,6 +52,11 @@ def is_rabbitmq(broker_url: str) -> bool:
     return scheme_of(broker_url) in ("amqp", "amqps")
 
 
+def is_embedded(broker_url: str) -> bool:
+    """Whether it is files of this host: one environment sends and serves everything."""
+    return scheme_of(broker_url) == "filesystem"
+
+
 def queue_arguments(broker_url: str) -> dict[str, Any] | None:
     """How RabbitMQ is to keep our queues; everybody who declares one must say the same.
 

@@ -33,7 +33,7 @@ class StoreUnavailable(RetryableError):
 
 
 class TrainingDied(RetryableError):
-    """The training process was killed or ended without an answer; the text ends with its last words."""
+    """The training process was killed or ended without an answer; the text ends with its last line."""
 
 
 class PermanentError(WorkerError):

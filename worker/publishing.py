@@ -24,9 +24,9 @@ from redis import RedisError
 from worker.brokers import (
     NOTHING_ELSE,
     Access,
+    is_embedded,
     is_redis,
     queue_arguments,
-    scheme_of,
     sentinel_options,
     tls_options,
 )
@@ -157,7 +157,7 @@ class Publisher:
 
     def _transport_options(self) -> dict[str, Any]:
         """As the worker's (`celeryconfig`), but with a sender's patience."""
-        if scheme_of(self._url) == "filesystem":
+        if is_embedded(self._url):
             return _files(self._folder or Path("var/broker"))
         if is_redis(self._url):
             patience = {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _ANSWER_SECONDS}

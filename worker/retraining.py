@@ -8,7 +8,8 @@ verify workers look at photos nobody is kept busy here: the last of them, or the
                 nobody is missing                                            → training
     training    in a process of its own; the lease is renewed meanwhile     → promoted, rejected, done, failed
 
-A worker that is killed leaves a lease that ends; whoever comes next takes the step again, so often.
+A worker that is killed leaves a lease that ends; whoever comes next takes the step again, so often. A
+step that ends in an error that nobody foresaw (a package that is missing) counts the same, with its reason.
 Nothing of a new model is written before all of it is there.
 """
 
@@ -40,7 +41,7 @@ BATCH_SIZE: Final = 4
 MOST_SENDS: Final = 8
 """Rounds of messages without anybody being looked at, each twice as long as the one before."""
 MOST_LAPSES: Final = 3
-"""Workers that were killed while they held one run."""
+"""Steps of one run that were broken off, by an error or because their worker was killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +115,23 @@ class Retraining:
             if isinstance(held, RunRecord):
                 logger.error("retraining %d failed: %s", held.run_id, held.problem)
                 return Stepped.ENDED
-            return Stepped.NOTHING if held is None else self._go_on(held)
+            return Stepped.NOTHING if held is None else self._taken(held)
         finally:
             self._store.clear_training()
+
+    def _taken(self, held: HeldRun) -> Stepped:
+        try:
+            return self._go_on(held)
+        except (TrainingFailed, NotPossible, PipelineError) as error:
+            return self._fail(held, str(error))
+        except StoreUnavailable:
+            raise
+        except TrainingDied as died:
+            logger.warning("retraining %d is interrupted: %s", held.run_id, died)
+            return self._broken_off(held, str(died))
+        except Exception as error:
+            logger.exception("retraining %d is interrupted", held.run_id)
+            return self._broken_off(held, f"{type(error).__name__}: {error}")
 
     def _go_on(self, held: HeldRun) -> Stepped:
         if held.state is RunState.QUEUED:
@@ -125,15 +140,7 @@ class Retraining:
         progress = self._store.training_progress(held.run_id)
         if progress.waiting and not self._given_up(held, progress):
             return self._tell(held, progress)
-        try:
-            return self._learn(held)
-        except (TrainingFailed, NotPossible, PipelineError) as error:
-            return self._fail(held, str(error))
-        except TrainingDied as died:
-            logger.warning("retraining %d is interrupted: %s", held.run_id, died)
-            # Counts as a lease that has lapsed.
-            self._store.hold_run(held, timedelta(0), self._clock(), problem=str(died)[-PROBLEM_LENGTH:])
-            return Stepped.INTERRUPTED
+        return self._learn(held)
 
     def _given_up(self, held: HeldRun, progress: Progress) -> bool:
         """Whether those who are still missing were told of often enough, and nothing came of it."""
@@ -210,6 +217,11 @@ class Retraining:
         why = "".join(f"; {reason}" for reason in trained.reasons)
         logger.log(told, "retraining %d, %s: %s%s", held.run_id, trained.head.version, state, why)
         return Stepped.ENDED
+
+    def _broken_off(self, held: HeldRun, why: str) -> Stepped:
+        """Counts as a lease that has lapsed; the sweep sends the next step, or the last."""
+        self._store.hold_run(held, timedelta(0), self._clock(), problem=why[:PROBLEM_LENGTH])
+        return Stepped.INTERRUPTED
 
     def _fail(self, held: HeldRun, why: str, report: Mapping[str, Any] | None = None) -> Stepped:
         ended = self._store.end_run(held, RunState.FAILED, self._clock(), problem=why, report=report)

@@ -21,15 +21,17 @@ from pipeline.decide import Policy
 from pipeline.errors import BundleIncompatible
 from pipeline.verdict import Gender, NotFetched
 from worker.backbones import Backbones
+from worker.brokers import is_embedded
 from worker.errors import StoreUnavailable
 from worker.extraction import Embedded, Extraction, ExtractionRules
 from worker.health import HealthFiles
-from worker.queues import JUDGING
+from worker.queues import IN_ORDER, JUDGING, RETRAIN
 from worker.serving import Serving
 from worker.settings import Settings, load_settings
 from worker.signatures import HeadSignatures
 from worker.store import Store, open_store
 from worker.training_message import EmbedJob
+from worker.training_packages import missing_packages
 from worker.verification import DeliveryRules, Judged, Verification
 
 if TYPE_CHECKING:
@@ -218,10 +220,29 @@ def _rules(chosen: Settings) -> DeliveryRules:
 
 def check(names: Iterable[str]) -> str | None:
     """Why a worker that serves these queues cannot work here, in one line; asked before it forks."""
-    manifest = settings().bundle / "manifest.json"
-    if not judges(names) or manifest.is_file():
-        return None
-    return f"no models in {settings().bundle}: run `make weights`, or set VERIFY_BUNDLE"
+    names = set(names)
+    if judges(names) and not (settings().bundle / "manifest.json").is_file():
+        return f"no models in {settings().bundle}: run `make weights`, or set VERIFY_BUNDLE"
+    return missing_packages() if RETRAIN in names else None
+
+
+def servable(names: Sequence[str]) -> list[str]:
+    """Those of these queues that a worker is to serve here.
+
+    Who asks for every queue, as is the default, may be without the packages of training: `retrain`
+    is left out. Who names `retrain` wants it (`check`).
+    """
+    left_out = {RETRAIN} if set(names) >= set(IN_ORDER) and missing_packages() else set()
+    return [name for name in names if name not in left_out]
+
+
+def retrain_problem() -> str | None:
+    """Why a retraining that is asked for here would find no worker, in one line; None if it may.
+
+    Embedded, every worker is of this environment.
+    """
+    embedded = is_embedded(settings().broker_url.get_secret_value())
+    return missing_packages() if embedded else None
 
 
 def judges(names: Iterable[str]) -> bool:

@@ -111,7 +111,10 @@ def retrain() -> str:
 
 @app.task(name=queues.RETRAIN_PLAN, base=Persistent)
 def plan_retraining() -> str:
-    """Ask for a retraining if there is enough new to learn."""
+    """Ask for a retraining if there is enough new to learn, and a worker that could take it up."""
+    if problem := runtime.retrain_problem():
+        logger.warning("no retraining is asked for: %s", problem)
+        return problem
     least = runtime.settings().retrain_min_labels
     asked = runtime.store().ask_for_run("beat", utc_now(), at_least=least)
     if asked:

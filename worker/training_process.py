@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import io
 import json
+import logging
 import math
 import os
 import signal
@@ -28,6 +29,8 @@ from numpy.typing import NDArray
 from worker.errors import TrainingDied, TrainingFailed
 from worker.lessons import Lesson
 from worker.store import PublishedHead
+
+logger = logging.getLogger(__name__)
 
 _ROOT: Final = Path(__file__).parents[1]
 _COMMAND: Final = (sys.executable, "-m", "worker.training_process")
@@ -122,8 +125,11 @@ def _await(
 
 
 def _last_words(status: int, said: bytes) -> str:
+    """How it ended and its last line, which is the error that ended it; the log gets more of it."""
     how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-    return f"the training process ended ({how}): {said.decode(errors='replace')[-_SAID:].strip()}"
+    words = said.decode(errors="replace")[-_SAID:].strip()
+    logger.warning("the training process ended (%s): %s", how, words)
+    return f"the training process ended ({how}): {words.rpartition(chr(10))[2]}"
 
 
 def _packed_order(order: Order) -> bytes:

@@ -38,7 +38,7 @@ def training_run(build: TableBuilder) -> sa.Table:
         sa.Column("due_at", UtcDateTime),
         # Counts all takings of the lease, and fences: who holds an older number has lost.
         sa.Column("attempts", sa.Integer, nullable=False),
-        # Leases that ended without a word: the worker was killed.
+        # Steps that were broken off, by an error or because their worker was killed.
         sa.Column("lapses", sa.Integer, nullable=False),
         # Rounds of messages to the verify workers, and when the next one is due.
         sa.Column("sends", sa.Integer, nullable=False),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -65,6 +66,32 @@ def test_too_few_new_labels_start_nothing_unless_it_is_forced(
     assert (forced.exit_code, store.runs()[0].asked_by) == (0, "kim")
     assert queued(tmp_path) == [queues.RETRAIN_STEP]
     assert "under way already" in here("retrain", "--now").stdout
+    assert len(store.runs()) == 1
+
+
+@pytest.fixture
+def without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where only the packages of serving are installed."""
+    monkeypatch.setitem(sys.modules, "scipy", None)
+
+
+def test_without_the_packages_of_training_nobody_asks_for_a_run_that_no_worker_here_could_take_up(
+    here: Cli, bench: Bench, store: Store, tmp_path: Path, without_scipy: None
+) -> None:
+    refused = here("retrain", "--force")
+    assert refused.exit_code == 1
+    assert refused.stderr == "Error: training needs scipy: pip install -r pipeline/requirements.txt\n"
+    runtime.reset()
+    assert "training needs scipy" in tasks.plan_retraining()
+    assert (store.runs(), queued(tmp_path)) == ([], [])
+    runtime.store().close()
+
+
+def test_over_a_broker_of_its_own_the_worker_that_retrains_may_be_elsewhere(
+    here: Cli, bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch, without_scipy: None
+) -> None:
+    monkeypatch.setenv("VERIFY_BROKER_URL", "redis://127.0.0.1:1/0")
+    assert here("retrain", "--force").exit_code == 0
     assert len(store.runs()) == 1
 
 

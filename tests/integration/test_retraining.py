@@ -24,7 +24,7 @@ from support.training import (
     vectors_of,
 )
 from support.workers import rows
-from worker.errors import TrainingDied, TrainingFailed
+from worker.errors import StoreUnavailable, TrainingDied, TrainingFailed
 from worker.extraction import BUDGET_SECONDS
 from worker.lessons import OTHER_NETWORKS, Sampling, lesson_of
 from worker.retraining import MOST_LAPSES, MOST_SENDS
@@ -200,9 +200,19 @@ def test_a_run_whose_worker_was_killed_is_taken_up_again(bench: Bench, store: St
     assert (latest(store).state, latest(store).lapses) == (RunState.PROMOTED, 1)
 
 
-def test_a_run_that_kills_its_worker_time_and_again_fails_visibly(bench: Bench, store: Store) -> None:
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (TrainingDied("killed by signal 9"), "killed by signal 9"),
+        (ModuleNotFoundError("No module named 'scipy'"), "ModuleNotFoundError: No module named 'scipy'"),
+        (ValueError("x" * 3000), "ValueError: xxx"),
+    ],
+)
+def test_a_run_whose_training_breaks_off_time_and_again_fails_with_the_reason(
+    bench: Bench, store: Store, error: Exception, problem: str
+) -> None:
     def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
-        raise TrainingDied("killed by signal 9")
+        raise error
 
     bench.train = train
     bench.collect()
@@ -211,9 +221,54 @@ def test_a_run_that_kills_its_worker_time_and_again_fails_visibly(bench: Bench, 
         assert store.run_due(bench.now)
     assert bench.step() == "ended"
     assert latest(store).state is RunState.FAILED
-    assert latest(store).problem == "whoever held it was killed 3 times; killed by signal 9"
+    assert str(latest(store).problem).startswith(f"broken off 3 times; {problem}")
     assert store.models() == []
     assert rows(store, store.t.training_face) == []
+
+
+def test_a_run_whose_worker_is_killed_time_and_again_fails_and_says_so(bench: Bench, store: Store) -> None:
+    bench.collect()
+    for number in range(MOST_LAPSES):
+        held(store, "killed", 100 * (number + 1))
+    bench.later(seconds=1000)
+    assert bench.step() == "ended"
+    run = latest(store)
+    assert (run.state, run.problem) == (RunState.FAILED, "broken off 3 times; its worker was killed")
+
+
+def test_a_database_that_is_away_for_a_moment_is_no_reason_to_give_a_run_up(
+    bench: Bench, store: Store
+) -> None:
+    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+        raise StoreUnavailable("away")
+
+    bench.train = train
+    bench.collect()
+    with pytest.raises(StoreUnavailable):
+        bench.step()
+    assert (latest(store).state, latest(store).problem) == (RunState.TRAINING, None)
+
+
+def test_a_run_that_no_worker_takes_up_is_failed_after_a_day(bench: Bench, store: Store) -> None:
+    assert store.ask_for_run("kim", NOW)
+    bench.later(hours=23)
+    assert store.run_due(bench.now)
+    assert latest(store).state is RunState.QUEUED
+    bench.later(hours=1)
+    assert not store.run_due(bench.now)
+    run = latest(store)
+    assert (run.state, run.finished_at) == (RunState.FAILED, bench.now)
+    assert "does one serve the queue `retrain`" in str(run.problem)
+    assert bench.step() == "nothing"
+    assert store.ask_for_run("kim", bench.now)
+
+
+def test_a_run_that_a_worker_took_up_is_not_failed_for_its_age(bench: Bench, store: Store) -> None:
+    assert store.ask_for_run("kim", NOW)
+    bench.step()
+    bench.later(days=2)
+    assert store.run_due(bench.now)
+    assert latest(store).state is RunState.COLLECTING
 
 
 def test_who_has_lost_the_run_writes_nothing(bench: Bench, store: Store) -> None:

@@ -182,6 +182,18 @@ def test_a_process_that_is_killed_is_told_from_one_that_failed(champion: Publish
         train_apart(Order(a_lesson(champion), champion, FEW), kill, 0.2, 300)
 
 
+def test_a_process_that_ends_in_an_error_is_told_by_its_last_line(
+    champion: PublishedHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "scipy").mkdir()
+    (tmp_path / "scipy" / "__init__.py").write_text("raise ImportError('a library of scipy is missing')")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with pytest.raises(TrainingDied) as died:
+        train_apart(Order(a_lesson(champion), champion, FEW), lambda: True, 0.5, 300)
+    said = "the training process ended (exit status 1): ImportError: a library of scipy is missing"
+    assert str(died.value) == said
+
+
 def test_a_training_that_is_not_wanted_any_more_or_takes_too_long_ends_at_once(
     champion: PublishedHead,
 ) -> None:

@@ -33,6 +33,28 @@ def imports_of(path: Path) -> Iterator[str]:
             yield node.module
 
 
+def loaded_with(module: str) -> set[Path]:
+    """The files of the project that importing this module imports, itself among them."""
+    files = {name_of(path).removesuffix(".py").replace("/", "."): path for path in [*PIPELINE, *WORKER]}
+    found: set[Path] = set()
+    wanted = [module]
+    while wanted:
+        path = files.get(wanted.pop())
+        if path is not None and path not in found:
+            found.add(path)
+            wanted += _imported_at_once(path)
+    return found
+
+
+def _imported_at_once(path: Path) -> Iterator[str]:
+    for node in tree_of(path).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
 def roots_of(path: Path) -> set[str]:
     """The first parts of those names."""
     return {module.split(".")[0] for module in imports_of(path)}

@@ -58,6 +58,8 @@ def _found(store: Store, wanted: str) -> RunRecord:
 
 
 def _ask(store: Store, at_least: int) -> int:
+    if problem := runtime.retrain_problem():
+        raise click.ClickException(problem)
     truth = store.training_truth()
     click.echo(
         f"{truth.labels:,} labels of {truth.members:,} members who consented, {truth.new_labels:,} of them "

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import click
 
 from worker import queues, runtime
+from worker.brokers import is_embedded
 
 
 @click.command()
@@ -31,11 +32,12 @@ def run(chosen: str | None, concurrency: int | None, beat: bool | None) -> None:
     With a broker of its own:  serves verify and bulk; the sweep is the work of
                                `celery -A worker.app worker -Q maintenance,retrain -c 2`
                                and `celery -A worker.app beat`.
-    Embedded (nothing set):    serves everything, and sends itself the periodic jobs.
+    Embedded (nothing set):    serves everything, and sends itself the periodic jobs; without the
+                               packages of training everything but retrain.
     """
-    embedded = runtime.settings().broker_url.get_secret_value().startswith("filesystem:")
+    embedded = is_embedded(runtime.settings().broker_url.get_secret_value())
     names = _names(chosen) if chosen else queues.IN_ORDER if embedded else (queues.VERIFY, queues.BULK)
-    if problem := runtime.check(names):
+    if problem := runtime.check(runtime.servable(names)):
         raise click.ClickException(problem)
     sys.exit(_work(names, concurrency, beat=embedded if beat is None else beat))
 

@@ -42,7 +42,7 @@ class RunRecord:
     started_at: datetime | None
     finished_at: datetime | None
     lapses: int
-    """How often the worker that held it was killed."""
+    """How often a step was broken off, by an error or because its worker was killed."""
     counts: Mapping[str, Any]
     version: str | None
     problem: str | None

@@ -18,7 +18,11 @@ from worker.training_tables import PROBLEM_LENGTH
 
 REACHED: Final = "reached"
 """Among a run's counts."""
-KILLED: Final = "whoever held it was killed {} times"
+BROKEN_OFF: Final = "broken off {} times; {}"
+KILLED: Final = "its worker was killed"
+NOT_TAKEN: Final = "for a day no worker took it up: does one serve the queue `retrain`?"
+_MOST_WAIT: Final = timedelta(days=1)
+"""For the first worker; then the run is over, or it would be sent for ever to a queue without a consumer."""
 
 
 class TrainingRuns(TrainingTruth):
@@ -70,10 +74,8 @@ class TrainingRuns(TrainingTruth):
         lapses = row.lapses + (row.holder is not None)
         values: dict[str, Any] = {"attempts": row.attempts + 1, "lapses": lapses}
         if lapses >= most:
-            last = f"; {row.problem}" if row.problem else ""
-            values |= ended(RunState.FAILED, now) | {
-                "problem": (KILLED.format(lapses) + last)[:PROBLEM_LENGTH]
-            }
+            problem = BROKEN_OFF.format(lapses, row.problem or KILLED)[:PROBLEM_LENGTH]
+            values |= ended(RunState.FAILED, now) | {"problem": problem}
         else:
             values |= {"holder": holder[:NAME_LENGTH], "lease_until": until, "due_at": until}
             values |= {"started_at": row.started_at or now}
@@ -121,11 +123,16 @@ class TrainingRuns(TrainingTruth):
         return c.execute(sa.update(r).where(mine).values(**values)).rowcount == 1
 
     def run_due(self, now: datetime) -> bool:
-        """Whether somebody must go on with a run; says so once, and again after a while."""
+        """Whether somebody must go on with a run; says so once, and again after a while.
+
+        A run that no worker has taken up in a day is failed.
+        """
         return self._write(lambda c: self._run_due(c, now))
 
     def _run_due(self, c: sa.Connection, now: datetime) -> bool:
         r = self.t.training_run
+        not_taken = sa.and_(r.c.unfinished, r.c.attempts == 0, r.c.created_at <= now - _MOST_WAIT)
+        c.execute(sa.update(r).where(not_taken).values(**ended(RunState.FAILED, now), problem=NOT_TAKEN))
         due = sa.update(r).where(r.c.unfinished, r.c.due_at <= now)
         return c.execute(due.values(due_at=now + self._stale_after)).rowcount == 1
 
