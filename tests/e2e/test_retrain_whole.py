@@ -24,7 +24,7 @@ from support.hosts import start_two
 from support.labelled import rows as table
 from support.rabbitmq import RabbitMq
 from support.servers import ServerMissing
-from support.system import Put, System
+from support.system import LONG, Put, System
 from support.training import judged
 from support.workers import Worker, rows, wait_until
 from worker.queues import BULK, RETRAIN
@@ -46,8 +46,6 @@ LENIENT = {
     "slice_people": 1000,
 }
 """A gate for so few people that nothing could be shown about them."""
-LONG = pytest.mark.skipif(not os.environ.get("VERIFY_TEST_LONG"), reason="the long form: VERIFY_TEST_LONG=1")
-
 
 Make = Callable[[str, str, Put], System]
 PATIENCE: Final = 600.0

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 import redis
 
 from support.bundle import ROOT
@@ -31,6 +32,10 @@ HASTY: Final = {
     "VERIFY_STALE_SECONDS": "3",
 }
 """Settings of a system that finds out soon what was lost."""
+
+LONG: Final = pytest.mark.skipif(
+    not os.environ.get("VERIFY_TEST_LONG"), reason="the long form: VERIFY_TEST_LONG=1"
+)
 
 Put = Callable[[str, bytes], None]
 """Puts an item on a queue of the broker, by the back door."""

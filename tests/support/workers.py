@@ -25,20 +25,24 @@ TESTS_ON_PATH: Final = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "te
 """So that a process of ours finds the modules of the tests."""
 
 
+def open_store_at(database_url: str, stale_after: timedelta = timedelta(minutes=2)) -> Store:
+    """A store on a database that has tables."""
+    return Store(build_engine(database_url), tables(), stale_after=stale_after)
+
+
 def open_empty_store(database_url: str, stale_after: timedelta = timedelta(minutes=2)) -> Store:
     """A store on a database that has no tables yet."""
-    engine = build_engine(database_url)
-    schema = tables()
-    schema.metadata.create_all(engine)
-    return Store(engine, schema, stale_after=stale_after)
+    store = open_store_at(database_url, stale_after)
+    store.t.metadata.create_all(store.engine)
+    return store
 
 
-def wait_until(true: Callable[[], object], seconds: float = 120.0) -> None:
-    """Return as soon as it is true; fail the test if that does not happen in time."""
+def wait_until(true: Callable[[], object], seconds: float = 120.0, every: float = 0.05) -> None:
+    """Return once it is true, which is asked ``every`` so often; fail the test if that is not so in time."""
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"still not so after {seconds:.0f} s"
-        time.sleep(0.05)
+        time.sleep(every)
 
 
 def children_of(pid: int) -> list[int]:

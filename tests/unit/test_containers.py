@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import shlex
 from typing import Any
 
 import click
@@ -14,13 +15,13 @@ from celery.bin.celery import celery as celery_cli
 
 import celeryconfig
 from support.bundle import ROOT
+from support.dockerfile import DOCKERFILE, copied, stages, steps_of
 from worker import queues
 from worker.cli import main as worker_cli
 from worker.settings import PREFIX, Settings
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OURS: dict[str, dict[str, Any]] = {n: s for n, s in COMPOSE["services"].items() if "build" in s}
-DOCKERFILE = (ROOT / "worker/Dockerfile").read_text()
 
 
 def parse(command: list[str]) -> click.Context:
@@ -53,17 +54,30 @@ def queues_of(service: dict[str, Any]) -> list[str]:
     return chosen.split(",") if isinstance(chosen, str) else list(chosen)
 
 
-def stages() -> dict[str, str]:
-    """The text of each stage of the Dockerfile, with that of the stages it is made from."""
-    texts: dict[str, str] = {}
-    for base, name, body in re.findall(r"(?ms)^FROM (\S+) AS (\w+)$(.*?)(?=^FROM |\Z)", DOCKERFILE):
-        texts[name] = texts.get(base, "") + body
-    return texts
-
-
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_runs_a_command_that_exists_with_options_that_it_has(name: str) -> None:
     assert parse(OURS[name]["command"]).command
+
+
+def test_without_containers_the_readme_does_what_the_images_do() -> None:
+    blocks = re.findall(r"(?ms)^```\n(.*?)^```", (ROOT / "README.md").read_text())
+    [block] = [block for block in blocks if "pip install" in block]
+    said = [line.partition(" #")[0].strip() for line in block.splitlines()]
+    installed = [command for command in steps_of("retrain", "RUN") if command.startswith("pip install")]
+    started = [*(json.loads(steps_of(stage, "CMD")[-1]) for stage in ("verify", "retrain"))]
+    started += [OURS[name]["command"] for name in ("migrate", "beat")]
+    here = [line for line in said if not line.startswith(("export ", "make weights"))]
+    assert sorted(here) == sorted([*installed, *map(shlex.join, started)])
+
+
+@pytest.mark.parametrize("place", ["README.md", "tests/setup.sh"])
+def test_the_libraries_that_the_image_installs_are_named_where_there_is_no_image(place: str) -> None:
+    [command] = [command for command in steps_of("retrain", "RUN") if "apt-get install" in command]
+    words = command.partition("apt-get install")[2].partition("&&")[0].split()
+    libraries = [word for word in words if not word.startswith("-")]
+    assert libraries
+    text = (ROOT / place).read_text()
+    assert not [library for library in libraries if library not in text]
 
 
 def test_a_misspelt_option_would_be_seen() -> None:
@@ -82,7 +96,7 @@ def test_every_queue_has_a_consumer_and_no_other_queue_is_named() -> None:
 def test_the_variables_of_a_service_are_settings(name: str) -> None:
     known = {PREFIX + field.upper() for field in Settings.model_fields}
     assert {v for v in OURS[name]["environment"] if v.startswith(PREFIX)} <= known
-    assert set(re.findall(rf"{PREFIX}\w+", DOCKERFILE)) <= known
+    assert set(re.findall(rf"{PREFIX}\w+", DOCKERFILE.read_text())) <= known
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -122,20 +136,31 @@ def test_servers_are_probed_and_published_to_nobody(name: str) -> None:
 
 @pytest.mark.parametrize("name", OURS)
 def test_a_service_is_built_to_a_stage_that_ends_without_root(name: str) -> None:
-    stage = stages()[OURS[name]["build"]["target"]]
-    assert re.findall(r"(?m)^USER (\w+)$", stage) == ["verify"]
-    assert json.loads(re.findall(r"(?m)^CMD (.*)$", stage)[-1])
+    target = OURS[name]["build"]["target"]
+    assert steps_of(target, "USER") == ["verify"]
+    assert json.loads(steps_of(target, "CMD")[-1])
 
 
 def test_the_image_of_the_verify_workers_holds_the_models_but_no_tensorflow() -> None:
-    image = stages()["verify"]
-    assert "COPY --from=weights /models /models" in image
-    assert "pipeline/requirements.txt" not in image
+    assert "--from=weights /models /models" in steps_of("verify", "COPY")
+    assert "pip install -r pipeline/requirements.txt" not in steps_of("verify", "RUN")
     serving = (ROOT / "worker/requirements.txt").read_text()
     assert not re.search(r"(?m)^(tensorflow|keras|mediapipe)", serving)
 
 
 def test_what_the_image_copies_exists() -> None:
-    copied = re.findall(r"(?m)^COPY (?!--from)(\S+) ", DOCKERFILE)
-    assert copied
-    assert not [path for path in copied if not (ROOT / path).exists()]
+    for stage in stages():
+        for step in steps_of(stage, "COPY"):
+            assert step.startswith("--from=") or copied(step.split()[0])
+
+
+def test_code_is_copied_and_caches_are_not() -> None:
+    names = {path.as_posix() for path in copied("worker/")}
+    assert {"worker/app.py", "worker/migrations/env.py", "worker/grants.sql"} <= names
+    assert not [name for name in names if "__pycache__" in name]
+
+
+@pytest.mark.parametrize("source", ["tests", ".env.example", "README.md"])
+def test_what_is_no_code_cannot_be_copied(source: str) -> None:
+    with pytest.raises(AssertionError, match="nothing to copy"):
+        copied(source)

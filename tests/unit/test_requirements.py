@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from support.bundle import ROOT
-from support.sources import PIPELINE, TESTS, WORKER, name_of, roots_of
+from support.sources import PIPELINE, TESTS, WORKER, loaded_with, name_of, roots_of
+from worker.training_packages import PACKAGES
 
 PARTS = ("worker/requirements.txt", "pipeline/requirements.txt", "tests/requirements.txt")
 CONSTRAINTS = "pipeline/constraints.txt"
@@ -46,7 +47,7 @@ def pins(path: str) -> dict[str, str]:
     found = {}
     for line in lines(path):
         if not line.startswith(("-c ", "-r ")):
-            match = re.fullmatch(r"([\w.-]+)==([\w.!+]+)", line)
+            match = re.fullmatch(r"([\w.-]+)(?:\[[\w,]+\])?==([\w.!+]+)", line)
             assert match, f"{path}: {line} is no exact pin"
             found[normal(match[1])] = match[2]
     return found
@@ -91,6 +92,10 @@ def test_what_a_verify_worker_imports_is_pinned_for_serving() -> None:
 
 def test_what_makes_models_imports_is_pinned_for_serving_or_training() -> None:
     assert unpinned([*WORKER, *PIPELINE], PARTS[:2]) == {}
+
+
+def test_what_a_training_imports_beyond_serving_is_looked_for_when_a_worker_starts() -> None:
+    assert unpinned(loaded_with("pipeline.training.retrain"), PARTS[:1]).keys() == {*PACKAGES}
 
 
 def test_what_the_tests_import_is_pinned() -> None:
