@@ -14,17 +14,17 @@ BUNDLE ?= var/bundle
 
 # An environment is up to date when it holds the stamp of these very pins.
 hash = $(shell cat $(1) | $(PYTHON) -c 'import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest()[:12])')
-RUN_PINS := worker/requirements.txt pipeline/requirements.txt pipeline/constraints.txt
+RUN_PINS := pipeline/requirements.lock
 RUN := $(VENV)/installed-run-$(call hash,$(RUN_PINS))
-TEST := $(VENV)/installed-test-$(call hash,requirements.txt tests/requirements.txt $(RUN_PINS))
+TEST := $(VENV)/installed-test-$(call hash,tests/requirements.lock $(RUN_PINS))
 
 # Compiling 30,000 files takes longer than unpacking them, and most are never imported.
-PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check
+PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes
 
 export PYTHONUNBUFFERED := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test chaos lint weights setup services clean
+.PHONY: help demo test chaos lint weights lock setup services clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -44,6 +44,15 @@ lint: $(TEST)  ## Run ruff and mypy
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 
+# What each part is installed from: the pins with what they bring along, each by its hashes.
+COMPILE = $(PY) -m uv pip compile --quiet --generate-hashes --no-annotate --python-version 3.11 \
+	--custom-compile-command 'make lock'
+
+lock: $(TEST)  ## Compile the lock files after a change of the pins
+	@$(COMPILE) worker/requirements.txt -o worker/requirements.lock
+	@$(COMPILE) worker/requirements.txt pipeline/requirements.txt -o pipeline/requirements.lock
+	@$(COMPILE) requirements.txt -o tests/requirements.lock
+
 weights: $(BUNDLE)/manifest.json  ## Get the networks' weights and convert them into the bundle
 
 setup: $(TEST) services  ## Install what the tests need
@@ -58,14 +67,14 @@ $(VENV)/bin/python:
 
 $(RUN): $(RUN_PINS) | $(VENV)/bin/python
 	@echo "Installing the packages into $(VENV): about two minutes and 3 GB, this once"
-	@$(PIP) -r worker/requirements.txt -r pipeline/requirements.txt
+	@$(PIP) -r pipeline/requirements.lock
 	@$(PY) -c 'import cv2' 2>/dev/null || { \
 		echo "OpenCV cannot be loaded; it needs libGL.so.1: sudo apt-get install -y libgl1 libglib2.0-0"; exit 1; }
 	@rm -f $(VENV)/installed-* && touch $@
 
 $(TEST): $(RUN)
 	@echo "Installing the packages of the tests"
-	@$(PIP) -r requirements.txt
+	@$(PIP) -r tests/requirements.lock
 	@$(PY) -m pip check
 	@touch $@
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from string import Template
 from typing import Final
 
 from support.bundle import ROOT
@@ -32,12 +33,15 @@ class Stage:
 
 
 def stages() -> dict[str, Stage]:
-    """The stages by name, in order."""
+    """The stages by name, in order; what is an argument before the first one has its default."""
     found: dict[str, Stage] = {}
+    defaults: dict[str, str] = {}
     for step in _steps(DOCKERFILE.read_text()):
-        if step.kind == "FROM":
+        if step.kind == "ARG" and not found:
+            name, _, defaults[name] = step.text.partition("=")
+        elif step.kind == "FROM":
             base, _, name = step.text.partition(" AS ")
-            found[name] = Stage(name, base)
+            found[name] = Stage(name, Template(base).substitute(defaults))
         else:
             [*found.values()][-1].steps.append(step)
     return found

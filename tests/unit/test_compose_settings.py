@@ -19,6 +19,8 @@ PASSWORDS = {
 }
 OWN = {"VERIFY_HOME", "VERIFY_BUNDLE", "VERIFY_DATABASE_URL", "VERIFY_BROKER_URL"}
 """What Compose must set itself, whatever `.env` says."""
+KEYS = {"VERIFY_HEAD_PUBLIC_KEY", "VERIFY_HEAD_SIGNING_KEY"}
+"""Likewise in production, where it mounts them."""
 SERVICES = [
     pytest.param(service, id=f"{name}-{service_name}")
     for name, file in (("base", BASE), ("production", merged(BASE, PRODUCTION)))
@@ -43,7 +45,9 @@ def test_our_services_are_found() -> None:
 @pytest.mark.parametrize("service", SERVICES)
 def test_every_setting_in_env_reaches_a_service(service: dict[str, Any]) -> None:
     environment = environment_of(service, FILE)
-    assert {name for name in SETTINGS if environment.get(name) != FILE[name]} == OWN
+    others = {name for name in SETTINGS if environment.get(name) != FILE[name]}
+    assert others - KEYS == OWN
+    assert all(environment[name].startswith("/") for name in others & KEYS)
     assert environment["VERIFY_HOME"] == "/var/lib/verify"
 
 
@@ -51,7 +55,7 @@ def test_every_setting_in_env_reaches_a_service(service: dict[str, Any]) -> None
 def test_nothing_is_set_where_env_says_nothing(service: dict[str, Any]) -> None:
     must_be_chosen = {*PASSWORDS, "VERIFY_TOMBSTONE_KEY", "VERIFY_PHOTO_HOSTS"}
     environment = environment_of(service, {name: FILE[name] for name in must_be_chosen})
-    assert {name for name in environment if name.startswith(PREFIX)} <= OWN | must_be_chosen
+    assert {name for name in environment if name.startswith(PREFIX)} <= OWN | KEYS | must_be_chosen
 
 
 @pytest.mark.parametrize("service", SERVICES)

@@ -143,8 +143,10 @@ def test_a_service_is_built_to_a_stage_that_ends_without_root(name: str) -> None
 
 def test_the_image_of_the_verify_workers_holds_the_models_but_no_tensorflow() -> None:
     assert "--from=weights /models /models" in steps_of("verify", "COPY")
-    assert "pip install -r pipeline/requirements.txt" not in steps_of("verify", "RUN")
-    serving = (ROOT / "worker/requirements.txt").read_text()
+    assert [step for step in steps_of("verify", "RUN") if step.startswith("pip ")] == [
+        "pip install --require-hashes -r worker/requirements.lock"
+    ]
+    serving = (ROOT / "worker/requirements.lock").read_text()
     assert not re.search(r"(?m)^(tensorflow|keras|mediapipe)", serving)
 
 

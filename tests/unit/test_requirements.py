@@ -64,6 +64,39 @@ def test_the_top_level_file_is_made_of_the_parts() -> None:
     assert lines("requirements.txt") == [f"-r {part}" for part in PARTS]
 
 
+LOCKS = {
+    "worker/requirements.lock": PARTS[:1],
+    "pipeline/requirements.lock": PARTS[:2],
+    "tests/requirements.lock": PARTS,
+}
+
+
+def locked(path: str) -> dict[str, str]:
+    """Name to version of a lock file, in which every package has the hashes of its files."""
+    found = {}
+    text = re.sub(r"(?m)^#.*\n", "", (ROOT / path).read_text())
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        match = re.fullmatch(r"([\w.-]+)(?:\[.*\])?==([\w.!+]+)(?: \\\s+--hash=sha256:[0-9a-f]{64})+", entry)
+        assert match, f"{path}: {entry.splitlines()[0]} has no version or no hash"
+        found[normal(match[1])] = match[2]
+    return found
+
+
+@pytest.mark.parametrize(("path", "parts"), LOCKS.items())
+def test_a_lock_file_holds_what_the_pins_say(path: str, parts: Iterable[str]) -> None:
+    """`make lock` was run after the last change of them."""
+    found, constraints = locked(path), pins(CONSTRAINTS)
+    asked = {name: version for part in parts for name, version in pins(part).items()}
+    assert asked.items() <= found.items()
+    assert found.items() <= constraints.items()
+
+
+def test_a_small_lock_file_is_part_of_the_larger_one() -> None:
+    serving, training, everything = (locked(path).items() for path in LOCKS)
+    assert serving < training < everything
+    assert everything == pins(CONSTRAINTS).items()
+
+
 def test_everything_that_was_asked_for_is_there() -> None:
     assert {name for part in PARTS for name in pins(part)} >= ASKED_FOR
 
