@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from kombu.entity import Exchange, Queue
-
-from worker.brokers import is_rabbitmq, is_redis, queue_arguments, sentinel_options, tls_options
+from worker.brokers import is_rabbitmq, is_redis, sentinel_options, tls_options
+from worker.publishing import declared
 from worker.queues import (
     BULK,
     IN_ORDER,
@@ -44,16 +43,16 @@ def _filesystem_options(folder: Path) -> dict[str, Any]:
 
 
 _redis_options: dict[str, Any] = {
+    # Where others use this Redis as well. The keys of what is unacknowledged follow from it, too: kombu's own
+    # are those of every Celery there.
+    "queue_prefix": _settings.queue_prefix,
     # Queues are looked at in the order in which the worker consumes them: bulk comes last.
     "queue_order_strategy": "priority",
     # A message that a dead worker held comes back after this time: the only net under one that was
     # not yet in the database. Longer than any job may run; a late second delivery does nothing.
     "visibility_timeout": _settings.lease_seconds + 15,
-    # Default: looked for every 100 s only.
+    # So often messages of workers of an earlier version are looked for.
     "unacked_restore_interval": 5,
-    "unacked_restore_throttle": 1,
-    # Default: 300 s in which nobody brings messages back, if a worker is killed while it does.
-    "unacked_mutex_expire": 15,
     # Without these a worker waits for ever on a connection whose other end is gone.
     "socket_keepalive": True,
     "socket_connect_timeout": 5,
@@ -95,11 +94,11 @@ enable_utc = True
 timezone = "UTC"
 
 # Queues
-task_queues = [
-    Queue(name, Exchange(name), routing_key=name, queue_arguments=queue_arguments(_url))  # type: ignore[no-untyped-call]
-    for name in IN_ORDER
-]
+task_queues = [declared(_url, _settings.access, name) for name in IN_ORDER]
 task_default_queue = VERIFY
+# Every broker's direct way to the queue of that name: no exchange or table of bindings to be declared, which
+# a full Redis would refuse to a starting worker.
+task_default_exchange = ""
 task_create_missing_queues = False  # a misspelt queue must be an error, not a queue without a consumer
 task_routes = {
     VERIFY_MEMBER: {"queue": VERIFY},
@@ -117,8 +116,6 @@ task_reject_on_worker_lost = True
 worker_prefetch_multiplier = 1
 # The multiplier's count drifts upward over days on Redis; other brokers know nothing of the option.
 worker_disable_prefetch = _redis
-# Jobs that wait for the database (a few seconds) are held by the worker: not without limit.
-worker_eta_task_limit = 16
 # With True (Celery 6) a broker that restarts would kill every running job, three times: poison. A
 # job that runs on and is delivered a second time is refused by its lease.
 worker_cancel_long_running_tasks_on_connection_loss = False
@@ -147,6 +144,9 @@ worker_max_tasks_per_child = 2000
 worker_max_memory_per_child = 800_000  # KiB; a process has 300 to 350 MB
 worker_hijack_root_logger = False  # worker.logs owns it
 worker_redirect_stdouts = False
+# Of our own: an app's Celery on the same broker would hear our commands, and we its own.
+control_exchange = f"{_settings.queue_prefix}verify"
+event_exchange = f"{_settings.queue_prefix}verify.events"
 # On the filesystem broker remote control would leave files behind that nobody reads.
 worker_enable_remote_control = not _embedded
 

@@ -1,10 +1,13 @@
-"""AMQP transports that no message can end.
+"""AMQP transports that no message can end, and that wait for no answer for ever.
 
 A worker would end at a message whose properties py-amqp cannot read (a content type that is no UTF-8,
 a header of an unknown kind, a date beyond the calendar), and so would the next one, for RabbitMQ
 delivers it again. Here such properties are put aside before py-amqp looks at them; what is left is
 sealed as garbage and goes the way of all garbage (`worker.envelope`). The same befalls compressed
 bodies, which kombu would unpack to whatever size.
+
+RabbitMQ answers nobody who sends while its memory or its disk is short, nor does one that hangs: py-amqp
+would wait for the confirm as long as that lasts, a sign-up in its web thread. Here the sender is told.
 """
 
 from __future__ import annotations
@@ -14,11 +17,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amqp.basic_message import Message
+from amqp.exceptions import IrrecoverableConnectionError
 from amqp.method_framing import frame_handler
 from kombu.transport import pyamqp
 
 from worker.envelope import seal
 
+ANSWER_SECONDS: Final = 5.0
+"""A confirm of a quorum queue takes milliseconds."""
 _HEADER_FRAME: Final = 2
 _HEAD: Final = struct.Struct(">HxxQ")  # class, weight, size of the body
 
@@ -49,9 +55,41 @@ def sound_header(buffer: Any) -> Any:
     return _HEAD.pack(*_HEAD.unpack_from(buffer)) + properties
 
 
-class _GuardedConnection(pyamqp.Connection):
+class NotTaken(IrrecoverableConnectionError):
+    """RabbitMQ does not answer, or has said that it takes nothing. Not tried again: it would take as long."""
+
+
+class _Patient:
+    """A channel of py-amqp's, or the connection, whose waiting ends."""
+
+    connection: Any
+
+    def wait(self, method: Any, callback: Any = None, timeout: float | None = None, **options: Any) -> Any:
+        """For an answer of RabbitMQ's. Raises NotTaken."""
+        try:
+            return super().wait(method, callback, timeout or ANSWER_SECONDS, **options)  # type: ignore[misc]
+        except TimeoutError:
+            self.connection.collect()  # an answer that comes now would be taken for that to the next question
+            raise NotTaken(f"no answer from RabbitMQ within {ANSWER_SECONDS:.0f} s") from None
+
+
+class _GuardedChannel(_Patient, pyamqp.Channel):
+    pass
+
+
+class _GuardedConnection(_Patient, pyamqp.Connection):
+    Channel = _GuardedChannel
+
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, frame_handler=guarded_frames, **options)
+
+    def _on_blocked(self) -> None:
+        """RabbitMQ reads nothing more from this connection until its alarm is over, acknowledgements neither.
+
+        It blocks only who sends: whoever takes messages goes on with another connection.
+        """
+        self.collect()
+        raise NotTaken("RabbitMQ takes no messages: its memory or its disk is short")
 
 
 class AmqpTransport(pyamqp.Transport):

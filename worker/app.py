@@ -67,7 +67,7 @@ def _keep_files_private(**_: Any) -> None:
 def _prepare_worker(instance: Any, **_: Any) -> None:
     """Queues in the order of service, and no start at all without models, or without the packages of
     training that were asked for: one clear line instead."""
-    asked = list(instance.app.amqp.queues.consume_from)
+    asked = [queue.alias for queue in instance.app.amqp.queues.consume_from.values()]
     _served[:] = queues.in_order(runtime.servable(asked))
     instance.app.amqp.queues.select(_served)
     if problem := runtime.check(_served):

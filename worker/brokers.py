@@ -32,6 +32,8 @@ class Access:
     """Sentinel's own; that of Redis stands in the address."""
     sentinel_tls: bool = False
     """Whether Sentinel and the Redis behind it are spoken to over TLS."""
+    queue_prefix: str = ""
+    """Goes before the names of our queues there."""
 
 
 NOTHING_ELSE: Final = Access()

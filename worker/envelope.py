@@ -6,10 +6,9 @@ always gives a payload that kombu can make a message of; what was none is sealed
 body that Celery gets to see, or raises BadMessage. Garbage becomes a well-formed task of its own
 (`burial`), so that acknowledging late, retrying and surviving a crash hold for it as for every job.
 
-Codes of BadMessage here, beside those of `worker.messages`: ``not_an_envelope``, ``bad_base64``,
-``compressed``, ``wrong_content_type``, ``wrong_encoding``, ``no_task``, ``unknown_task``,
-``bad_task_id``, ``bad_eta``, ``bad_retries``, ``wrong_body``, ``wrong_arguments``, ``undecodable``,
-``bad_properties``.
+Codes here, beside those of `worker.messages`: ``not_an_envelope``, ``bad_base64``, ``compressed``,
+``wrong_content_type``, ``wrong_encoding``, ``no_task``, ``unknown_task``, ``wrong_queue``, ``bad_task_id``,
+``bad_eta``, ``bad_retries``, ``wrong_body``, ``wrong_arguments``, ``undecodable``, ``bad_properties``.
 """
 
 from __future__ import annotations
@@ -27,18 +26,19 @@ from typing import Any, Final, Protocol
 
 from worker.errors import BadMessage
 from worker.messages import MAX_BODY_BYTES, check_depth
-from worker.queues import BURY
+from worker.queues import BURY, TASKS, VERIFY
 
 MAX_ITEM_BYTES: Final = 256 * 1024
 """Of an envelope: a body in base64 takes 88 KiB of it."""
 EXCERPT_BYTES: Final = 4096
 CODE: Final = r"[a-z0-9_]{1,32}"
 """Of a reason."""
-MAX_ETA: Final = timedelta(minutes=1)
-"""A message that is due later would be held by one worker, unacknowledged, until then."""
+MAX_ETA: Final = timedelta(seconds=20)
+"""A message that is due later is refused, others are done at once: a worker that held them would take no
+others. (So late were retries of earlier versions.)"""
 MAX_RETRIES: Final = 1000
-"""Of a job that waits for the database; only the length of the waits depends on it."""
 
+_OURS: Final = "worker."
 _SEAL: Final = "worker_garbage"
 _EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 
@@ -167,17 +167,19 @@ def seal(code: str, text: str, **whole: str | int) -> dict[str, Any]:
 def admit(parts: Parts, tasks: Mapping[str, TaskSignature], now: datetime) -> Letter:
     """The task message that Celery may have in place of this one. Raises BadMessage.
 
-    Callbacks, chains, time limits and expiry dates of a stranger are dropped.
+    Callbacks, chains, time limits, expiry dates and due times of a stranger are dropped.
     """
     _refuse_sealed(parts.headers)
     name = _task_name(parts.headers, tasks)
+    _check_eta(parts.headers.get("eta"), now)
     args, kwargs = _arguments(parts)
     try:
         tasks[name].__header__(*args, **kwargs)
     except TypeError:
         raise BadMessage("wrong_arguments", f"the arguments are not those of {name}") from None
-    headers = task_headers(name, _task_id(parts.headers))
-    headers |= {"retries": _retries(parts.headers), "eta": _eta(parts.headers.get("eta"), now)}
+    if name != BURY and name not in TASKS.get(parts.queue, TASKS[VERIFY]):
+        raise BadMessage("wrong_queue", f"{name} does not belong on this queue")
+    headers = task_headers(name, _task_id(parts.headers)) | {"retries": _retries(parts.headers)}
     return Letter(headers, json.dumps([args, kwargs, _EMBED]).encode())
 
 
@@ -207,9 +209,20 @@ def task_headers(name: str, task_id: str) -> dict[str, Any]:
     }
 
 
+def is_sealed(headers: Mapping[str, Any]) -> bool:
+    """Whether these are the headers of garbage that was sealed."""
+    return isinstance(headers.get(_SEAL), dict)
+
+
+def foreign_task(headers: Mapping[str, Any]) -> str | None:
+    """The name of the task if these are the headers of another program's."""
+    name = headers.get("task")
+    return None if not isinstance(name, str) or name.startswith(_OURS) else printable(name)[:100]
+
+
 def _refuse_sealed(headers: Mapping[str, Any]) -> None:
-    sealed = headers.get(_SEAL)
-    if isinstance(sealed, dict):
+    if is_sealed(headers):
+        sealed = headers[_SEAL]
         raise BadMessage(matching(CODE, sealed.get("code")) or "bad_burial", printable(sealed.get("text")))
 
 
@@ -217,7 +230,7 @@ def _task_name(headers: Mapping[str, Any], tasks: Mapping[str, TaskSignature]) -
     name = headers.get("task")
     if name is None:
         raise BadMessage("no_task", "no task header: not a message of Celery's protocol 2")
-    if not isinstance(name, str) or not name.startswith("worker.") or name not in tasks:
+    if not isinstance(name, str) or not name.startswith(_OURS) or name not in tasks:
         raise BadMessage("unknown_task", "the task header names no task of this worker")
     return name
 
@@ -236,13 +249,9 @@ def _retries(headers: Mapping[str, Any]) -> int:
     return min(int(retries), MAX_RETRIES)
 
 
-def _eta(eta: object, now: datetime) -> str | None:
-    if eta is None:
-        return None
-    due = _moment(eta)
-    if due > now + MAX_ETA:
+def _check_eta(eta: object, now: datetime) -> None:
+    if eta is not None and _moment(eta) > now + MAX_ETA:
         raise BadMessage("bad_eta", f"due in more than {MAX_ETA.total_seconds():.0f} s")
-    return due.isoformat()
 
 
 def _moment(value: object) -> datetime:
@@ -268,8 +277,7 @@ def _arguments(parts: Parts) -> tuple[list[Any], dict[str, Any]]:
 
 def burial(parts: Parts, bad: BadMessage, now: datetime) -> Letter:
     """A task message that tells of garbage: sha256, length, first 4 KiB, reason, never the whole."""
-    sealed = parts.headers.get(_SEAL)
-    known = sealed if isinstance(sealed, dict) else {}
+    known = parts.headers[_SEAL] if is_sealed(parts.headers) else {}
     dead = {
         "code": bad.code,
         "text": bad.text,

@@ -29,6 +29,7 @@ class Heartbeat(bootsteps.StartStopStep):
         self._files.open()
         self._timer: Any = None
         self._hearing = Hearing()
+        self._served = list(consumer.app.amqp.queues.consume_from)
 
     def start(self, consumer: Any) -> None:
         """The broker is connected, and will be asked through this very connection."""
@@ -50,9 +51,13 @@ class Heartbeat(bootsteps.StartStopStep):
     def _beat(self, consumer: Any) -> None:
         self._files.beat()
         heard = sum(state.total_count.values())
-        busy = bool(state.reserved_requests or state.scheduled_requests)
+        # One whom Redis tells to wait hears very well.
+        busy = bool(state.reserved_requests) or getattr(consumer.task_consumer.channel, "refused", False)
         if self._hearing.deaf(waiting=_waiting(consumer), busy=busy, heard=heard):
             logger.critical("jobs wait and none arrives here: this worker has gone deaf and ends")
+            state.should_stop = DEAF_EXIT
+        if left := [name for name in self._served if not consumer.task_consumer.consuming_from(name)]:
+            logger.critical("this worker takes nothing from %s any more and ends", ", ".join(left))
             state.should_stop = DEAF_EXIT
 
 

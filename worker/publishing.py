@@ -8,19 +8,21 @@ from __future__ import annotations
 import os
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from amqp import AMQPError
 from kombu.connection import Connection, ConnectionPool, PooledConnection
-from kombu.entity import Exchange, Queue
+from kombu.entity import Queue
 from kombu.exceptions import KombuError, OperationalError
 from kombu.pools import ProducerPool
 from kombu.transport import get_transport_cls
 from redis import RedisError
 
+from worker.amqp_wire import NotTaken
 from worker.brokers import (
     NOTHING_ELSE,
     Access,
@@ -34,13 +36,14 @@ from worker.envelope import task_headers
 from worker.errors import RetryableError
 from worker.messages import VerifyJob
 from worker.queues import RETRAIN, RETRAIN_STEP, VERIFY_MEMBER
+from worker.redis_client import not_yet
 from worker.settings import Settings
 
 _PATIENCE: Final = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
 """A sign-up waits for this: a broker that is away is reported within seconds."""
-_STALE: Final = (RedisError, AttributeError)
-"""While Redis fails over: from a replica that is not promoted yet, and from kombu, whose channel has lost
-its connection."""
+_STALE: Final = (RedisError, NotTaken, AttributeError)
+"""From a Redis that is full or a replica, from a RabbitMQ that blocks its senders, and, while either is
+replaced, from kombu, whose channel has lost its connection."""
 _CONNECTIONS: Final = 4
 _CONNECT_SECONDS: Final = 2
 _ANSWER_SECONDS: Final = 5
@@ -49,6 +52,7 @@ _WAIT_SECONDS: Final = 5
 
 _TRANSPORTS: Final = {
     "filesystem": "worker.queue_files:Transport",
+    "amqp": "worker.amqp_wire:AmqpTransport",
     "amqps": "worker.amqp_wire:AmqpsTransport",
 }
 """Where kombu's own will not do; for our connections only, whatever else the app sends with kombu."""
@@ -64,6 +68,21 @@ class _Connections(ConnectionPool):
     def new(self) -> Any:
         """One more, with our transports."""
         return _Connection(self, **dict(self.connection._info(resolve=False)))  # type: ignore[no-untyped-call] # noqa: SLF001
+
+
+def declared(broker_url: str, access: Access, name: str) -> Any:
+    """A queue of ours as it lies on the broker; the worker calls it by the name, its alias."""
+    on_broker = access.queue_prefix + name
+    return Queue(  # type: ignore[no-untyped-call]
+        on_broker, alias=name, routing_key=on_broker, queue_arguments=queue_arguments(broker_url)
+    )
+
+
+def _name(error: BaseException) -> str:
+    if isinstance(error, NotTaken):
+        return str(error)
+    soon = not_yet(error) if isinstance(error, RedisError) else None
+    return soon.code if soon else type(error).__name__
 
 
 class NotSent(RetryableError):
@@ -93,28 +112,46 @@ class Publisher:
         """Tell the retrain worker that a run may be due. Raises NotSent."""
         self._publish(RETRAIN_STEP, {}, RETRAIN)
 
+    def waiting(self, queue: str) -> int:
+        """How many messages lie on a queue that no worker has taken yet. Raises NotSent."""
+
+        def count() -> int:
+            ours = declared(self._url, self._access, queue)
+            told = producer.channel.queue_declare(
+                queue=ours.name, durable=True, auto_delete=False, arguments=ours.queue_arguments
+            )
+            return int(told.message_count)
+
+        with self._producer() as producer:
+            return int(producer.connection.ensure(producer, count, **_PATIENCE)())
+
     def _publish(self, task: str, arguments: Mapping[str, Any], queue: str) -> None:
         body = [[], arguments, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
+        ours = declared(self._url, self._access, queue)
+        with self._producer() as producer:
+            producer.publish(
+                body,
+                serializer="json",
+                headers=task_headers(task, str(uuid.uuid4())),
+                exchange="",  # every broker's direct way to the queue of that name
+                routing_key=ours.name,
+                declare=[ours],
+                delivery_mode="persistent",
+                retry=True,
+                retry_policy=_PATIENCE,
+            )
+
+    @contextmanager
+    def _producer(self) -> Iterator[Any]:
+        """One of this process's own. Raises NotSent, whatever is wrong with the broker."""
         try:
             with self._pool().acquire(block=True, timeout=_WAIT_SECONDS) as producer:
-                producer.publish(
-                    body,
-                    serializer="json",
-                    headers=task_headers(task, str(uuid.uuid4())),
-                    exchange="",  # every broker's direct way to the queue of that name
-                    routing_key=queue,
-                    declare=[self._queue(queue)],
-                    delivery_mode="persistent",
-                    retry=True,
-                    retry_policy=_PATIENCE,
-                )
+                yield producer
         except _STALE as error:
             self.close()  # what is left of the connection is of no use after that
-            raise NotSent(f"the broker takes nothing just now ({type(error).__name__})") from error
+            raise NotSent(f"the broker takes nothing just now ({_name(error)})") from error
         except (OperationalError, KombuError, AMQPError, OSError) as error:
-            raise NotSent(
-                f"the broker cannot be reached ({type(error.__cause__ or error).__name__})"
-            ) from error
+            raise NotSent(f"the broker cannot be reached ({_name(error.__cause__ or error)})") from error
 
     def close(self) -> None:
         """Close the connections; sending opens new ones."""
@@ -150,10 +187,6 @@ class Publisher:
             transport_options=self._transport_options(),
             ssl=tls_options(self._url, self._access) or False,
         )
-
-    def _queue(self, name: str) -> Any:
-        """As the worker declares it."""
-        return Queue(name, Exchange(name), routing_key=name, queue_arguments=queue_arguments(self._url))  # type: ignore[no-untyped-call]
 
     def _transport_options(self) -> dict[str, Any]:
         """As the worker's (`celeryconfig`), but with a sender's patience."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 VERIFY: Final = "verify"
@@ -24,6 +25,16 @@ PURGE: Final = "worker.purge"
 BULK_EMBED: Final = "worker.bulk_embed"
 RETRAIN_STEP: Final = "worker.retrain"
 RETRAIN_PLAN: Final = "worker.plan_retraining"
+
+TASKS: Final[Mapping[str, frozenset[str]]] = {
+    VERIFY: frozenset({VERIFY_MEMBER}),
+    BULK: frozenset({VERIFY_MEMBER, BULK_EMBED}),
+    MAINTENANCE: frozenset({SWEEP, PURGE, RETRAIN_PLAN}),
+    RETRAIN: frozenset({RETRAIN_STEP}),
+}
+"""What may come on each queue; `BURY` beside it on all of them, for garbage is tried again where it came."""
+OF_OURS_ONLY: Final = frozenset({MAINTENANCE, RETRAIN})
+"""Queues that nobody writes to but the workers: a task of another kind there is another program's."""
 
 
 def in_order(names: list[str] | tuple[str, ...]) -> list[str]:

@@ -25,6 +25,7 @@ from worker.brokers import is_embedded
 from worker.errors import StoreUnavailable
 from worker.extraction import Embedded, Extraction, ExtractionRules
 from worker.health import HealthFiles
+from worker.publishing import Publisher
 from worker.queues import IN_ORDER, JUDGING, RETRAIN
 from worker.serving import Serving
 from worker.settings import Settings, load_settings
@@ -73,6 +74,12 @@ def serving() -> Serving:
         host=socket.gethostname(),
         check=signatures().check,
     )
+
+
+@lru_cache(maxsize=1)
+def publisher() -> Publisher:
+    """The way onto the broker."""
+    return Publisher.of(settings())
 
 
 def _own_name() -> str:
@@ -288,5 +295,15 @@ def _warm_up() -> None:
 
 def reset() -> None:
     """Forget all that was built: after a fork, and between tests."""
-    for built in (settings, store, models, serving, signatures, verification, extraction, _fetcher):
+    for built in (
+        settings,
+        store,
+        publisher,
+        models,
+        serving,
+        signatures,
+        verification,
+        extraction,
+        _fetcher,
+    ):
         built.cache_clear()

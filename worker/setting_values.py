@@ -145,6 +145,12 @@ def _qualified_name(value: str) -> str:
     return value
 
 
+def _queue_prefix(value: str) -> str:
+    if not re.fullmatch(r"[\w.:-]{0,32}", value, re.ASCII):
+        raise ValueError("must be up to 32 letters, digits and the signs _ . : -")
+    return value
+
+
 def _header_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9-]+", name):
         raise ValueError("is no header: the name of one is of letters, digits and dashes")
@@ -199,5 +205,6 @@ Numbers = Annotated[
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Headers = Annotated[dict[Host, dict[HeaderName, HeaderValue]], NoDecode, BeforeValidator(_mapping)]
+QueuePrefix = Annotated[str, AfterValidator(_queue_prefix)]
 QualifiedName = Annotated[str, AfterValidator(_qualified_name)]
 Schedule = Annotated[str, AfterValidator(_schedule)]

@@ -30,6 +30,7 @@ from worker.setting_values import (
     Numbers,
     Ports,
     QualifiedName,
+    QueuePrefix,
     Schedule,
     Seconds,
     Share,
@@ -67,6 +68,8 @@ class Settings(BaseSettings):
     or `filesystem://` under `home`."""
     broker_ca: Path | None = None
     """The authority's certificate, where the broker's is not from one that the machine trusts."""
+    queue_prefix: QueuePrefix = ""
+    """Goes before the names of our queues on a broker that others use as well."""
     sentinel_master: str = ""
     """The name under which Sentinel knows the Redis of `sentinel://…`."""
     sentinel_password: SecretStr = SecretStr("")
@@ -178,7 +181,9 @@ class Settings(BaseSettings):
     def access(self) -> Access:
         """What it takes to get to the broker, besides its address."""
         password = self.sentinel_password.get_secret_value()
-        return Access(self.broker_ca, self.sentinel_master, password, self.sentinel_tls)
+        return Access(
+            self.broker_ca, self.sentinel_master, password, self.sentinel_tls, queue_prefix=self.queue_prefix
+        )
 
     @property
     def tables_prefix(self) -> str:

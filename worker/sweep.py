@@ -1,25 +1,23 @@
 """The database is the truth, the broker only a courier: what is unfinished is enqueued again.
 
 That covers a message the broker lost, a worker that was killed, a job that waited for a photo host,
-and members whom the app or an import wrote into the database without sending a message.
+and members whom the app or an import wrote into the database without sending a message. What the broker
+still holds is not sent again, however long it lies there.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Protocol
 
 from worker.messages import VerifyJob
-from worker.queues import BULK
+from worker.queues import BULK, JUDGING
 from worker.store import Enqueued, Queued
 
 logger = logging.getLogger(__name__)
-
-Send = Callable[[VerifyJob, str], None]
-"""Puts a job on a queue."""
 
 AT_ONCE: Final = 500
 """Jobs of one sweep: a broker that lost everything is filled again in steps."""
@@ -28,8 +26,8 @@ AT_ONCE: Final = 500
 class Unfinished(Protocol):
     """The part of the store that a sweep needs. Two sweeps at once get different jobs."""
 
-    def unfinished(self, now: datetime, limit: int) -> Sequence[Queued]:
-        """Accepted, not ended, and due."""
+    def unfinished(self, now: datetime, limit: int, waiting: Mapping[str, int]) -> Sequence[Queued]:
+        """Accepted, not ended, due, and not among the messages that wait on the queues."""
         ...
 
     def notice_changes(self, now: datetime) -> None:
@@ -41,6 +39,18 @@ class Unfinished(Protocol):
         ...
 
 
+class Broker(Protocol):
+    """The part of the broker that a sweep needs. Both raise NotSent."""
+
+    def waiting(self, queue: str) -> int:
+        """How many messages lie on a queue."""
+        ...
+
+    def send(self, job: VerifyJob, queue: str) -> None:
+        """Put a job on a queue."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Swept:
     """What a sweep has put on the queues."""
@@ -49,16 +59,26 @@ class Swept:
     pending: int
 
 
-def sweep(store: Unfinished, send: Send, now: datetime, limit: int = AT_ONCE) -> Swept:
-    """Enqueue what is unfinished, then members who wait for a request."""
-    lost = store.unfinished(now, limit)
+def sweep(store: Unfinished, broker: Broker, now: datetime, limit: int = AT_ONCE) -> Swept:
+    """Enqueue what is unfinished, then members who wait for a request.
+
+    Raises NotSent where the broker takes nothing; what was not sent then is due again later.
+    """
+    # Asked before the database: what is taken in between counts as waiting, and is not sent again for it.
+    waiting = {queue: broker.waiting(queue) for queue in sorted(JUDGING)}
+    lost = store.unfinished(now, limit, waiting)
+    _send(broker, lost)
     store.notice_changes(now)
-    waiting = store.enqueue_pending(BULK, now, limit)
-    for queued in (*lost, *waiting.jobs):
-        send(queued.job, queued.queue)
-    for member_id, problem in waiting.refused.items():
+    new = store.enqueue_pending(BULK, now, limit)
+    _send(broker, new.jobs)
+    for member_id, problem in new.refused.items():
         logger.warning("member %s cannot be enqueued: %s", member_id, problem)
-    swept = Swept(len(lost), len(waiting.jobs))
+    swept = Swept(len(lost), len(new.jobs))
     if swept.unfinished or swept.pending:
         logger.info("swept: %d unfinished, %d waiting members", swept.unfinished, swept.pending)
     return swept
+
+
+def _send(broker: Broker, jobs: Sequence[Queued]) -> None:
+    for queued in jobs:
+        broker.send(queued.job, queued.queue)

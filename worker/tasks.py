@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
-from typing import Any
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any, Final
 
 from celery import Task
 from celery.exceptions import Reject, SoftTimeLimitExceeded
@@ -15,38 +18,55 @@ from worker.burials import buried
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable
 from worker.extraction import Left
-from worker.messages import VerifyJob
+from worker.publishing import NotSent
 from worker.retention import purge_old
 from worker.sweep import sweep as sweep_once
 from worker.training_message import EmbedJob
+from worker.wire import alias_of
 
 logger = logging.getLogger(__name__)
 
+_WAIT_SECONDS: Final = (1.0, 4.0)
+"""For the database."""
 
-class Persistent(Task):
-    """A task that waits for the database, for as long as it takes, seconds at a time: one worker must
-    not hold a message for long."""
+
+class Discreet(Task):
+    """A task whose arguments no remote control shows."""
+
+    Request = "worker.inspection:DiscreetRequest"
+
+
+class Persistent(Discreet):
+    """A task that waits for the database, for as long as it takes.
+
+    Here, and not as a message that is due later: nothing else can be done meanwhile, and a due time that a
+    stranger writes is not kept.
+    """
 
     autoretry_for: tuple[type[Exception], ...] = (StoreUnavailable,)
-    retry_backoff = 1
-    retry_backoff_max = 20
-    retry_jitter = True
+    retry_kwargs: Mapping[str, Any] = {"countdown": 0}
     max_retries = None
 
     def retry(self, *args: Any, **options: Any) -> Any:
-        """Where the broker takes nothing either (it is away, the disk is full), what arrived stays.
+        """Where the broker takes nothing either (it is away, full), what arrived stays.
 
         Celery would throw it away: the only trace of a request that is not in the database yet.
         """
+        if not isinstance(options.get("exc"), SoftTimeLimitExceeded):  # has waited long enough
+            _wait()
         try:
             return super().retry(*args, **options)
         except Reject as not_sent:
-            time.sleep(1)  # it comes back at once
             raise Reject(not_sent.reason, requeue=True) from not_sent
 
     def on_retry(self, exc: Exception, *_: Any) -> None:
         """Tell the operator; the message itself is on the queue again."""
-        logger.warning("%s; tried again in some seconds", exc)
+        logger.warning("%s; tried again", exc)
+
+
+def _wait() -> None:
+    with suppress(SoftTimeLimitExceeded):
+        time.sleep(random.uniform(*_WAIT_SECONDS))  # noqa: S311 - spreads the workers, no secret
 
 
 class Delivery(Persistent):
@@ -63,7 +83,7 @@ class Delivery(Persistent):
 @app.task(name=queues.VERIFY_MEMBER, bind=True, base=Delivery)
 def verify_member(self: Any, job: Any) -> str:
     """Handle one delivery of a verification job."""
-    came_from = self.request.delivery_info.get("routing_key")
+    came_from = alias_of(app, str(self.request.delivery_info.get("routing_key")))
     queue = came_from if came_from in queues.JUDGING else queues.VERIFY
     return str(runtime.verification().handle(job, queue))
 
@@ -74,13 +94,18 @@ def bury(dead: Any) -> int:
     return runtime.store().bury(buried(dead), utc_now())
 
 
-@app.task(name=queues.SWEEP, throws=(StoreUnavailable,))
+@app.task(name=queues.SWEEP, base=Discreet, throws=(StoreUnavailable, NotSent))
 def sweep() -> str:
     """Enqueue what the database says is unfinished. Not retried: the next one comes anyway."""
-    swept = sweep_once(runtime.store(), send, utc_now())
     runtime.store().clear_training()
-    if runtime.store().run_due(utc_now()):
-        retrain.apply_async()
+    publisher = runtime.publisher()
+    try:
+        swept = sweep_once(runtime.store(), publisher, utc_now())
+        if not publisher.waiting(queues.RETRAIN) and runtime.store().run_due(utc_now()):
+            publisher.send_retrain()
+    except NotSent as error:
+        logger.warning("%s; the next sweep goes on", error)
+        return str(error)
     return str(swept)
 
 
@@ -103,7 +128,7 @@ def bulk_embed(job: Any) -> str:
 
 # Acknowledged when it begins: it may run longer than a message waits for that. A worker that is
 # killed leaves its lease in the database, and the sweep sends the next step.
-@app.task(name=queues.RETRAIN_STEP, acks_late=False, throws=(StoreUnavailable,))
+@app.task(name=queues.RETRAIN_STEP, base=Discreet, acks_late=False, throws=(StoreUnavailable,))
 def retrain() -> str:
     """Go on with the retraining that is under way."""
     return str(runtime.retraining(send_embed_job).step())
@@ -125,8 +150,3 @@ def plan_retraining() -> str:
 def send_embed_job(job: EmbedJob) -> None:
     """Tell the verify workers of members to look at."""
     bulk_embed.apply_async(kwargs={"job": job.to_message()})
-
-
-def send(job: VerifyJob, queue: str) -> None:
-    """Put a job on a queue of the broker; its arguments, which hold URLs, are not spelt out for logs."""
-    verify_member.apply_async(kwargs={"job": job.to_message()}, queue=queue, argsrepr="", kwargsrepr="")

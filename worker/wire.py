@@ -13,17 +13,20 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final
 
+from celery import Celery
 from celery.worker.consumer import Consumer
 from kombu.message import Message
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import MasterDownError, ReadOnlyError
 
 from worker.clock import utc_now
 from worker.envelope import Letter, Parts, admit, burial, is_envelope
 from worker.errors import BadMessage
+from worker.redis_checks import check
+from worker.redis_client import NotYet
 from worker.taking import TakingChannel
 
 logger = logging.getLogger(__name__)
@@ -54,33 +57,51 @@ class RedisChannel(TakingChannel):
 class SentinelChannel(RedisChannel, kombu_redis.SentinelChannel):
     """Redis behind Sentinel, guarded."""
 
-
-_NOT_YET: Final = (ReadOnlyError, MasterDownError)
-"""From a replica that is not promoted yet: to be tried again, like a connection; not a reason to end."""
+    from_transport_options: tuple[str, ...] = (
+        *kombu_redis.SentinelChannel.from_transport_options,
+        *TakingChannel.from_transport_options,
+    )  # type: ignore[assignment]
 
 
 class RedisTransport(kombu_redis.Transport):
     """`redis://` and `rediss://`."""
 
     Channel = RedisChannel
-    connection_errors = (*kombu_redis.Transport.connection_errors, *_NOT_YET)
+    connection_errors = (*kombu_redis.Transport.connection_errors, NotYet)
 
 
 class SentinelTransport(kombu_redis.SentinelTransport):
     """`sentinel://`."""
 
     Channel = SentinelChannel
-    connection_errors = (*kombu_redis.SentinelTransport.connection_errors, *_NOT_YET)
+    connection_errors = (*kombu_redis.SentinelTransport.connection_errors, NotYet)
+
+
+_SILENT: Final = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
 
 
 class GuardedConsumer(Consumer):
     """Celery's consumer behind `admit`: every message becomes a task that this worker has."""
 
     class Blueprint(Consumer.Blueprint):
-        """Without RabbitMQ's delayed delivery, which would keep 28 more queues there: what waits here
-        waits for the database, a few seconds, and meanwhile there is nothing else to do."""
+        """Without RabbitMQ's delayed delivery, which would keep 28 more queues there: nothing here is due
+        later. Remote control looks and changes nothing."""
 
-        default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "delayed" not in step)
+        default_steps = (
+            *(s for s in Consumer.Blueprint.default_steps if "delayed" not in s and "control" not in s),
+            "worker.inspection:Inspection",
+        )
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        # Nobody here reads what workers tell each other; and what they tell may revoke jobs.
+        super().__init__(*args, **options, **_SILENT)
+
+    def connect(self) -> Any:
+        """Before anything else is asked of it: whatever is found of a Redis may be another one each time."""
+        connection = super().connect()
+        if connection.transport.driver_type == "redis":
+            check(connection.default_channel.client, self.app.amqp.queues.consume_from)
+        return connection
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Called once for each connection; the handler is called for each message."""
@@ -95,16 +116,26 @@ class GuardedConsumer(Consumer):
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """kombu could not make the bytes into a message (AMQP: a wrong `compression`, for one)."""
         bad = BadMessage("undecodable", f"cannot be decoded: {type(exc).__name__}")
-        rewrite(message, burial(parts_of(message), bad, utc_now()))
+        rewrite(message, burial(self._parts(message), bad, utc_now()))
         super().create_task_handler()(message)
 
+    def _parts(self, message: Message) -> Parts:
+        parts = parts_of(message)
+        return replace(parts, queue=alias_of(self.app, parts.queue))
+
     def _letter(self, message: Message) -> Letter:
-        parts, now = parts_of(message), utc_now()
+        parts, now = self._parts(message), utc_now()
         try:
             return admit(parts, self.app.tasks, now)
         except BadMessage as bad:
             logger.warning("a message on %s is no job and goes to dead_job: %s", parts.queue, bad)
             return burial(parts, bad, now)
+
+
+def alias_of(app: Celery, queue: str) -> str:
+    """The name by which this program calls a queue of the broker; of another's the one that it has."""
+    known = app.amqp.queues.get(queue)
+    return str(known.alias) if known is not None else queue
 
 
 def parts_of(message: Message) -> Parts:

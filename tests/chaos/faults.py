@@ -13,23 +13,22 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from threading import Timer
 from typing import Any, Final
 
 from chaos import clock
+from chaos.broker_faults import (
+    VERIFY_AND_BULK,
+    app_beside,
+    nobody_takes,
+    rabbitmq_alarm,
+    redis_cannot_write,
+    redis_full,
+    soon,
+)
 from chaos.failover import FailoverStage
 from chaos.stage import EmbeddedStage, RedisStage, Stage
 from worker.app import app
 from worker.queues import MAINTENANCE, SWEEP
-
-
-@contextmanager
-def _soon(seconds: float, end: Callable[[], None]) -> Iterator[None]:
-    """The fault ends by itself: whoever sends while it lasts waits, too."""
-    timer = Timer(seconds, end)
-    timer.start()
-    yield
-    timer.join()
 
 
 @contextmanager
@@ -42,9 +41,6 @@ def stopped(processes: Sequence[int]) -> Iterator[None]:
     finally:
         for pid in processes:
             os.killpg(pid, signal.SIGCONT)
-
-
-VERIFY_AND_BULK: Final = ("--queues", "verify,bulk")
 
 
 @contextmanager
@@ -98,7 +94,7 @@ def redis_hangs(stage: Stage) -> Iterator[None]:
     """Redis stands still: connections stay open and nothing answers."""
     assert isinstance(stage, RedisStage)
     stage.broker.freeze()
-    with _soon(5, stage.broker.thaw):
+    with soon(5, stage.broker.thaw):
         yield
 
 
@@ -107,7 +103,7 @@ def broker_killed(stage: Stage) -> Iterator[None]:
     """`kill -9` of a broker that keeps its queues (RabbitMQ)."""
     broker: Any = stage.broker  # type: ignore[attr-defined]
     broker.kill()
-    with _soon(1, broker.start):
+    with soon(1, broker.start):
         yield
 
 
@@ -127,7 +123,7 @@ def mariadb_killed(stage: Stage) -> Iterator[None]:
     """`kill -9` of MariaDB; it comes back with what was committed."""
     mariadb: Any = stage.mariadb  # type: ignore[attr-defined]
     mariadb.kill()
-    with _soon(2, mariadb.start):
+    with soon(2, mariadb.start):
         yield
 
 
@@ -136,7 +132,7 @@ def mariadb_hangs(stage: Stage) -> Iterator[None]:
     """MariaDB stands still, in the middle of transactions."""
     mariadb: Any = stage.mariadb  # type: ignore[attr-defined]
     mariadb.freeze()
-    with _soon(6, mariadb.thaw):
+    with soon(6, mariadb.thaw):
         yield
 
 
@@ -191,7 +187,7 @@ def disk_full(stage: Stage) -> Iterator[None]:
                 file.write(bytes(4096))
     else:
         _limit_files(stage, 1)
-    with _soon(4, partial(_make_room, stage, ballast)):
+    with soon(4, partial(_make_room, stage, ballast)):
         yield
 
 
@@ -235,7 +231,7 @@ def nothing(stage: Stage) -> Iterator[None]:
 
 _AT_RANDOM: Final = (
     *(pool_process_killed, worker_killed, worker_told_to_end, worker_stopped, redis_killed, redis_hangs),
-    *(mariadb_killed, mariadb_hangs, beat_killed, two_beats, two_sweeps),
+    *(redis_full, redis_cannot_write, mariadb_killed, mariadb_hangs, beat_killed, two_beats, two_sweeps),
 )
 
 
@@ -255,8 +251,10 @@ class Fault:
     """How many times as many jobs it gets."""
     memory: bool = False
     """Whether processes are watched for growth: only where none is killed."""
+    long: bool = False
+    """Whether it takes too long for the tests' short form."""
     once: bool = False
-    """Whether there is no way back, so that it can be done to a system one time only."""
+    """Whether it is done one time only: there is no way back, or it takes long."""
 
 
 FAULTS: Final = (
@@ -268,16 +266,21 @@ FAULTS: Final = (
     Fault("MariaDB hangs", mariadb_hangs),
     Fault("Redis killed, all queues gone", redis_killed, accepted=True),
     Fault("Redis hangs", redis_hangs),
+    Fault("Redis full and refilled", redis_full),
+    Fault("Redis cannot write (MISCONF)", redis_cannot_write),
+    Fault("an app's Celery on the same Redis", app_beside, long=True),
+    Fault("nobody verifies for ten minutes", nobody_takes, pending=True, weight=100, once=True),
     Fault("beat killed", beat_killed, pending=True),
     Fault("two beats", two_beats, pending=True),
     Fault("two sweeps at once", two_sweeps, pending=True),
-    Fault("any of these at random", one_at_random, accepted=True, weight=25),
-    Fault("none, memory watched", nothing, weight=25, memory=True),
+    Fault("any of these at random", one_at_random, accepted=True, weight=25, long=True),
+    Fault("none, memory watched", nothing, weight=25, memory=True, long=True),
     Fault("clock set back", clock_set_back, stage="clock"),
     Fault("Redis fails over to its replica", redis_fails_over, stage="failover", accepted=True, once=True),
     Fault("Redis fails over by Sentinel", redis_fails_over, stage="sentinel", accepted=True, once=True),
     Fault("disk full (embedded)", disk_full, stage="embedded"),
     Fault("pool process killed (embedded)", pool_process_killed, stage="embedded"),
+    Fault("RabbitMQ alarm", rabbitmq_alarm, stage="rabbitmq"),
     Fault("RabbitMQ killed", broker_killed, stage="rabbitmq"),
     Fault("pool process killed (RabbitMQ)", pool_process_killed, stage="rabbitmq"),
     Fault("worker killed (RabbitMQ)", worker_killed, stage="rabbitmq"),

@@ -164,6 +164,21 @@ def unended(store: Store, members: Iterable[Member]) -> int:
     return sum(max(0, member.size - ended.get(member.member_id, 0)) for member in members)
 
 
+def waiting_requests(store: Store) -> int:
+    """How many requests of anybody have no end yet."""
+    return _count(store, store.t.verification, store.t.verification.c.finished_at.is_(None))
+
+
+def pending_members(store: Store) -> int:
+    """How many members wait for a request."""
+    return _count(store, store.t.member, store.t.member.c.pending)
+
+
+def _count(store: Store, table: sa.Table, which: sa.ColumnElement[bool]) -> int:
+    with store.engine.connect() as c:
+        return int(c.scalar(sa.select(sa.func.count()).select_from(table).where(which)) or 0)
+
+
 def audit(store: Store, members: Sequence[Member]) -> Findings:
     """Everything that is not as it must be."""
     now, found = Snapshot.of(store), Findings()

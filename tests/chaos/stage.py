@@ -101,6 +101,8 @@ class Stage:
         }
         self.publisher = Publisher(broker_url, folder / "var" / "broker", self.access)
         stack.callback(self.publisher.close)
+        self.remarks = Findings()
+        """What a fault has found by itself."""
         self.workers: list[Worker] = []
         self.beats: list[Beat] = []
         self._started = 0
@@ -200,7 +202,7 @@ class Stage:
     def wait_for_all(self, members: Sequence[Member]) -> float:
         """Until every request has its end, or too long; seconds."""
         started = time.monotonic()
-        self._wait(lambda: not unended(self.store, members), PATIENCE)
+        self._wait(lambda: not unended(self.store, members), PATIENCE + len(members) / 10)
         return time.monotonic() - started
 
     def _wait(self, true: Callable[[], bool], seconds: float) -> None:
@@ -209,8 +211,10 @@ class Stage:
             time.sleep(0.05)
 
     def audit(self, members: Sequence[Member]) -> Findings:
-        """What is not as it must be, in the database."""
-        return audit(self.store, members)
+        """What is not as it must be, in the database and in what a fault has found."""
+        found, self.remarks = self.remarks, Findings()
+        found += audit(self.store, members)
+        return found
 
     def left(self) -> int:
         """What nobody will ever take, or has taken and never acknowledged, on the broker; waits for it."""
@@ -241,10 +245,10 @@ class RedisStage(Stage):
         return self.broker.url
 
     def held(self) -> int:
-        """On all queues, on the way to a worker, and unacknowledged."""
+        """On all queues, and unacknowledged."""
         with redis.Redis.from_url(self.broker.url) as client:
             waiting = sum(client.llen(name) for name in IN_ORDER)
-            return int(waiting + client.hlen("unacked_held") + client.hlen("unacked"))
+            return int(waiting + client.hlen("verify:unacked"))
 
 
 class RabbitStage(Stage):

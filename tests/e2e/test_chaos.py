@@ -34,7 +34,7 @@ def stage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     [
         pytest.param(fault.stage, fault, id=fault.name)
         for fault in FAULTS
-        if fault.weight == 1 and fault.inject is not broker_killed and fault.stage != "sentinel"
+        if not fault.long and fault.inject is not broker_killed and fault.stage != "sentinel"
     ],
     indirect=["stage"],
 )

@@ -7,11 +7,11 @@ from pathlib import Path
 import redis
 
 from chaos.mutations import mutated
-from support.garbage import EVERYTHING, job_message
+from support.garbage import BATCHES, EVERYTHING, job_message
 from support.system import System
 from support.workers import wait_until
 
-REASONS = sorted(reason for _, reason in EVERYTHING.values())
+REASONS = sorted(reason for _, reason in (*EVERYTHING.values(), *BATCHES.values()))
 
 
 def put_garbage_between_jobs(system: System) -> list[str]:
@@ -22,6 +22,8 @@ def put_garbage_between_jobs(system: System) -> list[str]:
             jobs.append(f"job-{number}")
             system.send(system.job(jobs[-1]))
         system.put("verify", item)
+    for item, _ in BATCHES.values():
+        system.put("bulk", item)
     system.send(system.job("last"))
     return [*jobs, "last"]
 
@@ -30,11 +32,11 @@ def test_garbage_on_redis_is_recorded_and_harms_no_neighbour(system: System, bro
     worker = system.start()
     pool = worker.pool()
     system.wait_for(put_garbage_between_jobs(system))
-    wait_until(lambda: len(system.dead) >= len(EVERYTHING))
+    wait_until(lambda: len(system.dead) >= len(REASONS))
     assert system.dead == REASONS
     assert worker.running
     assert worker.pool() == pool
-    wait_until(lambda: not broker.hlen("unacked"))
+    wait_until(lambda: not broker.hlen("verify:unacked"))
     assert not broker.llen("verify")
 
 
@@ -42,7 +44,7 @@ def test_garbage_in_queue_files_is_recorded_and_harms_no_neighbour(embedded: Sys
     worker = embedded.start()
     pool = worker.pool()
     embedded.wait_for(put_garbage_between_jobs(embedded))
-    wait_until(lambda: len(embedded.dead) >= len(EVERYTHING))
+    wait_until(lambda: len(embedded.dead) >= len(REASONS))
     assert embedded.dead == REASONS
     assert worker.running
     assert worker.pool() == pool
@@ -64,7 +66,7 @@ def test_messages_on_redis_that_were_damaged_by_chance_never_end_a_worker(
         system.put("verify", item)
     system.send(system.job("last"))
     system.wait_for(["last"])
-    wait_until(lambda: not broker.hlen("unacked") and not broker.llen("verify"))
+    wait_until(lambda: not broker.hlen("verify:unacked") and not broker.llen("verify"))
     assert len(system.dead) > 150
     assert worker.running
     assert worker.pool() == pool
@@ -86,7 +88,7 @@ def test_queue_files_that_were_damaged_by_chance_never_end_a_worker(embedded: Sy
 
 def test_garbage_in_remote_control_does_not_end_the_worker(system: System, broker: redis.Redis) -> None:
     worker = system.start()
-    channel = f"/{broker.connection_pool.connection_kwargs['db']}.celery.pidbox"
+    channel = f"/{broker.connection_pool.connection_kwargs['db']}.verify.pidbox"
     for item, _ in EVERYTHING.values():
         assert broker.publish(channel, item) == 1
     system.send(system.job("after"))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from support.garbage import body_of, envelope, headers
 from support.system import System
 from support.workers import wait_until
 from worker.states import State
@@ -32,3 +33,13 @@ def test_a_worker_for_live_jobs_takes_bulk_jobs_when_there_is_nothing_else(syste
     request = system.store.request("bulk-1")
     assert request is not None
     assert request.queue == "bulk"
+
+
+def test_messages_that_are_due_later_are_refused_and_hold_up_no_sign_up(system: System) -> None:
+    system.start()
+    due = (datetime.now(UTC) + timedelta(minutes=10)).isoformat()
+    for number in range(20):
+        system.put("verify", envelope(body_of(system.job(f"later-{number}")), headers(eta=due)))
+    system.send(system.job("live"))
+    system.wait_for(["live"])
+    wait_until(lambda: system.dead == ["bad_eta"] * 20)

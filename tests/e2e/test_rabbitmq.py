@@ -113,3 +113,19 @@ def test_properties_of_random_bytes_never_end_a_worker(stage: RabbitStage) -> No
     wait_until(lambda: len(stage.store.dead_jobs(1000)) >= dead + taken)
     assert taken > 20
     assert [worker.running for worker in workers] == [True] * len(workers)
+
+
+def test_a_job_that_neither_the_database_nor_rabbitmq_takes_is_done_when_they_do(stage: RabbitStage) -> None:
+    members = stage.crowd.members("patient", 6)
+    stage.mariadb.kill()
+    stage.send(members)
+    stage.broker.alarm(on=True)
+    try:
+        wait_until(lambda: any("RabbitMQ takes no messages" in w.words for w in stage.verifiers), 60)
+    finally:
+        stage.broker.alarm(on=False)
+        stage.mariadb.start()
+    stage.wait_for_all(members)
+    found = stage.audit(members)
+    assert (found.lost, found.doubled) == ([], [])
+    assert len(stage.verifiers) == 2

@@ -19,7 +19,7 @@ def test_every_job_delivered_twice_to_two_workers_leaves_one_result(
         system.send(job, job)
     names = [job["request_id"] for job in jobs]
     system.wait_for(names)
-    wait_until(lambda: not broker.llen("verify") and not broker.hlen("unacked"))
+    wait_until(lambda: not broker.llen("verify") and not broker.hlen("verify:unacked"))
     assert [row["attempts"] for row in system.verifications()] == [1] * len(jobs)
     assert sum(system.photos.hits.values()) == 2 * len(jobs)
     assert system.dead == []

@@ -19,6 +19,7 @@ import redis
 from support.bundle import ROOT
 from support.servers import Redis
 from worker import queues
+from worker.brokers import Access
 from worker.client import NotSent, Publisher, request_verification
 from worker.clock import utc_now
 from worker.envelope import Parts, admit, open_item
@@ -212,3 +213,37 @@ def test_a_replica_that_takes_no_writes_is_a_broker_that_cannot_be_reached(tmp_p
             request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
     finally:
         replica.kill()
+
+
+def test_a_full_redis_is_said_at_once_and_takes_messages_again(tmp_path: Path) -> None:
+    server = Redis(tmp_path)
+    server.start()
+    try:
+        with Publisher(server.url) as publisher, redis.Redis.from_url(server.url) as broker:
+            broker.config_set("maxmemory", 1)
+            for _ in range(2):
+                with pytest.raises(NotSent, match="OOM"):
+                    request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
+            broker.config_set("maxmemory", 0)
+            request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
+        assert len(waiting(server.url)) == 1
+    finally:
+        server.kill()
+
+
+def test_queues_may_have_a_prefix(redis_url: str) -> None:
+    with Publisher(redis_url, access=Access(queue_prefix="faces-")) as publisher:
+        request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
+        assert publisher.waiting(queues.VERIFY) == 1
+    assert waiting(redis_url) == []
+    assert len(waiting(redis_url, "faces-verify")) == 1
+
+
+@pytest.mark.parametrize("broker", ["redis", "files"])
+def test_how_many_messages_wait_can_be_asked(broker: str, redis_url: str, tmp_path: Path) -> None:
+    url = redis_url if broker == "redis" else "filesystem://"
+    with Publisher(url, tmp_path) as publisher:
+        assert publisher.waiting(queues.BULK) == 0
+        for number in range(3):
+            request_verification(f"m{number}", SELFIE, PHOTOS, queue=queues.BULK, publisher=publisher)
+        assert (publisher.waiting(queues.BULK), publisher.waiting(queues.VERIFY)) == (3, 0)

@@ -2,20 +2,49 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+import pytest
 
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from worker.messages import VerifyJob
+from worker.publishing import NotSent
 from worker.store import Attempt, NewMember, Store
 from worker.sweep import Swept, sweep
 
 Sent = list[tuple[VerifyJob, str]]
 
 
+@dataclass
+class Broker:
+    """One whose queues hold what was sent to them; ``most`` is how many messages it takes."""
+
+    held: Counter[str] = field(default_factory=Counter)
+    sent: Sent = field(default_factory=list)
+    most: int = 1000
+
+    def waiting(self, queue: str) -> int:
+        return self.held[queue]
+
+    def send(self, job: VerifyJob, queue: str) -> None:
+        if len(self.sent) >= self.most:
+            raise NotSent("full")
+        self.sent.append((job, queue))
+        self.held[queue] += 1
+
+    def sweep(self, store: Store, at: float) -> list[str]:
+        """A sweep so many seconds after `NOW`; the requests that it sent."""
+        before = len(self.sent)
+        sweep(store, self, later(at))
+        return [job.request_id for job, _ in self.sent[before:]]
+
+
 def swept(store: Store, at: float) -> tuple[Swept, Sent]:
-    """A sweep so many seconds after `NOW`, and what it sent."""
-    sent: Sent = []
-    return sweep(store, lambda job, queue: sent.append((job, queue)), later(at)), sent
+    """A sweep so many seconds after `NOW` where the broker has lost everything, and what it sent."""
+    broker = Broker()
+    return sweep(store, broker, later(at)), broker.sent
 
 
 def test_a_job_whose_message_was_lost_is_sent_again_to_its_queue(store: Store) -> None:
@@ -59,3 +88,83 @@ def test_a_member_who_cannot_become_a_job_does_not_stop_the_others(store: Store)
     store.import_members([broken, sound], NOW)
     assert [job.member_id for job, _ in swept(store, 0)[1]] == ["b"]
     assert [dead.reason for dead in store.dead_jobs()] == ["bad_url"]
+
+
+def accepted(store: Store, broker: Broker, count: int, queue: str = "bulk") -> list[str]:
+    """Jobs that are in the database and on the broker, one second after the other; their requests."""
+    names = [f"r{number}" for number in range(count)]
+    for number, name in enumerate(names):
+        store.accept(a_job(request_id=name, member_id=f"m{number}"), queue, later(number))
+    broker.held[queue] += count
+    return names
+
+
+def test_what_the_broker_still_holds_is_not_sent_again_however_long_it_lies_there(store: Store) -> None:
+    broker = Broker()
+    accepted(store, broker, 5)
+    assert [broker.sweep(store, minutes * 60) for minutes in (3, 10, 60, 24 * 60)] == [[], [], [], []]
+
+
+def test_of_what_the_broker_lost_in_part_no_more_is_sent_than_is_missing(store: Store) -> None:
+    broker = Broker()
+    names = accepted(store, broker, 5)
+    broker.held["bulk"] = 3
+    assert broker.sweep(store, 200) == names[:2]
+    assert broker.sweep(store, 400) == []
+
+
+def test_a_job_that_was_lost_behind_others_is_sent_when_they_are_done(store: Store) -> None:
+    broker = Broker()
+    *others, lost = accepted(store, broker, 3)
+    broker.held["bulk"] = 2
+    assert broker.sweep(store, 200) == others[:1]  # nobody can know which one it was
+    for name in others:
+        store.start_attempt(name, "w", LEASE, MOST, later(210))
+    broker.held["bulk"] = 0
+    assert lost in broker.sweep(store, 215)
+
+
+def test_what_lies_on_one_queue_says_nothing_of_another(store: Store) -> None:
+    broker = Broker(held=Counter(verify=100))
+    names = accepted(store, broker, 2, queue="bulk")
+    broker.held["bulk"] = 0
+    assert broker.sweep(store, 200) == names
+
+
+def test_messages_that_are_not_in_the_database_yet_hold_nothing_back_when_they_are_taken(
+    store: Store,
+) -> None:
+    broker = Broker()
+    names = accepted(store, broker, 1, queue="verify")
+    assert broker.sweep(store, 200) == []
+    broker.held["verify"] = 0
+    assert broker.sweep(store, 215) == names
+
+
+def test_a_job_that_waited_for_a_photo_host_is_sent_once_however_long_the_queue_is(store: Store) -> None:
+    broker = Broker()
+    (name,) = accepted(store, broker, 1)
+    attempt = store.start_attempt(name, "w", LEASE, MOST, NOW)
+    assert isinstance(attempt, Attempt)
+    store.postpone(attempt, later(30), "timeout", NOW)
+    broker.held["bulk"] = 100
+    assert [broker.sweep(store, at) for at in (29, 31, 46, 1000)] == [[], [name], [], []]
+
+
+def test_a_job_whose_worker_was_killed_is_sent_once_however_long_the_queue_is(store: Store) -> None:
+    broker = Broker()
+    (name,) = accepted(store, broker, 1)
+    store.start_attempt(name, "killed", LEASE, MOST, NOW)
+    broker.held["bulk"] = 100
+    assert [broker.sweep(store, at) for at in (59, 61, 76, 1000)] == [[], [name], [], []]
+
+
+def test_what_a_full_broker_did_not_take_is_sent_when_it_does(store: Store) -> None:
+    broker = Broker(most=2)
+    names = accepted(store, broker, 5)
+    broker.held["bulk"] = 0
+    with pytest.raises(NotSent):
+        broker.sweep(store, 200)
+    broker.most = 1000
+    broker.held["bulk"] = 0
+    assert sorted({*names[:2], *broker.sweep(store, 500)}) == names

@@ -1,12 +1,13 @@
-"""Redis has every message at every moment: in its list, held for a worker, or unacknowledged."""
+"""Redis has every message at every moment: in its list, or unacknowledged under a key of ours."""
 
 # mypy: allow-untyped-calls
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from typing import Any
+from typing import Any, Final
 
 import pytest
 import redis
@@ -14,20 +15,26 @@ from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.messaging import Consumer
 
+from support.garbage import envelope, headers, job_message
 from support.workers import wait_until
-from worker.taking import HELD_SECONDS
 from worker.wire import RedisTransport
+
+VISIBLE_AFTER: Final = 75
 
 
 class Taker:
     """What a worker does with its broker, step by step."""
 
     def __init__(self, url: str, prefix: str, queues: tuple[str, ...], *, no_ack: bool) -> None:
-        options = {"global_keyprefix": prefix, "queue_order_strategy": "priority"}
+        options = {
+            "queue_prefix": prefix,
+            "queue_order_strategy": "priority",
+            "visibility_timeout": VISIBLE_AFTER,
+        }
         self.connection = Connection(url, transport=RedisTransport, transport_options=options)
         self.channel: Any = self.connection.channel()
         self.got: list[Any] = []
-        declared = [Queue(name, no_ack=no_ack) for name in queues]
+        declared = [Queue(prefix + name, no_ack=no_ack) for name in queues]
         consumer = Consumer(self.channel, declared, on_message=self.got.append, no_ack=no_ack)
         consumer.consume()
         self.channel.qos.prefetch_count = 1
@@ -49,18 +56,16 @@ class Taker:
 
 
 class Broker:
-    """A Redis database, perhaps one that is shared under a key prefix."""
+    """A Redis database, perhaps one on which our queues have a prefix."""
 
     def __init__(self, url: str, prefix: str, stack: ExitStack) -> None:
         self.url, self.prefix, self._stack = url, prefix, stack
         self.client = stack.enter_context(redis.Redis.from_url(url))
 
     def send(self, *texts: str, queue: str = "verify") -> None:
-        with Connection(
-            self.url, transport=RedisTransport, transport_options={"global_keyprefix": self.prefix}
-        ) as connection:
+        with Connection(self.url, transport=RedisTransport) as connection:
             for text in texts:
-                connection.Producer().publish({"text": text}, routing_key=queue, declare=[Queue(queue)])
+                connection.Producer().publish({"text": text}, routing_key=self.prefix + queue)
 
     def taker(self, *queues: str, no_ack: bool = False) -> Taker:
         taker = Taker(self.url, self.prefix, queues or ("verify",), no_ack=no_ack)
@@ -70,20 +75,17 @@ class Broker:
     def waiting(self, queue: str = "verify") -> int:
         return int(self.client.llen(self.prefix + queue))
 
-    def held(self) -> int:
-        return int(self.client.hlen(f"{self.prefix}unacked_held"))
-
     def unacknowledged(self) -> int:
-        return int(self.client.hlen(f"{self.prefix}unacked"))
+        return int(self.client.hlen(f"{self.prefix}verify:unacked"))
 
-    def let_time_pass(self, seconds: float) -> None:
-        """For what is held."""
-        index = f"{self.prefix}unacked_held_index"
+    def let_time_pass(self, seconds: float, key: str = "") -> None:
+        """For what is unacknowledged."""
+        index = key or f"{self.prefix}verify:unacked_index"
         for name in self.client.zrange(index, 0, -1):
             self.client.zincrby(index, -seconds, name)
 
 
-@pytest.fixture(params=["", "shared:"], ids=["a database of its own", "a shared database"])
+@pytest.fixture(params=["", "faces-"], ids=["plain names", "names with a prefix"])
 def broker(request: pytest.FixtureRequest, redis_url: str) -> Iterator[Broker]:
     with ExitStack() as stack:
         yield Broker(redis_url, request.param, stack)
@@ -93,48 +95,73 @@ def texts(messages: list[Any]) -> list[str]:
     return [message.payload["text"] for message in messages]
 
 
-def test_a_message_that_its_taker_did_not_live_to_note_is_given_to_another(broker: Broker) -> None:
+def test_a_message_is_unacknowledged_before_its_taker_knows_of_it(broker: Broker) -> None:
     broker.send("only here")
     broker.taker().ask()
-    wait_until(lambda: broker.held() == 1)
-    assert broker.waiting() == 0
-    broker.let_time_pass(HELD_SECONDS + 1)
+    wait_until(lambda: not broker.waiting())
+    assert broker.unacknowledged() == 1
+
+
+def test_a_message_that_its_taker_did_not_live_to_see_is_given_to_another(broker: Broker) -> None:
+    broker.send("only here")
+    broker.taker().ask()
+    wait_until(lambda: broker.unacknowledged() == 1)
+    broker.let_time_pass(VISIBLE_AFTER + 1)
     assert texts(broker.taker().drain(1)) == ["only here"]
-    assert broker.held() == 0
+    assert (broker.waiting(), broker.unacknowledged()) == (0, 1)
 
 
-def test_a_message_whose_taker_still_lives_is_not_given_to_another(broker: Broker) -> None:
+def test_a_message_whose_taker_may_still_live_is_not_given_to_another(broker: Broker) -> None:
     broker.send("mine")
     broker.taker().ask()
-    wait_until(lambda: broker.held() == 1)
-    broker.let_time_pass(-60)  # as if it were taken in a minute: so long this test may last
+    wait_until(lambda: broker.unacknowledged() == 1)
+    broker.let_time_pass(VISIBLE_AFTER / 2)
     assert broker.taker().look() == 0
-    assert broker.held() == 1
-    assert broker.waiting() == 0
+    assert (broker.waiting(), broker.unacknowledged()) == (0, 1)
 
 
 def test_an_answer_that_gets_lost_with_its_connection_takes_no_message_along(broker: Broker) -> None:
     broker.send("on the way")
     unlucky = broker.taker()
     unlucky.ask()
-    wait_until(lambda: broker.held() == 1)
+    wait_until(lambda: broker.unacknowledged() == 1)
     unlucky.channel.client.connection.disconnect()
-    broker.let_time_pass(HELD_SECONDS + 1)
+    broker.let_time_pass(VISIBLE_AFTER + 1)
     assert texts(unlucky.drain(1)) == ["on the way"]
 
 
-def test_a_delivered_message_is_unacknowledged_and_no_longer_held(broker: Broker) -> None:
+def test_a_message_is_gone_when_it_is_acknowledged(broker: Broker) -> None:
     broker.send("one")
     (message,) = broker.taker().drain(1)
-    assert (broker.waiting(), broker.held(), broker.unacknowledged()) == (0, 0, 1)
+    assert (broker.waiting(), broker.unacknowledged()) == (0, 1)
     message.ack()
-    assert (broker.waiting(), broker.held(), broker.unacknowledged()) == (0, 0, 0)
+    assert (broker.waiting(), broker.unacknowledged()) == (0, 0)
+    broker.let_time_pass(VISIBLE_AFTER + 1)
+    assert broker.taker().look() == 0
 
 
-def test_what_needs_no_acknowledgement_is_held_by_nobody_when_it_is_delivered(broker: Broker) -> None:
+def test_a_message_that_is_rejected_goes_behind_all_others(broker: Broker) -> None:
+    broker.send("not now", "next")
+    taker = broker.taker()
+    taker.drain(1)[0].reject(requeue=True)
+    taker.drain(2)[1].ack()
+    assert texts(taker.drain(3)) == ["not now", "next", "not now"]
+    assert (broker.waiting(), broker.unacknowledged()) == (0, 1)
+
+
+def test_who_ends_gives_back_what_it_has_not_acknowledged(broker: Broker) -> None:
+    broker.send("unfinished", "behind it")
+    taker = broker.taker()
+    taker.drain(1)
+    taker.connection.close()
+    assert (broker.waiting(), broker.unacknowledged()) == (2, 0)
+    assert texts(broker.taker().drain(1)) == ["unfinished"]
+
+
+def test_what_needs_no_acknowledgement_is_not_unacknowledged_when_it_is_delivered(broker: Broker) -> None:
     broker.send("an answer")
     assert texts(broker.taker(no_ack=True).drain(1)) == ["an answer"]
-    assert (broker.waiting(), broker.held(), broker.unacknowledged()) == (0, 0, 0)
+    assert (broker.waiting(), broker.unacknowledged()) == (0, 0)
 
 
 def test_who_found_nothing_sees_what_is_sent_later(broker: Broker) -> None:
@@ -156,8 +183,8 @@ def test_queues_are_served_in_their_order_and_the_oldest_message_first(broker: B
 def test_what_is_given_back_is_the_next_of_its_own_queue(broker: Broker) -> None:
     broker.send("taken", "behind it", queue="bulk")
     broker.taker("bulk").ask()
-    wait_until(lambda: broker.held() == 1)
-    broker.let_time_pass(HELD_SECONDS + 1)
+    wait_until(lambda: broker.unacknowledged() == 1)
+    broker.let_time_pass(VISIBLE_AFTER + 1)
     assert broker.taker("verify").look() == 0
     assert broker.waiting("bulk") == 2
     assert texts(broker.taker("verify", "bulk").drain(1)) == ["taken"]
@@ -166,7 +193,118 @@ def test_what_is_given_back_is_the_next_of_its_own_queue(broker: Broker) -> None
 def test_bytes_that_are_no_message_are_given_back_like_every_other(broker: Broker) -> None:
     broker.client.lpush(f"{broker.prefix}verify", b"\xff\x00 no message")
     broker.taker().ask()
-    wait_until(lambda: broker.held() == 1)
-    broker.let_time_pass(HELD_SECONDS + 1)
+    wait_until(lambda: broker.unacknowledged() == 1)
+    broker.let_time_pass(VISIBLE_AFTER + 1)
     (message,) = broker.taker().drain(1)
     assert message.headers["worker_garbage"]["code"] == "bad_json"
+
+
+def test_a_full_redis_is_drained(broker: Broker) -> None:
+    broker.send("given back", "first", "second")
+    broker.taker().ask()
+    wait_until(lambda: broker.unacknowledged() == 1)
+    broker.let_time_pass(VISIBLE_AFTER + 1)
+    try:
+        broker.client.config_set("maxmemory", 1)
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            broker.client.lpush("verify", "x")
+        taker = broker.taker()
+        for number in range(3):
+            message = taker.drain(number + 1)[-1]
+            message.ack()
+        taker.connection.close()
+    finally:
+        broker.client.config_set("maxmemory", 0)
+    assert texts(taker.got) == ["given back", "first", "second"]
+    assert (broker.waiting(), broker.unacknowledged()) == (0, 0)
+
+
+def test_what_a_full_redis_holds_can_be_given_back(broker: Broker) -> None:
+    broker.send("one")
+    taker = broker.taker()
+    (message,) = taker.drain(1)
+    try:
+        broker.client.config_set("maxmemory", 1)
+        message.reject(requeue=True)
+    finally:
+        broker.client.config_set("maxmemory", 0)
+    assert (broker.waiting(), broker.unacknowledged()) == (1, 0)
+
+
+@pytest.mark.parametrize("queue", ["maintenance", "retrain"])
+def test_another_programs_task_is_left_on_its_queue_and_ours_are_taken(
+    broker: Broker, queue: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    items = [envelope(b"[[], {}, {}]", headers(task=f"app.tidy_{number}")) for number in range(3)]
+    ours = envelope(b"[[], {}, {}]", headers(task="worker.sweep"))
+    name = broker.prefix + queue
+    broker.client.lpush(name, *items, ours)
+    taker = broker.taker(queue)
+    (message,) = taker.drain(1)
+    assert message.headers["task"] == "worker.sweep"
+    message.ack()
+    taker.look()
+    wait_until(lambda: broker.waiting(queue) == 3)
+    assert sorted(broker.client.lrange(name, 0, -1)) == sorted(items)
+    told = [record.getMessage() for record in caplog.records if "another program" in record.getMessage()]
+    assert len(told) == 1
+    assert "app.tidy_" in told[0]
+    assert "VERIFY_QUEUE_PREFIX" in told[0]
+
+
+class Earlier:
+    """What workers of the version before, and an app's Celery, have left in kombu's own keys."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def unacked(self, tag: str, item: bytes, queue: str, age: float) -> None:
+        note = json.dumps([json.loads(item), "", queue])
+        self._client.hset("unacked", tag, note)
+        self._client.zadd("unacked_index", {tag: self._now() - age})
+
+    def held(self, item: bytes, queue: str, age: float) -> None:
+        name = "0" * 32 + queue
+        self._client.hset("unacked_held", name, item)
+        self._client.zadd("unacked_held_index", {name: self._now() - age})
+
+    def _now(self) -> float:
+        return float(self._client.time()[0])
+
+
+OLD: Final = VISIBLE_AFTER + 5
+
+
+def test_what_a_worker_of_the_version_before_left_is_taken_over(broker: Broker) -> None:
+    earlier = Earlier(broker.client)
+    earlier.unacked("t1", job_message({"n": 1}), "verify", OLD)
+    earlier.unacked("t2", envelope(b"x", {"worker_garbage": {"code": "bad_json"}}), "bulk", OLD)
+    earlier.held(job_message({"n": 2}), "verify", 11)
+    broker.taker().channel.qos.restore_visible()
+    assert (broker.waiting("verify"), broker.waiting("bulk")) == (2, 1)
+    assert not broker.client.exists("unacked", "unacked_index", "unacked_held", "unacked_held_index")
+
+
+def test_what_a_worker_of_the_version_before_may_still_work_on_is_left_to_it(broker: Broker) -> None:
+    earlier = Earlier(broker.client)
+    earlier.unacked("t1", job_message({}), "verify", VISIBLE_AFTER - 5)
+    earlier.held(job_message({}), "verify", 5)
+    broker.taker().channel.qos.restore_visible()
+    assert broker.waiting() == 0
+    assert (broker.client.hlen("unacked"), broker.client.hlen("unacked_held")) == (1, 1)
+
+
+def test_of_an_apps_celery_nothing_is_ever_taken_over(broker: Broker) -> None:
+    earlier = Earlier(broker.client)
+    task = envelope(b"[[], {}, {}]", headers(task="app.charge"))
+    ours_by_name = envelope(b"[[], {}, {}]", headers(task="worker.verify_member"))
+    earlier.unacked("t1", task, "celery", OLD)
+    earlier.unacked("t2", task, "maintenance", OLD)
+    earlier.unacked("t3", ours_by_name, "celery", OLD)
+    earlier.unacked("t4", b"[1]", "verify", OLD)
+    before = {key: broker.client.dump(key) for key in broker.client.scan_iter()}
+    taker = broker.taker("maintenance", "verify")
+    for _ in range(2):
+        taker.channel.qos.restore_visible()
+        taker.look()
+    assert {key: broker.client.dump(key) for key in broker.client.scan_iter()} == before

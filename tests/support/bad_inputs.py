@@ -21,7 +21,7 @@ from pipeline.images import decode
 from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
 from support.bad_jobs import BAD
 from support.bundle import ROOT
-from support.garbage import EVERYTHING
+from support.garbage import BATCHES, EVERYTHING
 from support.jobs import NOW, a_message
 from support.photo_server import PhotoServer
 from support.sheets import a_raw_workbook, a_row, a_workbook, cells_of, photo, rewritten
@@ -154,7 +154,7 @@ def _why(got: bytes | FetchFailure) -> str:
 
 def messages() -> Iterator[Case]:
     """Items on a queue, and jobs with one thing wrong."""
-    for name, (_, reason) in EVERYTHING.items():
+    for name, (_, reason) in (EVERYTHING | BATCHES).items():
         yield name, f"`{reason}`"
     for name, (_, changes) in BAD.items():
         try:

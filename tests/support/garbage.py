@@ -86,6 +86,7 @@ NO_TASKS: Final[dict[str, tuple[bytes, str]]] = {
     "UTF-16": (envelope(_SOUND, content_encoding="utf-16"), "wrong_encoding"),
     "arguments of another task": (envelope(json.dumps([[1, 2], {}, {}]).encode()), "wrong_arguments"),
     "a retraining with arguments": (envelope(_SOUND, headers(task="worker.retrain")), "wrong_arguments"),
+    "a sweep on a queue of members": (envelope(b"[[], {}, {}]", headers(task="worker.sweep")), "wrong_queue"),
     "a typed value of kombu's": (
         envelope(b'[[], {"job": {"__type__": "uuid", "__value__": 1}}, {}]'),
         "bad_json",
@@ -102,14 +103,18 @@ NO_TASKS: Final[dict[str, tuple[bytes, str]]] = {
 NO_JOBS: Final[dict[str, tuple[bytes, str]]] = {
     "an empty job": (job_message({}), "missing_field"),
     "a job that is a list": (envelope(body_of([1])), "not_an_object"),
+    "an unknown schema version": (job_message({"schema": 99}), "unknown_schema"),
+    "a schema version that is a word": (job_message({"schema": "1"}), "wrong_type"),
+}
+"""Tasks whose job is none."""
+
+BATCHES: Final[dict[str, tuple[bytes, str]]] = {
     "a batch that is a word": (envelope(body_of("all"), headers(task="worker.bulk_embed")), "not_an_object"),
     "a batch without a number": (
         envelope(body_of({"schema": 1, "run_id": 1}), headers(task="worker.bulk_embed")),
         "missing_field",
     ),
-    "an unknown schema version": (job_message({"schema": 99}), "unknown_schema"),
-    "a schema version that is a word": (job_message({"schema": "1"}), "wrong_type"),
 }
-"""Tasks whose job is none."""
+"""Tasks for the queue `bulk` whose job is none."""
 
 EVERYTHING: Final = {**NO_MESSAGES, **NO_TASKS, **NO_JOBS}

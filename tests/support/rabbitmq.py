@@ -91,6 +91,12 @@ class RabbitMq(PrivateServer):
         connection.connect()
         return connection
 
+    def alarm(self, *, on: bool) -> None:
+        """Its memory is short, or is not any more."""
+        share = "0.0001" if on else "0.4"
+        words = [f"{_PROGRAMS}/rabbitmqctl", "-n", self._node, "set_vm_memory_high_watermark", share]
+        subprocess.run(words, env=self.environment(), capture_output=True, check=True)
+
     @property
     def url(self) -> str:
         """URL of its first virtual host."""

@@ -215,16 +215,21 @@ class MariaDb(PrivateServer):
 class Redis(PrivateServer):
     """A private Redis; writes an append-only file when ``durable``, so that it can be killed.
 
-    ``replica_of`` is the port of the one whose replica it is.
+    ``replica_of`` is the port of the one whose replica it is; ``options`` are more words of its command.
     """
 
     name = "redis-server"
 
     def __init__(
-        self, folder: Path, *, durable: bool = False, replica_of: int | None = None, password: str = ""
+        self,
+        folder: Path,
+        *options: str,
+        durable: bool = False,
+        replica_of: int | None = None,
+        password: str = "",
     ) -> None:
         super().__init__(folder)
-        self.durable, self.replica_of, self.password = durable, replica_of, password
+        self.options, self.durable, self.replica_of, self.password = options, durable, replica_of, password
 
     def command(self) -> Sequence[str]:
         """redis-server without a settings file."""
@@ -234,6 +239,7 @@ class Redis(PrivateServer):
             *("--appendonly", "yes" if self.durable else "no", "--appendfsync", "always"),
             *(("--replicaof", f"127.0.0.1 {self.replica_of}") if self.replica_of else ()),
             *(("--requirepass", self.password, "--masterauth", self.password) if self.password else ()),
+            *self.options,
         ]
 
     def answers(self) -> bool:

@@ -13,11 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import worker.tasks  # noqa: F401 - registers them
-from support.garbage import EVERYTHING, NO_MESSAGES, NO_TASKS, body_of, envelope, headers, job_message
+from support.garbage import (
+    EVERYTHING,
+    JOB_TASK,
+    NO_MESSAGES,
+    NO_TASKS,
+    body_of,
+    envelope,
+    headers,
+    job_message,
+)
 from worker.app import app
 from worker.burials import buried
-from worker.envelope import EXCERPT_BYTES, Letter, Parts, admit, burial, open_item
+from worker.envelope import EXCERPT_BYTES, MAX_ETA, Letter, Parts, admit, burial, foreign_task, open_item
 from worker.errors import BadMessage
+from worker.queues import IN_ORDER
 
 TASKS = app.tasks
 NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
@@ -54,9 +64,9 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-def parts_of(raw: bytes) -> Parts:
+def parts_of(raw: bytes, queue: str = "verify") -> Parts:
     """What kombu makes of an item that has been through the first door."""
-    payload = open_item(raw, "verify")
+    payload = open_item(raw, queue)
     body = payload.get("body") or ""
     encoded = payload["properties"].get("body_encoding") == "base64"
     return Parts(
@@ -129,10 +139,64 @@ def test_a_stranger_cannot_attach_other_tasks_to_a_job_nor_change_its_limits() -
     assert letter.headers["kwargsrepr"] == ""
 
 
-def test_a_retry_of_our_own_keeps_its_time_and_its_count() -> None:
-    due = (NOW + timedelta(seconds=20)).isoformat()
-    letter = letter_of(envelope(body_of({}), headers(eta=due, retries=7)))
-    assert (letter.headers["eta"], letter.headers["retries"]) == (due, 7)
+def test_no_message_waits_for_a_time_that_it_names() -> None:
+    soon, later = ((NOW + MAX_ETA + timedelta(seconds=s)).isoformat() for s in (0, 1))
+    retry = letter_of(envelope(body_of({}), headers(eta=soon, retries=7)))
+    assert (retry.headers["task"], retry.headers["eta"], retry.headers["retries"]) == (JOB_TASK, None, 7)
+    assert dead_of(envelope(body_of({}), headers(eta=later))).reason == "bad_eta"
+
+
+QUEUES_OF_TASKS = {
+    "worker.verify_member": {"verify", "bulk"},
+    "worker.bulk_embed": {"bulk"},
+    "worker.sweep": {"maintenance"},
+    "worker.purge": {"maintenance"},
+    "worker.plan_retraining": {"maintenance"},
+    "worker.retrain": {"retrain"},
+}
+
+
+@pytest.mark.parametrize("queue", IN_ORDER)
+def test_a_queue_takes_its_own_tasks_and_no_others(queue: str) -> None:
+    taken = {task for task in QUEUES_OF_TASKS if reason_of(task, queue) is None}
+    refused = {reason_of(task, queue) for task in QUEUES_OF_TASKS} - {None}
+    assert refused == {"wrong_queue"}
+    assert taken == {task for task, queues in QUEUES_OF_TASKS.items() if queue in queues}
+
+
+def reason_of(task: str, queue: str) -> str | None:
+    """Why a task is refused on a queue."""
+    try:
+        body = (
+            b'[[], {"job": {}}, {}]'
+            if task in ("worker.verify_member", "worker.bulk_embed")
+            else b"[[], {}, {}]"
+        )
+        admit(parts_of(envelope(body, headers(task=task)), queue), TASKS, NOW)
+    except BadMessage as bad:
+        return bad.code
+    return None
+
+
+def test_every_task_of_the_worker_has_a_queue() -> None:
+    ours = {name for name in TASKS if name.startswith("worker.")}
+    assert ours == {*QUEUES_OF_TASKS, "worker.bury"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "task"),
+    [
+        ({"task": "app.tidy"}, "app.tidy"),
+        ({"task": "celery.backend_cleanup"}, "celery.backend_cleanup"),
+        ({"task": "worker.sweep"}, None),
+        ({"task": "worker.make_coffee"}, None),
+        ({"task": {"a": 1}}, None),
+        ({"worker_garbage": {"code": "bad_json"}}, None),
+        ({}, None),
+    ],
+)
+def test_another_programs_task_is_told_by_its_name(headers: dict[str, Any], task: str | None) -> None:
+    assert foreign_task(headers) == task
 
 
 def test_the_log_line_of_forged_garbage_is_one_line() -> None:

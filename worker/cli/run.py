@@ -52,10 +52,6 @@ def _work(names: Sequence[str], concurrency: int | None, *, beat: bool) -> int:
         beat=beat,
         # Several workers of one machine must not answer to one name.
         hostname=f"worker{os.getpid()}@{socket.gethostname()}",
-        # Gossip between workers and their event heartbeats: nobody here reads them.
-        without_gossip=True,
-        without_mingle=True,
-        without_heartbeat=True,
         quiet=True,
     )
     worker.start()
