@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.verdict import Gender, Status
+from support.broker import Lists
 from support.bundle import ROOT
 from support.grants import ACCOUNTS, Granted, granted_database
 from support.grants import GRANTS as SQL
@@ -94,9 +95,9 @@ def as_the_app(engine: sa.Engine, statements: str, *, alone: bool = False) -> li
 
 
 def swept(store: Store, at: float) -> list[VerifyJob]:
-    sent: list[VerifyJob] = []
-    sweep(store, lambda job, _: sent.append(job), later(at))
-    return sent
+    broker = Lists()
+    sweep(store, broker, later(at))
+    return [job for job, _ in broker.sent]
 
 
 def asked(store: Store, first: int, last: int) -> dict[str, VerifyJob]:

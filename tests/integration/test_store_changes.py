@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender
+from support.broker import Lists
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.together import together
 from worker.messages import VerifyJob, Why
@@ -53,9 +54,9 @@ def verified(store: Store, sql: Sql) -> None:
 
 def swept(store: Store, at: float) -> list[VerifyJob]:
     """The jobs of a sweep so many seconds after `NOW`."""
-    sent: list[VerifyJob] = []
-    sweep(store, lambda job, _: sent.append(job), later(at))
-    return sent
+    broker = Lists()
+    sweep(store, broker, later(at))
+    return [job for job, _ in broker.sent]
 
 
 def judge(store: Store, job: VerifyJob, at: float) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from click.testing import Result
 
 from pipeline.verdict import Reason, Status
+from support.broker import Lists
 from support.databases import fresh_database
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from worker.errors import MappingError
@@ -122,9 +123,9 @@ def test_members_and_photos_in_sql_work_beside_the_apps_table(app: sa.Engine) ->
         return next(queued for seconds in (at, at + 15) for queued in swept(store, seconds))
 
     def swept(store: Store, at: float) -> list[VerifyJob]:
-        sent: list[VerifyJob] = []
-        sweep(store, lambda job, _: sent.append(job), later(at))
-        return sent
+        broker = Lists()
+        sweep(store, broker, later(at))
+        return [job for job, _ in broker.sent]
 
     photo = "INSERT INTO verify_photo (member_id, position, url) VALUES ('7', {0}, 'https://h/{0}.jpg')"
     member = "INSERT INTO verify_member (member_id, selfie_url) VALUES ('7', 'https://h/s.jpg')"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import timedelta
 
 import pytest
 
+from support.broker import Lists
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from worker.messages import VerifyJob
 from worker.publishing import NotSent
@@ -17,22 +17,8 @@ from worker.sweep import Swept, sweep
 Sent = list[tuple[VerifyJob, str]]
 
 
-@dataclass
-class Broker:
-    """One whose queues hold what was sent to them; ``most`` is how many messages it takes."""
-
-    held: Counter[str] = field(default_factory=Counter)
-    sent: Sent = field(default_factory=list)
-    most: int = 1000
-
-    def waiting(self, queue: str) -> int:
-        return self.held[queue]
-
-    def send(self, job: VerifyJob, queue: str) -> None:
-        if len(self.sent) >= self.most:
-            raise NotSent("full")
-        self.sent.append((job, queue))
-        self.held[queue] += 1
+class Broker(Lists):
+    """One that is swept."""
 
     def sweep(self, store: Store, at: float) -> list[str]:
         """A sweep so many seconds after `NOW`; the requests that it sent."""
