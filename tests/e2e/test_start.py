@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 from support.bundle import ROOT
+from support.servers import redis_cluster
 from support.system import System
 from worker.states import State
 
@@ -46,6 +47,19 @@ def test_a_worker_that_may_reach_its_own_network_says_so_once_at_its_start(syste
     assert warned.words.count("WARNING") == 1
     assert "VERIFY_ALLOW_PRIVATE_ADDRESSES is on" in warned.words
     assert "WARNING" not in quiet.words
+
+
+def test_a_worker_on_a_redis_cluster_says_so_in_one_line_and_ends(system: System, tmp_path: Path) -> None:
+    cluster = redis_cluster(tmp_path)
+    cluster.start()
+    try:
+        worker = system.start("--queues", "maintenance", ready=False, VERIFY_BROKER_URL=cluster.url)
+        assert worker.process.wait(timeout=120) == 78
+    finally:
+        cluster.kill()
+    (line,) = [line for line in worker.words.splitlines() if "CRITICAL" in line]
+    assert "Redis is a cluster" in line
+    assert "Traceback" not in worker.words
 
 
 def test_a_worker_without_judging_queues_needs_no_models(system: System, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from support.servers import Redis
+from support.servers import Redis, redis_cluster
 from worker.redis_checks import doubtful, occupied, unfit
 
 LIMIT = 256 * 2**20
@@ -60,7 +60,7 @@ def test_a_redis_that_holds_no_import_is_warned_of_with_how_many_messages_it_hol
 
 
 def test_a_cluster_is_refused(tmp_path: Path) -> None:
-    server = Redis(tmp_path / "cluster", "--cluster-enabled", "yes")
+    server = redis_cluster(tmp_path)
     server.start()
     try:
         with redis.Redis.from_url(server.url) as client:
