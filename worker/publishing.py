@@ -36,7 +36,7 @@ from worker.envelope import task_headers
 from worker.errors import RetryableError
 from worker.messages import VerifyJob
 from worker.queues import RETRAIN, RETRAIN_STEP, VERIFY_MEMBER
-from worker.redis_client import not_yet
+from worker.redis_client import NotYet, not_yet
 from worker.settings import Settings
 
 _PATIENCE: Final = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
@@ -151,7 +151,9 @@ class Publisher:
             self.close()  # what is left of the connection is of no use after that
             raise NotSent(f"the broker takes nothing just now ({_name(error)})") from error
         except (OperationalError, KombuError, AMQPError, OSError) as error:
-            raise NotSent(f"the broker cannot be reached ({_name(error.__cause__ or error)})") from error
+            cause = error.__cause__ or error
+            what = "takes nothing just now" if isinstance(cause, NotYet) else "cannot be reached"
+            raise NotSent(f"the broker {what} ({_name(cause)})") from error
 
     def close(self) -> None:
         """Close the connections; sending opens new ones."""

@@ -39,6 +39,8 @@ class NotYet(exceptions.ResponseError):
 
 def not_yet(error: exceptions.RedisError) -> NotYet | None:
     """The refusal for now that an error is; None of one that will be the same next time."""
+    if isinstance(error, NotYet):
+        return error
     for kind, code in _CLASSES.items():
         if isinstance(error, kind):
             return NotYet(code)
