@@ -152,8 +152,9 @@ class Publisher:
             raise NotSent(f"the broker takes nothing just now ({_name(error)})") from error
         except (OperationalError, KombuError, AMQPError, OSError) as error:
             cause = error.__cause__ or error
-            what = "takes nothing just now" if isinstance(cause, NotYet) else "cannot be reached"
-            raise NotSent(f"the broker {what} ({_name(cause)})") from error
+            if isinstance(cause, NotYet):
+                raise NotSent(f"the broker takes nothing just now ({cause.code})") from error
+            raise NotSent(f"the broker cannot be reached ({_name(cause)})") from error
 
     def close(self) -> None:
         """Close the connections; sending opens new ones."""

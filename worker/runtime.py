@@ -295,15 +295,5 @@ def _warm_up() -> None:
 
 def reset() -> None:
     """Forget all that was built: after a fork, and between tests."""
-    for built in (
-        settings,
-        store,
-        publisher,
-        models,
-        serving,
-        signatures,
-        verification,
-        extraction,
-        _fetcher,
-    ):
+    for built in [made for made in globals().values() if hasattr(made, "cache_clear")]:
         built.cache_clear()
