@@ -1,10 +1,47 @@
-"""The one place that asks what time it is."""
+"""The one place that asks what time it is.
+
+Hosts whose clocks differ must agree on when a lease ends and which request came last. So each process goes by
+the clock of the database that they share: at each new connection it learns how far its machine is off.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import logging
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+logger = logging.getLogger(__name__)
+
+TOLERATED: Final = timedelta(seconds=1)
+"""The way to the database takes time as well: so little is no difference."""
+_NOTABLE: Final = timedelta(minutes=1)
+
+
+@dataclass(slots=True)
+class _Difference:
+    """Of the database's clock to this machine's."""
+
+    value: timedelta = timedelta(0)
+
+
+_difference: Final = _Difference()
+
+
+def machine_time() -> datetime:
+    """What this machine takes for the time, in UTC."""
+    return datetime.now(UTC)
 
 
 def utc_now() -> datetime:
     """Now, in UTC, with microseconds: what every ``now`` of the store wants."""
-    return datetime.now(UTC)
+    return machine_time() + _difference.value
+
+
+def follow(database_time: datetime) -> None:
+    """Go by the database's clock, which shows this time just now."""
+    found = database_time - machine_time()
+    found = found if abs(found) > TOLERATED else timedelta(0)
+    if abs(found - _difference.value) > _NOTABLE:
+        logger.warning("this machine's clock differs by %.0f s from the database's", found.total_seconds())
+    _difference.value = found

@@ -265,7 +265,7 @@ def preload(*, judging: bool) -> None:
     reset()
     one_thread()
     try:
-        store()
+        store().standing()  # connects: from here on the process goes by the database's clock
     except StoreUnavailable as error:
         logger.warning("%s", error)
     if judging:

@@ -1,4 +1,4 @@
-"""Imported before the product: with CHAOS_CLOCK its clock is the machine's plus the seconds in that file."""
+"""Imported before the product: with CHAOS_CLOCK its machine's clock is moved by the seconds in that file."""
 
 from __future__ import annotations
 
@@ -18,4 +18,4 @@ def _moved(file: Path) -> datetime:
 
 
 if _file := os.environ.get(VARIABLE):
-    clock.utc_now = partial(_moved, Path(_file))
+    clock.machine_time = partial(_moved, Path(_file))

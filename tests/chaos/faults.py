@@ -27,6 +27,7 @@ from chaos.broker_faults import (
 )
 from chaos.failover import FailoverStage
 from chaos.stage import EmbeddedStage, RedisStage, Stage
+from chaos.switchover import SwitchoverStage
 from worker.app import app
 from worker.queues import MAINTENANCE, SWEEP
 
@@ -137,6 +138,14 @@ def mariadb_hangs(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
+def mariadb_switched_over(stage: Stage) -> Iterator[None]:
+    """The replica becomes the primary; the old one lives on, read-only, with all connections open."""
+    assert isinstance(stage, SwitchoverStage)
+    yield
+    stage.switch()
+
+
+@contextmanager
 def beat_killed(stage: Stage) -> Iterator[None]:
     """`kill -9` of beat: nobody sweeps until another one is started."""
     stage.beats[-1].kill()
@@ -173,6 +182,22 @@ def clock_set_back(stage: Stage) -> Iterator[None]:
     Path(stage.settings[clock.VARIABLE]).write_text("-20")
     with pool_process_killed(stage):
         yield
+
+
+@contextmanager
+def clocks_apart(stage: Stage) -> Iterator[None]:
+    """Beside the others a worker that is five minutes ahead, and sweeps by one that is as much behind."""
+    ahead, behind = (stage.folder / name for name in ("ahead", "behind"))
+    ahead.write_text("300")
+    behind.write_text("-300")
+    odd = [
+        stage.worker(*VERIFY_AND_BULK, CHAOS_CLOCK=str(ahead)),
+        stage.worker("--queues", MAINTENANCE, "--concurrency", "1", CHAOS_CLOCK=str(behind)),
+    ]
+    with two_sweeps(stage):
+        yield
+    for worker in odd:
+        worker.stop()
 
 
 @contextmanager
@@ -276,6 +301,8 @@ FAULTS: Final = (
     Fault("any of these at random", one_at_random, accepted=True, weight=25, long=True),
     Fault("none, memory watched", nothing, weight=25, memory=True, long=True),
     Fault("clock set back", clock_set_back, stage="clock"),
+    Fault("clocks apart", clocks_apart, stage="clock"),
+    Fault("MariaDB switched over", mariadb_switched_over, stage="switchover", once=True),
     Fault("Redis fails over to its replica", redis_fails_over, stage="failover", accepted=True, once=True),
     Fault("Redis fails over by Sentinel", redis_fails_over, stage="sentinel", accepted=True, once=True),
     Fault("disk full (embedded)", disk_full, stage="embedded"),

@@ -16,6 +16,7 @@ from chaos.failover import FailoverStage, SentinelStage
 from chaos.faults import FAULTS, Fault, small_disk
 from chaos.jobs import Member
 from chaos.stage import EmbeddedStage, RabbitStage, RedisStage, Stage
+from chaos.switchover import Replicated, SwitchoverStage
 from support.rabbitmq import RabbitMq
 from support.servers import MariaDb, Redis, ServerMissing, quick_folder
 
@@ -24,7 +25,7 @@ MOST_GROWTH: Final = 10.0
 WARM: Final = 200
 """Jobs before a process has all the memory that it will need; with fewer, growth means nothing."""
 
-_Server = TypeVar("_Server", MariaDb, Redis)
+_Server = TypeVar("_Server", MariaDb, Replicated, Redis)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +69,17 @@ def _made(kind: str, folder: Path, stack: ExitStack) -> Stage:
     if kind == "embedded":
         stack.enter_context(small_disk(folder / "var"))
         return EmbeddedStage(folder, stack)
+    if kind == "switchover":
+        pair = [Replicated(stack.enter_context(quick_folder()), number) for number in (1, 2)]
+        primary, standby = (_started(server, stack) for server in pair)
+        return SwitchoverStage(folder, primary, standby, _redis(folder, stack), stack)
     mariadb = _started(MariaDb(stack.enter_context(quick_folder())), stack)
     if kind == "rabbitmq":
         rabbit = RabbitMq(folder / "rabbitmq")
         stack.callback(rabbit.close)
         rabbit.start()
         return RabbitStage(folder, mariadb, rabbit, stack)
-    first = _started(Redis(folder / "redis", password="redis-word"), stack)
+    first = _redis(folder, stack)
     if kind in ("failover", "sentinel"):
         replica = Redis(folder / "replica", replica_of=first.port, password=first.password)
         made = FailoverStage if kind == "failover" else SentinelStage
@@ -83,6 +88,10 @@ def _made(kind: str, folder: Path, stack: ExitStack) -> Stage:
     if kind == "clock":
         _make_the_clock_movable(stage)
     return stage
+
+
+def _redis(folder: Path, stack: ExitStack) -> Redis:
+    return _started(Redis(folder / "redis", password="redis-word"), stack)
 
 
 def _started(server: _Server, stack: ExitStack) -> _Server:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import redis
 
@@ -232,10 +232,19 @@ class Stage:
         raise NotImplementedError
 
 
+class HasUrl(Protocol):
+    """A MariaDB, or what stands before one."""
+
+    @property
+    def url(self) -> str:
+        """SQLAlchemy URL without a database."""
+        ...
+
+
 class RedisStage(Stage):
     """On MariaDB and Redis."""
 
-    def __init__(self, folder: Path, mariadb: MariaDb, broker: Redis, stack: ExitStack) -> None:
+    def __init__(self, folder: Path, mariadb: HasUrl, broker: Redis, stack: ExitStack) -> None:
         self.mariadb, self.broker = mariadb, broker
         super().__init__(folder, stack.enter_context(fresh_database(mariadb.url)), self.broker_url, stack)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
 
+from worker import clock
 from worker.errors import StoreUnavailable
 from worker.store.failures import READ_ONLY, number_of
 
@@ -64,6 +66,8 @@ def _prepare_mysql(connection: Any, _record: Any) -> None:
             "SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', "
             f"innodb_lock_wait_timeout = {_LOCK_WAIT_SECONDS}"
         )
+        cursor.execute("SELECT UTC_TIMESTAMP(6)")
+        clock.follow(cursor.fetchone()[0].replace(tzinfo=UTC))
 
 
 def _sqlite(url: str) -> sa.Engine:
