@@ -7,6 +7,7 @@ not known to the database, so pairs of every age count. Needs the packages of tr
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -43,6 +44,10 @@ class Members(Protocol):
 
     def calibration_photos(self, member_ids: Collection[str]) -> list[Consenting]:
         """Those of them who consent still."""
+        ...
+
+    def note_contents(self, member_id: str, seen: Mapping[str, str]) -> bool:
+        """What lies at these URLs now (SHA-256): other pictures than were judged are verified anew."""
         ...
 
 
@@ -104,6 +109,7 @@ def gather(
         members = store.calibration_photos(batch)  # asked for each batch: consent may end meanwhile
         found.lost[WITHDRAWN] += len(batch) - len(members)
         for member, selfie, photos in _fetched(fetch, members):
+            store.note_contents(member.member_id, _contents(member, [selfie, *photos]))
             if isinstance(selfie, NotFetched):
                 found.lost[str(selfie.problem)] += 1
             else:
@@ -117,11 +123,21 @@ def _fetched(
     fetch: Fetch, members: Sequence[Consenting]
 ) -> Iterator[tuple[Consenting, Photo, Sequence[Photo]]]:
     """Each member's selfie and labelled photos, all of them fetched at once."""
-    urls = [[m.selfie_url, *m.genuine_urls[-MOST_GENUINE:]] for m in members]
+    urls = [_urls(member) for member in members]
     photos = iter(fetch([url for own in urls for url in own]))
     for member, own in zip(members, urls, strict=True):
         selfie, *labelled = [next(photos) for _ in own]
         yield member, selfie, labelled
+
+
+def _urls(member: Consenting) -> list[str]:
+    return [member.selfie_url, *member.genuine_urls[-MOST_GENUINE:]]
+
+
+def _contents(member: Consenting, photos: Sequence[Photo]) -> dict[str, str]:
+    """SHA-256 by URL."""
+    there = zip(_urls(member), photos, strict=True)
+    return {url: hashlib.sha256(photo).hexdigest() for url, photo in there if isinstance(photo, bytes)}
 
 
 def measure(found: Gathered, judges: Judges, fmr: float) -> Measured:

@@ -104,9 +104,11 @@ class TableBuilder:
             mysql_collate="utf8mb4_bin",
         )
 
-    def parent(self, *columns: str) -> sa.ForeignKeyConstraint:
-        """To the columns of the same name in another table: `parent("member.member_id")`."""
+    def parent(self, *columns: str, cascade: bool = True) -> sa.ForeignKeyConstraint:
+        """To the columns of the same name in another table: `parent("member.member_id")`.
+
+        Rows go with their parent; without ``cascade`` the parent cannot go while they are there.
+        """
         names = [column.rsplit(".", 1)[1] for column in columns]
-        return sa.ForeignKeyConstraint(
-            names, [self.prefix + column for column in columns], ondelete="CASCADE"
-        )
+        parents = [self.prefix + column for column in columns]
+        return sa.ForeignKeyConstraint(names, parents, ondelete="CASCADE" if cascade else None)

@@ -151,7 +151,7 @@ class Extraction:
             return StudiedPhoto(photo, UNREACHABLE if data.problem.passing else str(data.problem))
         digest = hashlib.sha256(data).hexdigest()
         if photo.sha256 is not None and photo.sha256 != digest:
-            return StudiedPhoto(photo, CHANGED)
+            return StudiedPhoto(photo, CHANGED, digest)
         seen = self._look(data)
         if isinstance(seen, str):
             return StudiedPhoto(photo, seen, digest)

@@ -9,8 +9,8 @@
 --
 --   ALTER USER 'verify_worker'@'%' IDENTIFIED BY '...' REQUIRE SSL ACCOUNT UNLOCK;
 --
--- With a prefix before our tables' names (VERIFY_TABLE_PREFIX, mapped mode) put it before the names
--- here as well, and in mapped mode grant the worker and the operator SELECT on the app's member table
+-- With a prefix before our tables' names (VERIFY_TABLE_PREFIX, mapped mode) put it before those of the tables
+-- and the views below here as well, and in mapped mode grant the worker and the operator SELECT on the app's member table
 -- and UPDATE of its result columns.
 
 CREATE USER IF NOT EXISTS 'verify_worker'@'%' ACCOUNT LOCK;
@@ -18,11 +18,12 @@ CREATE USER IF NOT EXISTS 'verify_app'@'%' ACCOUNT LOCK;
 CREATE USER IF NOT EXISTS 'verify_operator'@'%' ACCOUNT LOCK;
 
 -- verify_worker: verify workers, the retrain worker and its sweep and purge. -----------------------
--- It cannot raise or remove a tombstone, nor write down what people said, decided or looked at.
+-- It cannot raise or remove a tombstone, nor write down what people said, decided or looked at; a member
+-- about whom there is a request or a look cannot be deleted. It sets verdicts: that is its work.
 GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_worker'@'%';
-GRANT SELECT, INSERT, UPDATE, DELETE ON verification_photo TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE ON verification_photo TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON dead_job TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON model_version TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, DELETE ON model_refusal TO 'verify_worker'@'%';
@@ -48,11 +49,27 @@ GRANT SELECT,
 
 -- verify_operator: the commands import, enqueue, show, status, requeue, dismiss, review, label, consent,
 -- forget, unbar, models, calibrate, retrain. What people said, decided and looked at can be added and not
--- changed, and so can heads. `forget` deletes the member's row, and the database deletes what hangs on it.
--- It cannot `purge`, which deletes from the access log: verify_worker does, each day.
-GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_operator'@'%';
+-- changed, and so can heads. It cannot `purge`, which deletes from the access log: verify_worker does, each
+-- day. What the machine has said it cannot write.
+-- Two things go through views, which have the rights of the tables' owner: `review` sets a member's verdict
+-- to what a row of `decision` says, and `forget` deletes what is known of a member whom a row of `tombstone`
+-- names, which stays.
+GRANT SELECT, DELETE,
+    INSERT (member_id, declared_gender, selfie_url, training_consent, pending, created_at, updated_at),
+    UPDATE (declared_gender, selfie_url, training_consent, pending, updated_at, request_id, requested_at, sent_at,
+        requested_selfie_url, requested_gender, requested_photos, request_after)
+    ON member TO 'verify_operator'@'%';
+GRANT SELECT, UPDATE ON TABLE member_decided TO 'verify_operator'@'%';
+GRANT SELECT, DELETE ON TABLE label_of_forgotten TO 'verify_operator'@'%';
+GRANT SELECT, DELETE ON TABLE decision_of_forgotten TO 'verify_operator'@'%';
+GRANT SELECT, DELETE ON TABLE access_log_of_forgotten TO 'verify_operator'@'%';
+GRANT SELECT, DELETE ON TABLE verification_of_forgotten TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_operator'@'%';
-GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_operator'@'%';
+GRANT SELECT,
+    INSERT (request_id, member_id, why, queue, requested_at, message, content_hash, state, attempts, open_attempts,
+        postponed, sweeps, accepted_at, due_at, finished_at),
+    UPDATE (state, open_attempts, postponed, sweeps, due_at, next_attempt_at, finished_at)
+    ON verification TO 'verify_operator'@'%';
 GRANT SELECT ON verification_photo TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (requeued_at, dismissed_at, dismissed_by, dismissed_note), DELETE
     ON dead_job TO 'verify_operator'@'%';

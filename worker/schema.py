@@ -33,8 +33,8 @@ from worker.columns import (
 )
 from worker.messages import MAX_URL, Why
 from worker.model_tables import model_refusal, model_version, shadow_verdict
-from worker.people_tables import NAME_LENGTH, access_log, decision
-from worker.states import Decider, PairLabel, State
+from worker.people_tables import NAME_LENGTH, access_log, decision, label
+from worker.states import Decider, State
 from worker.training_tables import training_face, training_member, training_run
 
 MESSAGE_BYTES = 65_535  # of MySQL's BLOB
@@ -87,7 +87,7 @@ def tables(prefix: str = "") -> Tables:
         photo=_photo(build),
         verification=_verification(build),
         verification_photo=_verification_photo(build),
-        label=_label(build),
+        label=label(build),
         model_version=model_version(build),
         model_refusal=model_refusal(build),
         shadow_verdict=shadow_verdict(build),
@@ -117,6 +117,8 @@ def _member(build: TableBuilder) -> sa.Table:
         *one_of("reason", Reason),
         sa.Column("model_version", sa.String(64)),
         sa.Column("verified_at", UtcDateTime),
+        # The request that this result is from.
+        sa.Column("verified_request_id", identifier()),
         # The newest request that was accepted, whatever became of it: older ones write nothing any more.
         sa.Column("request_id", identifier()),
         # When it counts from: later than any before it, whatever a clock says.
@@ -158,7 +160,10 @@ def _photo(build: TableBuilder) -> sa.Table:
 
 
 def _verification(build: TableBuilder) -> sa.Table:
-    """One row per request, never deleted by work: what was asked, where it stands, what was decided."""
+    """One row per request, never deleted by work: what was asked, where it stands, what the machine said.
+
+    What people say of it stands in `decision`.
+    """
     return build.table(
         "verification",
         sa.Column("request_id", identifier(), primary_key=True),
@@ -171,16 +176,14 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Column("content_hash", sha256(), nullable=False),
         *one_of("state", State, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
-        # Starts that have not come to an end: what kills its process is counted here.
-        sa.Column("open_attempts", sa.Integer, nullable=False),
+        sa.Column("open_attempts", sa.Integer, nullable=False),  # starts without an end: kills are counted
         sa.Column("postponed", sa.Integer, nullable=False),
         sa.Column("sweeps", sa.Integer, nullable=False),
         sa.Column("worker", sa.String(TEXT_LENGTH)),
         sa.Column("problem", sa.String(TEXT_LENGTH)),
         sa.Column("lease_until", UtcDateTime),
         sa.Column("next_attempt_at", UtcDateTime),
-        # When the sweep must look at it again; NULL once it has ended.
-        sa.Column("due_at", UtcDateTime),
+        sa.Column("due_at", UtcDateTime),  # for the sweep; NULL once it has ended
         sa.Column("accepted_at", UtcDateTime, nullable=False),
         sa.Column("started_at", UtcDateTime),
         sa.Column("finished_at", UtcDateTime),
@@ -196,9 +199,13 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Column("model_version", sa.String(64)),
         sa.Column("policy_version", sa.String(64)),
         sa.Column("timings", json_map()),
-        build.parent("member.member_id"),
+        # When photos that could not be had, for a passing reason, are asked for in a new request.
+        sa.Column("refetch_at", UtcDateTime),
+        sa.Column("swapped", json_map()),  # positions of photos that were others at the verdict before
+        build.parent("member.member_id", cascade=False),
         sa.Index(None, "member_id", "requested_at"),
         sa.Index(None, "due_at"),
+        sa.Index(None, "refetch_at"),
         sa.Index(None, "state"),
     )
 
@@ -234,22 +241,6 @@ def _verification_photo(build: TableBuilder) -> sa.Table:
     )
 
 
-def _label(build: TableBuilder) -> sa.Table:
-    """What a person decided about one photo: the training truth."""
-    return build.table(
-        "label",
-        sa.Column("id", row_number(), primary_key=True),
-        sa.Column("request_id", identifier(), nullable=False),
-        sa.Column("position", sa.Integer, nullable=False),
-        *one_of("label", PairLabel, nullable=False),
-        *one_of("gender", Gender),
-        sa.Column("labelled_by", sa.String(TEXT_LENGTH), nullable=False),
-        sa.Column("labelled_at", UtcDateTime, nullable=False),
-        build.parent("verification_photo.request_id", "verification_photo.position"),
-        sa.Index(None, "request_id", "position"),
-    )
-
-
 def _dead_job(build: TableBuilder) -> sa.Table:
     """What could not be processed. Garbage has no IDs, so nothing here points to another table."""
     return build.table(
@@ -282,7 +273,8 @@ def _tombstone(build: TableBuilder) -> sa.Table:
     """Keyed hashes of forgotten members; who they were cannot be read from it.
 
     An ID is barred while one of its rows was not lifted. Rows are never deleted, so a member who was
-    forgotten, let in and forgotten again has two.
+    forgotten, let in and forgotten again has two. ``erases`` is the member's ID until the member's row
+    goes: what people wrote about a member can be deleted only then (see `worker.store.guarded`).
     """
     return build.table(
         "tombstone",
@@ -290,4 +282,6 @@ def _tombstone(build: TableBuilder) -> sa.Table:
         sa.Column("forgotten_at", UtcDateTime, primary_key=True),
         sa.Column("lifted_at", UtcDateTime),
         sa.Column("lifted_by", sa.String(NAME_LENGTH)),
+        sa.Column("erases", identifier()),
+        sa.ForeignKeyConstraint(["erases"], [f"{build.prefix}member.member_id"], ondelete="SET NULL"),
     )

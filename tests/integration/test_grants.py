@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
-from pipeline.verdict import Gender, Status
+from pipeline.verdict import Gender, Reason, Status
 from support.broker import Lists
 from support.bundle import ROOT
 from support.grants import ACCOUNTS, Granted, granted_database
@@ -38,6 +39,15 @@ SINGLE_CHANGES = (
     "INSERT INTO photo (member_id, position, url) VALUES ('m-1024', 3, 'https://h/3.jpg')",
     "DELETE FROM photo WHERE position = 2",
 )
+WRITTEN = ("label", "decision", "access_log")
+"""What people write."""
+VIEWS = ("member_decided", *(f"{name}_of_forgotten" for name in (*WRITTEN, "verification")))
+TOMBSTONE = "INSERT INTO tombstone (member_hash, forgotten_at, erases) VALUES ('x', NOW(6), 'm1')"
+DECISION = (
+    "INSERT INTO decision (request_id, status, previous_status, previous_reason, decided_by, decided_at) "
+    "VALUES ('{}', 'approved', 'review', 'different_person', 'kim', NOW(6))"
+)
+APPROVED = "SET verification_status = 'approved', reason = 'approved_by_person' WHERE member_id = 'm1'"
 NEW = NewMember("m1", Gender.MALE, "https://h/s.jpg", ("https://h/1.jpg",), training_consent=True)
 
 
@@ -108,6 +118,7 @@ def asked(store: Store, first: int, last: int) -> dict[str, VerifyJob]:
 def test_every_table_is_thought_of() -> None:
     named = set(re.findall(r"\bON (\w+) TO", SQL))
     assert named == set(tables().metadata.tables)
+    assert set(re.findall(r"\bON TABLE (\w+) TO", SQL)) == set(VIEWS)
 
 
 def test_a_new_account_is_locked_until_it_has_a_password() -> None:
@@ -277,6 +288,27 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_operator", "UPDATE tombstone SET forgotten_at = NOW()"),
         ("verify_worker", "UPDATE tombstone SET lifted_at = NOW()"),
         ("verify_operator", "UPDATE dead_job SET reason = 'x'"),
+        ("verify_worker", "DELETE FROM decision"),
+        ("verify_worker", "DELETE FROM verification_photo"),
+        ("verify_worker", "UPDATE label SET label = 'genuine'"),
+        ("verify_worker", "INSERT INTO access_log (member_id) VALUES ('m1')"),
+        *(("verify_worker", f"DELETE FROM {view}") for view in VIEWS),
+        *(("verify_app", f"SELECT * FROM {view}") for view in VIEWS),
+        ("verify_operator", "UPDATE member SET verification_status = 'approved'"),
+        ("verify_operator", "UPDATE member SET reason = 'same_person'"),
+        ("verify_operator", "UPDATE member SET verified_request_id = 'r'"),
+        ("verify_operator", "UPDATE member SET similarity = 1"),
+        ("verify_operator", "UPDATE member SET member_id = 'x'"),
+        ("verify_operator", "INSERT INTO member (member_id, verification_status) VALUES ('x', 'approved')"),
+        ("verify_operator", "REPLACE INTO member (member_id, verification_status) VALUES ('x', 'approved')"),
+        ("verify_operator", "UPDATE verification SET status = 'approved'"),
+        ("verify_operator", "UPDATE verification SET member_id = 'x'"),
+        ("verify_operator", "INSERT INTO verification (request_id, status) VALUES ('x', 'approved')"),
+        ("verify_operator", "UPDATE tombstone SET erases = 'm1'"),
+        ("verify_operator", "UPDATE tombstone SET member_hash = 'x'"),
+        ("verify_operator", "INSERT INTO member_decided (member_id) VALUES ('x')"),
+        ("verify_operator", "DELETE FROM member_decided"),
+        ("verify_operator", "TRUNCATE TABLE access_log"),
         ("verify_operator", "UPDATE verification_photo SET score = 1"),
         ("verify_operator", "UPDATE model_version SET head = ''"),
         ("verify_operator", "DELETE FROM model_version"),
@@ -295,3 +327,116 @@ def test_an_account_can_do_no_more(
 ) -> None:
     with engine_of(account).begin() as c, pytest.raises(DBAPIError, match=r"denied"):
         c.exec_driver_sql(statement)
+
+
+# What a right by table cannot say
+
+
+@pytest.fixture
+def watched(engine_of: Callable[[str], sa.Engine]) -> Callable[[str], sa.Engine]:
+    """With m1 in a review, about whom people have written; m2 has been let in by a person."""
+    operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
+    for number in (1, 2):
+        worker.accept(a_job(f"r{number}", f"m{number}"), "verify", NOW)
+        attempt = worker.start_attempt(f"r{number}", "w", LEASE, MOST, NOW)
+        assert isinstance(attempt, Attempt)
+        worker.finish(attempt, a_verdict(Status.REVIEW, Reason.DIFFERENT_PERSON), NOW)
+    operator.note_look("m1", "kim", "show", NOW)
+    operator.label("m1", 1, PairLabel.IMPOSTOR, "kim", NOW)
+    operator.decide("m2", Status.APPROVED, "kim", NOW)
+    return engine_of
+
+
+def done(engine: sa.Engine, statement: str) -> int:
+    """How many rows it changed; 0 where a constraint does not let it."""
+    try:
+        with engine.begin() as c:
+            return c.exec_driver_sql(statement).rowcount
+    except DBAPIError as error:
+        if "denied" in str(error):
+            raise
+        return 0
+
+
+def number_of(engine: sa.Engine, table: str, where: str = "TRUE") -> int:
+    with engine.connect() as c:
+        return int(c.exec_driver_sql(f"SELECT COUNT(*) FROM {table} WHERE {where}").scalar() or 0)
+
+
+def status_of(engine: sa.Engine, member_id: str = "m1") -> str:
+    with engine.connect() as c:
+        query = f"SELECT verification_status FROM member WHERE member_id = '{member_id}'"
+        return str(c.exec_driver_sql(query).scalar())
+
+
+@pytest.mark.parametrize("account", ["verify_worker", "verify_operator"])
+def test_no_account_deletes_a_member_about_whom_people_have_written(
+    watched: Callable[[str], sa.Engine], account: str
+) -> None:
+    engine = watched(account)
+    assert done(engine, "DELETE FROM member") == 0
+    assert [number_of(engine, name) for name in WRITTEN] == [1, 1, 1]
+    assert done(engine, "DELETE FROM photo") == 4  # that cascades nowhere
+    assert [number_of(engine, name) for name in WRITTEN] == [1, 1, 1]
+
+
+def test_the_worker_deletes_no_requests_with_their_member(engine_of: Callable[[str], sa.Engine]) -> None:
+    engine = engine_of("verify_worker")
+    store_of(engine).accept(a_job("r1"), "verify", NOW)
+    assert done(engine, "DELETE FROM member") == 0
+    assert number_of(engine, "verification") == 1
+
+
+def test_the_operator_deletes_what_people_wrote_only_of_whom_a_tombstone_names(
+    watched: Callable[[str], sa.Engine],
+) -> None:
+    engine = watched("verify_operator")
+    views = [f"{name}_of_forgotten" for name in (*WRITTEN, "verification")]
+    assert [done(engine, f"DELETE FROM {view}") for view in views] == [0, 0, 0, 0]
+    assert done(engine, TOMBSTONE) == 1
+    assert [done(engine, f"DELETE FROM {view}") for view in views] == [1, 0, 1, 1]
+    assert done(engine, "DELETE FROM member WHERE member_id = 'm1'") == 1
+    assert number_of(engine, "decision") == 1  # m2's
+    assert number_of(engine, "tombstone", "member_hash = 'x' AND erases IS NULL") == 1
+
+
+def test_a_tombstone_serves_one_erasure_only(watched: Callable[[str], sa.Engine]) -> None:
+    engine = watched("verify_operator")
+    store_of(engine).forget("m1", NOW)
+    assert done(engine, "INSERT INTO member (member_id, pending) VALUES ('m1', FALSE)") == 1
+    assert store_of(engine).note_look("m1", "kim", "show", NOW)
+    assert done(engine, "DELETE FROM access_log_of_forgotten") == 0
+    assert done(engine, "DELETE FROM member WHERE member_id = 'm1'") == 0
+    assert number_of(engine, "access_log") == 1
+
+
+def test_the_operator_sets_no_verdict_without_a_decision_on_record(
+    watched: Callable[[str], sa.Engine],
+) -> None:
+    engine = watched("verify_operator")
+    assert done(engine, f"UPDATE member_decided {APPROVED}") == 0
+    assert done(engine, DECISION.format("r2")) == 1  # about somebody else
+    assert done(engine, "UPDATE member SET request_id = 'r2' WHERE member_id = 'm1'") == 1
+    assert done(engine, f"UPDATE member_decided {APPROVED}") == 0
+    assert done(engine, "UPDATE member SET request_id = 'r1' WHERE member_id = 'm1'") == 1
+    assert status_of(engine) == "review"
+    assert done(engine, DECISION.format("r1")) == 1
+    rejected = APPROVED.replace("approved", "rejected")
+    assert done(engine, f"UPDATE member_decided {rejected}") == 0
+    machines = APPROVED.replace("approved_by_person", "same_person")
+    assert done(engine, f"UPDATE member_decided {machines}") == 0
+    assert done(engine, f"UPDATE member_decided {APPROVED}") == 1
+    assert (status_of(engine), number_of(engine, "decision", "request_id = 'r1'")) == ("approved", 1)
+
+
+def test_a_put_back_member_is_erased_again_by_the_worker_and_the_import(
+    engine_of: Callable[[str], sa.Engine],
+) -> None:
+    operator, worker = engine_of("verify_operator"), engine_of("verify_worker")
+    for member_id in ("app-1", "m1"):
+        store_of(operator).forget(member_id, NOW)
+    insert_member(engine_of("verify_app"))
+    assert swept(store_of(worker), 400) == []
+    insert_member(engine_of("verify_app"))
+    assert store_of(operator).import_members([replace(NEW, member_id="app-1")], NOW) == ["forgotten"]
+    assert number_of(operator, "member") == number_of(operator, "photo") == 0

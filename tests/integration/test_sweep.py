@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from support.broker import Lists
-from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
+from support.jobs import LEASE, MOST, NOW, PHOTOS, a_job, a_verdict, later
 from worker.messages import VerifyJob
 from worker.publishing import NotSent
 from worker.store import Attempt, NewMember, Store
@@ -55,7 +55,7 @@ def test_a_job_that_ended_is_never_sent_again(store: Store) -> None:
     store.accept(a_job(), "verify", NOW)
     attempt = store.start_attempt("r1", "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    store.finish(attempt, a_verdict(), NOW)
+    store.finish(attempt, a_verdict(photos=PHOTOS[:2]), NOW)
     assert swept(store, timedelta(days=2).total_seconds())[1] == []
 
 

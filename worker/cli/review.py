@@ -30,8 +30,10 @@ def review(
 ) -> None:
     """Decide about a member; with nothing named: list those who wait for it, the longest waiting first.
 
-    The decision is about the member's newest request and stands until a newer one. Look at the member
-    first (`show MEMBER`); --request ID makes sure that it is still the one you looked at.
+    The decision is about the member's newest request and stands until a newer one. A review stays open,
+    whatever later requests say, until somebody has decided; only where the machine was in doubt a better
+    photo ends it. Look at the member first (`show MEMBER`); --request ID makes sure that it is still the
+    one you looked at.
     """
     store = runtime.store()
     if member_id is None:
@@ -56,9 +58,11 @@ def _list(store: Store, as_json: bool, now: datetime) -> None:
     if not waiting:
         click.echo("Nobody waits for a review.")
         return
-    table = new_table("member", "waits", "reason", "request")
+    table = new_table("member", "waits", "reason", "opened by", "newest request", "which says")
     for one in waiting:
         age = "-" if one.since is None else str(now - one.since).partition(".")[0]
         reason = f"{one.reason}: {operator_text(one.reason)}" if one.reason else "-"
-        table.add_row(one.member_id, age, reason, one.request_id or "-")
+        said = " ".join(filter(None, (one.newest_status or one.newest_state, one.newest_reason)))
+        newest = ("the same", "") if one.request_id == one.opened_by else (one.request_id or "-", said)
+        table.add_row(one.member_id, age, reason, one.opened_by or "-", *newest)
     console().print(table)

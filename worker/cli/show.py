@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.table import Table
@@ -14,7 +14,7 @@ from worker import runtime
 from worker.cli.output import STYLES, plain, print_json, without_query
 from worker.cli.who import onlooker
 from worker.clock import utc_now
-from worker.store import Look, MemberRecord, RequestRecord
+from worker.store import Look, MemberRecord, RequestRecord, Store
 from worker.texts import Language, fetch_text, member_text, operator_text
 
 
@@ -39,7 +39,7 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
     member = store.member(member_id)
     if member is None:
         raise click.ClickException(f"no member {member_id}")
-    requests = store.requests_of(member_id)
+    requests = _with_standing(store, member, store.requests_of(member_id))
     if as_json:
         print_json(_as_json(member, requests))
     elif ko or en:
@@ -48,6 +48,15 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
         _print_looks(store.looks_at(member_id))
     else:
         _print(member, requests)
+
+
+def _with_standing(store: Store, member: MemberRecord, requests: list[RequestRecord]) -> list[RequestRecord]:
+    """The latest requests, and the one that the standing verdict is from if it is older than those."""
+    wanted = member.verified_request_id
+    if wanted is None or wanted in [one.request_id for one in requests]:
+        return requests
+    older = store.request(wanted)
+    return requests if older is None else [*requests, older]
 
 
 def _as_json(member: MemberRecord, requests: list[RequestRecord]) -> dict[str, Any]:
@@ -83,7 +92,9 @@ def _gender(member: MemberRecord) -> str:
 
 def _standing(member: MemberRecord, requests: list[RequestRecord]) -> RequestRecord | None:
     """The request that the member's verdict is from: a later one may have ended without any."""
-    verdict = (member.status, member.reason)
+    if member.verified_request_id is not None:
+        return next((one for one in requests if one.request_id == member.verified_request_id), None)
+    verdict = (member.status, member.reason)  # of a time when nobody wrote the request down
     return next((one for one in requests if (one.status, one.reason) == verdict), None)
 
 
@@ -97,7 +108,8 @@ def _named(request: RequestRecord | None) -> PhotoFinding | None:
 
 def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
     out = console()
-    out.print(_facts(member, _standing(member, requests)))
+    newest = next((one for one in requests if one.request_id == member.request_id), None)
+    out.print(_facts(member, _standing(member, requests), newest))
     if requests and requests[0].selfie:
         out.print(_photos(member, requests[0]))
     if requests:
@@ -106,7 +118,7 @@ def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
         out.print(Text.assemble((language, "bold"), "  ", _text(member, requests, language)))
 
 
-def _facts(member: MemberRecord, standing: RequestRecord | None) -> Table:
+def _facts(member: MemberRecord, standing: RequestRecord | None, newest: RequestRecord | None) -> Table:
     facts: dict[str, str | Text] = {
         "verdict": Text(member.status or "none yet", STYLES[member.status]),
         "reason": _in_words(member.reason),
@@ -118,11 +130,19 @@ def _facts(member: MemberRecord, standing: RequestRecord | None) -> Table:
         "verified": f"{member.verified_at:%Y-%m-%d %H:%M:%S} UTC, model {member.model_version}"
         if member.verified_at
         else "-",
+        "verdict of": standing.request_id if standing else "-",
+        **(_newest(newest) if newest and newest != standing else {}),
     }
     table = new_table("member", member.member_id)
     for name, value in facts.items():
         table.add_row(name, value)
     return table
+
+
+def _newest(request: RequestRecord) -> dict[str, str]:
+    """What became of the newest request, where the verdict is of an earlier one."""
+    said = f", {request.status}, {request.reason}" if request.status else ""
+    return {"newest request": f"{request.request_id}: {request.state}{said}"}
 
 
 def _decided(request: RequestRecord) -> dict[str, str]:
@@ -149,9 +169,13 @@ def _photos(member: MemberRecord, request: RequestRecord) -> Table:
         similarity = finding.comparison.similarity if finding.comparison else None
         known = request.request_id == member.request_id and finding.position < len(urls)
         url = without_query(urls[finding.position]) if known else "-"
-        row = (name, finding.outcome, str(finding.faces), _number(similarity), _remark(finding), url)
+        remark = _SWAPPED if finding.position in request.swapped else _remark(finding)
+        row = (name, finding.outcome, str(finding.faces), _number(similarity), remark, url)
         table.add_row(*row)
     return table
+
+
+_SWAPPED: Final = "another picture than the verdict before saw at this address"
 
 
 def _remark(finding: PhotoFinding) -> str:

@@ -85,13 +85,16 @@ def _verdicts(report: StatusReport) -> Table:
 def _trouble(report: StatusReport) -> Table:
     waiting = ", ".join(f"{queue} {n:,}" for queue, n in report.queued.items()) or "nothing"
     table = new_table(
-        "unfinished", "oldest", "members without a request", "lapsed leases", "dead jobs", title="Waiting"
+        *("unfinished", "oldest", "members without a request", "lapsed leases", "failed since verdict"),
+        "dead jobs",
+        title="Waiting",
     )
     table.add_row(
         waiting,
         _age(report.oldest_waiting),
         f"{report.pending:,}",
         f"{report.lapsed:,}",
+        Text(f"{report.failed_since_verdict:,}", "red" if report.failed_since_verdict else "dim"),
         Text(f"{report.dead_jobs:,}", "red" if report.dead_jobs else "dim"),
     )
     return table

@@ -39,13 +39,30 @@ class Changes(Galleries):
     _counted_up_to = ""
 
     def notice_changes(self, now: datetime) -> None:
-        """Members with photos that no request knows, or with fewer than it knew, become pending.
+        """Members with photos that no request knows, or with fewer than it knew, become pending; so do
+        those with photos that could not be had, after some time.
 
         Deleted photos are found once all members were counted, `COUNTED` at each call: at the next
         call where there are no more members than that.
         """
         self._write_batches(partial(self._notice_photos, now), _MOST)
+        self._write_batches(partial(self._notice_missing, now), _MOST)
         self._notice_deleted()
+
+    def _notice_missing(self, now: datetime, size: int, c: sa.Connection) -> Sequence[AnyRow]:
+        """Photos that could not be had are asked for again, unless a person has decided without them."""
+        v, m, d = self.t.verification, self.t.member, self.t.decision
+        due = v.c.refetch_at <= now
+        of = c.scalars(sa.select(v.c.member_id).where(due).order_by(v.c.refetch_at).limit(size)).all()
+        query = sa.select(m).where(m.c.member_id.in_(of)).order_by(m.c.member_id)
+        members = c.execute(query.with_for_update(skip_locked=True)).all()
+        ids, newest = [one.member_id for one in members], [one.request_id for one in members]
+        undecided = sa.not_(sa.exists().where(d.c.request_id == v.c.request_id))
+        wanted = sa.select(v.c.member_id).where(due, v.c.request_id.in_(newest), undecided)
+        self._take_after(c, c.scalars(wanted).all() if ids else (), now)
+        if ids:
+            c.execute(sa.update(v).where(due, v.c.member_id.in_(ids)).values(refetch_at=None))
+        return members
 
     def _notice_photos(self, now: datetime, size: int, c: sa.Connection) -> Sequence[AnyRow]:
         p, m = self.t.photo, self.t.member

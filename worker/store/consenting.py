@@ -8,11 +8,11 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Status
 from worker.states import PairLabel
-from worker.store.base import Database
+from worker.store.contents import Contents
 from worker.store.model_records import Consenting
 
 
-class ConsentingMembers(Database):
+class ConsentingMembers(Contents):
     """`consenting_members`, `calibration_photos`."""
 
     def consenting_members(self) -> list[str]:

@@ -108,8 +108,8 @@ class Enqueueing(Acceptance, Changes):
         """Members whom somebody put back in SQL, behind the tombstone's back."""
         for member in self._described(c, rows):
             self._bury_barred(c, _dead(member, FORGOTTEN, "", queue), now)
-        m = self.t.member
-        c.execute(sa.delete(m).where(m.c.member_id.in_([row.member_id for row in rows])))
+        if rows:
+            self._erase_put_back(c, [row.member_id for row in rows])
 
     def _refuse(
         self, c: sa.Connection, member: PendingMember, error: BadMessage, queue: str, *, now: datetime

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -12,6 +12,7 @@ from worker.identifiers import is_identifier
 from worker.people_tables import NAME_LENGTH
 from worker.store.dead_jobs import is_open
 from worker.store.galleries import Galleries
+from worker.store.guarded import of_forgotten
 from worker.store.people_records import Forgotten, Lifted
 
 
@@ -73,16 +74,25 @@ class Erasure(Galleries):
 
     def _forget(self, c: sa.Connection, member_id: str, now: datetime) -> Forgotten:
         t = self.t
-        self._raise_tombstone(c, member_id, now)
-        self._lock_member(c, member_id)  # waits for whoever writes about the member just now
+        self._raise_tombstones(c, member_id, now)
         gone = self._counts(c, member_id)
         d = t.dead_job
         gone[d.name] = c.execute(sa.delete(d).where(self._about(member_id))).rowcount
-        # Takes all that was counted along (ON DELETE CASCADE): so an operator's account needs no
-        # right to delete from the access log or from what people decided.
+        self._delete_records(c, member_id)
+        # Takes the rest along (ON DELETE CASCADE): photos, and what a retraining has of the member.
         member = sa.delete(t.member).where(t.member.c.member_id == member_id)
         gone[t.member.name] = c.execute(member).rowcount
         return Forgotten(gone, self._mapped.clear(c, member_id) if self._mapped is not None else ())
+
+    def _delete_records(self, c: sa.Connection, member_id: str) -> None:
+        """What outlives everything else; with the requests go what was found, and what shadows said."""
+        requests = self._request_ids(member_id)
+        for table in (self.t.label, self.t.decision):
+            rows = of_forgotten(c, table)
+            c.execute(sa.delete(rows).where(rows.c.request_id.in_(requests)))
+        for table in (self.t.access_log, self.t.verification):
+            rows = of_forgotten(c, table)
+            c.execute(sa.delete(rows).where(rows.c.member_id == member_id))
 
     def _counts(self, c: sa.Connection, member_id: str) -> dict[str, int]:
         t = self.t
@@ -110,7 +120,20 @@ class Erasure(Galleries):
         d = self.t.dead_job
         return sa.or_(d.c.member_id == member_id, d.c.request_id.in_(self._request_ids(member_id)))
 
-    def _raise_tombstone(self, c: sa.Connection, member_id: str, now: datetime) -> None:
-        if not self._forgotten(c, [member_id]):
-            grave = {"member_hash": self._member_hash(member_id), "forgotten_at": now}
-            c.execute(sa.insert(self.t.tombstone).values(**grave))
+    def _raise_tombstones(self, c: sa.Connection, member_id: str, now: datetime) -> None:
+        """One that names the member, who is locked then, until the row goes; one at least, if none stands.
+
+        A member who comes in at this very moment is seen after the first one: so there may be two.
+        """
+        there = self._lock_member(c, member_id) is not None
+        if there or not self._forgotten(c, [member_id]):
+            self._raise_tombstone(c, member_id, now, there=there)
+        if not there and self._lock_member(c, member_id) is not None:
+            self._raise_tombstone(c, member_id, now, there=True)
+
+    def _raise_tombstone(self, c: sa.Connection, member_id: str, now: datetime, *, there: bool) -> None:
+        t, member_hash = self.t.tombstone, self._member_hash(member_id)
+        latest = c.scalar(sa.select(sa.func.max(t.c.forgotten_at)).where(t.c.member_hash == member_hash))
+        at = now if latest is None else max(now, latest + timedelta(microseconds=1))
+        grave = {"member_hash": member_hash, "forgotten_at": at, "erases": member_id if there else None}
+        c.execute(sa.insert(t).values(**grave))

@@ -50,6 +50,19 @@ class Galleries(Database):
             c.execute(sa.insert(p), rows)
         self._know_photos(c, [photo for photo in photos if photo.member_id not in changed])
 
+    def _erase_put_back(self, c: sa.Connection, member_ids: Collection[str]) -> None:
+        """Members whom somebody put back in SQL, behind the tombstone's back.
+
+        Of one whom a person has looked at meanwhile the row stays, empty, until `forget`: a look on record
+        goes with nothing else.
+        """
+        m, log = self.t.member, self.t.access_log
+        c.execute(sa.delete(self.t.photo).where(self.t.photo.c.member_id.in_(member_ids)))
+        back = m.c.member_id.in_(member_ids)
+        c.execute(sa.delete(m).where(back, m.c.member_id.not_in(sa.select(log.c.member_id))))
+        empty = dict.fromkeys(("selfie_url", "declared_gender", "requested_selfie_url", "request_after"))
+        c.execute(sa.update(m).where(back).values(pending=False, **empty))
+
     def _know_photos(self, c: sa.Connection, photos: Iterable[AnyRow]) -> None:
         """They are changes no more, as they were read: what the app has written since is one."""
         p = self.t.photo

@@ -37,8 +37,7 @@ class Imports(Galleries):
         known = self._lock_or_insert(c, news.keys(), now)
         forgotten = self._forgotten(c, news)
         if forgotten:
-            m = self.t.member
-            c.execute(sa.delete(m).where(m.c.member_id.in_(forgotten)))
+            self._erase_put_back(c, forgotten)
         galleries = self._galleries(c, news.keys())
         changes = {
             member_id: Change.FORGOTTEN

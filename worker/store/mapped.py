@@ -22,6 +22,7 @@ from sqlalchemy.types import TypeEngine
 
 from pipeline.verdict import Gender, Reason, Status
 from worker.errors import MappingError
+from worker.identifiers import MAX_LENGTH
 from worker.store.failures import lost_race, translate
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ RESULT_COLUMNS: Final = (
     "reason",
     "model_version",
     "verified_at",
+    "verified_request_id",
 )
 REQUIRED: Final = "verification_status"
 _WORDS: Final[Mapping[str, type[StrEnum]]] = {
@@ -45,7 +47,9 @@ _WORDS: Final[Mapping[str, type[StrEnum]]] = {
 
 
 _MAY_BE_NULL: Final = frozenset({"same_person", "similarity", "gender_probability"})
-_TEXT: Final = frozenset({"verification_status", "predicted_gender", "reason", "model_version"})
+_TEXT: Final = frozenset(
+    {"verification_status", "predicted_gender", "reason", "model_version", "verified_request_id"}
+)
 _SHARES: Final = frozenset({"similarity", "gender_probability"})
 _BIGGEST_ID: Final = 2**63
 """From here on SQLite's driver refuses a number."""
@@ -267,7 +271,7 @@ def _check_fits(table: str, ours: str, column: ReflectedColumn) -> None:
         if lacking:
             raise MappingError(f"{where} is an enum without {', '.join(lacking)}")
     elif isinstance(kind, sa.String) and kind.length is not None:
-        longest = max(map(len, words), default=0)
+        longest = MAX_LENGTH if ours == "verified_request_id" else max(map(len, words), default=0)
         if kind.length < longest:
             raise MappingError(f"{where} holds {kind.length} characters, {longest} are needed")
     if ours in _MAY_BE_NULL and not column["nullable"]:

@@ -11,16 +11,13 @@ from pipeline.verdict import Gender, Outcome, Reason, Status
 from worker.errors import NotPossible
 from worker.identifiers import is_identifier
 from worker.people_tables import NAME_LENGTH
-from worker.states import Decider, PairLabel, State
+from worker.states import PairLabel, State
 from worker.store.base import AnyRow
-from worker.store.people_records import Decided, Labelled, Look, WaitingReview
+from worker.store.guarded import decided
+from worker.store.people_records import BY_PERSON, Decided, Labelled, Look, WaitingReview
 from worker.store.results import Results
 
 _DECIDABLE: Final = frozenset({Status.APPROVED, Status.REVIEW, Status.RETRY_PHOTO, Status.REJECTED})
-_BY_PERSON: Final = {
-    Status.APPROVED: Reason.APPROVED_BY_PERSON,
-    Status.REJECTED: Reason.REJECTED_BY_PERSON,
-}
 
 
 class People(Results):
@@ -63,7 +60,9 @@ class People(Results):
             where = "photo" if found[0].faces else "selfie"
             raise NotPossible(f"no face was seen in the {where} ({photo.outcome}): there is nothing to label")
         row = {"request_id": photo.request_id, "position": position, "label": label, "gender": gender}
-        c.execute(sa.insert(self.t.label).values(**row, labelled_by=by[:NAME_LENGTH], labelled_at=now))
+        files = {"sha256": photo.sha256, "selfie_sha256": found[0].sha256}
+        said = {**row, **files, "labelled_by": by[:NAME_LENGTH], "labelled_at": now}
+        c.execute(sa.insert(self.t.label).values(**said))
         consent = bool(member.training_consent)
         return Labelled(photo.request_id, position, Outcome(photo.outcome), consent)
 
@@ -86,10 +85,10 @@ class People(Results):
         """A person approves or rejects: the request and the member's row, together or not at all.
 
         Only the newest request can be decided, once it is judged; with ``request_id`` only while
-        that is the newest. What the machine found (`same_person`, similarity, gender) stays as it is.
-        Raises NotPossible.
+        that is the newest. Who waits for a review can be rejected, too, where the newest one failed.
+        What the machine said and found stays as it is. Raises NotPossible.
         """
-        if status not in _BY_PERSON:
+        if status not in BY_PERSON:
             raise ValueError("a person approves or rejects")
         return self._write(lambda c: self._decide(c, member_id, status, by, request_id, now=now))
 
@@ -107,21 +106,31 @@ class People(Results):
         request = self._lock_request(c, member.request_id or "")
         if request is None:
             raise NotPossible(f"{member_id} has no request yet: there is nothing to decide")
-        _check_decidable(request, request_id)
-        decided = Decided(request.request_id, status, Status(request.status), _reason(request))
-        self._note_decision(c, decided, by, now)
-        reason = _BY_PERSON[status]
-        self._update_request(c, request.request_id, status=status, reason=reason, decided_by=Decider.PERSON)
-        result = {"verification_status": status, "reason": reason, "verified_at": now}
-        self._write_result(c, member, result, now)
-        return decided
+        _check_decidable(member, request, status, request_id)
+        before = Status(member.verification_status or request.status), member.reason and Reason(member.reason)
+        done = Decided(request.request_id, status, *before)
+        self._note_decision(c, done, by, now)
+        self._write_decided(c, member_id, done, now)
+        return done
 
-    def _note_decision(self, c: sa.Connection, decided: Decided, by: str, now: datetime) -> None:
+    def _write_decided(self, c: sa.Connection, member_id: str, done: Decided, now: datetime) -> None:
+        result = {
+            "verification_status": done.status,
+            "reason": BY_PERSON[done.status],
+            "verified_at": now,
+            "verified_request_id": done.request_id,
+        }
+        m = decided(c, self.t.member)
+        c.execute(sa.update(m).where(m.c.member_id == member_id).values(updated_at=now, **result))
+        if self._mapped is not None:
+            self._mapped.write(c, member_id, result)
+
+    def _note_decision(self, c: sa.Connection, done: Decided, by: str, now: datetime) -> None:
         row = {
-            "request_id": decided.request_id,
-            "status": decided.status,
-            "previous_status": decided.previous_status,
-            "previous_reason": decided.previous_reason,
+            "request_id": done.request_id,
+            "status": done.status,
+            "previous_status": done.previous_status,
+            "previous_reason": done.previous_reason,
             "decided_by": by[:NAME_LENGTH],
             "decided_at": now,
         }
@@ -129,15 +138,18 @@ class People(Results):
 
     def waiting_reviews(self, limit: int = 100) -> list[WaitingReview]:
         """Members whom a person must decide about, those who wait longest first."""
-        m = self.t.member
+        m, v = self.t.member, self.t.verification
+        opened = (m.c.member_id, m.c.reason, m.c.verified_at, m.c.verified_request_id)
         query = (
-            sa.select(m.c.member_id, m.c.reason, m.c.verified_at, m.c.request_id)
+            sa.select(*opened, v.c.request_id, v.c.state, v.c.status, v.c.reason.label("newest_reason"))
+            .select_from(m)
+            .outerjoin(v, v.c.request_id == m.c.request_id)
             .where(m.c.verification_status == Status.REVIEW)
             .order_by(m.c.verified_at, m.c.member_id)
             .limit(limit)
         )
         rows = self._read(lambda c: c.execute(query).all())
-        return [WaitingReview(i, reason and Reason(reason), since, r) for i, reason, since, r in rows]
+        return [_waiting(row) for row in rows]
 
     def set_consent(self, member_id: str, now: datetime, *, training: bool) -> bool:
         """Whether the member's labelled photos may be trained on; False if it was so before.
@@ -189,14 +201,27 @@ def _no_photo(member_id: str, position: int, photos: int) -> str:
     return f"{member_id} has no gallery photo {position}: the latest judged request has 1 to {photos}"
 
 
-def _check_decidable(request: AnyRow, expected: str | None) -> None:
+def _check_decidable(member: AnyRow, request: AnyRow, status: Status, expected: str | None) -> None:
     if expected is not None and request.request_id != expected:
         raise NotPossible(f"the newest request is {request.request_id}: look at that one first")
-    if request.state != State.DONE or request.status not in _DECIDABLE:
+    judged = request.state == State.DONE and request.status in _DECIDABLE
+    # Nobody approves photos that nobody could see; but links that fail are no way out of a review.
+    waits = State(request.state).ended and member.verification_status == Status.REVIEW
+    if not judged and not (waits and status is Status.REJECTED):
         raise NotPossible(
             f"the newest request is {request.state} ({request.status or 'no verdict'}): nothing to decide"
         )
 
 
-def _reason(request: AnyRow) -> Reason | None:
-    return request.reason and Reason(request.reason)
+def _waiting(row: AnyRow) -> WaitingReview:
+    ended = row.state is not None and State(row.state).ended
+    return WaitingReview(
+        member_id=row.member_id,
+        reason=row.reason and Reason(row.reason),
+        since=row.verified_at,
+        opened_by=row.verified_request_id,
+        request_id=row.request_id,
+        newest_state=row.state and State(row.state),
+        newest_status=Status(row.status) if ended and row.status else None,
+        newest_reason=Reason(row.newest_reason) if ended and row.newest_reason else None,
+    )

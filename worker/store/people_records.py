@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from pipeline.verdict import Outcome, Reason, Status
+from worker.states import State
+
+BY_PERSON: Final = {
+    Status.APPROVED: Reason.APPROVED_BY_PERSON,
+    Status.REJECTED: Reason.REJECTED_BY_PERSON,
+}
+"""What a person may decide, and the reason that the verdict has then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,13 +22,19 @@ class WaitingReview:
 
     member_id: str
     reason: Reason | None
+    """Why the review is open, since when, and by which request."""
     since: datetime | None
+    opened_by: str | None
     request_id: str | None
+    """The newest request, which the decision is about; what became of it follows."""
+    newest_state: State | None
+    newest_status: Status | None
+    newest_reason: Reason | None
 
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Returned by decide: what a person said, and what stood there before."""
+    """Returned by decide: what a person said, and the member's verdict before."""
 
     request_id: str
     status: Status
@@ -30,7 +44,7 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRecord:
-    """What a person decided about a request, and what stood there before."""
+    """What a person decided about a request, and the member's verdict before."""
 
     status: Status
     previous_status: Status

@@ -175,8 +175,10 @@ class MemberRecord:
     reason: Reason | None
     model_version: str | None
     verified_at: datetime | None
+    verified_request_id: str | None
+    """The request that the result is from."""
     request_id: str | None
-    """The newest request, which need not be the one that the result is from."""
+    """The newest request, which may be another one."""
     training_consent: bool = False
     """Whether the member agreed that labelled photos are trained on."""
 
@@ -217,6 +219,8 @@ class RequestRecord:
     timings: Mapping[str, float] = field(default_factory=dict)
     selfie: PhotoFinding | None = None
     photos: tuple[PhotoFinding, ...] = ()
+    swapped: tuple[int, ...] = ()
+    """Positions of photos at whose address another picture lay when the verdict before was made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,6 +237,10 @@ class StatusReport:
     """Unfinished requests by queue."""
     lapsed: int
     """Running requests whose lease has ended."""
+    failed_since_verdict: int
+    """Members whose newest request failed: their standing verdict is of an earlier one."""
+    failed_requests: tuple[str, ...]
+    """The newest of these requests, a few."""
     dead_jobs: int
     """Dead jobs that are open: neither put back nor dismissed."""
     oldest_waiting: timedelta | None

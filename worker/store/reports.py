@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -17,6 +17,9 @@ from worker.store.people_records import DecisionRecord
 from worker.store.records import MemberRecord, RequestRecord, StatusReport
 from worker.store.rows import decision_of, finding_of, member_of, request_of
 from worker.store.training_runs import TrainingRuns
+
+_EXAMPLES: Final = 10
+"""Requests that a report names of those that it counts."""
 
 
 class Reports(Galleries, Models, TrainingRuns):
@@ -42,6 +45,7 @@ class Reports(Galleries, Models, TrainingRuns):
             verdicts={status: verdicts.get(status, 0) for status in Status},
             queued=_counts(c, v.c.queue, waiting),
             lapsed=_count(c, v, lapsed),
+            **self._failed(c),
             dead_jobs=_count(c, d, is_open(d)),
             oldest_waiting=None if oldest is None else now - oldest,
             training=self._latest_run(c),
@@ -49,6 +53,23 @@ class Reports(Galleries, Models, TrainingRuns):
             shadows=standing.shadows,
             refused_heads=tuple(one for one in self._refusals(c) if one.version in in_use),
         )
+
+    def _failed(self, c: sa.Connection) -> dict[str, Any]:
+        """Newest requests that ended in an error while a verdict of an earlier one stands."""
+        m, v = self.t.member, self.t.verification
+        failed = (
+            sa.select(v.c.request_id)
+            .join(m, m.c.request_id == v.c.request_id)
+            .where(
+                m.c.verification_status != Status.ERROR,
+                sa.func.coalesce(m.c.verified_request_id, "") != v.c.request_id,
+                v.c.state.in_([State.DONE, State.DEAD]),
+                v.c.status == Status.ERROR,
+            )
+        )
+        count = c.scalar(sa.select(sa.func.count()).select_from(failed.subquery())) or 0
+        some = c.scalars(failed.order_by(v.c.finished_at.desc(), v.c.request_id).limit(_EXAMPLES)).all()
+        return {"failed_since_verdict": count, "failed_requests": tuple(some)}
 
     def member(self, member_id: str) -> MemberRecord | None:
         """The member with the standing result; None if there is none of that ID."""

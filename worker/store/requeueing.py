@@ -46,7 +46,8 @@ class Requeueing(Acceptance):
         if both is None:
             raise NotRequeueable("there is no such request, or its member was forgotten")
         member, request = both
-        if request.state != State.DEAD and request.status != Status.ERROR:
+        state = State(request.state)
+        if state is not State.DEAD and not (state.ended and request.status == Status.ERROR):
             raise NotRequeueable(f"the request is {request.state}, neither dead nor ended in an error")
         if is_newer(member, request.requested_at, request_id):
             raise NotRequeueable("the member has a newer request")
@@ -59,10 +60,7 @@ class Requeueing(Acceptance):
             postponed=0,
             sweeps=0,
             due_at=now + self._stale_after,
-            finished_at=None,
-            status=None,
-            reason=None,
-            decided_by=None,
+            finished_at=None,  # what it ended with counts no more until it ends again
         )
         return Queued(job, request.queue)
 

@@ -25,7 +25,7 @@ from worker.messages import Why
 from worker.schema import TEXT_LENGTH
 from worker.states import Decider, State
 from worker.store.base import AnyRow
-from worker.store.people_records import DecisionRecord
+from worker.store.people_records import BY_PERSON, DecisionRecord
 from worker.store.records import MemberRecord, RequestRecord
 
 
@@ -56,7 +56,7 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def member_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
+def member_values(verdict: Verdict, request_id: str, now: datetime) -> dict[str, Any]:
     """The result columns of `member`: those that mapped mode knows, too."""
     return {
         "verification_status": verdict.status,
@@ -67,6 +67,7 @@ def member_values(verdict: Verdict, now: datetime) -> dict[str, Any]:
         "reason": verdict.reason,
         "model_version": verdict.model_version,
         "verified_at": now,
+        "verified_request_id": request_id,
     }
 
 
@@ -177,6 +178,7 @@ def member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
         reason=row.reason and Reason(row.reason),
         model_version=row.model_version,
         verified_at=row.verified_at,
+        verified_request_id=row.verified_request_id,
         request_id=row.request_id,
         training_consent=bool(row.training_consent),
     )
@@ -186,8 +188,9 @@ def request_of(
     row: AnyRow, findings: Sequence[PhotoFinding], decisions: Sequence[DecisionRecord]
 ) -> RequestRecord:
     """The request out of a row of `verification`, its findings, the selfie's first, and its decisions."""
-    status, reason = row.status and Status(row.status), row.reason and Reason(row.reason)
-    first = decisions[0] if decisions else None
+    ended = State(row.state).ended  # what was put back still has the verdict of its last end
+    status, reason = _said(row) if ended else (None, None)
+    decided = decisions[-1].status if decisions else None
     return RequestRecord(
         request_id=row.request_id,
         member_id=row.member_id,
@@ -201,20 +204,25 @@ def request_of(
         accepted_at=row.accepted_at,
         started_at=row.started_at,
         finished_at=row.finished_at,
-        status=status,
-        reason=reason,
+        status=decided or status,
+        reason=BY_PERSON[decided] if decided else reason,
         photo=row.photo,
         same_person=row.same_person,
         similarity=row.similarity,
         gender=row.predicted_gender and Gender(row.predicted_gender),
         gender_probability=row.gender_probability,
-        decided_by=row.decided_by and Decider(row.decided_by),
-        machine_status=first.previous_status if first else status,
-        machine_reason=first.previous_reason if first else reason,
+        decided_by=Decider.PERSON if decided else row.decided_by and Decider(row.decided_by),
+        machine_status=status,
+        machine_reason=reason,
         decisions=tuple(decisions),
         model_version=row.model_version,
         policy_version=row.policy_version,
         timings=row.timings or {},
         selfie=findings[0] if findings else None,
         photos=tuple(findings[1:]),
+        swapped=tuple(row.swapped or ()),
     )
+
+
+def _said(row: AnyRow) -> tuple[Status | None, Reason | None]:
+    return row.status and Status(row.status), row.reason and Reason(row.reason)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from pipeline.verdict import Gender
 from worker.states import PairLabel, Studied
 from worker.store.base import BATCH, AnyRow
+from worker.store.contents import Contents
 from worker.store.training_records import HeldRun, LearnedFace, Progress, StudiedPhoto, ToStudy
 from worker.store.training_runs import TrainingRuns
 
@@ -26,7 +27,7 @@ NOT_REACHED: Final = "not_reached"
 _AT_ONCE: Final = 500
 
 
-class TrainingMembers(TrainingRuns):
+class TrainingMembers(TrainingRuns, Contents):
     """Who is learned from, how far that is, and what was found in the photos."""
 
     def enter_members(self, held: HeldRun, size: int) -> int:
@@ -115,6 +116,8 @@ class TrainingMembers(TrainingRuns):
     def note_member(self, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
         """Write down what was found; False, and nothing written, where it is not wanted any more.
 
+        A member at whose links other pictures lie than were judged gets a request.
+
         That is: found before, the run is over, the member was forgotten or has withdrawn consent.
         """
         return self._write(lambda c: self._note_member(c, study, photos))
@@ -133,6 +136,8 @@ class TrainingMembers(TrainingRuns):
         rows = [self._face_row(study, number, found) for number, found in enumerate(photos)]
         if rows:
             c.execute(sa.insert(face), rows)
+        seen = {found.photo.url: found.sha256 for found in photos if found.sha256}
+        self._note_contents(c, study.member_id, seen)
         self._update_member(c, row, state=Studied.DONE, lease_until=None)
         return True
 

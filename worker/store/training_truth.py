@@ -65,11 +65,7 @@ class TrainingTruth(Database):
 
     def _drawn(self) -> sa.ColumnElement[bool]:
         """Whether a request's approval was drawn for the blind audit, decided since or not."""
-        v, d = self.t.verification, self.t.decision.alias()
-        decided = sa.exists().where(
-            d.c.request_id == v.c.request_id, d.c.previous_reason == Reason.BLIND_AUDIT
-        )
-        return sa.or_(v.c.reason == Reason.BLIND_AUDIT, decided)
+        return self.t.verification.c.reason == Reason.BLIND_AUDIT
 
     def _consented(self, *columns: Any) -> sa.Select[Any]:
         """Labels of members who consented."""
@@ -84,24 +80,29 @@ class TrainingTruth(Database):
 
     def _true_photos(self, c: sa.Connection, member_id: str) -> tuple[TruePhoto, ...]:
         """The member's labelled photos and the selfies that they were compared with."""
-        label, v, m, vp = self.t.label, self.t.verification, self.t.member, self.t.verification_photo
+        label, v, m = self.t.label, self.t.verification, self.t.member
         query = self._consented(
             label.c.id,
             label.c.request_id,
             label.c.position,
             label.c.label,
             label.c.gender,
+            sa.func.coalesce(label.c.sha256, self._file(label.c.position)).label("sha256"),
+            sa.func.coalesce(label.c.selfie_sha256, self._file(0)).label("selfie_sha256"),
             v.c.message,
             m.c.declared_gender,
             self._drawn().label("audited"),
         ).where(v.c.member_id == member_id)
-        rows = c.execute(query.order_by(label.c.id)).all()
-        requests = {row.request_id for row in rows}
-        hashes = sa.select(vp.c.request_id, vp.c.position, vp.c.sha256).where(vp.c.request_id.in_(requests))
-        return assemble(rows, {(r.request_id, r.position): r.sha256 for r in c.execute(hashes)})
+        return assemble(c.execute(query.order_by(label.c.id)).all())
+
+    def _file(self, position: sa.ColumnElement[int] | int) -> sa.ScalarSelect[str]:
+        """SHA-256 of a photo of the label's request, for labels without: it is of when it was judged last."""
+        label, vp = self.t.label, self.t.verification_photo
+        same = (vp.c.request_id == label.c.request_id, vp.c.position == position)
+        return sa.select(vp.c.sha256).where(*same).correlate(label).scalar_subquery()
 
 
-def assemble(rows: Sequence[AnyRow], hashes: dict[tuple[str, int], str | None]) -> tuple[TruePhoto, ...]:
+def assemble(rows: Sequence[AnyRow]) -> tuple[TruePhoto, ...]:
     """A member's photos out of the label rows, oldest first.
 
     Where a person said of a gallery photo that it is genuine, the selfie beside it is the member, and
@@ -109,8 +110,8 @@ def assemble(rows: Sequence[AnyRow], hashes: dict[tuple[str, int], str | None]) 
     """
     latest = {(row.request_id, row.position): row for row in rows}
     said = sorted(latest.values(), key=lambda row: row.id)
-    photos = _once(_photo(row, hashes) for row in said)
-    selfies = _once(_selfie(row, hashes) for row in _with_a_selfie(said))
+    photos = _once(_photo(row) for row in said)
+    selfies = _once(_selfie(row) for row in _with_a_selfie(said))
     return tuple(_sorted_out(selfies, photos))
 
 
@@ -119,23 +120,23 @@ def _with_a_selfie(rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
     return genuine or rows[-1:]
 
 
-def _photo(row: AnyRow, hashes: dict[tuple[str, int], str | None]) -> TruePhoto:
+def _photo(row: AnyRow) -> TruePhoto:
     urls = row.message.get("photo_urls") or []
     label = PairLabel(row.label)
     return TruePhoto(
         url=str(urls[row.position - 1]) if row.position <= len(urls) else "",
-        sha256=hashes.get((row.request_id, row.position)),
+        sha256=row.sha256,
         label=label,
         gender=_gender(row, declared=label is PairLabel.GENUINE),
         audited=bool(row.audited),
     )
 
 
-def _selfie(row: AnyRow, hashes: dict[tuple[str, int], str | None]) -> TruePhoto:
+def _selfie(row: AnyRow) -> TruePhoto:
     genuine = row.label == PairLabel.GENUINE
     return TruePhoto(
         url=str(row.message.get("selfie_url") or ""),
-        sha256=hashes.get((row.request_id, 0)),
+        sha256=row.selfie_sha256,
         label=None,
         gender=_gender(row, declared=True) if genuine else _declared(row),
         audited=bool(row.audited),

@@ -20,6 +20,11 @@ REASONS = (
     *("no_usable_photo", "photos_not_fetched", "no_photos", "internal_error"),
     *("approved_by_person", "rejected_by_person"),
 )
+NEEDS_REQUEST = (  # as revision 0005 has it
+    "CASE WHEN selfie_url IS NOT NULL AND (pending OR (requested_selfie_url IS NOT NULL "
+    "AND (selfie_url <> requested_selfie_url "
+    "OR coalesce(declared_gender, '') <> coalesce(requested_gender, '')))) THEN 1 ELSE 0 END"
+)
 BY_PERSON = {"approved": "approved_by_person", "rejected": "rejected_by_person"}
 FOUND_SAME = {"same_person": True, "blind_audit": True, "gender_conflict": True, "different_person": False}
 """What the machine says with these reasons; with all others it says nothing about that."""
@@ -62,7 +67,10 @@ def _allow_reasons(table: str, columns: tuple[str, ...]) -> None:
             batch.create_check_constraint(op.f(name), sa.text(f"{column} IN ({listed})"))
         for told in computed:  # or the copy would insert into them
             batch.drop_column(told["name"])
-            batch.add_column(sa.Column(told["name"], told["type"], sa.Computed(**told["computed"])))
+            # Its text is not taken from the database: of SQLite's, SQLAlchemy reads on to the next bracket.
+            batch.add_column(
+                sa.Column(told["name"], told["type"], sa.Computed(NEEDS_REQUEST, persisted=True))
+            )
 
 
 def _add_columns(table: str, *columns: sa.Column[Any]) -> None:
