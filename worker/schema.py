@@ -160,10 +160,7 @@ def _photo(build: TableBuilder) -> sa.Table:
 
 
 def _verification(build: TableBuilder) -> sa.Table:
-    """One row per request, never deleted by work: what was asked, where it stands, what the machine said.
-
-    What people say of it stands in `decision`.
-    """
+    """One row per request, never deleted by work; the verdict is the machine's (`decision`: people's)."""
     return build.table(
         "verification",
         sa.Column("request_id", identifier(), primary_key=True),
@@ -171,8 +168,7 @@ def _verification(build: TableBuilder) -> sa.Table:
         *one_of("why", Why, nullable=False),
         sa.Column("queue", code(), nullable=False),
         sa.Column("requested_at", UtcDateTime, nullable=False),
-        # The whole message: the sweep must be able to send it again.
-        sa.Column("message", json_map(), nullable=False),
+        sa.Column("message", json_map(), nullable=False),  # whole: the sweep must be able to send it again
         sa.Column("content_hash", sha256(), nullable=False),
         *one_of("state", State, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
@@ -199,8 +195,7 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Column("model_version", sa.String(64)),
         sa.Column("policy_version", sa.String(64)),
         sa.Column("timings", json_map()),
-        # When photos that could not be had, for a passing reason, are asked for in a new request.
-        sa.Column("refetch_at", UtcDateTime),
+        sa.Column("refetch_at", UtcDateTime),  # when photos that could not be had are asked for again
         sa.Column("swapped", json_map()),  # positions of photos that were others at the verdict before
         build.parent("member.member_id", cascade=False),
         sa.Index(None, "member_id", "requested_at"),

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from click.testing import Result
 
 from pipeline.verdict import Fault, FetchProblem, Outcome, PhotoFinding, Reason, Status
+from support.broker import Lists
 from support.jobs import LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_verdict, later
 from support.training import Bench, judged_member, labelled_member
 from worker.errors import NotPossible
@@ -59,9 +60,9 @@ def standing(store: Store) -> tuple[Status | None, Reason | None, str | None, st
 
 def sent(store: Store, seconds: float) -> list[str]:
     """The requests that a sweep at that time sends."""
-    found: list[str] = []
-    sweep(store, lambda job, _: found.append(job.request_id), later(seconds))
-    return found
+    broker = Lists()
+    sweep(store, broker, later(seconds))
+    return [job.request_id for job, _ in broker.sent]
 
 
 # What people wrote
@@ -89,7 +90,7 @@ def test_no_row_goes_while_people_have_written_about_it(store: Store, table: str
     store.note_look("m1", "kim", "show", NOW)
     with pytest.raises(sa.exc.IntegrityError), store.engine.begin() as c:
         c.execute(sa.text(f"DELETE FROM {table}"))
-    removed = store.forget("m1", NOW)
+    removed = store.forget("m1", NOW).removed
     assert [removed[name] for name in ("label", "decision", "access_log", "verification", "member")] == [
         1
     ] * 5
@@ -107,7 +108,7 @@ def test_a_put_back_member_whom_somebody_has_looked_at_is_emptied_and_the_look_s
     assert member is not None
     assert member.selfie_url is None
     assert (sent(store, 800), len(store.looks_at("m1"))) == ([], 1)
-    assert store.forget("m1", later(900))["access_log"] == 1
+    assert store.forget("m1", later(900)).removed["access_log"] == 1
 
 
 def test_decisions_say_what_stood_before_and_leave_what_the_machine_said(store: Store) -> None:
