@@ -11,7 +11,7 @@ import redis
 
 from support.photo_server import PhotoServer
 from support.portraits import OBAMA, smaller
-from support.system import HASTY, Put, System, in_files, on_redis
+from support.system import SHORT, Put, System, in_files, on_redis
 from support.workers import open_empty_store
 
 Make = Callable[[str, str, Put], System]
@@ -71,14 +71,14 @@ def embedded(make_system: Make, tmp_path: Path) -> System:
 
 @pytest.fixture
 def hasty(system: System) -> System:
-    """As `system`, with the shortest leases, and with a worker for the sweep."""
-    system.settings |= HASTY
+    """As `system`, with short leases, and with a worker for the sweep."""
+    system.settings |= SHORT
     system.start("--queues", "maintenance", "--beat")
     return system
 
 
 @pytest.fixture
 def hasty_embedded(embedded: System) -> System:
-    """As `embedded`, with the shortest leases."""
-    embedded.settings |= HASTY
+    """As `embedded`, with short leases."""
+    embedded.settings |= SHORT
     return embedded

@@ -13,7 +13,7 @@ import redis
 
 from support.databases import fresh_database
 from support.servers import MariaDb, Redis
-from support.system import HASTY, Put, System, in_files, on_redis
+from support.system import SHORT, Put, System, in_files, on_redis
 from support.workers import Worker, children_of, wait_until
 from worker.states import State
 from worker.store import NewMember
@@ -38,7 +38,7 @@ def fragile(make_system: Make, mariadb_server: MariaDb, own_redis: Redis) -> Ite
         redis.Redis.from_url(own_redis.url) as client,
     ):
         made = make_system(url, own_redis.url, on_redis(client))
-        made.settings |= HASTY
+        made.settings |= SHORT
         yield made
         made.stack.close()
 

@@ -32,6 +32,13 @@ HASTY: Final = {
     "VERIFY_STALE_SECONDS": "3",
 }
 """Settings of a system that finds out soon what was lost."""
+SHORT: Final = {
+    **HASTY,
+    "VERIFY_FETCH_TOTAL_SECONDS": "5",
+    "VERIFY_TIME_LIMIT_SECONDS": "10",
+    "VERIFY_LEASE_SECONDS": "12",
+}
+"""The same where real networks judge, on a machine that may be busy."""
 
 LONG: Final = pytest.mark.skipif(
     not os.environ.get("VERIFY_TEST_LONG"), reason="the long form: VERIFY_TEST_LONG=1"
