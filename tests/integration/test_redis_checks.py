@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 import redis
+from celery.exceptions import WorkerShutdown
 
 from support.servers import Redis, redis_cluster
-from worker.redis_checks import doubtful, occupied, unfit
+from worker.redis_checks import UNFIT_EXIT, check, doubtful, occupied, unfit
 
 LIMIT = 256 * 2**20
 
@@ -77,3 +78,18 @@ def test_a_key_of_another_program_is_told_from_a_queue(client: redis.Redis) -> N
     client.hset("bulk", "a", "b")
     assert occupied(client, ["verify", "retrain"]) is None
     assert occupied(client, ["verify", "bulk"]) is not None
+
+
+def test_a_worker_is_told_of_what_is_doubtful_and_ended_by_what_cannot_work(
+    client: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    client.flushdb()
+    client.config_set("maxmemory-policy", "allkeys-lru")
+    client.config_set("maxmemory", LIMIT)
+    check(client, ["verify"])
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    client.config_set("maxmemory", 0)
+    client.set("verify", "a page")
+    with pytest.raises(WorkerShutdown) as ended:
+        check(client, ["verify"])
+    assert ended.value.code == UNFIT_EXIT
