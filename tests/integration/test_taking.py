@@ -77,7 +77,10 @@ class Broker:
         return int(self.client.llen(self.prefix + queue))
 
     def unacknowledged(self) -> int:
-        return int(self.client.hlen(f"{self.prefix}verify:unacked"))
+        key = f"{self.prefix}verify:unacked"
+        messages, index = self.client.pipeline().hlen(key).zcard(f"{key}_index").execute()
+        assert messages == index
+        return int(messages)
 
     def let_time_pass(self, seconds: float, key: str = "") -> None:
         """For what is unacknowledged."""
