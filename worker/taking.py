@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 NAP_SECONDS: Final = 0.1
 MOST_PATIENT: Final = 10.0
 """Seconds after which a Redis that takes nothing is asked again, at last."""
+LEFT_SECONDS: Final = 0.25
+"""For which a queue is not looked at on which another program's task was met: the others are."""
 REMIND_SECONDS: Final = 60.0
 """Between two warnings of one kind."""
 _TAG: Final = 32
@@ -110,6 +112,7 @@ class TakingChannel(kombu_redis.Channel):
     refused = False
     """Whether Redis takes nothing just now."""
     _found_nothing = False
+    _napping = False
     _pause = 0.0
     _resume_at = 0.0
     _in_poll: Any
@@ -119,6 +122,7 @@ class TakingChannel(kombu_redis.Channel):
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
         self.unacked_key = f"{self.queue_prefix}verify:unacked"
         self.unacked_index_key = f"{self.unacked_key}_index"
+        self._left_until: dict[str, float] = {}
         self._warned: dict[str, float] = defaultdict(lambda: -REMIND_SECONDS)
         self._inheritance = Inheritance(self.queue_prefix, self.visibility_timeout)
 
@@ -149,9 +153,11 @@ class TakingChannel(kombu_redis.Channel):
         queues = self._queue_cycle.consume(len(self.active_queues))
         if not queues or monotonic() < self._resume_at:
             return
+        served = [queue for queue in queues if monotonic() >= self._left_until.get(queue, 0.0)]
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = monotonic()
-        connection.send_command(*(self._nap() if self._found_nothing else self._take(queues)))
+        self._napping = self._found_nothing or not served
+        connection.send_command(*(self._nap() if self._napping else self._take(served)))
 
     def _nap(self) -> tuple[Any, ...]:
         return "BLPOP", f"{self.unacked_key}_nap", NAP_SECONDS
@@ -184,7 +190,6 @@ class TakingChannel(kombu_redis.Channel):
 
     def _reply(self, **options: Any) -> tuple[bytes, bytes, bytes] | None:
         """The list, the item, and its delivery tag; None of a nap, of a refusal, and if there was none."""
-        napped = self._found_nothing
         try:
             reply = self.client.parse_response(self.client.connection, "EVAL", **options)
         except NotYet as refusal:
@@ -199,7 +204,7 @@ class TakingChannel(kombu_redis.Channel):
         if self.refused:
             logger.info("Redis takes messages again")
         self.refused, self._pause = False, 0.0
-        self._found_nothing = reply is None and not napped
+        self._found_nothing = reply is None and not self._napping
         return reply if reply is None else tuple(reply)
 
     def _wait(self, refusal: NotYet) -> None:
@@ -213,7 +218,7 @@ class TakingChannel(kombu_redis.Channel):
         """Whether it stays on a queue to which only our workers write, for the program that it is for."""
         if queue.removeprefix(self.queue_prefix) not in OF_OURS_ONLY or not (task := foreign_task(headers)):
             return False
-        self._found_nothing = True  # so that it is looked at some times a second, and not all the time
+        self._left_until[queue] = monotonic() + LEFT_SECONDS
         text = (
             "the queue %s holds a task of another program (%s), which is left there: set VERIFY_QUEUE_PREFIX"
         )

@@ -256,6 +256,18 @@ def test_another_programs_task_is_left_on_its_queue_and_ours_are_taken(
     assert "VERIFY_QUEUE_PREFIX" in told[0]
 
 
+def test_another_programs_tasks_hold_up_no_other_queue(broker: Broker) -> None:
+    broker.client.lpush(
+        f"{broker.prefix}maintenance", *[envelope(b"[[], {}, {}]", headers(task="app.tidy"))] * 5
+    )
+    broker.send("first", "second")
+    taker = broker.taker("maintenance", "verify")
+    for number in range(2):
+        taker.drain(number + 1)[-1].ack()
+    assert texts(taker.got) == ["first", "second"]
+    assert broker.waiting("maintenance") == 5
+
+
 class Earlier:
     """What workers of the version before, and an app's Celery, have left in kombu's own keys."""
 
