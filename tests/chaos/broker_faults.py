@@ -14,7 +14,6 @@ import redis
 from chaos.jobs import pending_members, waiting_requests
 from chaos.stage import RedisStage, Stage
 from support.shop import Shop
-from support.workers import wait_until
 from worker.queues import BULK, VERIFY
 
 VERIFY_AND_BULK: Final = ("--queues", "verify,bulk")
@@ -56,25 +55,9 @@ def redis_full(stage: Stage) -> Iterator[None]:
 def redis_cannot_write(stage: Stage) -> Iterator[None]:
     """Redis cannot save to its disk and takes no commands that change anything (MISCONF)."""
     assert isinstance(stage, RedisStage)
-    in_the_way = stage.broker.folder / "dump.rdb"
-    with _client(stage) as client:
-        in_the_way.unlink(missing_ok=True)
-        in_the_way.mkdir()
-        client.config_set("save", "3600 1")
-        _save(client, "err")
-
-        def mend() -> None:
-            in_the_way.rmdir()
-            _save(client, "ok")
-            client.config_set("save", "")
-
-        with soon(5, mend):
-            yield
-
-
-def _save(client: redis.Redis, how_it_ends: str) -> None:
-    client.bgsave()
-    wait_until(lambda: client.info()["rdb_last_bgsave_status"] == how_it_ends)
+    stage.broker.lose_disk()
+    with soon(5, stage.broker.regain_disk):
+        yield
 
 
 @contextmanager

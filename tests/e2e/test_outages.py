@@ -132,3 +132,13 @@ def test_jobs_that_the_broker_forgot_are_sent_again(fragile: System, own_redis: 
     wait_until(lambda: verified(fragile) == len(jobs))
     assert worker.running
     assert fragile.dead == []
+
+
+def test_a_worker_that_starts_on_a_full_redis_drains_it(fragile: System, own_redis: Redis) -> None:
+    jobs = [f"w{number}" for number in range(3)]
+    fragile.send(*(fragile.job(job) for job in jobs))
+    with redis.Redis.from_url(own_redis.url) as client:
+        client.config_set("maxmemory", 1)
+    worker = fragile.start()
+    fragile.wait_for(jobs)
+    assert worker.running

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
@@ -16,6 +17,7 @@ from kombu.entity import Queue
 from kombu.messaging import Consumer
 
 from support.garbage import envelope, headers, job_message
+from support.servers import Redis
 from support.workers import wait_until
 from worker.wire import RedisTransport
 
@@ -61,6 +63,7 @@ class Broker:
 
     def __init__(self, url: str, prefix: str, stack: ExitStack) -> None:
         self.url, self.prefix, self._stack = url, prefix, stack
+        self.server: Any = None
         self.client = stack.enter_context(redis.Redis.from_url(url))
 
     def send(self, *texts: str, queue: str = "verify") -> None:
@@ -233,6 +236,51 @@ def test_what_a_full_redis_holds_can_be_given_back(broker: Broker) -> None:
     finally:
         broker.client.config_set("maxmemory", 0)
     assert (broker.waiting(), broker.unacknowledged()) == (1, 0)
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[Broker]:
+    """One whose disk the test may take away."""
+    server = Redis(tmp_path)
+    server.start()
+    with ExitStack() as stack:
+        stack.callback(server.kill)
+        broker = Broker(server.url, "", stack)
+        broker.server = server
+        yield broker
+
+
+def test_a_redis_that_cannot_write_is_asked_again_until_it_can(own_broker: Broker) -> None:
+    own_broker.send("patient")
+    taker = own_broker.taker()
+    own_broker.server.lose_disk()
+    for _ in range(3):
+        assert taker.look() == 0
+    assert taker.channel.refused
+    own_broker.server.regain_disk()
+    assert texts(taker.drain(1)) == ["patient"]
+    assert not taker.channel.refused
+
+
+def test_what_is_acknowledged_while_redis_cannot_write_holds_up_nothing_and_comes_once_more(
+    own_broker: Broker,
+) -> None:
+    own_broker.send("done", "next")
+    taker = own_broker.taker()
+    (done,) = taker.drain(1)
+    own_broker.server.lose_disk()
+    done.ack()
+    own_broker.server.regain_disk()
+    taker.drain(2)[1].ack()
+    own_broker.let_time_pass(VISIBLE_AFTER + 1)
+    assert texts(taker.drain(3)) == ["done", "next", "done"]
+
+
+def test_a_redis_that_is_a_replica_is_left_for_another(own_broker: Broker) -> None:
+    taker = own_broker.taker()
+    own_broker.client.replicaof("127.0.0.1", "1")
+    with pytest.raises(taker.connection.connection_errors):
+        taker.drain(1)
 
 
 @pytest.mark.parametrize("queue", ["maintenance", "retrain"])

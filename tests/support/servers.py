@@ -251,6 +251,27 @@ class Redis(PrivateServer):
         except redis.RedisError:
             return False
 
+    def lose_disk(self) -> None:
+        """It cannot save any more, and takes no commands that change anything (MISCONF)."""
+        in_the_way = self.folder / "dump.rdb"
+        in_the_way.unlink(missing_ok=True)
+        in_the_way.mkdir()
+        with redis.Redis.from_url(self.url) as client:
+            client.config_set("save", "3600 1")
+            self._save(client, "err")
+
+    def regain_disk(self) -> None:
+        """It can."""
+        (self.folder / "dump.rdb").rmdir()
+        with redis.Redis.from_url(self.url) as client:
+            self._save(client, "ok")
+            client.config_set("save", "")
+
+    def _save(self, client: redis.Redis, how_it_ends: str) -> None:
+        client.bgsave()
+        while client.info()["rdb_last_bgsave_status"] != how_it_ends:
+            time.sleep(0.02)
+
     @property
     def url(self) -> str:
         """URL of its database 0."""
