@@ -24,7 +24,7 @@ PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check --r
 export PYTHONUNBUFFERED := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test chaos lint weights lock setup services clean
+.PHONY: help demo test chaos mutants lint weights lock setup services clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -38,6 +38,19 @@ test: setup $(BUNDLE)/manifest.json  ## Check everything, against real MariaDB a
 
 chaos: setup  ## Kill, stop and cut off everything while jobs flow, and show what came of them
 	@PYTHONPATH=.:tests $(PY) -m chaos $(CHAOS)
+
+# It has an environment of its own, for it is no part of what the tests need; it looks into theirs.
+MUTMUT := var/mutmut/bin/mutmut
+
+mutants: setup $(MUTMUT)  ## Change the code piece by piece, and name the changes that no test notices
+	@$(MUTMUT) run $(MUTANTS)
+	@$(MUTMUT) results
+
+$(MUTMUT):
+	@$(PYTHON) -m venv var/mutmut
+	@var/mutmut/bin/python -m pip install --quiet --disable-pip-version-check mutmut==3.8.1
+	@$(PY) -c 'import site; print(*site.getsitepackages())' \
+		> "$$(var/mutmut/bin/python -c 'import site; print(*site.getsitepackages())')/project.pth"
 
 lint: $(TEST)  ## Run ruff and mypy
 	@$(PY) -m ruff check .
@@ -87,4 +100,4 @@ $(BUNDLE)/manifest.json: $(wildcard pipeline/heads/*.npz) pipeline/weights/conve
 	@touch $@
 
 clean:  ## Remove everything that was made here
-	rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) var mutants .mypy_cache .ruff_cache .pytest_cache .hypothesis

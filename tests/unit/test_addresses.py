@@ -16,6 +16,7 @@ from worker.addresses import (
     check_url,
     is_public,
     next_hop,
+    system_resolver,
 )
 
 OPEN = AddressRules(allow_http=True)
@@ -79,6 +80,12 @@ def test_every_other_address_is_not(text: str) -> None:
 def test_no_ipv4_address_becomes_public_by_being_written_as_ipv6(address: IPv4Address) -> None:
     for prefix in ("::", "::ffff:0:0", "::ffff:0:0:0", "64:ff9b::", "2001:4860::5efe:0:0"):
         assert not is_public(IPv6Address(prefix) + int(address))
+
+
+def test_the_operating_system_is_asked_for_the_addresses_of_the_name() -> None:
+    found = system_resolver("localhost", 443)
+    assert found
+    assert set(found) <= {"127.0.0.1", "::1"}
 
 
 def test_every_address_of_a_name_must_be_allowed() -> None:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.decide import GenderReading, Policy, decide
+from pipeline.decide import Decision, GenderReading, Policy, decide
 from pipeline.verdict import Fault, Gender, Outcome, PhotoFinding, Reason, Status
 
 UNKNOWN = GenderReading(Gender.UNKNOWN, None)
 SOLO = {Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE, Outcome.USABLE, Outcome.NOT_COMPARED}
+UNCLEAR = {
+    Outcome.FACE_TOO_SMALL,
+    Outcome.TOO_BLURRED,
+    Outcome.TOO_DARK,
+    Outcome.EXTREME_POSE,
+    Outcome.OCCLUDED,
+}
 
 
 def finding(position: int, text: str) -> PhotoFinding:
@@ -16,7 +23,8 @@ def finding(position: int, text: str) -> PhotoFinding:
     name, _, fault = text.partition("/")
     name, _, replay = name.partition("+")
     outcome = Outcome(name)
-    faces = 1 if outcome in SOLO else 3 if outcome in (Outcome.GROUP_SAME, Outcome.MEMBER_NOT_SEEN) else 0
+    group = outcome in (Outcome.GROUP_SAME, Outcome.MEMBER_NOT_SEEN)
+    faces = 1 if outcome in SOLO | UNCLEAR else 3 if group else 0
     return PhotoFinding(position, outcome, Fault(fault) if fault else None, faces=faces, replay=bool(replay))
 
 
@@ -98,6 +106,9 @@ def test_the_machine_rejects_only_where_the_operator_switched_it_on_and_calibrat
     assert answer("usable", "different", policy=on)[0] == Status.REVIEW
     assert answer("usable", "different", calibrated=True)[0] == Status.REVIEW
     assert answer("usable", "same", "different", policy=on, calibrated=True)[0] == Status.REVIEW
+    assert answer("usable", "too_dark/member", "different", policy=on, calibrated=True)[0] == Status.REJECTED
+    stranger = [finding(1, "different")]
+    assert decide(finding(0, "usable"), stranger, UNKNOWN, None, on).status is Status.REVIEW
 
 
 @pytest.mark.parametrize(
@@ -105,7 +116,10 @@ def test_the_machine_rejects_only_where_the_operator_switched_it_on_and_calibrat
     [
         ("same", GenderReading(Gender.MALE, 0.99), Gender.FEMALE, (Status.REVIEW, Reason.GENDER_CONFLICT)),
         ("same", GenderReading(Gender.MALE, 0.99), Gender.MALE, (Status.APPROVED, Reason.SAME_PERSON)),
+        ("same", GenderReading(Gender.MALE, 0.95), Gender.FEMALE, (Status.REVIEW, Reason.GENDER_CONFLICT)),
         ("same", GenderReading(Gender.MALE, 0.94), Gender.FEMALE, (Status.APPROVED, Reason.SAME_PERSON)),
+        ("same", GenderReading(Gender.MALE, None), Gender.FEMALE, (Status.APPROVED, Reason.SAME_PERSON)),
+        ("same", GenderReading(Gender.UNKNOWN, 0.99), Gender.FEMALE, (Status.APPROVED, Reason.SAME_PERSON)),
         ("same", GenderReading(Gender.MALE, 0.99), None, (Status.APPROVED, Reason.SAME_PERSON)),
         ("same", GenderReading(Gender.UNKNOWN, 0.6), Gender.FEMALE, (Status.APPROVED, Reason.SAME_PERSON)),
         ("unsure", GenderReading(Gender.MALE, 0.99), Gender.FEMALE, (Status.REVIEW, Reason.PRIMARY_UNSURE)),
@@ -129,6 +143,12 @@ def test_a_contradicted_gender_turns_only_an_approval_into_a_review(
     photo = finding(1, outcome if outcome != "no_face" else "no_face/member")
     decision = decide(finding(0, "usable"), [photo], reading, declared, Policy())
     assert (decision.status, decision.reason) == expected
+
+
+def test_the_selfie_is_what_contradicts_the_declared_gender_and_the_faces_are_one_persons_still() -> None:
+    reading = GenderReading(Gender.MALE, 0.99)
+    decision = decide(finding(0, "usable"), [finding(1, "same")], reading, Gender.FEMALE, Policy())
+    assert decision == Decision(Status.REVIEW, Reason.GENDER_CONFLICT, 0, same_person=True)
 
 
 def test_same_person_is_false_only_for_somebody_else_and_unknown_where_nothing_was_sure() -> None:
