@@ -5,10 +5,7 @@ always gives a payload that kombu can make a message of; what was none is sealed
 `admit` takes the parts of a message, from whatever broker, and gives the only headers and the only
 body that Celery gets to see, or raises BadMessage. Garbage becomes a well-formed task of its own
 (`burial`), so that acknowledging late, retrying and surviving a crash hold for it as for every job.
-
-Codes here, beside those of `worker.messages`: ``not_an_envelope``, ``bad_base64``, ``compressed``,
-``wrong_content_type``, ``wrong_encoding``, ``no_task``, ``unknown_task``, ``wrong_queue``, ``bad_task_id``,
-``bad_eta``, ``bad_retries``, ``wrong_body``, ``wrong_arguments``, ``undecodable``, ``bad_properties``.
+Codes of BadMessage here: `worker.dead_letters`.
 """
 
 from __future__ import annotations
@@ -24,6 +21,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
+from worker.dead_letters import REASONS, known_reason
 from worker.errors import BadMessage
 from worker.messages import MAX_BODY_BYTES, check_depth
 from worker.queues import BURY, TASKS, VERIFY
@@ -31,8 +29,6 @@ from worker.queues import BURY, TASKS, VERIFY
 MAX_ITEM_BYTES: Final = 256 * 1024
 """Of an envelope: a body in base64 takes 88 KiB of it."""
 EXCERPT_BYTES: Final = 4096
-CODE: Final = r"[a-z0-9_]{1,32}"
-"""Of a reason."""
 MAX_ETA: Final = timedelta(seconds=20)
 """A message that is due later is refused, others are done at once: a worker that held them would take no
 others. (So late were retries of earlier versions.)"""
@@ -154,14 +150,14 @@ def _sealed(raw: bytes, bad: BadMessage) -> dict[str, Any]:
         "body": base64.b64encode(raw[:EXCERPT_BYTES]).decode(),
         "content-type": "application/octet-stream",
         "content-encoding": "binary",
-        "headers": seal(bad.code, bad.text, **whole),
+        "headers": seal(bad.code, **whole),
         "properties": {"body_encoding": "base64", "delivery_mode": 2},
     }
 
 
-def seal(code: str, text: str, **whole: str | int) -> dict[str, Any]:
+def seal(code: str, **whole: str | int) -> dict[str, Any]:
     """Headers of garbage that must not be looked into again; ``whole``: sha256 and size of what it was."""
-    return {_SEAL: {"code": code, "text": text, **whole}}
+    return {_SEAL: {"code": code, **whole}}
 
 
 def admit(parts: Parts, tasks: Mapping[str, TaskSignature], now: datetime) -> Letter:
@@ -222,8 +218,8 @@ def foreign_task(headers: Mapping[str, Any]) -> str | None:
 
 def _refuse_sealed(headers: Mapping[str, Any]) -> None:
     if is_sealed(headers):
-        sealed = headers[_SEAL]
-        raise BadMessage(matching(CODE, sealed.get("code")) or "bad_burial", printable(sealed.get("text")))
+        reason = known_reason(headers[_SEAL].get("code"))
+        raise BadMessage(reason, REASONS[reason])
 
 
 def _task_name(headers: Mapping[str, Any], tasks: Mapping[str, TaskSignature]) -> str:
@@ -280,7 +276,6 @@ def burial(parts: Parts, bad: BadMessage, now: datetime) -> Letter:
     known = parts.headers[_SEAL] if is_sealed(parts.headers) else {}
     dead = {
         "code": bad.code,
-        "text": bad.text,
         "sha256": str(known.get("sha256") or hashlib.sha256(parts.body).hexdigest())[:64],
         "size": int(known["size"]) if isinstance(known.get("size"), int) else len(parts.body),
         "excerpt": base64.b64encode(parts.body[:EXCERPT_BYTES]).decode(),

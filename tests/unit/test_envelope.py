@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import worker.tasks  # noqa: F401 - registers them
+from support.bundle import ROOT
 from support.garbage import (
     EVERYTHING,
     JOB_TASK,
@@ -25,7 +27,17 @@ from support.garbage import (
 )
 from worker.app import app
 from worker.burials import buried
-from worker.envelope import EXCERPT_BYTES, MAX_ETA, Letter, Parts, admit, burial, foreign_task, open_item
+from worker.dead_letters import REASONS
+from worker.envelope import (
+    EXCERPT_BYTES,
+    MAX_ETA,
+    Letter,
+    Parts,
+    admit,
+    burial,
+    foreign_task,
+    open_item,
+)
 from worker.errors import BadMessage
 from worker.queues import IN_ORDER
 
@@ -199,11 +211,18 @@ def test_another_programs_task_is_told_by_its_name(headers: dict[str, Any], task
     assert foreign_task(headers) == task
 
 
-def test_the_log_line_of_forged_garbage_is_one_line() -> None:
+def test_forged_garbage_says_no_word_of_its_own_in_the_log() -> None:
     raw = envelope(b"x", {"worker_garbage": {"code": "fine", "text": "first\nERROR second"}})
     with pytest.raises(BadMessage) as refused:
         admit(parts_of(raw), TASKS, NOW)
-    assert "\n" not in str(refused.value)
+    assert str(refused.value) == f"bad_burial: {REASONS['bad_burial']}"
+
+
+def test_every_reason_for_which_a_message_is_refused_is_one_that_is_known() -> None:
+    sources = [(ROOT / "worker" / name).read_text() for name in ("envelope.py", "wire.py", "amqp_wire.py")]
+    raised = {code for text in sources for code in re.findall(r'(?:BadMessage|seal)\(\s*"(\w+)"', text)}
+    assert len(raised) > 15
+    assert raised <= REASONS.keys()
 
 
 @given(st.binary(max_size=200) | FIELDS.map(lambda fields: json.dumps(fields).encode()))
