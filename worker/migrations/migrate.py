@@ -104,7 +104,7 @@ def _alone(engine: sa.Engine) -> Iterator[sa.Connection]:
     """A connection that no other `migrate` runs beside. (SQLite: its BEGIN IMMEDIATE sees to that.)"""
     with engine.connect() as connection:
         if engine.dialect.name != "mysql":
-            with _without_foreign_keys(connection):
+            with _patiently(connection), _without_foreign_keys(connection):
                 yield connection
             return
         name = f"migrate:{engine.url.database}"[:64]
@@ -115,6 +115,18 @@ def _alone(engine: sa.Engine) -> Iterator[sa.Connection]:
         finally:
             if not connection.invalidated:  # else the lock went with it
                 connection.scalar(sa.func.release_lock(name))
+
+
+@contextmanager
+def _patiently(connection: sa.Connection) -> Iterator[None]:
+    """Wait for other migrations as long as in MySQL: they copy whole tables."""
+    raw: Any = connection.connection.driver_connection
+    [before] = raw.execute("PRAGMA busy_timeout").fetchone()
+    raw.execute(f"PRAGMA busy_timeout = {_LOCK_SECONDS * 1000}")
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA busy_timeout = {before}")
 
 
 @contextmanager
