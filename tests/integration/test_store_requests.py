@@ -169,6 +169,34 @@ def test_an_extended_lease_holds(store: Store) -> None:
     begin(store, at=110)
 
 
+def test_the_sweep_takes_up_a_request_when_its_extended_lease_ends_and_not_before(store: Store) -> None:
+    store.accept(a_job(), "verify", NOW)
+    store.extend(begin(store), LEASE, later(50))
+    assert store.unfinished(later(109)) == []
+    assert [queued.job.request_id for queued in store.unfinished(later(110))] == ["r1"]
+
+
+def test_whoever_extends_or_postpones_touches_no_other_request(store: Store) -> None:
+    for name in ("r1", "r2", "r3"):
+        store.accept(a_job(name, f"m-{name}"), "verify", NOW)
+    extended, postponed, _ = [begin(store, name) for name in ("r1", "r2", "r3")]
+    assert store.extend(extended, LEASE, later(50))
+    assert store.postpone(postponed, later(55), "timeout", later(50))
+    assert refused(store, "r1", at=60) is Refusal.RUNNING
+    assert request(store, "r3").state is State.RUNNING
+    begin(store, "r3", at=60)
+
+
+def test_what_has_ended_is_neither_extended_nor_postponed(store: Store) -> None:
+    store.accept(a_job(), "verify", NOW)
+    attempt = begin(store)
+    store.finish(attempt, a_verdict(), later(1))
+    assert not store.extend(attempt, LEASE, later(2))
+    assert not store.postpone(attempt, later(9), "timeout", later(2))
+    assert request(store).state is State.DONE
+    assert store.unfinished(later(9999)) == []
+
+
 def test_a_postponed_request_waits_until_it_is_due(store: Store) -> None:
     store.accept(a_job(), "verify", NOW)
     assert store.postpone(begin(store), later(30), "timeout", later(1))
@@ -196,6 +224,15 @@ def test_waiting_for_a_photo_server_uses_up_no_attempt(store: Store) -> None:
     for i in range(2 * MOST):
         store.postpone(begin(store, at=i), later(i), "timeout", later(i))
     assert begin(store, at=99).postponed == 2 * MOST
+
+
+def test_waiting_gives_no_attempt_back_that_was_used_up_before(store: Store) -> None:
+    store.accept(a_job(), "verify", NOW)
+    for i in range(MOST - 1):
+        begin(store, at=60 * i)  # and its process dies
+    store.postpone(begin(store, at=200), later(210), "timeout", later(201))
+    begin(store, at=210)
+    assert refused(store, at=300) is Refusal.EXHAUSTED
 
 
 def test_a_request_that_somebody_works_on_or_that_ended_is_not_given_up(store: Store) -> None:
