@@ -36,6 +36,7 @@ from worker.model_tables import model_refusal, model_version, shadow_verdict
 from worker.people_tables import NAME_LENGTH, access_log, decision, label
 from worker.states import Decider, State
 from worker.training_tables import training_face, training_member, training_run
+from worker.views import add_views
 
 MESSAGE_BYTES = 65_535  # of MySQL's BLOB
 TEXT_LENGTH = 255
@@ -80,6 +81,7 @@ def tables(prefix: str = "") -> Tables:
     """Our tables; ``prefix`` goes before each name, so that they can stand beside the app's own."""
     metadata = sa.MetaData(naming_convention=NAMING)
     build = TableBuilder(metadata, prefix)
+    add_views(metadata, prefix)
     return Tables(
         prefix=prefix,
         metadata=metadata,

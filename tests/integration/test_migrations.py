@@ -15,6 +15,7 @@ from worker.migrations import current_revision, migrate
 from worker.migrations.migrate import _config, version_table
 from worker.schema import tables
 from worker.store import Store, build_engine
+from worker.views import view_selects
 
 
 @pytest.fixture
@@ -58,6 +59,12 @@ def definitions(engine: sa.Engine) -> dict[str, list[str]]:
         return {name: sorted(line.strip(" ,\t") for line in there) for name, there in lines.items()}
 
 
+def views(engine: sa.Engine) -> dict[str, str]:
+    """The SQL of every view, as the database itself writes it down."""
+    inspector = sa.inspect(engine)
+    return {name: inspector.get_view_definition(name) for name in inspector.get_view_names()}
+
+
 @pytest.mark.parametrize("prefix", ["", "verify_"])
 def test_migrations_build_exactly_the_tables_of_the_schema(engine: sa.Engine, prefix: str) -> None:
     migrate(engine, prefix)
@@ -69,6 +76,17 @@ def test_migrations_build_exactly_the_tables_of_the_schema(engine: sa.Engine, pr
     described.pop(version_table(prefix))
     assert len(described) >= 8
     assert migrated == described
+
+
+@pytest.mark.parametrize("prefix", ["", "verify_"])
+def test_migrations_build_exactly_the_views(engine: sa.Engine, prefix: str) -> None:
+    migrate(engine, prefix)
+    migrated = views(engine)
+    for name in migrated:
+        run(engine, f"DROP VIEW {name}")
+    tables(prefix).metadata.create_all(engine)
+    assert views(engine) == migrated
+    assert set(migrated) == (set(view_selects(prefix)) if engine.dialect.name == "mysql" else set())
 
 
 def test_migrating_again_changes_nothing(engine: sa.Engine) -> None:

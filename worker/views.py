@@ -1,0 +1,51 @@
+"""Views of MySQL's with the rights of the tables' owner: what rights by table cannot say.
+
+SQLite has no accounts, and needs none of them. The migrations make the same; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+_BY_REQUEST = "SELECT v.request_id FROM {p}verification v JOIN {p}tombstone t ON t.erases = v.member_id"
+_BY_MEMBER = "SELECT t.erases FROM {p}tombstone t"
+_OF_FORGOTTEN: Final = {
+    "label": ("request_id", _BY_REQUEST),
+    "decision": ("request_id", _BY_REQUEST),
+    "access_log": ("member_id", _BY_MEMBER),
+    "verification": ("member_id", _BY_MEMBER),
+}
+"""Rows of which members may be deleted by an account that may not delete from the tables."""
+_DECIDED: Final = """
+SELECT member_id, verification_status, reason, verified_at, verified_request_id, updated_at
+FROM {p}member
+WHERE EXISTS (
+    SELECT 1 FROM {p}decision d JOIN {p}verification v ON v.request_id = d.request_id
+    WHERE d.request_id = {p}member.request_id AND v.member_id = {p}member.member_id
+    AND ({p}member.verification_status = d.previous_status
+        OR ({p}member.verification_status = d.status
+            AND {p}member.reason = concat(d.status, '_by_person'))))
+WITH CHECK OPTION"""
+"""Members about whose newest request a person has decided; a change must be to what was decided."""
+
+
+def add_views(metadata: sa.MetaData, prefix: str) -> None:
+    """Make them with the tables."""
+
+    def make(_metadata: sa.MetaData, connection: sa.Connection, **_: Any) -> None:
+        if connection.dialect.name == "mysql":
+            for name, select in view_selects(prefix).items():
+                connection.execute(sa.text(f"CREATE OR REPLACE VIEW {name} AS {select}"))
+
+    sa.event.listen(metadata, "after_create", make)
+
+
+def view_selects(prefix: str) -> dict[str, str]:
+    """The views by name."""
+    selects = {f"{prefix}member_decided": _DECIDED.format(p=prefix)}
+    for table, (key, which) in _OF_FORGOTTEN.items():
+        where = f"{key} IN ({which.format(p=prefix)})"
+        selects[f"{prefix}{table}_of_forgotten"] = f"SELECT {key} FROM {prefix}{table} WHERE {where}"  # noqa: S608
+    return selects
