@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.addresses import (
+    MAX_URL,
     PRIVATE_NETWORKS,
     AddressRefused,
     AddressRules,
@@ -86,6 +87,7 @@ def test_the_operating_system_is_asked_for_the_addresses_of_the_name() -> None:
     found = system_resolver("localhost", 443)
     assert found
     assert set(found) <= {"127.0.0.1", "::1"}
+    assert system_resolver("127.0.0.2", 443) == ["127.0.0.2"]
 
 
 def test_every_address_of_a_name_must_be_allowed() -> None:
@@ -94,6 +96,20 @@ def test_every_address_of_a_name_must_be_allowed() -> None:
 
     with pytest.raises(AddressRefused, match=r"127\.0\.0\.1"):
         OPEN.resolve("photos.example.com", 443, two_faced)
+
+
+def test_the_resolver_is_asked_for_names_only_and_must_find_one_address() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def resolver(host: str, port: int) -> list[str]:
+        asked.append((host, port))
+        return ["93.184.216.34"] * 2 if host == "photos.example.com" else []
+
+    assert OPEN.resolve("photos.example.com", 8443, resolver) == [ip_address("93.184.216.34")]
+    assert OPEN.resolve("8.8.8.8", 443, resolver) == [ip_address("8.8.8.8")]
+    assert asked == [("photos.example.com", 8443)]
+    with pytest.raises(OSError, match="no address for elsewhere"):
+        OPEN.resolve("elsewhere.example.com", 443, resolver)
 
 
 def test_a_network_of_the_operators_own_is_allowed_and_nothing_beside_it() -> None:
@@ -115,6 +131,8 @@ def test_the_metadata_address_stays_closed_where_private_networks_are_allowed() 
         ("Photos.Example.COM", "photos.example.com"),
         ("photos.example.com.", "photos.example.com"),
         ("사진.example.com", "xn--vf4bi0o.example.com"),
+        ("ＣＤＮ.example.com", "cdn.example.com"),
+        (".".join(["a" * 62] * 4) + "aa", ".".join(["a" * 62] * 4) + "aa"),
         ("93.184.216.34", "93.184.216.34"),
         ("2606:2800:0220:0001::1946", "2606:2800:220:1::1946"),
         ("my_bucket.s3.amazonaws.com", "my_bucket.s3.amazonaws.com"),
@@ -166,6 +184,9 @@ def test_an_odd_spelling_of_a_host_is_refused(host: str) -> None:
         "https://user:word@photos.example.com/1.jpg",
         "https://photos.example.com@127.0.0.1/1.jpg",
         "https://photos.example.com\\@127.0.0.1/1.jpg",
+        "https://photos.example.com/a\\b.jpg",
+        "https://photos.example.com/".ljust(MAX_URL + 1, "a"),
+        f"https://{'.'.join(['a' * 62] * 4)}aaa/1.jpg",
         "https://photos.example.com/1.jpg\n",
         "https://photos.example.com/a b.jpg",
         "https://photos.example.com/\0",
@@ -192,6 +213,31 @@ def test_a_url_is_put_together_anew() -> None:
     target = check_url("HTTPS://Photos.Example.com:443?sig=A%2Fb#top", OPEN)
     assert target.url == "https://photos.example.com/?sig=A%2Fb"
     assert (target.host, target.port) == ("photos.example.com", 443)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://photos.example.com", "https://photos.example.com/"),
+        ("https://[2606:2800:0220:1::1]/a", "https://[2606:2800:220:1::1]/a"),
+        ("https://photos.example.com:80/a", "https://photos.example.com:80/a"),
+        ("https://h.example.com/".ljust(MAX_URL, "a"), "https://h.example.com/".ljust(MAX_URL, "a")),
+    ],
+)
+def test_the_address_that_is_asked_for_is_the_one_that_was_meant(written: str, meant: str) -> None:
+    assert check_url(written, OPEN).url == meant
+
+
+def test_the_port_of_the_scheme_is_always_allowed_and_others_where_the_operator_says_so() -> None:
+    own = AddressRules(allow_http=True, ports=frozenset({8443}))
+    assert [check_url(f"{start}/a", own).port for start in ("http://h.de", "https://h.de")] == [80, 443]
+    assert check_url("https://h.de:8443/a", own).origin == "https://h.de:8443"
+    with pytest.raises(AddressRefused, match="port 80 is"):
+        check_url("https://h.de:80/a", own)
+    every = AddressRules(ports=None)
+    assert [check_url(f"https://h.de:{port}/a", every).port for port in (1, 65535)] == [1, 65535]
+    with pytest.raises(AddressRefused, match="port 0 is"):
+        check_url("https://h.de:0/a", every)
 
 
 def test_korean_file_names_are_encoded_and_nothing_else_is() -> None:
