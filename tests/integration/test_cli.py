@@ -412,7 +412,7 @@ def test_requeue_lists_the_dead_and_brings_one_back(here: Cli, store: Store, tmp
     result = here("requeue", number, hopeless, 4711)
     assert result.exit_code == 1
     assert "1 request queued." in result.stdout
-    assert f"dead job {hopeless}: still no job" in result.stderr
+    assert f"dead job {hopeless}: nothing to put back is kept" in result.stderr
     assert "dead job 4711: there is no dead job 4711" in result.stderr
     assert queued(tmp_path, "verify") == 1
     assert [dead["id"] for dead in json.loads(here("requeue", "--json").stdout)] == [hopeless]
