@@ -29,11 +29,13 @@ class Heartbeat(bootsteps.StartStopStep):
         self._files.open()
         self._timer: Any = None
         self._hearing = Hearing()
-        self._served = list(consumer.app.amqp.queues.consume_from)
+        self._served: list[str] = []
 
     def start(self, consumer: Any) -> None:
         """The broker is connected, and will be asked through this very connection."""
         self._hearing = Hearing()
+        # Known only now: a worker may start without `retrain` (`worker.runtime.servable`).
+        self._served = self._served or list(consumer.app.amqp.queues.consume_from)
         self._timer = consumer.timer.call_repeatedly(BEAT_SECONDS, self._beat, (consumer,))
         self._files.beat()
 

@@ -11,16 +11,17 @@ from typing import Final
 import pytest
 import redis
 
-from support.image_host import PROBE, SECONDS, SERVICES, Host, in_production
+from support.image_host import PROBE, SECONDS, SERVICES, Host, Program, in_production
 from support.images import Image, image
 from support.photo_server import PhotoServer
 from support.sheets import a_workbook
+from support.sources import WORKER, name_of
 from support.workers import open_store_at, wait_until
 from worker import queues
-from worker.cli import COMMANDS
 from worker.clock import utc_now
 from worker.states import State
 from worker.store import Store
+from worker.training_packages import PACKAGES
 
 TO_INSTALL: Final = "pip install -r pipeline/requirements.txt"
 ASK: Final = """
@@ -33,7 +34,10 @@ LOAD_EVERYTHING: Final = """
 import importlib, sys
 
 for name in sys.argv[1:]:
-    importlib.import_module(name)
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as missing:
+        print(missing.name.partition(".")[0])
 """
 
 
@@ -59,9 +63,13 @@ def embedded(built: Image, tmp_path: Path) -> Iterator[Host]:
         yield host
 
 
-def state_of(store: Store, request_id: str) -> State | None:
-    found = store.request(request_id)
-    return found.state if found else None
+def until_done(worker: Program, store: Store, request_id: str) -> None:
+    def done() -> bool:
+        found = store.request(request_id)
+        return found is not None and found.state is State.DONE
+
+    wait_until(lambda: worker.ended or done(), SECONDS)
+    assert done(), worker.words[-3000:]
 
 
 @pytest.fixture
@@ -90,9 +98,16 @@ def test_the_packages_agree_with_each_other(built: Image) -> None:
     assert done.returncode == 0, done.stdout
 
 
+def test_every_module_of_the_worker_is_there_but_for_what_calibration_needs_of_training(
+    embedded: Host,
+) -> None:
+    files = [name_of(path).removesuffix(".py") for path in WORKER if path.name != "__main__.py"]
+    modules = [file.replace("/", ".") for file in files if "migrations/" not in file]
+    missing = embedded.printed("python", "-c", LOAD_EVERYTHING, *modules).split()
+    assert {*missing} <= {*PACKAGES}
+
+
 def test_every_command_can_say_what_it_does(embedded: Host) -> None:
-    modules = {place.partition(":")[0] for place, _ in COMMANDS.values()}
-    embedded.printed("python", "-c", LOAD_EVERYTHING, *modules)
     assert "retrain" in embedded.worker("--help")
     assert "SELFIE" in embedded.printed("python", "-m", "pipeline", "verify", "--help")
     assert "worker" in embedded.printed("celery", "-A", "worker.app", "--help")
@@ -109,7 +124,7 @@ def test_what_needs_the_packages_of_training_says_so_in_a_line(embedded: Host) -
 def test_a_sign_up_over_redis_ends_in_mariadb(production: Host, store: Store, portrait: str) -> None:
     worker = production.start_worker(SERVICES["verify"]["command"])
     asked = production.printed("python", "-c", ASK, "m-1", portrait).strip()
-    wait_until(lambda: state_of(store, asked) is State.DONE, SECONDS)
+    until_done(worker, store, asked)
     production.worker("enqueue", "m-1", "--queue", "verify")
     wait_until(lambda: store.status(utc_now()).requests.get(State.DONE) == 2, SECONDS)
     shown = production.shown("m-1")
@@ -124,7 +139,7 @@ def test_celerys_own_worker_serves_all_that_it_can_and_names_what_it_cannot(
 ) -> None:
     worker = production.start_worker(["celery", "-A", "worker.app", "worker"])
     asked = production.printed("python", "-c", ASK, "m-2", portrait).strip()
-    wait_until(lambda: state_of(store, asked) is State.DONE, SECONDS)
+    until_done(worker, store, asked)
     [line] = [line for line in worker.words.splitlines() if TO_INSTALL in line]
     assert "the queue retrain is not served" in line
 

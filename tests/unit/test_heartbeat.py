@@ -31,11 +31,14 @@ def beat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Beats once for a worker that takes from these queues; the exit status that it is told, if any."""
     monkeypatch.setenv("VERIFY_HOME", str(tmp_path))
     broker = Broker()
-    queues = SimpleNamespace(consume_from=dict.fromkeys(broker.taken_from))
+    queues = SimpleNamespace(consume_from=dict.fromkeys({*broker.taken_from, "retrain"}))
+    timer = SimpleNamespace(call_repeatedly=lambda *_: None)
     consumer = SimpleNamespace(
-        app=SimpleNamespace(amqp=SimpleNamespace(queues=queues)), task_consumer=broker, timer=None
+        app=SimpleNamespace(amqp=SimpleNamespace(queues=queues)), task_consumer=broker, timer=timer
     )
     step = Heartbeat(consumer)
+    queues.consume_from = dict.fromkeys(broker.taken_from)  # chosen after the steps are made
+    step.start(consumer)
 
     def beat(*taken_from: str) -> int | None:
         broker.taken_from = set(taken_from)
