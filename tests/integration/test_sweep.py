@@ -154,3 +154,15 @@ def test_what_a_full_broker_did_not_take_is_sent_when_it_does(store: Store) -> N
     broker.most = 1000
     broker.held["bulk"] = 0
     assert sorted({*names[:2], *broker.sweep(store, 500)}) == names
+
+
+def test_a_sweep_sends_no_more_than_it_may_whatever_was_lost(store: Store) -> None:
+    broker = Broker()
+    for queue in ("verify", "bulk"):
+        accepted(store, broker, 2, queue)
+    store.start_attempt("bulk-0", "killed", LEASE, MOST, NOW)
+    broker.held.clear()
+    sweep(store, broker, later(200), limit=3)
+    assert len(broker.sent) == 3
+    broker.held.clear()
+    assert len(broker.sweep(store, 201)) == 1
