@@ -158,8 +158,8 @@ def _overlap(face: Face, others: Sequence[Face]) -> float:
 
 
 def _trust(detection: Detection) -> float:
-    """The largest face's score; 0 without a face, or where it lies on its side."""
-    if not detection.faces:
-        return 0.0
-    largest = detection.faces[0]
-    return largest.score if abs(roll_of(largest)) < LYING else 0.0
+    """The best score of a face that does not lie on its side; 0 without one.
+
+    Not the largest face's: that may be a bystander whom the frame cuts in half.
+    """
+    return max((face.score for face in detection.faces if abs(roll_of(face)) < LYING), default=0.0)

@@ -24,7 +24,7 @@ from pipeline.models import Models
 from pipeline.ports import Face, Rgb, Vectors
 from pipeline.progress import track
 
-EXTRACTION = 1
+EXTRACTION = 2
 """Raised with every change to how a photo is decoded or its faces are found."""
 SAVE_EVERY = 1000
 

@@ -15,9 +15,10 @@ import pytest
 
 from pipeline.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, Square
 from pipeline.bundle import read_bundle
-from pipeline.detector import TwoRangeDetector
+from pipeline.detector import DetectorLimits, TwoRangeDetector, _trust
 from pipeline.images import decode
 from pipeline.ports import Detection, Face, Rgb
+from pipeline.verdict import Box
 from support.labelled import rows
 from support.portraits import BIDEN, CAT, COLLINS, GROUP, OBAMA
 
@@ -157,6 +158,14 @@ def test_a_photo_that_lies_on_its_side_is_turned(
         if detection.turned != turned or detection.rgb.shape != rgb.shape:
             wrong.append(file)
     assert len(wrong) <= len(photos.some(3)) // 20, wrong
+
+
+def test_a_photo_with_a_clear_upright_face_is_not_turned_for_a_larger_doubtful_one() -> None:
+    upright = np.array([[60, 80], [100, 80], [80, 100], [80, 120], [40, 90], [120, 90]], np.float32)
+    clear = Face(Box(40, 50, 80, 80), upright, 0.9)
+    cut_in_half = Face(Box(200, 20, 120, 120), upright + 200, 0.6)
+    photo = Detection(np.zeros((400, 400, 3), np.uint8), (cut_in_half, clear))
+    assert _trust(photo) >= DetectorLimits().certain
 
 
 def people(detection: Detection) -> int:
