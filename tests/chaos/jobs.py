@@ -230,16 +230,25 @@ def _said(selfie_url: str) -> str:
 
 
 def _problem_of_result(member: Member, rows: Sequence[Any], now: Snapshot) -> str | None:
-    """What is wrong with the member's standing result, held against the newest request's."""
+    """What is wrong with the member's standing result, held against the request that it must be from."""
     result = now.members[member.member_id]
     newest = _newest(member, rows)
     wanted = Status.ERROR if member.dead else member.status
     if result.request_id != newest:
         return f"is about {result.request_id}, the newest is {newest}"
     audit_row = next((row for row in rows if row.request_id == newest), None)
-    if audit_row is None or result.verification_status != wanted or audit_row.status != wanted:
-        return f"carries {result.verification_status}, not {wanted}"
+    if audit_row is None or audit_row.status != wanted:
+        return f"was judged {audit_row and audit_row.status}, not {wanted}"
+    stands = next((row for row in rows if _open_review(row, newest)), audit_row)
+    if (result.verified_request_id, result.verification_status) != (stands.request_id, stands.status):
+        return f"carries {result.verification_status} of {result.verified_request_id}, not {stands.status}"
     return None
+
+
+def _open_review(row: Any, newest: str) -> bool:
+    """An older request that was reviewed before the newest came, or it would have ended superseded: the
+    review stays open until a person decides."""
+    return bool(row.request_id != newest and row.state == State.DONE and row.status == Status.REVIEW)
 
 
 def _newest(member: Member, rows: Sequence[Any]) -> str:

@@ -18,7 +18,8 @@ from support.servers import MariaDb, Redis
 from support.workers import wait_until
 
 _RIGHTS: Final = (
-    "CREATE, CREATE VIEW, DROP, ALTER, INDEX, REFERENCES, TRIGGER, LOCK TABLES, SELECT, INSERT, UPDATE, DELETE"
+    "CREATE, CREATE VIEW, DROP, ALTER, INDEX, REFERENCES, TRIGGER, LOCK TABLES, "
+    "SELECT, INSERT, UPDATE, DELETE"
 )
 
 
