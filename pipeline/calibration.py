@@ -65,8 +65,9 @@ def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Edges, seed: in
     """The approve edge by the impostor pairs, the different edge by the genuine ones.
 
     Without genuine pairs (`--from-members`) the different edge stays as it was ``before``, below
-    the new approve edge. Raises DataError where the impostor pairs are too few to show the
-    false-match rate even once: such an edge would mean nothing.
+    the new approve edge; the thresholds for refused faces, of which pairs show none, always do. Raises
+    DataError where the impostor pairs are too few to show the false-match rate even once: such an edge
+    would mean nothing.
     """
     genuine, impostors = pairs.scores[pairs.same], pairs.scores[~pairs.same]
     require_impostors(len(impostors), settings.approve_fmr)
@@ -77,7 +78,7 @@ def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Edges, seed: in
         edges = replace(edges, different=min(before.different, edges.approve))
     approve, different = _intervals(pairs, settings, seed)
     return Calibration(
-        edges=edges,
+        edges=edges.keeping(before),
         approve95=approve,
         different95=different if len(genuine) else None,
         genuine=len(genuine),

@@ -57,6 +57,19 @@ class FaceTable:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Copies:
+    """Copies of k photos of a table, spoilt so that a gate refuses the face.
+
+    ``rows`` (k,) were copied, ``others`` (k,) are another photo of the same person each; ``vectors`` are
+    the copies' embeddings, (k, d) for each embedder by name.
+    """
+
+    rows: Codes
+    others: Codes
+    vectors: Mapping[str, Vectors]
+
+
 @dataclass(frozen=True, slots=True)
 class FitSettings:
     """How the shipped head is fitted. The choices were made on LFW's folds 1 to 3."""
@@ -76,6 +89,8 @@ class FitSettings:
     """Regularisation of the ridge regression that fits it."""
     approve_fmr: float = 0.001
     different_fnmr: float = 0.005
+    refused_fnmr: float = 0.005
+    """The same where a gate refuses one of the two faces."""
     not_for_gender: frozenset[str] = frozenset({"mobilefacenet"})
     """Embedders that gender is not read from."""
     gender_strength: float = 1.0
@@ -172,6 +187,29 @@ def edges_at(genuine: metrics.Scores, impostor: metrics.Scores, settings: FitSet
     loose = metrics.threshold_at_fmr(impostor, 10 * settings.approve_fmr)
     different = min(metrics.threshold_at_fnmr(genuine, settings.different_fnmr), approve)
     return Edges(approve, different, float(np.log(10) / max(approve - loose, 1e-6)))
+
+
+def fit_refused(
+    scorer: Scorer, table: FaceTable, copies: Mapping[str, Copies], settings: FitSettings
+) -> dict[str, float]:
+    """The thresholds of `Edges.refused`, by the outcome for which the ``copies`` were made.
+
+    Below each lies the setting's share of the genuine pairs of a copy and another photo.
+    """
+    return {
+        outcome: min(
+            metrics.threshold_at_fnmr(copied_scores(scorer, table, some), settings.refused_fnmr),
+            scorer.edges.different,
+        )
+        for outcome, some in copies.items()
+        if len(some.rows)
+    }
+
+
+def copied_scores(scorer: Scorer, table: FaceTable, copies: Copies) -> metrics.Scores:
+    """(k,) of each copy with the other photo of the same person."""
+    others = {name: vectors[copies.others] for name, vectors in table.vectors.items()}
+    return scorer.scores(scorer.project(copies.vectors), scorer.project(others))
 
 
 def pair_scores(scorer: Scorer, table: FaceTable) -> tuple[metrics.Scores, metrics.Scores]:

@@ -9,7 +9,7 @@ is expected of the two faces. The similarity puts the approve edge at 0.5.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,8 @@ from pipeline.verdict import Comparison
 
 Scores = NDArray[np.float64]
 
+NEVER = float("-inf")
+"""A threshold that no score lies below."""
 EXPECTED = "expected"
 """Stands among a face's projected vectors, (n, 1): what is taken off each of its scores."""
 
@@ -67,15 +69,26 @@ class Expectation:
 
 @dataclass(frozen=True, slots=True)
 class Edges:
-    """The two thresholds on the fused score, and the slope of the similarity (per unit of score).
+    """The thresholds on the fused score, and the slope of the similarity (per unit of score).
 
     At or above ``approve`` two faces count as the same person, below ``different`` as
-    different people; between the two nobody knows.
+    different people; between the two nobody knows. ``refused`` has a lower ``different`` for faces that
+    a gate refuses, by the gate's outcome: such a face never approves, but may be somebody else's.
     """
 
     approve: float
     different: float
     scale: float
+    refused: Mapping[str, float] = field(default_factory=dict)
+
+    def different_at(self, outcome: str) -> float:
+        """Below this a face that a gate refuses with ``outcome`` is somebody else's; `NEVER` without one."""
+        return self.refused.get(outcome, NEVER)
+
+    def keeping(self, before: Edges) -> Edges:
+        """These, with the thresholds for refused faces of ``before``: set on pairs that show none."""
+        kept = {outcome: min(score, self.different) for outcome, score in before.refused.items()}
+        return replace(self, refused=kept)
 
     def similarity(self, score: float) -> float:
         """0..1, 0.5 at the approve edge."""

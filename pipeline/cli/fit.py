@@ -8,12 +8,13 @@ from pathlib import Path
 
 import click
 
+from pipeline.evaluation.damaged import damaged_copies
 from pipeline.evaluation.data import LabelledFace, read_faces
 from pipeline.evaluation.extract import Album
 from pipeline.evaluation.genders import added_faces, joined, teachable
 from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.protocol import NOBODY, People, face_table, labels_of, require_enough
-from pipeline.fit import FaceTable, FitSettings, fit_gender, fit_scorer, replay_limits
+from pipeline.fit import FaceTable, FitSettings, fit_gender, fit_refused, fit_scorer, replay_limits
 from pipeline.identities import FittedOn
 from pipeline.judges import Judges, compose
 from pipeline.load import load_models
@@ -68,6 +69,9 @@ def command(
     embedded = replace(everything, vectors=kept)
     table, settings = face_table(people_faces, embedded, People(people_faces)), FitSettings()
     scorer, everybody = fit_scorer(table, settings), joined(table, added_faces(gender_faces, embedded))
+    files = [face.file for face in people_faces if face.file in embedded.row]
+    refused = fit_refused(scorer, table, damaged_copies(album, files, table.identity), settings)
+    scorer = replace(scorer, edges=replace(scorer.edges, refused=refused))
     judges = Judges(
         scorer=scorer,
         gender=fit_gender(everybody, settings),

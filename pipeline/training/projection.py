@@ -183,12 +183,13 @@ def all_scores(scorer: Scorer, table: FaceTable) -> tuple[Scores, Scores, Scores
 def guarded_edges(
     genuine: Scores, everybody: Scores, alike: Scores, before: Edges, settings: FitSettings
 ) -> Edges:
-    """Edges at the settings' rates. Too few impostors of the users' kind may only raise the approve edge.
+    """Edges at the settings' rates; those for refused faces stay. Too few impostors of the users' kind may
+    only raise the approve edge.
 
     Else a handful of lucky pairs, or people who are easier to tell apart than the users, would
     let strangers in.
     """
-    edges = edges_at(genuine, alike if len(alike) else everybody, settings)
+    edges = edges_at(genuine, alike if len(alike) else everybody, settings).keeping(before)
     if len(alike) * settings.approve_fmr >= ENOUGH_FALSE_MATCHES:
         return edges
     return replace(edges, approve=max(edges.approve, before.approve))

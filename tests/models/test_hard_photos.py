@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.damage import DAMAGES, damage
 from pipeline.evaluation.extract import embed_picture
 from pipeline.images import decode
 from pipeline.load import load_models
@@ -101,3 +102,16 @@ def taken_off(models: Models, faces: Path, files: list[str]) -> float:
     assert expectation is not None
     found = [embed_picture(models, decode((faces / file).read_bytes()).rgb) for file in files]
     return float(np.mean([expectation.of(vectors) for vectors in found if vectors]))
+
+
+@pytest.mark.parametrize("outcome", DAMAGES)
+def test_a_spoilt_photo_is_refused_by_the_gate_that_it_was_spoilt_for(
+    models: Models, portraits: Path, outcome: Outcome
+) -> None:
+    rgb = decode((portraits / OBAMA[0]).read_bytes()).rgb
+    face = models.detector.detect(rgb).faces[0]
+    rng = np.random.default_rng(1)
+    spoilt = [damage(rgb, face, outcome, rng) for _ in range(5)]
+    files = [cv2.imencode(".png", copy[:, :, ::-1])[1].tobytes() for copy in spoilt]
+    found = [verify(models, file, []).selfie.outcome for file in files]
+    assert outcome in found

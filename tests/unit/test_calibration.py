@@ -44,6 +44,11 @@ def test_the_approve_edge_lets_no_more_impostors_pass_than_was_asked_for() -> No
     assert (result.genuine, result.impostors, result.people) == (80, 3160, 80)
 
 
+def test_pairs_say_nothing_of_refused_faces_so_their_thresholds_stay() -> None:
+    before = Edges(approve=0.5, different=0.3, scale=20.0, refused={"occluded": 0.1})
+    assert calibrate(members(80), SETTINGS, before).edges.refused == {"occluded": 0.1}
+
+
 def test_the_interval_holds_the_edge_and_narrows_with_more_people() -> None:
     few, many = (calibrate(members(count), SETTINGS, BEFORE) for count in (30, 150))
     for result in (few, many):

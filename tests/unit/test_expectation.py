@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +98,16 @@ def test_a_head_keeps_the_expectation_and_one_without_it_judges_as_before(
     pair = faces(0.0, 1.0)
     scores = [s.matrix(s.project(pair), s.project(pair)) for s in (before, after)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+
+
+def test_a_head_keeps_the_thresholds_for_refused_faces_and_one_of_before_has_none() -> None:
+    edges = Edges(0.6, 0.3, 10.0, {"occluded": 0.1})
+    gender, occlusion = GenderJudge({}, 0.0, 0.7), OcclusionJudge({}, {})
+    judges = Judges(replace(scorer(), edges=edges), gender, occlusion, QualityLimits(), ReplayLimits())
+    arrays, metadata = _travelled(compose(judges, {}, FittedOn()))
+    assert read_judges(Head.unpack(arrays, metadata)).scorer.edges == edges
+    del metadata["edges"]["refused"]
+    assert read_judges(Head.unpack(arrays, metadata)).scorer.edges == Edges(0.6, 0.3, 10.0)
 
 
 def _travelled(head: Head) -> tuple[bytes, dict[str, Any]]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from pipeline.gender import GenderJudge
-from pipeline.score import Edges, Scorer, Tower
-from pipeline.verdict import Gender
+from pipeline.score import NEVER, Edges, Scorer, Tower
+from pipeline.verdict import Gender, Outcome
 from support.scoring import assert_all_ways_to_score_agree
 
 EDGES = Edges(approve=0.6, different=0.3, scale=10.0)
@@ -89,3 +89,15 @@ def test_the_similarity_stays_a_number_however_steep_its_edge_is() -> None:
     assert steep.similarity(-1.0) == pytest.approx(0.0, abs=1e-9)
     assert steep.similarity(0.6) == 0.5
     assert steep.similarity(1.1) == pytest.approx(1.0)
+
+
+def test_a_refused_face_is_somebody_elses_below_the_threshold_of_its_gate_and_without_one_never() -> None:
+    edges = Edges(0.6, 0.3, 10.0, {"occluded": 0.1})
+    assert edges.different_at(Outcome.OCCLUDED) == 0.1
+    assert edges.different_at(Outcome.TOO_DARK) == EDGES.different_at(Outcome.OCCLUDED) == NEVER
+
+
+def test_new_edges_keep_the_thresholds_for_refused_faces_but_none_above_their_own_different_edge() -> None:
+    before = Edges(0.6, 0.5, 10.0, {"occluded": 0.1, "face_too_small": 0.45})
+    kept = Edges(0.5, 0.3, 10.0).keeping(before)
+    assert (kept.approve, kept.refused) == (0.5, {"occluded": 0.1, "face_too_small": 0.3})
