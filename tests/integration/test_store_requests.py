@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Outcome, PhotoFinding, Reason, Status
 from support.jobs import LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_verdict, later
@@ -112,21 +111,6 @@ def test_numbers_that_no_database_holds_are_left_out(store: Store) -> None:
     assert kept.similarity is None
     assert kept.photos[0].quality == {"yaw": 1.0}
     assert kept.timings == {}
-
-
-def test_a_verdict_is_bound_to_the_photos_contents_and_not_to_their_addresses(
-    store: Store, engine: sa.Engine
-) -> None:
-    other = replace(PHOTOS[0], sha256="d" * 64)
-    finished(store, a_job("r1"))
-    finished(store, a_job("r2", selfie_url="https://elsewhere.example.com/s.jpg", at=later(1)))
-    finished(store, a_job("r3", at=later(2)), photos=(other, *PHOTOS[1:]))
-    finished(store, a_job("r4", at=later(3)), photos=(PHOTOS[1], PHOTOS[0], PHOTOS[2]))
-    with engine.connect() as c:
-        rows = c.execute(sa.text("SELECT request_id, photo_set_hash FROM verification")).all()
-    hashes = {row[0]: row[1] for row in rows}
-    assert hashes["r1"] == hashes["r2"]
-    assert len({hashes["r1"], hashes["r3"], hashes["r4"]}) == 3
 
 
 def test_only_one_delivery_gets_the_attempt_and_a_late_one_finds_it_done(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -29,15 +28,6 @@ from worker.store.people_records import BY_PERSON, DecisionRecord
 from worker.store.records import MemberRecord, RequestRecord
 
 
-def photo_set_hash(findings: Sequence[PhotoFinding]) -> str:
-    """SHA-256 over the photos' contents in their order: what a verdict is bound to.
-
-    A photo that could not be had counts as an empty one.
-    """
-    listed = "|".join(finding.sha256 or "" for finding in findings)
-    return hashlib.sha256(listed.encode()).hexdigest()
-
-
 def verdict_values(verdict: Verdict) -> dict[str, Any]:
     """The verdict's columns of `verification`."""
     return {
@@ -49,7 +39,6 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
         "predicted_gender": verdict.gender,
         "gender_probability": finite(verdict.gender_probability),
         "decided_by": Decider.MACHINE,
-        "photo_set_hash": photo_set_hash((verdict.selfie, *verdict.photos)),
         "model_version": verdict.model_version,
         "policy_version": verdict.policy_version,
         "timings": _finite_map(verdict.timings),
