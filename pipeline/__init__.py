@@ -5,13 +5,14 @@ from __future__ import annotations
 from pipeline.decide import Policy
 from pipeline.door import match, train
 from pipeline.errors import PipelineError
-from pipeline.verdict import Gender, NotFetched, Outcome, PhotoFinding, Reason, Status, Verdict
+from pipeline.verdict import Gender, NotFetched, Outcome, PhotoFinding, PhotoVerdict, Reason, Status, Verdict
 
 __all__ = [
     "Gender",
     "NotFetched",
     "Outcome",
     "PhotoFinding",
+    "PhotoVerdict",
     "PipelineError",
     "Policy",
     "Reason",

@@ -6,9 +6,12 @@ that applies decides:
 
 1. The selfie could not be had, or shows no single usable face.
 2. The same picture was sent as selfie and as gallery photo.
-3. A photo of one person shows, confidently, somebody else.
-4. The first photo of one person that can be judged: `same` approves, `unsure` goes to a person.
-5. Nothing of the kind: the member is asked for a photo, or the operator told of the fault.
+3. A photo of one person shows, confidently, somebody else, be it masked, blurred or small.
+4. No photo of one person can be judged: the member is asked for one, or the operator told of the fault.
+5. The primary (first) photo shows several people, none of them the member: a person looks.
+6. The primary photo shows no face that can be judged: the member is asked for another one, or the
+   operator told of the fault, unless the operator lets such a photo stay, not verified.
+7. The first photo of one person that can be judged: `same` approves, `unsure` goes to a person.
 
 A contradiction of the declared gender turns an approval into a review and nothing else.
 """
@@ -18,9 +21,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.verdict import Fault, Gender, Outcome, PhotoFinding, Reason, Status
+from pipeline.verdict import JUDGED, Fault, Gender, Outcome, PhotoFinding, PhotoVerdict, Reason, Status
 
-POLICY_VERSION = "1"
+POLICY_VERSION = "2"
 """Raised whenever a rule below changes its answer; every verdict carries it."""
 
 _SELFIE_REASONS = {
@@ -35,7 +38,6 @@ _SELFIE_REASONS = {
     Outcome.INVALID_IMAGE: Reason.SELFIE_INVALID,
     Outcome.NOT_FETCHED: Reason.SELFIE_NOT_FETCHED,
 }
-_JUDGED = frozenset({Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE})
 _GROUP = frozenset({Outcome.GROUP_SAME, Outcome.MEMBER_NOT_SEEN})
 
 
@@ -45,6 +47,8 @@ class Policy:
 
     auto_reject: bool = False
     """Reject on a confident `different` in the primary photo. Needs a calibrated bundle."""
+    unverified_primary: bool = False
+    """Approve by a later photo where the first shows no face that can be judged."""
     gender_conflict_probability: float = 0.95
     """How sure the gender must be to contradict the declared one."""
 
@@ -88,9 +92,13 @@ def decide(
         return _unusable_selfie(selfie)
     if not photos:
         return Decision(Status.RETRY_PHOTO, Reason.NO_PHOTOS)
-    decision = _replay(photos) or _different(photos, policy, calibrated) or _primary(photos)
-    if decision is None:
-        return _nothing_judged(photos)
+    decision = (
+        _replay(photos)
+        or _different(photos, policy, calibrated)
+        or _nothing_judged(photos)
+        or _primary_not_seen(photos[0], policy)
+        or _first_judged(photos)
+    )
     if decision.status is Status.APPROVED and gender.contradicts(
         declared, policy.gender_conflict_probability
     ):
@@ -112,35 +120,55 @@ def _replay(photos: Sequence[PhotoFinding]) -> Decision | None:
 
 def _different(photos: Sequence[PhotoFinding], policy: Policy, calibrated: bool) -> Decision | None:
     """However many others match, one photo of somebody else needs a person's eye."""
-    strangers = [photo for photo in photos if photo.solo and photo.outcome is Outcome.DIFFERENT]
+    strangers = [photo for photo in photos if photo.solo and photo.verdict is PhotoVerdict.CONTRADICTS]
     if not strangers:
         return None
-    primary = next(photo for photo in photos if photo.solo and photo.outcome in _JUDGED)
-    reject = policy.auto_reject and calibrated and primary.outcome is Outcome.DIFFERENT
+    primary = next((photo for photo in photos if _judged(photo)), None)
+    certain = primary is not None and primary.outcome is Outcome.DIFFERENT
+    reject = policy.auto_reject and calibrated and certain
     status = Status.REJECTED if reject else Status.REVIEW
     return Decision(status, Reason.DIFFERENT_PERSON, strangers[0].position, same_person=False)
 
 
-def _primary(photos: Sequence[PhotoFinding]) -> Decision | None:
-    """The first photo of one person that can be judged carries the verdict."""
-    for photo in photos:
-        if photo.solo and photo.outcome is Outcome.SAME:
-            return Decision(Status.APPROVED, Reason.SAME_PERSON, photo.position, same_person=True)
-        if photo.solo and photo.outcome is Outcome.UNSURE:
-            return Decision(Status.REVIEW, Reason.PRIMARY_UNSURE, photo.position)
-    return None
+def _judged(photo: PhotoFinding) -> bool:
+    return photo.solo and photo.outcome in JUDGED
 
 
-def _nothing_judged(photos: Sequence[PhotoFinding]) -> Decision:
+def _nothing_judged(photos: Sequence[PhotoFinding]) -> Decision | None:
     """No photo of one person could be judged: whose fault is it, and what helps?
 
     While one photo is missing by our fault or its host's, nobody can say that the member has
     sent nothing usable, so that comes first.
     """
-    missing = [p.position for p in photos if p.outcome is Outcome.NOT_FETCHED and p.fault is not Fault.MEMBER]
-    if missing:
+    if any(_judged(photo) for photo in photos):
+        return None
+    if missing := [photo.position for photo in photos if _missing(photo)]:
         return Decision(Status.ERROR, Reason.PHOTOS_NOT_FETCHED, missing[0])
     groups = [photo.position for photo in photos if photo.outcome in _GROUP]
     if groups:
         return Decision(Status.RETRY_PHOTO, Reason.NO_SOLO_PHOTO, groups[0])
     return Decision(Status.RETRY_PHOTO, Reason.NO_USABLE_PHOTO, photos[0].position)
+
+
+def _primary_not_seen(primary: PhotoFinding, policy: Policy) -> Decision | None:
+    """What others see first is not approved by what stands behind it."""
+    if primary.outcome is Outcome.MEMBER_NOT_SEEN:
+        return Decision(Status.REVIEW, Reason.PRIMARY_NOT_MEMBER, primary.position)
+    if policy.unverified_primary or _judged(primary) or primary.outcome is Outcome.GROUP_SAME:
+        return None
+    if _missing(primary):
+        return Decision(Status.ERROR, Reason.PHOTOS_NOT_FETCHED, primary.position)
+    return Decision(Status.RETRY_PHOTO, Reason.PRIMARY_NOT_JUDGED, primary.position)
+
+
+def _missing(photo: PhotoFinding) -> bool:
+    """Not to be had, by our fault or its host's."""
+    return photo.outcome is Outcome.NOT_FETCHED and photo.fault is not Fault.MEMBER
+
+
+def _first_judged(photos: Sequence[PhotoFinding]) -> Decision:
+    """The first photo of one person that can be judged carries the verdict."""
+    photo = next(photo for photo in photos if _judged(photo))
+    if photo.outcome is Outcome.SAME:
+        return Decision(Status.APPROVED, Reason.SAME_PERSON, photo.position, same_person=True)
+    return Decision(Status.REVIEW, Reason.PRIMARY_UNSURE, photo.position)

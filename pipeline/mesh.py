@@ -46,11 +46,12 @@ class FaceMesh:
         self.fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
 
     def refine(self, rgb: Rgb, face: Face) -> Face:
-        """The same face with its mesh, or as it was where the network sees no face in it."""
+        """The same face with the network's presence logit, and with its mesh where that is not negative."""
         patch, to_patch = _region(rgb, face)
         self._network.set_tensor(self._input, patch[None].astype(np.float32) / np.float32(255))
         self._network.invoke()
-        if float(self._network.get_tensor(self._presence).flat[0]) < 0:  # a logit
+        face = replace(face, presence=float(self._network.get_tensor(self._presence).flat[0]))
+        if face.presence is None or face.presence < 0:
             return face
         points = self._network.get_tensor(self._points).reshape(_POINTS, 3)[:, :2].astype(np.float64)
         linear, offset = to_patch[:, :2], to_patch[:, 2]

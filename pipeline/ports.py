@@ -47,6 +47,8 @@ class Face:
     score: float
     mesh: Mesh | None = None
     """None until it was looked for, or where the mesh does not fit."""
+    presence: float | None = None
+    """The logit by which the mesh sees a face there; None until it was looked for."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -8,59 +8,43 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import numpy as np
 
 from pipeline.embedder import LiteRtEmbedder
 from pipeline.errors import ImageError
-from pipeline.images import Picture, decode
+from pipeline.images import decode
 from pipeline.models import Models
-from pipeline.occlusion import Features, occlusion_features
-from pipeline.ports import Detection, Face, Rgb, Vectors
-from pipeline.quality import Quality, measure
-from pipeline.verdict import Box, Fault, NotFetched, Outcome, PhotoFinding
+from pipeline.people import Observed, observe, refine
+from pipeline.ports import Rgb, Vectors
+from pipeline.verdict import Fault, NotFetched, Outcome, PhotoFinding
 
 PhotoInput = bytes | NotFetched
 FaceKey = tuple[int, int]
 """A photo's position and the number of the face in it, the largest is 0."""
 
-SECOND_FACE = 0.5
-"""A face whose side is more than this share of the largest one's is a second person, not a bystander."""
-MOST_FACES = 10
-"""So many faces of a group photo are compared, the largest first; a crowd costs no more."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FaceCrops:
-    """A face as each embedder wants to see it."""
+class SeenFace(Observed):
+    """A face, and how each embedder wants to see it."""
 
-    box: Box
-    crops: Mapping[LiteRtEmbedder, Rgb]
+    crops: Mapping[LiteRtEmbedder, Rgb] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sight:
     """A photo that was looked at. ``faces`` are those worth comparing, the largest first.
 
-    The outcome of ``finding`` is final where there is no face or there are several; one face is
-    `USABLE` (selfie) or `NOT_COMPARED` until it was held against the gates of a head.
+    The outcome of ``finding`` is final where there is no face, until a head has said which of the
+    faces count.
     """
 
     finding: PhotoFinding
-    faces: tuple[FaceCrops, ...] = ()
+    faces: tuple[SeenFace, ...] = ()
     hashes: tuple[int, int] | None = None
     """Perceptual hashes of the picture and of its mirror image."""
-    quality: Quality | None = None
-    """Of the one face that counts."""
-    occlusion: Features | None = None
-    """Likewise."""
-
-    @property
-    def comparable(self) -> bool:
-        """One face that passed every gate so far."""
-        return self.finding.outcome in (Outcome.USABLE, Outcome.NOT_COMPARED) and self.finding.solo
 
 
 @dataclass(slots=True)
@@ -123,47 +107,23 @@ def _look(heads: Sequence[Models], seen: Seen, position: int, photo: PhotoInput)
         return Sight(PhotoFinding(position, Outcome.INVALID_IMAGE, Fault.MEMBER, detail=detail))
     with seen.stage("detect"):
         detection = heads[0].detector.detect(picture.rgb)
-    with seen.stage("quality"):
-        finding, quality = _count_faces(position, picture, detection)
-        occlusion = occlusion_features(detection.rgb, detection.faces[0]) if quality else None
-    faces = tuple(_cut_out(heads, seen, detection.rgb, face) for face in detection.faces[:MOST_FACES])
-    return Sight(finding, faces, picture.hashes, quality, occlusion)
-
-
-def _cut_out(heads: Sequence[Models], seen: Seen, rgb: Rgb, face: Face) -> FaceCrops:
-    """The face by its mesh, once for each embedder that any of the heads asks."""
     with seen.stage("mesh"):
-        refined = heads[0].mesh.refine(rgb, face)
+        found = refine(heads[0].mesh, detection.rgb, detection.faces)
+    with seen.stage("quality"):
+        observed = observe(detection.rgb, found, picture.scale)
     asked = {models.embedders[name] for models in heads for name in models.judges.dimensions}
     with seen.stage("align"):
-        return FaceCrops(face.box, {embedder: embedder.crop(rgb, refined) for embedder in asked})
-
-
-def _count_faces(
-    position: int, picture: Picture, detection: Detection
-) -> tuple[PhotoFinding, Quality | None]:
-    """No face, several, or one with what can be said of it."""
+        faces = tuple(_cut_out(asked, detection.rgb, one) for one in observed)
     finding = PhotoFinding(position, Outcome.NO_FACE, Fault.MEMBER, sha256=picture.sha256)
-    if not detection.faces:
-        return finding, None
-    largest = detection.faces[0]
-    people = sum(face.box.side > SECOND_FACE * largest.box.side for face in detection.faces)
-    finding = replace(finding, faces=people, box=largest.box)
-    if people > 1:
-        return _several(finding), None
-    quality = measure(detection.rgb, largest, picture.scale)
-    usable = Outcome.USABLE if position == 0 else Outcome.NOT_COMPARED
-    return replace(finding, outcome=usable, fault=None, quality=quality.as_dict()), quality
+    return Sight(finding, faces, picture.hashes)
+
+
+def _cut_out(embedders: Iterable[LiteRtEmbedder], rgb: Rgb, one: Observed) -> SeenFace:
+    crops = {embedder: embedder.crop(rgb, one.face) for embedder in embedders}
+    return SeenFace(one.face, one.cut_off, one.quality, one.occlusion, crops)
 
 
 def _missing(position: int, photo: NotFetched) -> PhotoFinding:
     return PhotoFinding(
         position, Outcome.NOT_FETCHED, photo.fault, fetch_problem=photo.problem, detail=photo.detail
     )
-
-
-def _several(finding: PhotoFinding) -> PhotoFinding:
-    """Wrong in a selfie; in the gallery nobody's fault, and the member is still to be looked for."""
-    if finding.position == 0:
-        return replace(finding, outcome=Outcome.SEVERAL_FACES)
-    return replace(finding, outcome=Outcome.MEMBER_NOT_SEEN, fault=None)

@@ -47,6 +47,28 @@ class Outcome(StrEnum):
     """A usable gallery face with no usable selfie to hold it against."""
 
 
+JUDGED = frozenset({Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE})
+"""A face alone that passed every gate and was compared."""
+REFUSED = frozenset(
+    {
+        *(Outcome.FACE_TOO_SMALL, Outcome.TOO_BLURRED, Outcome.TOO_DARK, Outcome.TOO_BRIGHT),
+        *(Outcome.EXTREME_POSE, Outcome.OCCLUDED),
+    }
+)
+"""A face that a quality gate refused."""
+
+
+class PhotoVerdict(StrEnum):
+    """What one gallery photo may be shown as."""
+
+    VERIFIED = "verified"
+    """It shows the person of the selfie."""
+    NOT_VERIFIED = "not_verified"
+    """Nobody can say: no face, a face that cannot be judged, a group, or a doubtful likeness."""
+    CONTRADICTS = "contradicts"
+    """It shows, confidently, somebody else, or several people of whom none is the member."""
+
+
 class Status(StrEnum):
     """The member's verdict."""
 
@@ -101,6 +123,10 @@ class Reason(StrEnum):
     SAME_PERSON = "same_person"
     DIFFERENT_PERSON = "different_person"
     PRIMARY_UNSURE = "primary_unsure"
+    PRIMARY_NOT_JUDGED = "primary_not_judged"
+    """The first gallery photo shows no face that can be judged; a later one does."""
+    PRIMARY_NOT_MEMBER = "primary_not_member"
+    """The first gallery photo shows several people, none of them the member."""
     NO_SOLO_PHOTO = "no_solo_photo"
     """Only group photos could be judged: they never prove a member."""
     SAME_PICTURE = "same_picture"
@@ -175,6 +201,7 @@ class Comparison:
 
     ``cosines`` and ``distances`` (Euclidean, 0..2) have one entry for each embedder by name.
     ``similarity`` is 0..1 and 0.5 is the approve edge; ``score`` and the edges share a scale.
+    ``different_edge`` is the one for this kind of photo: lower where a gate refused the face.
     """
 
     score: float
@@ -196,6 +223,7 @@ class PhotoFinding:
     sha256: str | None = None
     """Of the file's bytes, hexadecimal."""
     faces: int = 0
+    """People in it. One person who is in it several times counts once."""
     box: Box | None = None
     """The face that was judged."""
     gate: GateResult | None = None
@@ -205,11 +233,27 @@ class PhotoFinding:
     detail: str = ""
     replay: bool = False
     """The same picture as the selfie: bytes, near copy or an implausible similarity."""
+    verdict: PhotoVerdict | None = field(init=False)
+    """What the photo may be shown as; None of a selfie."""
 
     @property
     def solo(self) -> bool:
         """Whether it shows one person only."""
         return self.faces == 1
+
+    def __post_init__(self) -> None:
+        """The verdict follows from the rest."""
+        object.__setattr__(self, "verdict", self._verdict())
+
+    def _verdict(self) -> PhotoVerdict | None:
+        if self.position == 0:
+            return None
+        if self.outcome is Outcome.SAME and not self.replay:
+            return PhotoVerdict.VERIFIED
+        score = self.comparison
+        if self.outcome is Outcome.DIFFERENT or (score and score.score < score.different_edge):
+            return PhotoVerdict.CONTRADICTS
+        return PhotoVerdict.NOT_VERIFIED
 
 
 @dataclass(frozen=True, slots=True)

@@ -210,9 +210,7 @@ def calibration(
 
 
 def _policy(chosen: Settings) -> Policy:
-    return Policy(
-        auto_reject=chosen.auto_reject, gender_conflict_probability=chosen.gender_conflict_probability
-    )
+    return Policy(chosen.auto_reject, chosen.unverified_primary, chosen.gender_conflict_probability)
 
 
 def _rules(chosen: Settings) -> DeliveryRules:

@@ -18,7 +18,7 @@ from functools import lru_cache
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, Reason, Status
+from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, PhotoVerdict, Reason, Status
 from worker.columns import (
     NAMING,
     TableBuilder,
@@ -236,6 +236,8 @@ def _verification_photo(build: TableBuilder) -> sa.Table:
         *one_of("fetch_problem", FetchProblem),
         sa.Column("detail", sa.String(TEXT_LENGTH), nullable=False),
         sa.Column("replay", sa.Boolean, nullable=False),
+        # What the photo may be shown as; none of the selfie.
+        *one_of("verdict", PhotoVerdict),
         build.parent("verification.request_id"),
     )
 

@@ -123,6 +123,8 @@ class Settings(BaseSettings):
     # Policy
     auto_reject: bool = False
     """Let the machine reject. Works with a calibrated bundle only."""
+    unverified_primary: bool = False
+    """Approve by a later photo where the first one shows no face that can be judged."""
     gender_conflict_probability: Annotated[float, Field(ge=0.5, le=1)] = 0.95
     blind_audit_share: Share = 0.02
     """Share of the approvals that a person looks at, so that wrong ones become visible."""

@@ -139,6 +139,11 @@ _ANOTHER: Final[Both] = (
     "Please upload a photo that shows only you, with your face clearly visible.",
 )
 """What to do about a gallery photo."""
+_ANOTHER_FIRST: Final[Both] = (
+    "첫 번째 사진을 얼굴이 잘 보이고 본인만 나온 사진으로 바꿔 주세요.",
+    "Please let your first photo be one that shows only you, with your face clearly visible.",
+)
+"""The same where a later photo shows the member well."""
 _NO_PHOTOS: Final[Both] = ("아직 올리신 프로필 사진이 없습니다.", "There is no profile photo yet.")
 _NOTHING_USABLE: Final[Both] = (
     "올리신 프로필 사진에서 얼굴을 확인하기 어렵습니다.",
@@ -157,7 +162,12 @@ _SELFIE: Final[Mapping[Reason, Outcome]] = {
     Reason.SELFIE_INVALID: Outcome.INVALID_IMAGE,
     Reason.SELFIE_NOT_FETCHED: Outcome.NOT_FETCHED,
 }
-_GALLERY: Final = frozenset({Reason.NO_USABLE_PHOTO, Reason.NO_SOLO_PHOTO, Reason.PHOTOS_NOT_FETCHED})
+_GALLERY: Final = frozenset(
+    {
+        *(Reason.NO_USABLE_PHOTO, Reason.NO_SOLO_PHOTO, Reason.PHOTOS_NOT_FETCHED),
+        Reason.PRIMARY_NOT_JUDGED,
+    }
+)
 
 
 def member_text(status: Status, reason: Reason, language: Language, photo: PhotoFinding | None = None) -> str:
@@ -193,6 +203,8 @@ def _to_do(reason: Reason, photo: PhotoFinding | None) -> list[Both]:
         return [_PHOTO[outcome] if photo is None else _about(photo), _RETAKE[outcome]]
     if reason is Reason.NO_PHOTOS:
         return [_NO_PHOTOS, _ANOTHER]
+    if reason is Reason.PRIMARY_NOT_JUDGED and photo is not None:
+        return [_about(photo), _ANOTHER_FIRST]
     if reason in _GALLERY:
         return [_NOTHING_USABLE if photo is None else _about(photo), _ANOTHER]
     return [_BY_STATUS[Status.REVIEW]]  # no other reason is the member's to hear
@@ -212,6 +224,8 @@ _REASONS: Final[Mapping[Reason, str]] = {
     Reason.SAME_PERSON: "The first gallery photo that could be judged shows the person of the selfie.",
     Reason.DIFFERENT_PERSON: "A gallery photo of one person shows, confidently, somebody else.",
     Reason.PRIMARY_UNSURE: "The first gallery photo that could be judged lies between the two edges.",
+    Reason.PRIMARY_NOT_JUDGED: "The first gallery photo shows no face that can be judged, a later one does.",
+    Reason.PRIMARY_NOT_MEMBER: "The first gallery photo shows several people, none of them the member.",
     Reason.NO_SOLO_PHOTO: "Only group photos could be judged; they never prove a member.",
     Reason.SAME_PICTURE: "Selfie and gallery photo are the same picture: perhaps a stolen one.",
     Reason.GENDER_CONFLICT: "The faces contradict the declared gender. Decide on the faces first.",

@@ -42,10 +42,12 @@ def command(
 
 def _print(verdict: Verdict, files: list[Path]) -> None:
     out = console()
-    table = new_table("photo", "outcome", "similarity", "faces", "why")
+    table = new_table("photo", "outcome", "shown as", "similarity", "faces", "why")
     for file, finding in zip(files, [verdict.selfie, *verdict.photos], strict=True):
         similarity = f"{finding.comparison.similarity:.3f}" if finding.comparison else ""
-        table.add_row(file.name, finding.outcome, similarity, str(finding.faces), _why(finding))
+        table.add_row(
+            file.name, finding.outcome, finding.verdict or "", similarity, str(finding.faces), _why(finding)
+        )
     out.print(table)
     gender = (
         f"{verdict.gender} ({verdict.gender_probability:.2f})"

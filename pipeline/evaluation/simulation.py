@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from pipeline import metrics
+from pipeline.comparator import solo_outcome
 from pipeline.decide import Decision, GenderReading, Policy, decide
 from pipeline.evaluation.members import AGE_UNKNOWN, Crowd, Member, MemberKind, Mix, Photo, Sent, World
 from pipeline.fit import MALE
 from pipeline.score import Edges, Scorer
 from pipeline.verdict import Comparison, Fault, Gender, Outcome, PhotoFinding, Reason, Status
-from pipeline.verify import solo_outcome
 
 SENIOR = 50
 OWN_SOLO = frozenset({Sent.SOLO, Sent.OLD, Sent.RETOUCHED})

@@ -23,13 +23,12 @@ from pipeline.evaluation.data import LabelledFace
 from pipeline.evaluation.extract import EXTRACTION, embed_face, main_face
 from pipeline.images import decode
 from pipeline.models import Models
-from pipeline.occlusion import occlusion_features
-from pipeline.ports import Detection, Vectors
+from pipeline.people import Observed, observe, people, refine
+from pipeline.ports import Face, Rgb, Vectors
 from pipeline.progress import track
-from pipeline.quality import gate, measure
-from pipeline.seen import SECOND_FACE
+from pipeline.quality import gate
 
-FINDING = 1
+FINDING = 2
 """Raised with every change to what is kept out."""
 
 
@@ -40,8 +39,8 @@ class KeptOut(StrEnum):
     INVALID_IMAGE = "invalid_image"
     NO_FACE = "no_face"
     SEVERAL_FACES = "several_faces"
-    NOT_THE_LARGEST = "not_the_largest"
-    """The face in the middle is not the largest one: nobody knows whom the label means."""
+    NOT_THE_MAIN_ONE = "not_the_main_one"
+    """The face in the middle is not the main one: nobody knows whom the label means."""
     OCCLUDED = "occluded"
     LOOKS_LIKE_ANOTHER = "looks_like_another"
     """Unlike all photos of its own person, like those of another: a wrong label."""
@@ -190,35 +189,30 @@ def study(models: Models, data: bytes) -> Found | dict[str, Vectors]:
     seen = _see(models, data)
     if isinstance(seen, Found):
         return seen
-    return embed_face(models, seen.rgb, seen.faces[0])
+    return embed_face(models, *seen)
 
 
-def _see(models: Models, data: bytes) -> Detection | Found:
-    """What the detector sees, where its largest face may be learned from; else why not."""
+def _see(models: Models, data: bytes) -> tuple[Rgb, Face] | Found:
+    """The upright photo and its one face, where that may be learned from; else why not."""
     try:
         picture = decode(data)
     except ImageError:
         return Found(KeptOut.INVALID_IMAGE)
     detection = models.detector.detect(picture.rgb)
-    if problem := _faces_problem(detection):
-        return problem
-    face = detection.faces[0]
-    quality = measure(detection.rgb, face, picture.scale)
-    if refused := gate(quality, models.judges.quality):
+    faces = observe(detection.rgb, refine(models.mesh, detection.rgb, detection.faces), picture.scale)
+    numbers = people(faces, models.judges.quality)
+    if len(numbers) != 1:
+        return Found(KeptOut.SEVERAL_FACES, float(len(numbers)), 1.0) if numbers else Found(KeptOut.NO_FACE)
+    main = faces[numbers[0]]
+    if main_face(detection.rgb, detection.faces).box is not main.face.box:
+        return Found(KeptOut.NOT_THE_MAIN_ONE)
+    return _refused(models, main) or (detection.rgb, main.face)
+
+
+def _refused(models: Models, face: Observed) -> Found | None:
+    """The gate that does not let the face pass."""
+    if face.quality and (refused := gate(face.quality, models.judges.quality)):
         return Found(str(refused[0]), round(refused[1].value, 4), refused[1].limit)
-    if hidden := models.judges.occlusion.gate(occlusion_features(detection.rgb, face)):
+    if face.occlusion and (hidden := models.judges.occlusion.gate(face.occlusion)):
         return Found(KeptOut.OCCLUDED, round(hidden.value, 4), hidden.limit)
-    return detection
-
-
-def _faces_problem(detection: Detection) -> Found | None:
-    """No face, more than one person, or a label that may mean another than the largest face."""
-    if not detection.faces:
-        return Found(KeptOut.NO_FACE)
-    largest = detection.faces[0].box.side
-    people = sum(face.box.side > SECOND_FACE * largest for face in detection.faces)
-    if people > 1:
-        return Found(KeptOut.SEVERAL_FACES, float(people), 1.0)
-    if main_face(detection.rgb, detection.faces) is not detection.faces[0]:
-        return Found(KeptOut.NOT_THE_LARGEST)
     return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.decide import Decision, GenderReading, Policy, decide
-from pipeline.verdict import Fault, Gender, Outcome, PhotoFinding, Reason, Status
+from pipeline.verdict import Comparison, Fault, Gender, Outcome, PhotoFinding, Reason, Status
 
 UNKNOWN = GenderReading(Gender.UNKNOWN, None)
 SOLO = {Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE, Outcome.USABLE, Outcome.NOT_COMPARED}
@@ -19,13 +19,24 @@ UNCLEAR = {
 
 
 def finding(position: int, text: str) -> PhotoFinding:
-    """`same`, `same+replay`, `not_fetched/host`: an outcome with what matters of it."""
-    name, _, fault = text.partition("/")
+    """`same`, `same+replay`, `not_fetched/host`, `occluded/member<`: an outcome with what matters of it.
+
+    The last one is surely less alike than a genuine pair of its kind.
+    """
+    name, _, fault = text.rstrip("<").partition("/")
+    score = Comparison(-0.1, 0.0, 0.6, 0.1, {}, {}) if text.endswith("<") else None
     name, _, replay = name.partition("+")
     outcome = Outcome(name)
     group = outcome in (Outcome.GROUP_SAME, Outcome.MEMBER_NOT_SEEN)
     faces = 1 if outcome in SOLO | UNCLEAR else 3 if group else 0
-    return PhotoFinding(position, outcome, Fault(fault) if fault else None, faces=faces, replay=bool(replay))
+    return PhotoFinding(
+        position,
+        outcome,
+        Fault(fault) if fault else None,
+        faces=faces,
+        comparison=score,
+        replay=bool(replay),
+    )
 
 
 def answer(
@@ -44,18 +55,29 @@ def answer(
         (["same", "unsure"], ("approved", "same_person", 1)),
         (["same", "no_face/member"], ("approved", "same_person", 1)),
         (["same", "not_fetched/host"], ("approved", "same_person", 1)),
-        (["no_face/member", "same"], ("approved", "same_person", 2)),
-        (["occluded/member", "too_dark/member", "same"], ("approved", "same_person", 3)),
-        (["not_fetched/host", "same"], ("approved", "same_person", 2)),
         (["unsure"], ("review", "primary_unsure", 1)),
         (["unsure", "same"], ("review", "primary_unsure", 1)),
+        (["group_same", "same"], ("approved", "same_person", 2)),
+        (["group_same", "unsure"], ("review", "primary_unsure", 2)),
+        # A primary photo that cannot be judged is not approved by what stands behind it.
+        (["no_face/member", "same"], ("retry_photo", "primary_not_judged", 1)),
+        (["no_face/member", "unsure"], ("retry_photo", "primary_not_judged", 1)),
+        (["occluded/member", "too_dark/member", "same"], ("retry_photo", "primary_not_judged", 1)),
+        (["not_fetched/member", "same"], ("retry_photo", "primary_not_judged", 1)),
+        (["not_fetched/host", "same"], ("error", "photos_not_fetched", 1)),
+        (["member_not_seen", "same"], ("review", "primary_not_member", 1)),
+        (["member_not_seen", "unsure"], ("review", "primary_not_member", 1)),
+        # A masked, blurred or small stranger is a stranger.
+        (["occluded/member<", "same"], ("review", "different_person", 1)),
+        (["same", "face_too_small/member<"], ("review", "different_person", 2)),
+        (["too_blurred/member<"], ("review", "different_person", 1)),
         # One photo of somebody else outweighs all that match.
         (["different"], ("review", "different_person", 1)),
         (["same", "same", "different"], ("review", "different_person", 3)),
         (["unsure", "different"], ("review", "different_person", 2)),
         # Groups prove nothing and speak against nobody.
         (["same", "member_not_seen"], ("approved", "same_person", 1)),
-        (["member_not_seen", "same"], ("approved", "same_person", 2)),
+        (["same", "member_not_seen<"], ("approved", "same_person", 1)),
         (["group_same"], ("retry_photo", "no_solo_photo", 1)),
         (["group_same", "no_face/member"], ("retry_photo", "no_solo_photo", 1)),
         (["no_face/member", "member_not_seen"], ("retry_photo", "no_solo_photo", 2)),
@@ -100,6 +122,36 @@ def test_an_unusable_selfie_comes_before_the_gallery(selfie: str, status: str, r
     assert answer(selfie, "not_compared+replay") == (status, reason, 0)
 
 
+def test_the_operator_may_let_a_primary_photo_stay_that_cannot_be_judged() -> None:
+    lenient = Policy(unverified_primary=True)
+    assert answer("usable", "no_face/member", "same", policy=lenient) == ("approved", "same_person", 2)
+    assert answer("usable", "occluded/member", "unsure", policy=lenient) == ("review", "primary_unsure", 2)
+    assert answer("usable", "not_fetched/host", "same", policy=lenient) == ("approved", "same_person", 2)
+    assert answer("usable", "occluded/member<", "same", policy=lenient)[1] == "different_person"
+    assert answer("usable", "member_not_seen", "same", policy=lenient)[1] == "primary_not_member"
+
+
+@pytest.mark.parametrize(
+    ("photo", "verdict"),
+    [
+        ("same", "verified"),
+        ("same+replay", "not_verified"),
+        ("unsure", "not_verified"),
+        ("different", "contradicts"),
+        ("group_same", "not_verified"),
+        ("member_not_seen", "not_verified"),
+        ("member_not_seen<", "contradicts"),
+        ("occluded/member", "not_verified"),
+        ("occluded/member<", "contradicts"),
+        ("no_face/member", "not_verified"),
+        ("not_fetched/host", "not_verified"),
+    ],
+)
+def test_every_gallery_photo_says_what_it_may_be_shown_as(photo: str, verdict: str) -> None:
+    assert finding(1, photo).verdict == verdict
+    assert finding(0, photo).verdict is None
+
+
 def test_the_machine_rejects_only_where_the_operator_switched_it_on_and_calibrated() -> None:
     on = Policy(auto_reject=True)
     assert answer("usable", "different", policy=on, calibrated=True)[0] == Status.REJECTED
@@ -107,6 +159,7 @@ def test_the_machine_rejects_only_where_the_operator_switched_it_on_and_calibrat
     assert answer("usable", "different", calibrated=True)[0] == Status.REVIEW
     assert answer("usable", "same", "different", policy=on, calibrated=True)[0] == Status.REVIEW
     assert answer("usable", "too_dark/member", "different", policy=on, calibrated=True)[0] == Status.REJECTED
+    assert answer("usable", "occluded/member<", policy=on, calibrated=True)[0] == Status.REVIEW
     stranger = [finding(1, "different")]
     assert decide(finding(0, "usable"), stranger, UNKNOWN, None, on).status is Status.REVIEW
 

@@ -161,7 +161,9 @@ def _in_words(reason: Reason | None) -> str:
 
 
 def _photos(member: MemberRecord, request: RequestRecord) -> Table:
-    table = new_table("photo", "outcome", "faces", "similarity", "remark", "address", title="Latest request")
+    table = new_table(
+        "photo", "outcome", "shown as", "faces", "similarity", "remark", "address", title="Latest request"
+    )
     urls = [member.selfie_url, *member.photo_urls]
     findings = [*([request.selfie] if request.selfie else []), *request.photos]
     for finding in findings:
@@ -170,7 +172,15 @@ def _photos(member: MemberRecord, request: RequestRecord) -> Table:
         known = request.request_id == member.request_id and finding.position < len(urls)
         url = without_query(urls[finding.position]) if known else "-"
         remark = _SWAPPED if finding.position in request.swapped else _remark(finding)
-        row = (name, finding.outcome, str(finding.faces), _number(similarity), remark, url)
+        row = (
+            name,
+            finding.outcome,
+            finding.verdict or "-",
+            str(finding.faces),
+            _number(similarity),
+            remark,
+            url,
+        )
         table.add_row(*row)
     return table
 

@@ -75,6 +75,7 @@ def finding_values(finding: PhotoFinding) -> dict[str, Any]:
         "fetch_problem": finding.fetch_problem,
         "detail": finding.detail[:TEXT_LENGTH],
         "replay": finding.replay,
+        "verdict": finding.verdict,
     }
 
 

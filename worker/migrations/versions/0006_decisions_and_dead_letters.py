@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 import sqlalchemy as sa
 from alembic import op
 
 from worker.columns import UtcDateTime, sha256
+from worker.migrations.altering import add_columns, allow_words
 
 revision = "0006"
 down_revision = "0005"
@@ -19,11 +18,6 @@ REASONS = (
     *("selfie_extreme_pose", "selfie_occluded", "selfie_invalid", "selfie_not_fetched"),
     *("no_usable_photo", "photos_not_fetched", "no_photos", "internal_error"),
     *("approved_by_person", "rejected_by_person"),
-)
-NEEDS_REQUEST = (  # as revision 0005 has it
-    "CASE WHEN selfie_url IS NOT NULL AND (pending OR (requested_selfie_url IS NOT NULL "
-    "AND (selfie_url <> requested_selfie_url "
-    "OR coalesce(declared_gender, '') <> coalesce(requested_gender, '')))) THEN 1 ELSE 0 END"
 )
 BY_PERSON = {"approved": "approved_by_person", "rejected": "rejected_by_person"}
 FOUND_SAME = {"same_person": True, "blind_audit": True, "gender_conflict": True, "different_person": False}
@@ -39,47 +33,19 @@ def upgrade() -> None:
         "decision": ("previous_reason",),
         "shadow_verdict": ("reason", "decided_reason"),
     }.items():
-        _allow_reasons(prefix + table, columns)
-    _add_columns(
+        allow_words(prefix + table, columns, REASONS)
+    add_columns(
         f"{prefix}dead_job",
         sa.Column("dismissed_at", UtcDateTime),
         sa.Column("dismissed_by", sa.String(255)),
         sa.Column("dismissed_note", sa.String(1000)),
         sa.Column("member_hash", sha256()),
     )
-    _add_columns(
+    add_columns(
         f"{prefix}tombstone", sa.Column("lifted_at", UtcDateTime), sa.Column("lifted_by", sa.String(255))
     )
     _key_by(f"{prefix}tombstone", ("member_hash", "forgotten_at"))
     _put_right(prefix)
-
-
-def _allow_reasons(table: str, columns: tuple[str, ...]) -> None:
-    inspector = sa.inspect(op.get_bind())
-    known = {check["name"] for check in inspector.get_check_constraints(table)}
-    computed = [c for c in inspector.get_columns(table) if "computed" in c and _copied() == "always"]
-    listed = ", ".join(f"'{word}'" for word in REASONS)
-    with op.batch_alter_table(table) as batch:
-        for column in columns:
-            name = f"ck_{table}_{column}"
-            if name in known:
-                batch.drop_constraint(op.f(name), type_="check")
-            batch.create_check_constraint(op.f(name), sa.text(f"{column} IN ({listed})"))
-        for told in computed:  # or the copy would insert into them
-            batch.drop_column(told["name"])
-            # Its text is not taken from the database: of SQLite's, SQLAlchemy reads on to the next bracket.
-            batch.add_column(
-                sa.Column(told["name"], told["type"], sa.Computed(NEEDS_REQUEST, persisted=True))
-            )
-
-
-def _add_columns(table: str, *columns: sa.Column[Any]) -> None:
-    """Those that are not there yet: MySQL cannot roll DDL back, so a run that broke off goes on here."""
-    known = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}
-    with op.batch_alter_table(table, recreate=_copied()) as batch:
-        for column in columns:
-            if column.name not in known:
-                batch.add_column(column)
 
 
 def _key_by(table: str, columns: tuple[str, ...]) -> None:
@@ -89,11 +55,6 @@ def _key_by(table: str, columns: tuple[str, ...]) -> None:
     with op.batch_alter_table(table) as batch:
         batch.drop_constraint(op.f(f"pk_{table}"), type_="primary")
         batch.create_primary_key(op.f(f"pk_{table}"), list(columns))
-
-
-def _copied() -> Literal["always", "never"]:
-    """SQLite's tables are copied, so that they read as if they had been made so."""
-    return "always" if op.get_bind().dialect.name == "sqlite" else "never"
 
 
 def _put_right(prefix: str) -> None:
