@@ -169,9 +169,9 @@ def _outcomes(kind: MemberKind, cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def _could_be_judged(case: Case) -> bool:
-    """Sent back although selfie and one photo of the member alone were good enough."""
-    sent = {photo.sent for photo in case.member.photos}
-    usable = case.member.selfie is not None and bool(sent & OWN_SOLO)
+    """Sent back although selfie, primary photo and one photo of the member alone were good enough."""
+    sent = [photo.sent for photo in case.member.photos]
+    usable = case.member.selfie is not None and sent[0] is not Sent.JUNK and not OWN_SOLO.isdisjoint(sent)
     return usable and case.decision.status is Status.RETRY_PHOTO
 
 

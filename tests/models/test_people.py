@@ -1,0 +1,129 @@
+"""People and not faces are counted, and a photo that shows nobody who could be judged is no free pass."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter, ImageOps
+
+from pipeline.drawing import Drawn, draw
+from pipeline.images import decode
+from pipeline.load import load_models
+from pipeline.models import Models
+from pipeline.ports import Rgb
+from pipeline.verdict import Outcome, PhotoVerdict, Reason, Status, Verdict
+from pipeline.verify import verify
+from support.portraits import BIDEN, COLLINS, OBAMA
+
+SIDE = 300
+
+
+@pytest.fixture(scope="module")
+def models(bundle_dir: Path) -> Models:
+    return load_models(bundle_dir)
+
+
+class Heads:
+    """Squares of 300 pixels around the faces of portraits, each face about 125."""
+
+    def __init__(self, models: Models, portraits: Path) -> None:
+        self.models, self.folder = models, portraits
+
+    def of(self, name: str) -> Image.Image:
+        rgb = decode((self.folder / name).read_bytes()).rgb
+        box = self.models.detector.detect(rgb).faces[0].box
+        (x, y), half = box.centre, 1.2 * box.side
+        square = Image.fromarray(rgb).crop((int(x - half), int(y - half), int(x + half), int(y + half)))
+        return square.resize((SIDE, SIDE))
+
+    def masked(self, name: str) -> Image.Image:
+        rgb = np.asarray(self.of(name))
+        face = self.models.detector.detect(rgb).faces[0]
+        return Image.fromarray(draw(rgb, face, Drawn.MASK, np.random.default_rng(3)))
+
+
+@pytest.fixture(scope="module")
+def heads(models: Models, portraits: Path) -> Heads:
+    return Heads(models, portraits)
+
+
+def jpeg(picture: Image.Image | Rgb) -> bytes:
+    buffer = io.BytesIO()
+    (picture if isinstance(picture, Image.Image) else Image.fromarray(picture)).save(
+        buffer, "JPEG", quality=92
+    )
+    return buffer.getvalue()
+
+
+def beside(*pictures: Image.Image) -> bytes:
+    """All in one row."""
+    return jpeg(np.hstack([np.asarray(picture) for picture in pictures]))
+
+
+def judge(models: Models, selfie: bytes, *photos: bytes) -> Verdict:
+    return verify(models, selfie, photos)
+
+
+def test_a_collage_of_the_member_is_a_photo_of_the_member(models: Models, heads: Heads) -> None:
+    collage = beside(heads.of(OBAMA[1]), heads.of(OBAMA[2]), ImageOps.mirror(heads.of(OBAMA[1])))
+    verdict = judge(models, jpeg(heads.of(OBAMA[0])), collage)
+    assert (verdict.status, verdict.photos[0].outcome) == (Status.APPROVED, Outcome.SAME)
+    assert (verdict.photos[0].faces, verdict.photos[0].verdict) == (1, PhotoVerdict.VERIFIED)
+
+
+def test_a_selfie_before_a_mirror_shows_one_person(models: Models, heads: Heads) -> None:
+    selfie = beside(heads.of(OBAMA[0]), ImageOps.mirror(heads.of(OBAMA[0])))
+    assert judge(models, selfie, jpeg(heads.of(OBAMA[2]))).status is Status.APPROVED
+
+
+def test_a_stranger_is_a_stranger_however_often_he_is_in_the_picture(models: Models, heads: Heads) -> None:
+    own, twice = jpeg(heads.of(OBAMA[2])), beside(heads.of(BIDEN), ImageOps.mirror(heads.of(BIDEN)))
+    verdict = judge(models, jpeg(heads.of(OBAMA[0])), own, twice)
+    assert (verdict.status, verdict.reason, verdict.photo) == (Status.REVIEW, Reason.DIFFERENT_PERSON, 2)
+    assert [photo.verdict for photo in verdict.photos] == [PhotoVerdict.VERIFIED, PhotoVerdict.CONTRADICTS]
+
+
+def test_a_primary_photo_of_others_is_looked_at_whatever_stands_behind_it(
+    models: Models, heads: Heads
+) -> None:
+    others = beside(heads.of(BIDEN), heads.of(COLLINS))
+    verdict = judge(models, jpeg(heads.of(OBAMA[0])), others, jpeg(heads.of(OBAMA[2])))
+    assert (verdict.status, verdict.reason, verdict.photo) == (Status.REVIEW, Reason.PRIMARY_NOT_MEMBER, 1)
+    assert verdict.photos[0].verdict is PhotoVerdict.CONTRADICTS
+
+
+@pytest.mark.parametrize("spoilt", ["masked", "blurred", "small"])
+@pytest.mark.parametrize("stranger", [BIDEN, COLLINS])
+def test_a_stranger_whom_a_gate_refuses_is_never_approved_as_primary_photo(
+    models: Models, heads: Heads, spoilt: str, stranger: str
+) -> None:
+    whole = heads.of(stranger)
+    photo = {
+        "masked": lambda: heads.masked(stranger),
+        "blurred": lambda: whole.filter(ImageFilter.GaussianBlur(9)),
+        "small": lambda: ImageOps.expand(whole.resize((80, 80)), 120, fill=(90, 110, 100)),
+    }[spoilt]()
+    verdict = judge(models, jpeg(heads.of(OBAMA[0])), jpeg(photo), jpeg(heads.of(OBAMA[2])))
+    assert verdict.status in (Status.REVIEW, Status.RETRY_PHOTO), verdict
+    assert verdict.photos[0].verdict is not PhotoVerdict.VERIFIED
+
+
+def test_a_masked_photo_of_the_member_is_no_accusation(models: Models, heads: Heads) -> None:
+    verdict = judge(models, jpeg(heads.of(OBAMA[0])), jpeg(heads.of(OBAMA[2])), jpeg(heads.masked(OBAMA[1])))
+    assert verdict.status is Status.APPROVED
+    assert verdict.photos[1].outcome is Outcome.OCCLUDED
+    assert verdict.photos[1].verdict is PhotoVerdict.NOT_VERIFIED
+    assert verdict.photos[1].comparison is not None
+
+
+def test_bystanders_who_are_blurred_or_cut_off_make_no_group(models: Models, heads: Heads) -> None:
+    member, other = heads.of(OBAMA[0]), heads.of(COLLINS)
+    blurred = beside(member, other.filter(ImageFilter.GaussianBlur(9)))
+    cut_off = beside(member, other.crop((0, 0, SIDE // 2 - 15, SIDE)))
+    for selfie in (blurred, cut_off):
+        verdict = judge(models, selfie, jpeg(heads.of(OBAMA[2])))
+        assert verdict.selfie.outcome is Outcome.USABLE
+        assert verdict.status is Status.APPROVED
