@@ -193,9 +193,7 @@ def _verification(build: TableBuilder) -> sa.Table:
         *one_of("predicted_gender", Gender),
         sa.Column("gender_probability", sa.Double),
         *one_of("decided_by", Decider),
-        # Written by versions before alone (contents are compared photo by photo); not dropped while a worker
-        # of those may run: its verdicts could not be stored, and its jobs would end dead.
-        sa.Column("photo_set_hash", sha256()),
+        sa.Column("photo_set_hash", sha256()),  # unused; a worker of the version before still writes it
         sa.Column("model_version", sa.String(64)),
         sa.Column("policy_version", sa.String(64)),
         sa.Column("timings", json_map()),
