@@ -5,6 +5,7 @@
     - UndecodableImage
     - UnsupportedFormat
     - ImageTooLarge
+  + DecodeBudgetSpent         the photos of one job would take too long to decode
   + ModelError                a model file is missing or is not what it says
     - WeightsMissing
     - WeightsCorrupt
@@ -14,6 +15,8 @@
 """
 
 from __future__ import annotations
+
+from enum import StrEnum
 
 
 class PipelineError(Exception):
@@ -29,15 +32,38 @@ class UndecodableImage(ImageError):
 
 
 class UnsupportedFormat(ImageError):
-    """An image, but of a format that is not taken (GIF, AVIF, TIFF, ...)."""
+    """An image, but of a format that is not taken (GIF, AVIF, PDF, ...)."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name} is not taken; JPEG, PNG, WebP, HEIC, BMP and TIFF are")
+        self.name = name
+
+
+class Limit(StrEnum):
+    """What of a photo may be too much."""
+
+    PIXELS = "pixels"
+    SIDE = "side"
+    MEMORY = "memory"
 
 
 class ImageTooLarge(ImageError):
-    """More pixels than the cap; known from the header, before anything is decoded."""
+    """More pixels, a longer side or more memory than may be; known before anything is decoded."""
 
-    def __init__(self, width: int, height: int, limit: int) -> None:
-        super().__init__(f"{width} x {height} pixels, at most {limit / 1e6:.0f} million are taken")
-        self.width, self.height, self.limit = width, height, limit
+    def __init__(self, size: tuple[int, int], limit: Limit, why: str) -> None:
+        super().__init__(f"{limit}: {size[0]} x {size[1]} pixels; {why}")
+        self.width, self.height = size
+        self.limit = limit
+
+
+class DecodeBudgetSpent(PipelineError):
+    """Nothing is wrong with the photo: those before it have used up the job's time for decoding."""
+
+    def __init__(self, kind: str, pixels: int, cost: float, left: float) -> None:
+        super().__init__(
+            f"not decoded: {pixels / 1e6:.0f} million pixels of {kind} would take about {cost:.1f} s, "
+            f"and of the job's time for decoding {left:.1f} s are left"
+        )
 
 
 class ModelError(PipelineError):

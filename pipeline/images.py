@@ -1,47 +1,51 @@
 """Bytes to a picture, once: a known format, a bounded size, upright, RGB.
 
-The size is read from the header before anything is decoded, so that a small file which unfolds
-to hundreds of megapixels costs nothing. A large JPEG is decoded at a half, a quarter or an
-eighth of its size (libjpeg's draft mode), which no other format offers.
+What decoding will cost is read from the header before anything is decoded, so that a small file which
+unfolds to hundreds of megapixels costs nothing. A large JPEG is decoded at a half, a quarter or an eighth
+of its size (libjpeg's draft mode), which no other format offers.
 """
 
 from __future__ import annotations
 
 import hashlib
 import io
-import struct
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import cv2
 import numpy as np
 from PIL import Image
+from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
-from pipeline.errors import ImageTooLarge, UndecodableImage
+from pipeline.errors import UndecodableImage, UnsupportedFormat
+from pipeline.image_limits import LIMITS, DecodeBudget, Decoding, ImageLimits
+from pipeline.jpeg import Jpeg, read_jpeg
 from pipeline.phash import perceptual_hash
+from pipeline.pixels import DECODER_ERRORS, finish, reduced, to_rgb
+from pipeline.png import essentials
 from pipeline.ports import Rgb
 from pipeline.sniff import ImageFormat, sniff
 
-
-@dataclass(frozen=True, slots=True)
-class ImageLimits:
-    """What a photo may cost. Pixels are counted as the header states them."""
-
-    reducible_pixels: int = 50_000_000
-    """For a baseline JPEG, which is never in memory at full size."""
-    whole_pixels: int = 25_000_000
-    """For what must be decoded whole: PNG, HEIC (a phone's has 24 million), progressive JPEG."""
-    webp_pixels: int = 16_000_000
-    """For WebP, whose decoder holds four copies of the picture."""
-    max_side: int = 12_000
-    long_side: int = 1_600
-    """A larger picture is scaled down to this; a face needs no more."""
-    jpeg_scans: int = 64
-    """A progressive JPEG has about ten; thousands are a known way to keep a decoder busy."""
+_MOST_ROWS_LOST: Final = 0.05
+"""Share of the rows that may be missing at the end of a JPEG: a face is not down there."""
+_UNTOUCHED: Final = (127, 128)
+"""What libjpeg makes of data that are missing: the middle of the range."""
+_USUAL_SCANS: Final = 10
+_REDUCED_PICTURE: Final = 20_000_000
+"""Bytes of what libjpeg makes, at the most twice as large as what is wanted of it."""
+_CUT_OFF: Final = re.compile("truncated|end of file", re.IGNORECASE)
+"""In what the libraries say of a file whose end is missing."""
+_HEIC_SIZES: Final = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
+"""The properties that say how large the images of a file, or tiles of them, are before they are cropped."""
+_TIFF_COMPRESSIONS: Final = ("raw", "packbits", "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "jpeg")
+_SUBFILE, _DNG_VERSION = 254, 50706
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -65,66 +69,94 @@ class Picture:
         return max(1.0, max(self.width, self.height) / max(self.rgb.shape[:2]))
 
 
-# What Pillow and pillow-heif were seen to raise on damaged files. A MemoryError is not among
-# them: the caps have been checked by then, so it is this machine's trouble and not the file's.
-_DECODER_ERRORS = (
-    OSError,
-    ValueError,
-    SyntaxError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    RuntimeError,
-    struct.error,
-)
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file, and what decoding it may cost."""
 
-_TURNS: dict[int, Callable[[Rgb], Rgb]] = {
-    2: np.fliplr,
-    3: lambda rgb: np.rot90(rgb, 2),
-    4: np.flipud,
-    5: lambda rgb: np.transpose(rgb, (1, 0, 2)),
-    6: lambda rgb: np.rot90(rgb, -1),
-    7: lambda rgb: np.rot90(np.transpose(rgb, (1, 0, 2)), 2),
-    8: np.rot90,
-}
-"""EXIF orientation to what makes the picture upright."""
+    data: bytes
+    start: int
+    """Where in it the picture begins."""
+    limits: ImageLimits
+    budget: DecodeBudget | None
+
+    @property
+    def file(self) -> io.BytesIO:
+        return io.BytesIO(self.data)
+
+    def admit(
+        self, decoding: Decoding, size: tuple[int, int], memory: int | None = None, times: float = 1.0
+    ) -> None:
+        """Raises ImageTooLarge and DecodeBudgetSpent.
+
+        ``memory`` in bytes where it is known better than by the pixels, ``times`` the usual time.
+        """
+        self.limits.check(decoding, *size, memory)
+        if self.budget is not None:
+            self.budget.spend(decoding, round(size[0] * size[1] * times))
+
+    def finish(self, image: Image.Image, size: tuple[int, int]) -> _Decoded:
+        return finish(image, size, self.limits.long_side)
 
 
-def decode(data: bytes, limits: ImageLimits = ImageLimits()) -> Picture:
+_Decoded = tuple[Rgb, int, int]
+"""The picture, upright, with width and height of the original."""
+
+
+def decode(data: bytes, limits: ImageLimits = LIMITS, budget: DecodeBudget | None = None) -> Picture:
     """The picture in a file's bytes.
 
-    Raises UnsupportedFormat (naming the format), ImageTooLarge, or UndecodableImage.
+    Raises UnsupportedFormat (naming the format), ImageTooLarge, or UndecodableImage; DecodeBudgetSpent
+    where the photo's share is no longer in the ``budget`` of a job.
     """
-    kind = sniff(data)
+    kind, start = sniff(data)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a damaged EXIF block is no reason to refuse the photo
-            rgb, width, height = _READERS[kind](data, limits)
-    except _DECODER_ERRORS as error:
-        raise UndecodableImage(f"damaged {kind}: {type(error).__name__}: {error}") from error
+            rgb, width, height = _READERS[kind](_Source(data, start, limits, budget))
+    except DECODER_ERRORS as error:
+        what = "cut off" if _CUT_OFF.search(str(error)) else "damaged"
+        raise UndecodableImage(f"{what}: {kind}: {type(error).__name__}: {error}") from error
     return Picture(rgb, hashlib.sha256(data).hexdigest(), perceptual_hash(rgb), kind, width, height)
 
 
-def _read_jpeg(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:
-    if data.count(b"\xff\xda") > limits.jpeg_scans:  # cannot occur by chance inside compressed data
-        raise UndecodableImage(f"a JPEG of more than {limits.jpeg_scans} scans")
-    image = JpegImageFile(io.BytesIO(data))
-    whole = "progressive" in image.info  # its coefficients are held in memory at full size
-    size = _within(image.size, limits.whole_pixels if whole else limits.reducible_pixels, limits)
-    image.draft("RGB", _reduced(size, limits.long_side))
-    return _finish(image, size, limits)
+def _read_jpeg(source: _Source) -> _Decoded:
+    jpeg = read_jpeg(source.data, source.start, source.limits.jpeg_scans)
+    size = jpeg.frame.width, jpeg.frame.height
+    if jpeg.whole:
+        memory = 2 * jpeg.frame.coefficients + _REDUCED_PICTURE
+        source.admit(Decoding.JPEG_WHOLE, size, memory, max(1.0, jpeg.scans / _USUAL_SCANS))
+    else:
+        source.admit(Decoding.JPEG, size)
+    image = JpegImageFile(io.BytesIO(jpeg.data))
+    image.draft("RGB", reduced(size, source.limits.long_side))
+    if not jpeg.ended and not jpeg.settled:
+        _check_rows(image, jpeg)
+    return source.finish(image, size)
 
 
-def _read_png(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:
-    image = PngImageFile(io.BytesIO(data))
-    return _finish(image, _within(image.size, limits.whole_pixels, limits), limits)
+def _check_rows(image: Image.Image, jpeg: Jpeg) -> None:
+    """Whether nearly all rows are there. Raises UndecodableImage."""
+    if jpeg.frame.progressive or jpeg.frame.arithmetic:
+        raise UndecodableImage("cut off: of the whole JPEG a part of the details is missing")
+    pixels = np.asarray(image).reshape(image.height, -1)
+    shown = np.flatnonzero(((pixels < _UNTOUCHED[0]) | (pixels > _UNTOUCHED[1])).any(axis=1))
+    lost = 1 - (shown[-1] + 1 if len(shown) else 0) / image.height
+    if lost > _MOST_ROWS_LOST:
+        raise UndecodableImage(f"cut off: {lost:.0%} of the JPEG's rows are missing")
 
 
-def _read_webp(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:
-    _within(_webp_canvas(data), limits.webp_pixels, limits)
-    image = WebPImageFile(io.BytesIO(data))
-    return _finish(image, _within(image.size, limits.webp_pixels, limits), limits)
+def _read_png(source: _Source) -> _Decoded:
+    image = PngImageFile(io.BytesIO(essentials(source.data, source.start)))
+    blended = image.mode in ("1", "P") or image.has_transparency_data
+    source.admit(Decoding.PNG_BLENDED if blended else Decoding.PNG, image.size)
+    return source.finish(image, image.size)
+
+
+def _read_webp(source: _Source) -> _Decoded:
+    source.limits.check(Decoding.WEBP, *_webp_canvas(source.data))
+    image = WebPImageFile(source.file)
+    source.admit(Decoding.WEBP, image.size)
+    return source.finish(image, image.size)
 
 
 def _webp_canvas(data: bytes) -> tuple[int, int]:
@@ -143,75 +175,52 @@ def _little(number: bytes) -> int:
     return int.from_bytes(number, "little")
 
 
-def _read_heic(data: bytes, limits: ImageLimits) -> tuple[Rgb, int, int]:
+def _big(number: bytes) -> int:
+    return int.from_bytes(number, "big")
+
+
+def _read_heic(source: _Source) -> _Decoded:
     import pillow_heif  # seldom needed, and not small
 
-    pillow_heif.options.DECODE_THREADS = 1
-    heif = pillow_heif.open_heif(data, convert_hdr_to_8bit=True)
-    size = _within(heif.size, limits.whole_pixels, limits)
-    small = _reduced(size, limits.long_side)
+    options = pillow_heif.options
+    options.DECODE_THREADS, options.THUMBNAILS = 1, False
+    options.DEPTH_IMAGES = options.AUX_IMAGES = False
+    heif = pillow_heif.open_heif(source.data, convert_hdr_to_8bit=True)
+    width, height = heif.size
+    deep = heif.info["bit_depth"] > 8 or heif.has_alpha
+    coded = ((_big(across), _big(down)) for across, down in _HEIC_SIZES.findall(source.data))
+    largest = max(heif.size, *coded, key=lambda size: size[0] * size[1])
+    source.admit(Decoding.HEIC_DEEP if deep else Decoding.HEIC, largest)
+    small = reduced((width, height), source.limits.long_side)
     # As an array it is not copied, and libheif has turned it upright already.
     pixels = cv2.resize(np.asarray(heif), small, interpolation=cv2.INTER_AREA)
-    return _to_rgb(Image.fromarray(np.asarray(pixels, dtype=np.uint8), heif.mode)), *size
+    return to_rgb(Image.fromarray(np.asarray(pixels, dtype=np.uint8), heif.mode)), width, height
 
 
-_READERS: dict[ImageFormat, Callable[[bytes, ImageLimits], tuple[Rgb, int, int]]] = {
+def _read_bmp(source: _Source) -> _Decoded:
+    image = BmpImageFile(source.file)
+    if any(tile.codec_name != "raw" for tile in image.tile):
+        raise UnsupportedFormat("a compressed BMP")  # Pillow unpacks it pixel by pixel, in Python
+    source.admit(Decoding.BMP, image.size)
+    return source.finish(image, image.size)
+
+
+def _read_tiff(source: _Source) -> _Decoded:
+    image = TiffImageFile(source.file)
+    if image.tag_v2.get(_SUBFILE, 0) & 1 or _DNG_VERSION in image.tag_v2:
+        raise UnsupportedFormat("a camera's raw file")  # its first picture is a small preview
+    if image.info.get("compression") not in _TIFF_COMPRESSIONS:
+        raise UnsupportedFormat(f"a TIFF with the compression {image.info.get('compression')}")
+    source.admit(Decoding.TIFF, image.size)
+    image.load()  # which turns it upright as well
+    return source.finish(image, image.size)
+
+
+_READERS: Final[dict[ImageFormat, Callable[[_Source], _Decoded]]] = {
     ImageFormat.JPEG: _read_jpeg,
     ImageFormat.PNG: _read_png,
     ImageFormat.WEBP: _read_webp,
     ImageFormat.HEIC: _read_heic,
+    ImageFormat.BMP: _read_bmp,
+    ImageFormat.TIFF: _read_tiff,
 }
-
-
-def _within(size: tuple[int, int], pixels: int, limits: ImageLimits) -> tuple[int, int]:
-    """The size, if it may be decoded. Raises ImageTooLarge."""
-    width, height = size
-    if width * height > pixels or max(size) > limits.max_side:
-        raise ImageTooLarge(width, height, pixels)
-    return size
-
-
-def _reduced(size: tuple[int, int], long_side: int) -> tuple[int, int]:
-    """The size after scaling the long side down to ``long_side``; never up."""
-    factor = min(1.0, long_side / max(size))
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
-
-
-def _finish(image: Image.Image, size: tuple[int, int], limits: ImageLimits) -> tuple[Rgb, int, int]:
-    """Decode, scale down, turn upright; with the upright size of the original."""
-    image.load()
-    orientation = _orientation(image)
-    rgb = _to_rgb(_scaled(image, _reduced(size, limits.long_side)))
-    if orientation in _TURNS:
-        rgb = _TURNS[orientation](rgb)
-    width, height = size[::-1] if orientation >= 5 else size
-    return np.ascontiguousarray(rgb), width, height
-
-
-def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """The picture averaged down to ``size``, before any copy of it is made at full size."""
-    if image.size == size:
-        return image
-    if image.mode in ("1", "P"):  # their values are no brightnesses and cannot be averaged
-        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
-    return image.resize(size, Image.Resampling.BOX)
-
-
-def _orientation(image: Image.Image) -> int:
-    """EXIF orientation, 1..8; 1 where there is none that can be read."""
-    try:
-        value = image.getexif().get(0x0112, 1)
-    except _DECODER_ERRORS:
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
-
-
-def _to_rgb(image: Image.Image) -> Rgb:
-    """(height, width, 3) uint8, whatever the mode; transparent parts on white."""
-    if image.mode.startswith("I"):  # 16 bit grey: convert() would clip instead of scaling
-        gray = np.clip(np.asarray(image, dtype=np.int32) >> 8, 0, 255).astype(np.uint8)
-        return np.repeat(gray[:, :, None], 3, axis=2)
-    if image.has_transparency_data:
-        with_alpha = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)
-    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))

@@ -14,7 +14,8 @@ from time import perf_counter
 import numpy as np
 
 from pipeline.embedder import LiteRtEmbedder
-from pipeline.errors import ImageError
+from pipeline.errors import DecodeBudgetSpent, ImageError, PipelineError
+from pipeline.image_limits import DecodeBudget
 from pipeline.images import decode
 from pipeline.models import Models
 from pipeline.people import Observed, observe, refine
@@ -89,22 +90,26 @@ def look(
 ) -> Seen:
     """Decode every photo, one after the other, and cut the faces out for all ``heads`` that are to judge.
 
-    The first one's detector and mesh look. Never raises on account of what is in a photo.
+    The first one's detector and mesh look. What is not in the job's budget for decoding is left out,
+    and says so: the selfie and the first photos always are. Never raises on account of what is in a photo.
     """
-    seen = Seen(clock=clock)
-    seen.sights += [_look(heads, seen, position, photo) for position, photo in enumerate([selfie, *photos])]
+    seen, budget = Seen(clock=clock), DecodeBudget()
+    seen.sights += [
+        _look(heads, seen, budget, position, photo) for position, photo in enumerate([selfie, *photos])
+    ]
     return seen
 
 
-def _look(heads: Sequence[Models], seen: Seen, position: int, photo: PhotoInput) -> Sight:
+def _look(
+    heads: Sequence[Models], seen: Seen, budget: DecodeBudget, position: int, photo: PhotoInput
+) -> Sight:
     if isinstance(photo, NotFetched):
         return Sight(_missing(position, photo))
     try:
         with seen.stage("decode"):
-            picture = decode(photo)
-    except ImageError as error:
-        detail = f"{type(error).__name__}: {error}"
-        return Sight(PhotoFinding(position, Outcome.INVALID_IMAGE, Fault.MEMBER, detail=detail))
+            picture = decode(photo, budget=budget)
+    except (ImageError, DecodeBudgetSpent) as error:
+        return Sight(_not_decoded(position, error))
     with seen.stage("detect"):
         detection = heads[0].detector.detect(picture.rgb)
     with seen.stage("mesh"):
@@ -121,6 +126,13 @@ def _look(heads: Sequence[Models], seen: Seen, position: int, photo: PhotoInput)
 def _cut_out(embedders: Iterable[LiteRtEmbedder], rgb: Rgb, one: Observed) -> SeenFace:
     crops = {embedder: embedder.crop(rgb, one.face) for embedder in embedders}
     return SeenFace(one.face, one.cut_off, one.quality, one.occlusion, crops)
+
+
+def _not_decoded(position: int, error: PipelineError) -> PhotoFinding:
+    detail = f"{type(error).__name__}: {error}"
+    if isinstance(error, ImageError):
+        return PhotoFinding(position, Outcome.INVALID_IMAGE, Fault.MEMBER, detail=detail)
+    return PhotoFinding(position, Outcome.NOT_COMPARED, Fault.OURS, detail=detail)
 
 
 def _missing(position: int, photo: NotFetched) -> PhotoFinding:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
+from typing import Final
 
 from pipeline.errors import UndecodableImage, UnsupportedFormat
 
@@ -14,19 +16,24 @@ class ImageFormat(StrEnum):
     PNG = "PNG"
     WEBP = "WebP"
     HEIC = "HEIC"
+    BMP = "BMP"
+    TIFF = "TIFF"
 
 
 _TAKEN = (
-    (b"\xff\xd8\xff", ImageFormat.JPEG),
+    (b"\xff\xd8", ImageFormat.JPEG),
     (b"\x89PNG\r\n\x1a\n", ImageFormat.PNG),
+    (b"BM", ImageFormat.BMP),
+    (b"II*\0", ImageFormat.TIFF),
+    (b"MM\0*", ImageFormat.TIFF),
 )
+_MOST_IN_FRONT: Final = 4096
+"""Bytes in front of a picture: a line break, a byte order mark, the header of an upload."""
+_BURIED: Final = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]|\x89PNG\r\n\x1a\n")
 _REFUSED = (
     (b"GIF8", "GIF"),
-    (b"II*\0", "TIFF"),
-    (b"MM\0*", "TIFF"),
-    (b"II+\0", "TIFF"),
-    (b"MM\0+", "TIFF"),
-    (b"BM", "BMP"),
+    (b"II+\0", "BigTIFF"),
+    (b"MM\0+", "BigTIFF"),
     (b"\0\0\1\0", "ICO"),
     (b"%PDF", "PDF"),
     (b"8BPS", "PSD"),
@@ -37,12 +44,12 @@ _REFUSED = (
     (b"PK\3\4", "ZIP"),
 )
 _MARKUP = ((b"<svg", "SVG"), (b"<html", "HTML"), (b"<!doctype html", "HTML"), (b"<?xml", "XML"))
-_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx"})
+_HEIC_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1"})
 _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 
 
-def sniff(data: bytes) -> ImageFormat:
-    """The format of ``data``.
+def sniff(data: bytes) -> tuple[ImageFormat, int]:
+    """The format of ``data``, and where in it the picture begins.
 
     Raises UnsupportedFormat, naming the format, for one that is known but not taken, and
     UndecodableImage for everything else.
@@ -51,13 +58,15 @@ def sniff(data: bytes) -> ImageFormat:
         raise UndecodableImage("the file is empty")
     for magic, taken in _TAKEN:
         if data.startswith(magic):
-            return taken
+            return taken, 0
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return ImageFormat.WEBP
+        return ImageFormat.WEBP, 0
     if data[4:8] == b"ftyp":
-        return _iso_media(data)
+        return _iso_media(data), 0
     if name := _refused(data):
-        raise UnsupportedFormat(f"{name} is not taken; JPEG, PNG, WebP and HEIC are")
+        raise UnsupportedFormat(name)
+    if buried := _BURIED.search(data, 0, _MOST_IN_FRONT):
+        return (ImageFormat.PNG if buried[0] == _TAKEN[1][0] else ImageFormat.JPEG), buried.start()
     raise UndecodableImage("not an image")
 
 
@@ -66,10 +75,10 @@ def _iso_media(data: bytes) -> ImageFormat:
     length = min(int.from_bytes(data[:4], "big"), 256)
     brands = {data[8:12], *(data[at : at + 4] for at in range(16, length, 4))}
     if brands & _AVIF_BRANDS:
-        raise UnsupportedFormat("AVIF is not taken; JPEG, PNG, WebP and HEIC are")
+        raise UnsupportedFormat("AVIF")
     if brands & _HEIC_BRANDS:
         return ImageFormat.HEIC
-    raise UnsupportedFormat("this ISO media file (a video?) is not taken; JPEG, PNG, WebP and HEIC are")
+    raise UnsupportedFormat("this ISO media file (a video?)")
 
 
 def _refused(data: bytes) -> str | None:

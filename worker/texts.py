@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from pipeline.verdict import Fault, FetchProblem, Outcome, PhotoFinding, Reason, Status
+from worker.file_texts import Both, file_problem
 
 
 class Language(StrEnum):
@@ -21,10 +22,6 @@ class Language(StrEnum):
     KO = "ko"
     EN = "en"
 
-
-Both = tuple[str, str]
-"""Korean, English. `{photo}` becomes "2번 사진" or "photo 2", `{Photo}` the same at a beginning; both
-Korean names end in "사진", so the particles fit."""
 
 CONTACT: Final[Both] = (
     "도움이 필요하시면 고객센터로 연락해 주세요. 담당자가 직접 도와드리겠습니다.",
@@ -199,6 +196,8 @@ def photo_name(position: int, language: Language) -> str:
 
 def _to_do(reason: Reason, photo: PhotoFinding | None) -> list[Both]:
     """For a member who is asked for another photo."""
+    if photo is not None and (problem := file_problem(photo)):
+        return list(problem)
     if outcome := _SELFIE.get(reason):
         return [_PHOTO[outcome] if photo is None else _about(photo), _RETAKE[outcome]]
     if reason is Reason.NO_PHOTOS:
@@ -211,6 +210,8 @@ def _to_do(reason: Reason, photo: PhotoFinding | None) -> list[Both]:
 
 
 def _about(photo: PhotoFinding) -> Both:
+    if problem := file_problem(photo):
+        return problem[0]
     known = _FETCH.get(photo.fetch_problem) if photo.fetch_problem else None
     return known or _PHOTO[photo.outcome]
 

@@ -18,8 +18,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.errors import ImageError, ImageTooLarge, UndecodableImage, UnsupportedFormat
-from pipeline.images import ImageLimits, decode
+from pipeline.errors import (
+    DecodeBudgetSpent,
+    ImageError,
+    ImageTooLarge,
+    Limit,
+    UndecodableImage,
+    UnsupportedFormat,
+)
+from pipeline.image_limits import CAPS, DecodeBudget, Decoding, ImageLimits
+from pipeline.images import decode
 from pipeline.phash import perceptual_hash
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,10 +69,12 @@ def files() -> dict[str, bytes]:
         "PNG": saved(image, "PNG"),
         "WebP": saved(image, "WEBP"),
         "HEIC": heic(image),
+        "BMP": saved(image, "BMP"),
+        "TIFF": saved(image, "TIFF"),
     }
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "HEIC"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "HEIC", "BMP", "TIFF"])
 def test_each_format_becomes_upright_rgb(kind: str) -> None:
     data = files()[kind]
     picture = decode(data)
@@ -76,7 +86,7 @@ def test_each_format_becomes_upright_rgb(kind: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 def test_exif_orientation_is_undone_once(kind: str, orientation: int) -> None:
     # The transposition that a camera held this way would have written.
     as_written = {
@@ -89,7 +99,7 @@ def test_exif_orientation_is_undone_once(kind: str, orientation: int) -> None:
         image = image.transpose(as_written[orientation])
     exif = Image.Exif()
     exif[0x0112] = orientation
-    picture = decode(saved(image, kind, exif=exif.tobytes()))
+    picture = decode(saved(image, kind, exif=exif))
     assert corner_colours(picture.rgb) == list(CORNERS)
     assert (picture.width, picture.height) == (120, 80)
 
@@ -105,12 +115,18 @@ def test_a_damaged_exif_block_does_not_harm_the_photo() -> None:
     assert corner_colours(decode(data).rgb) == list(CORNERS)
 
 
+def run_length_coded(bmp: bytes) -> bytes:
+    """The BMP with a header that says so."""
+    return bmp[:30] + struct.pack("<I", 1) + bmp[34:]
+
+
 @pytest.mark.parametrize(
     ("data", "name"),
     [
         (saved(four_corners(), "GIF"), "GIF"),
-        (saved(four_corners(), "BMP"), "BMP"),
-        (saved(four_corners(), "TIFF"), "TIFF"),
+        (run_length_coded(saved(four_corners().convert("P"), "BMP")), "BMP"),
+        (saved(four_corners(), "TIFF", compression="zstd"), "TIFF"),
+        (b"II+\0\x08\0\0\0", "BigTIFF"),
         (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1", "AVIF"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF"),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "ISO media"),
@@ -164,39 +180,79 @@ def test_a_webp_header_that_claims_too_much_is_refused_before_room_is_made_for_i
         decode(bytes(data))
 
 
-def test_a_jpeg_header_that_claims_too_much_is_refused() -> None:
-    data = bytearray(saved(four_corners(), "JPEG"))
-    frame = data.index(b"\xff\xc0")
-    data[frame + 5 : frame + 9] = struct.pack(">HH", 9_000, 9_000)
-    with pytest.raises(ImageTooLarge):
-        decode(bytes(data))
+def claiming(width: int, height: int, **options: object) -> bytes:
+    """A small JPEG whose header says another size."""
+    data = bytearray(saved(four_corners(), "JPEG", **options))
+    frame = data.index(b"\xff\xc2" if "progressive" in options else b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
+    return bytes(data)
 
 
-@pytest.mark.parametrize("size", [(1, 12_001), (12_001, 1)])
-def test_a_side_may_not_be_endless(size: tuple[int, int]) -> None:
-    with pytest.raises(ImageTooLarge):
-        decode(saved(Image.new("RGB", size), "PNG"))
+@pytest.mark.parametrize(
+    ("data", "limit"),
+    [
+        (claiming(20_000, 15_000), Limit.PIXELS),
+        (claiming(65_000, 8), Limit.SIDE),
+        (claiming(8_000, 6_000, progressive=True, subsampling=0), Limit.MEMORY),
+        (claiming(12_000, 9_000, progressive=True), Limit.PIXELS),
+        (saved(Image.new("RGB", (40_001, 1)), "PNG"), Limit.SIDE),
+        (saved(Image.new("1", (5_600, 5_600)), "PNG"), Limit.PIXELS),
+        (saved(Image.new("1", (7_200, 7_200)), "BMP"), Limit.PIXELS),
+    ],
+)
+def test_a_photo_that_is_too_large_is_told_which_limit_it_breaks(data: bytes, limit: Limit) -> None:
+    with pytest.raises(ImageTooLarge, match=f"^{limit}: ") as refused:
+        decode(data)
+    assert refused.value.limit is limit
 
 
-def test_only_a_baseline_jpeg_may_use_the_larger_cap() -> None:
-    limits = ImageLimits(reducible_pixels=10_000, whole_pixels=5_000, webp_pixels=5_000)
-    image = four_corners()  # 9,600 pixels
-    assert decode(saved(image, "JPEG"), limits).width == 120
-    for data in (
-        saved(image, "JPEG", progressive=True),
-        saved(image, "PNG"),
-        saved(image, "WEBP"),
-        heic(image),
-    ):
-        with pytest.raises(ImageTooLarge):
-            decode(data, limits)
+@pytest.mark.parametrize(
+    "data",
+    [
+        claiming(8_160, 6_144),  # a phone's 50 megapixels, and a little more
+        claiming(12_000, 9_000),
+        claiming(16_320, 12_240),
+        claiming(13_000, 1_600),
+        claiming(16_382, 3_900),  # a panorama
+        claiming(8_160, 6_144, progressive=True),
+    ],
+)
+def test_the_largest_photos_that_phones_take_are_decoded(data: bytes) -> None:
+    picture = decode(data)  # libjpeg fills what is missing
+    assert max(picture.rgb.shape) == 1600
+    assert picture.width > 8_000
+
+
+def test_no_kind_may_cost_more_memory_than_is_allowed() -> None:
+    assert all(
+        cap.pixels * cap.bytes_per_pixel <= ImageLimits().memory
+        for cap in CAPS.values()
+        if cap is not CAPS[Decoding.JPEG_WHOLE]
+    )
+
+
+def test_photos_of_one_job_share_the_time_for_decoding() -> None:
+    budget = DecodeBudget(seconds=0.00105)
+    photo = saved(four_corners(), "PNG")  # 9,600 pixels, about 0.3 ms
+    for _ in range(3):
+        decode(photo, budget=budget)
+    with pytest.raises(DecodeBudgetSpent, match="not decoded"):
+        decode(photo, budget=budget)
+    assert decode(saved(four_corners(), "JPEG"), budget=budget).format == "JPEG", "a cheaper one still fits"
+
+
+def test_a_job_of_the_most_photos_that_a_phone_takes_by_default_is_decoded_whole() -> None:
+    budget = DecodeBudget()
+    for _ in range(21):
+        budget.spend(Decoding.HEIC, 4_032 * 3_024)
 
 
 def test_a_jpeg_of_endless_scans_is_refused() -> None:
     data = saved(four_corners(), "JPEG", progressive=True)
     assert decode(data).width == 120
+    last = data.rindex(b"\xff\xda")
     with pytest.raises(UndecodableImage, match="scans"):
-        decode(data + b"\xff\xda" * 100)
+        decode(data[:-2] + data[last:-2] * 100 + data[-2:])
 
 
 def test_a_large_photo_is_scaled_down_and_remembers_its_size() -> None:
@@ -294,13 +350,13 @@ def test_a_recompressed_smaller_copy_has_nearly_the_same_hash() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(["JPEG", "PNG", "WebP", "HEIC"]), st.data())
+@given(st.sampled_from(["JPEG", "PNG", "WebP", "HEIC", "BMP", "TIFF"]), st.data())
 def test_no_damage_escapes_as_anything_but_an_image_error(kind: str, data: st.DataObject) -> None:
     file = bytearray(files()[kind])
     for _ in range(data.draw(st.integers(1, 8))):
         file[data.draw(st.integers(0, len(file) - 1))] = data.draw(st.integers(0, 255))
     try:
-        picture = decode(bytes(file), ImageLimits(1_000_000, 1_000_000, 1_000_000))
+        picture = decode(bytes(file), ImageLimits(memory=20_000_000))
     except ImageError:
         return
     assert picture.rgb.ndim == 3

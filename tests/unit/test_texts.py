@@ -133,6 +133,33 @@ def test_each_problem_of_a_selfie_has_a_remedy_of_its_own() -> None:
     )
 
 
+BAD_FILES = {
+    "ImageTooLarge: pixels: 20000 x 15000 pixels; of JPEG 210 million are taken": ("해상도", "pixels"),
+    "UnsupportedFormat: GIF is not taken; JPEG, PNG are": ("(GIF)", "(GIF)"),
+    "UnsupportedFormat: this ISO media file (a video?) is not taken; JPEG": (
+        "형식의 파일",
+        "cannot be used.",
+    ),
+    "UndecodableImage: cut off: 38% of the JPEG's rows are missing": ("끝까지", "a part of"),
+    "UndecodableImage: damaged: JPEG: OSError": ("열 수 없는 파일", "cannot be opened"),
+}
+
+
+@pytest.mark.parametrize("detail", BAD_FILES)
+@pytest.mark.parametrize(("position", "reason"), [(0, Reason.SELFIE_INVALID), (2, Reason.NO_USABLE_PHOTO)])
+def test_a_file_that_cannot_be_opened_is_told_why_and_what_helps(
+    detail: str, position: int, reason: Reason
+) -> None:
+    finding = PhotoFinding(position, Outcome.INVALID_IMAGE, Fault.MEMBER, detail=detail)
+    for language, said in zip((KO, EN), BAD_FILES[detail], strict=True):
+        text = member_text(Status.RETRY_PHOTO, reason, language, finding)
+        assert said in text
+        assert said in photo_text(finding, language)
+        assert photo_name(position, language) in text.lower()
+        assert ("주세요" if language is KO else "Please") in text.removesuffix(CONTACT[language is EN])
+        assert "{" not in text
+
+
 @pytest.mark.parametrize("reason", GALLERY_REASONS)
 def test_a_gallery_photo_is_named_by_its_number(reason: Reason) -> None:
     finding = PhotoFinding(2, Outcome.TOO_BLURRED)

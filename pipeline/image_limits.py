@@ -1,0 +1,108 @@
+"""What decoding may cost: pixels, sides and memory of one photo, and the time of all photos of a job.
+
+The table was measured in a fresh process each, the median of three, on photo-like pictures with grain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from pipeline.errors import DecodeBudgetSpent, ImageTooLarge, Limit
+
+
+class Decoding(StrEnum):
+    """How the pixels of a photo are had, which is what its memory and its time depend on."""
+
+    JPEG = "JPEG"
+    """One scan of all colours: decoded row by row and at up to an eighth of the size."""
+    JPEG_WHOLE = "progressive JPEG"
+    """Progressive, or one scan for each colour: libjpeg holds the coefficients of all pixels."""
+    PNG = "PNG"
+    PNG_BLENDED = "PNG with a palette or transparency"
+    """Converted at its full size before it is scaled down."""
+    WEBP = "WebP"
+    HEIC = "HEIC"
+    HEIC_DEEP = "HEIC of more than 8 bits"
+    BMP = "BMP"
+    TIFF = "TIFF"
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """Most pixels of a kind, and what each of them costs."""
+
+    pixels: int
+    bytes_per_pixel: float
+    """Of memory at the peak, on top of the file."""
+    ns_per_pixel: float
+    """Of processor time."""
+
+
+CAPS: Final[Mapping[Decoding, Cap]] = {
+    #                                pixels, memory, time
+    Decoding.JPEG:        Cap(210_000_000,  0.5,   7),
+    Decoding.JPEG_WHOLE:  Cap( 75_000_000,  3.3,  30),
+    Decoding.PNG:         Cap( 48_000_000,  5.2,  32),
+    Decoding.PNG_BLENDED: Cap( 27_000_000,  9.0,  46),
+    Decoding.WEBP:        Cap( 16_200_000, 15.4,  40),
+    Decoding.HEIC:        Cap( 54_000_000,  4.6,  55),
+    Decoding.HEIC_DEEP:   Cap( 32_000_000,  7.6,  80),
+    Decoding.BMP:         Cap( 48_000_000,  5.2,  10),
+    Decoding.TIFF:        Cap( 29_000_000,  8.5,  30),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ImageLimits:
+    """What one photo may cost. Pixels are counted as the header states them."""
+
+    memory: int = 250_000_000
+    """Bytes that decoding may take at its peak: the process has 350 MB already, and renews itself at 800."""
+    max_side: int = 40_000
+    """Panoramas are long: 16,382 pixels on iPhones, and more on others."""
+    long_side: int = 1_600
+    """A larger picture is scaled down to this; a face needs no more."""
+    jpeg_scans: int = 64
+    """A progressive JPEG has about ten; thousands are a known way to keep a decoder busy."""
+
+    def check(self, decoding: Decoding, width: int, height: int, memory: int | None = None) -> None:
+        """Whether a photo of this size may be decoded; ``memory`` in bytes where it is known better.
+
+        Raises ImageTooLarge, which says what limit is broken.
+        """
+        cap, pixels, side = CAPS[decoding], width * height, max(width, height)
+        if memory is None:
+            memory = round(pixels * cap.bytes_per_pixel)
+        if side > self.max_side:
+            raise ImageTooLarge((width, height), Limit.SIDE, f"a side may have {self.max_side:,}")
+        if pixels > cap.pixels:
+            why = f"of {decoding} {cap.pixels / 1e6:.0f} million are taken"
+            raise ImageTooLarge((width, height), Limit.PIXELS, why)
+        if memory > self.memory:
+            why = f"{decoding} takes {memory / 1e6:.0f} MB to decode, and may take {self.memory / 1e6:.0f}"
+            raise ImageTooLarge((width, height), Limit.MEMORY, why)
+
+
+LIMITS: Final = ImageLimits()
+
+
+@dataclass(slots=True)
+class DecodeBudget:
+    """Processor time for decoding that the photos of one job share, by the estimates of `CAPS`.
+
+    By estimate and not by the clock: the same job comes to the same verdict on every machine.
+    """
+
+    seconds: float = 15.0
+    """Of a job's 50, of which the downloads may have taken 20. Enough for 21 photos of 12 megapixels
+    in the slowest kind, HEIC."""
+
+    def spend(self, decoding: Decoding, pixels: int) -> None:
+        """Take the time for a photo. Raises DecodeBudgetSpent where it is no longer there."""
+        cost = pixels * CAPS[decoding].ns_per_pixel / 1e9
+        if cost > self.seconds:
+            raise DecodeBudgetSpent(decoding, pixels, cost, self.seconds)
+        self.seconds -= cost
