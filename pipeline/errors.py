@@ -51,7 +51,7 @@ class ImageTooLarge(ImageError):
     """More pixels, a longer side or more memory than may be; known before anything is decoded."""
 
     def __init__(self, size: tuple[int, int], limit: Limit, why: str) -> None:
-        super().__init__(f"{limit}: {size[0]} x {size[1]} pixels; {why}")
+        super().__init__(f"{limit} ({size[0]} x {size[1]}; {why})")
         self.width, self.height = size
         self.limit = limit
 

@@ -77,12 +77,14 @@ class ImageLimits:
         if memory is None:
             memory = round(pixels * cap.bytes_per_pixel)
         if side > self.max_side:
-            raise ImageTooLarge((width, height), Limit.SIDE, f"a side may have {self.max_side:,}")
+            raise ImageTooLarge(
+                (width, height), Limit.SIDE, f"a side may have at most {self.max_side:,} pixels"
+            )
         if pixels > cap.pixels:
-            why = f"of {decoding} {cap.pixels / 1e6:.0f} million are taken"
+            why = f"of {decoding} at most {cap.pixels / 1e6:.0f} million pixels are taken"
             raise ImageTooLarge((width, height), Limit.PIXELS, why)
         if memory > self.memory:
-            why = f"{decoding} takes {memory / 1e6:.0f} MB to decode, and may take {self.memory / 1e6:.0f}"
+            why = f"as {decoding} {memory / 1e6:.0f} MB to decode, at most {self.memory / 1e6:.0f}"
             raise ImageTooLarge((width, height), Limit.MEMORY, why)
 
 

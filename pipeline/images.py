@@ -115,7 +115,7 @@ def decode(data: bytes, limits: ImageLimits = LIMITS, budget: DecodeBudget | Non
             rgb, width, height = _READERS[kind](_Source(data, start, limits, budget))
     except DECODER_ERRORS as error:
         what = "cut off" if _CUT_OFF.search(str(error)) else "damaged"
-        raise UndecodableImage(f"{what}: {kind}: {type(error).__name__}: {error}") from error
+        raise UndecodableImage(f"{what} {kind}: {type(error).__name__}: {error}") from error
     return Picture(rgb, hashlib.sha256(data).hexdigest(), perceptual_hash(rgb), kind, width, height)
 
 

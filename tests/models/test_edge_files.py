@@ -41,14 +41,12 @@ for name in sys.stdin.read().split("\\n"):
 
 REFUSED = {
     "UnsupportedFormat": [
-        "einstein.bmp",
         "einstein.gif",
-        "hopper.tif",
         "gif_named_121_2.jpg",
         "gen_svg_named.jpg",
     ],
-    "ImageTooLarge": ["gen_obama_9000px.jpg", "gen_flat_20000x20000.png"],
-    "UndecodableImage": ["broken.png", "truncated_jpeg.jpg", "gen_zero_bytes.jpg", "gen_random_bytes.jpg"],
+    "ImageTooLarge": ["gen_flat_20000x20000.png"],
+    "UndecodableImage": ["broken.png", "gen_zero_bytes.jpg", "gen_random_bytes.jpg"],
 }
 
 
@@ -130,6 +128,9 @@ def test_broken_files_are_refused_for_their_reason(edge: Looks, error: str, name
         "gen_obama_cutout.png",
         "gen_obama_la.png",
         "gen_obama_webp.webp",
+        "gen_obama_9000px.jpg",
+        "einstein.bmp",
+        "hopper.tif",
         "hopper.heif",
         "001_A.jpg",
     ],

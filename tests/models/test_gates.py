@@ -17,8 +17,9 @@ from pipeline.judges import Judges, read_judges
 from pipeline.occlusion import occlusion_features
 from pipeline.quality import gate, measure
 from pipeline.verdict import GateResult, Outcome
-from support.hard_files import brighter, darker, saved
+from support.hard_files import brighter, darker
 from support.labelled import need, rows
+from support.odd_files import saved
 from support.portraits import BIDEN, COLLINS, OBAMA, smaller
 
 NO_FACE = GateResult("face", 0, 1)

@@ -23,6 +23,7 @@ from support.bad_jobs import BAD
 from support.bundle import ROOT
 from support.garbage import BATCHES, EVERYTHING
 from support.jobs import NOW, a_message
+from support.odd_files import chunk, video, with_chunk
 from support.photo_server import PhotoServer
 from support.sheets import a_raw_workbook, a_row, a_workbook, cells_of, photo, rewritten
 from worker.addresses import PRIVATE_NETWORKS, AddressRules
@@ -67,18 +68,21 @@ def _picture(kind: str = "JPEG", size: tuple[int, int] = (120, 80), **options: A
 
 
 def _png(width: int, height: int) -> bytes:
-    def chunk(name: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
-
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
 
 
-def _jpeg_that_claims(width: int, height: int) -> bytes:
-    data = bytearray(_picture())
-    frame = data.index(b"\xff\xc0")
+def _jpeg_that_claims(width: int, height: int, **options: Any) -> bytes:
+    data = bytearray(_picture(**options))
+    frame = data.index(b"\xff\xc2" if options else b"\xff\xc0")
     data[frame + 5 : frame + 9] = struct.pack(">HH", height, width)
     return bytes(data)
+
+
+def _with_scans(more: int) -> bytes:
+    data = _picture(progressive=True)
+    last = data.rindex(b"\xff\xda")
+    return data[:-2] + data[last:-2] * more + data[-2:]
 
 
 _FILES: Final[dict[str, Callable[[], bytes]]] = {
@@ -93,23 +97,37 @@ _FILES: Final[dict[str, Callable[[], bytes]]] = {
     "a video": lambda: b"\0\0\0\x18ftypisom\0\0\0\0isommp42",
     "a GIF": lambda: _picture("GIF"),
     "a GIF that is named .jpg": lambda: _picture("GIF"),
-    "a BMP": lambda: _picture("BMP"),
-    "a TIFF": lambda: _picture("TIFF"),
     "an AVIF": lambda: b"\0\0\0\x20ftypavif\0\0\0\0avifmif1",
     "a JPEG XL": lambda: b"\xff\x0a\xfa",
     "half a JPEG": lambda: _picture()[:600],
     "half a PNG": lambda: _picture("PNG")[:200],
     "half a WebP": lambda: _picture("WEBP")[:100],
-    "a JPEG of 100 scans more than it needs": lambda: _picture(progressive=True) + b"\xff\xda" * 100,
-    "a JPEG whose header says 9,000 x 9,000": lambda: _jpeg_that_claims(9000, 9000),
+    "a JPEG of 100 scans more than it needs": lambda: _with_scans(100),
+    "a JPEG of 12 bits": lambda: _picture().replace(b"\xff\xc0\0\x11\x08", b"\xff\xc1\0\x11\x0c"),
+    "a JPEG whose header says 20,000 x 15,000": lambda: _jpeg_that_claims(20_000, 15_000),
+    "a JPEG whose header says 65,000 x 80": lambda: _jpeg_that_claims(65_000, 80),
+    "a progressive JPEG whose header says 8,000 x 6,000": lambda: _jpeg_that_claims(
+        8000, 6000, progressive=True, subsampling=0
+    ),
     "a PNG whose header says 30,000 x 30,000": lambda: _png(30_000, 30_000),
-    "a PNG of 1 x 12,001": lambda: _picture("PNG", (1, 12_001)),
-    "a PNG of 6,000 x 4,200": lambda: _png(6000, 4200),
+    "a PNG of 1 x 40,001": lambda: _picture("PNG", (1, 40_001)),
     "a WebP of 4,100 x 4,000": lambda: _picture("WEBP", (4100, 4000), quality=1),
     "a JPEG with a damaged EXIF block": lambda: _picture(
         exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12broken"
     ),
-    "a JPEG with bytes behind its end": lambda: _picture() + b"PK\x03\x04" * 100,
+    "a JPEG with a video behind it": lambda: _picture() + video(),
+    "a JPEG without its last bytes": lambda: _picture()[:-2],
+    "a JPEG without its last bytes, with a video behind it": lambda: _picture()[:-2] + video(),
+    "a JPEG with a line break in front": lambda: b"\r\n" + _picture(),
+    "a PNG with a text that unfolds to 50 MB": lambda: with_chunk(
+        _picture("PNG"), chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000)))
+    ),
+    "a PNG with a damaged text": lambda: with_chunk(_picture("PNG"), chunk(b"tEXt", b"x")[:-1] + b"?"),
+    "a PNG without its end": lambda: _picture("PNG")[:-12],
+    "a BMP that is named .jpg": lambda: _picture("BMP"),
+    "a TIFF that is named .jpg": lambda: _picture("TIFF"),
+    "a JPEG of 8,160 x 6,144": lambda: _jpeg_that_claims(8160, 6144),
+    "a JPEG of 16,320 x 12,240": lambda: _jpeg_that_claims(16_320, 12_240),
 }
 
 

@@ -16,6 +16,8 @@ import pillow_heif
 from PIL import Image, ImageOps
 from PIL.Image import Transpose
 
+from support.odd_files import chunk, in_separate_scans, saved, video, with_chunk
+
 _TURNS: Final = {
     2: Transpose.FLIP_LEFT_RIGHT,
     3: Transpose.ROTATE_180,
@@ -50,13 +52,6 @@ def hard_files(portrait: Path) -> dict[str, HardFile]:
     }
 
 
-def saved(picture: Image.Image, kind: str = "JPEG", **options: Any) -> bytes:
-    """The bytes of a file of this format."""
-    file = io.BytesIO()
-    picture.save(file, kind, **options)
-    return file.getvalue()
-
-
 def _whole(picture: Image.Image) -> dict[str, bytes]:
     grey = picture.convert("L")
     exif = {f"exif orientation {i}": _with_orientation(picture, i) for i in range(1, 9)}
@@ -75,16 +70,33 @@ def _whole(picture: Image.Image) -> dict[str, bytes]:
         "grey with alpha": saved(_with_alpha(picture).convert("LA"), "PNG"),
         "webp": saved(picture, "WEBP"),
         "heif": _heif(picture),
-        "bytes behind the end": saved(picture) + bytes(1000),
         "progressive": saved(picture, progressive=True),
+        "one scan for each colour": in_separate_scans(picture),
+        "BMP": saved(picture, "BMP"),
+        "TIFF": saved(picture, "TIFF"),
+        **_odd(saved(picture, quality=90), saved(picture, "PNG")),
+    }
+
+
+def _odd(jpeg: bytes, png: bytes) -> dict[str, bytes]:
+    """With bytes that do not belong there, or without some that do."""
+    return {
+        "bytes behind the end": jpeg + bytes(1000),
+        "motion photo": jpeg + video(),
+        "motion photo without EOI": jpeg[:-2] + video(),
+        "no EOI": jpeg[:-2],
+        "half a percent is missing": jpeg[: -len(jpeg) // 200],
+        "a line break in front": b"\r\n" + jpeg,
+        "a text that unfolds to 50 MB": with_chunk(
+            png, chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(50_000_000)))
+        ),
     }
 
 
 def _refused(picture: Image.Image) -> dict[str, tuple[str, bytes]]:
     jpeg, png = saved(picture), saved(picture, "PNG")
-    kinds = {kind: ("UnsupportedFormat", saved(picture, kind)) for kind in ("BMP", "GIF", "TIFF")}
     return {
-        **kinds,
+        "GIF": ("UnsupportedFormat", saved(picture, "GIF")),
         "SVG": ("UnsupportedFormat", _SVG),
         "PNG of 400 megapixels": ("ImageTooLarge", _flat_png(20_000)),
         "half a JPEG": ("UndecodableImage", jpeg[: len(jpeg) // 2]),
@@ -145,10 +157,6 @@ def _heif(picture: Image.Image) -> bytes:
 
 def _flat_png(side: int) -> bytes:
     """A square of one colour, one bit a pixel: a few kilobytes that claim to be gigantic."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     head = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
     pixels = zlib.compress(bytes(side * (side // 8 + 1)))
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")

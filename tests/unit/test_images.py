@@ -201,7 +201,7 @@ def claiming(width: int, height: int, **options: object) -> bytes:
     ],
 )
 def test_a_photo_that_is_too_large_is_told_which_limit_it_breaks(data: bytes, limit: Limit) -> None:
-    with pytest.raises(ImageTooLarge, match=f"^{limit}: ") as refused:
+    with pytest.raises(ImageTooLarge, match=f"^{limit} ") as refused:
         decode(data)
     assert refused.value.limit is limit
 

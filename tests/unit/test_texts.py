@@ -134,14 +134,17 @@ def test_each_problem_of_a_selfie_has_a_remedy_of_its_own() -> None:
 
 
 BAD_FILES = {
-    "ImageTooLarge: pixels: 20000 x 15000 pixels; of JPEG 210 million are taken": ("해상도", "pixels"),
+    "ImageTooLarge: pixels (20000 x 15000; of JPEG at most 210 million pixels are taken)": (
+        "해상도",
+        "pixels",
+    ),
     "UnsupportedFormat: GIF is not taken; JPEG, PNG are": ("(GIF)", "(GIF)"),
     "UnsupportedFormat: this ISO media file (a video?) is not taken; JPEG": (
         "형식의 파일",
         "cannot be used.",
     ),
     "UndecodableImage: cut off: 38% of the JPEG's rows are missing": ("끝까지", "a part of"),
-    "UndecodableImage: damaged: JPEG: OSError": ("열 수 없는 파일", "cannot be opened"),
+    "UndecodableImage: damaged JPEG: OSError": ("열 수 없는 파일", "cannot be opened"),
 }
 
 
