@@ -162,8 +162,8 @@ def _primary_not_seen(primary: PhotoFinding, policy: Policy) -> Decision | None:
 
 
 def _missing(photo: PhotoFinding) -> bool:
-    """Not to be had, by our fault or its host's."""
-    return photo.outcome is Outcome.NOT_FETCHED and photo.fault is not Fault.MEMBER
+    """Not to be had, or not looked at, by our fault or its host's."""
+    return photo.fault not in (None, Fault.MEMBER)
 
 
 def _first_judged(photos: Sequence[PhotoFinding]) -> Decision:

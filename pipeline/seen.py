@@ -87,13 +87,15 @@ def look(
     selfie: PhotoInput,
     photos: Sequence[PhotoInput],
     clock: Callable[[], float] = perf_counter,
+    budget: DecodeBudget | None = None,
 ) -> Seen:
     """Decode every photo, one after the other, and cut the faces out for all ``heads`` that are to judge.
 
-    The first one's detector and mesh look. What is not in the job's budget for decoding is left out,
-    and says so: the selfie and the first photos always are. Never raises on account of what is in a photo.
+    The first one's detector and mesh look. A photo for which the job's ``budget`` for decoding has not
+    enough left is not looked at, and its finding says so; the selfie is served first, then the photos in
+    their order. Never raises on account of what is in a photo.
     """
-    seen, budget = Seen(clock=clock), DecodeBudget()
+    seen, budget = Seen(clock=clock), budget or DecodeBudget()
     seen.sights += [
         _look(heads, seen, budget, position, photo) for position, photo in enumerate([selfie, *photos])
     ]

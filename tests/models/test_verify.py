@@ -19,13 +19,27 @@ from pipeline.bundle import read_bundle
 from pipeline.cli.weights import command as weights
 from pipeline.evaluation.bench import two_photos
 from pipeline.evaluation.extract import main_face
+from pipeline.image_limits import DecodeBudget
 from pipeline.images import decode
 from pipeline.load import load_models
 from pipeline.models import Models
 from pipeline.ports import Rgb
-from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Outcome, Reason, Status, Verdict
+from pipeline.seen import look
+from pipeline.verdict import (
+    Fault,
+    FetchProblem,
+    Gender,
+    NotFetched,
+    Outcome,
+    PhotoVerdict,
+    Reason,
+    Status,
+    Verdict,
+)
+from pipeline.verify import judge as judge_seen
 from pipeline.verify import verify
 from support.bundle import ROOT
+from support.odd_files import saved
 from support.portraits import BIDEN, CAT, COLLINS, OBAMA
 
 LFW = (
@@ -174,6 +188,19 @@ def test_a_photo_that_could_not_be_had_is_told_apart_from_a_broken_one(models: M
     assert outcomes == [Outcome.NOT_FETCHED, Outcome.INVALID_IMAGE, Outcome.INVALID_IMAGE]
     assert (verdict.status, verdict.reason) == (Status.ERROR, Reason.PHOTOS_NOT_FETCHED)
     assert verify(models, missing, [selfie]).status is Status.ERROR
+
+
+def test_photos_that_a_job_has_no_time_for_are_not_decoded_and_say_so(models: Models, of: Photos) -> None:
+    selfie, photo, stranger = (f.read_bytes() for f in (of.selfie, of.photo, of.stranger))
+    large = saved(Image.open(of.photo).convert("RGB").resize((3000, 3000)), "PNG")
+    assert DecodeBudget().seconds > 0.3
+    budget = DecodeBudget(seconds=0.2)  # such a PNG takes about 0.3
+    verdict = judge_seen(models, look([models], selfie, [photo, large, stranger], budget=budget))
+    left_out = verdict.photos[1]
+    assert [found.outcome for found in verdict.photos] == ["same", "not_compared", "different"]
+    assert (left_out.fault, left_out.verdict) == (Fault.OURS, PhotoVerdict.NOT_VERIFIED)
+    assert left_out.detail.startswith("DecodeBudgetSpent: not decoded")
+    assert verdict.reason is Reason.DIFFERENT_PERSON
 
 
 def test_the_simplest_door_answers_same_person_and_gender(of: Photos, bundle_dir: Path) -> None:

@@ -28,7 +28,7 @@ def finding(position: int, text: str) -> PhotoFinding:
     name, _, replay = name.partition("+")
     outcome = Outcome(name)
     group = outcome in (Outcome.GROUP_SAME, Outcome.MEMBER_NOT_SEEN)
-    faces = 1 if outcome in SOLO | UNCLEAR else 3 if group else 0
+    faces = 1 if outcome in SOLO | UNCLEAR and fault != "ours" else 3 if group else 0
     return PhotoFinding(
         position,
         outcome,
@@ -86,6 +86,9 @@ def answer(
         (["same+replay"], ("review", "same_picture", 1)),
         (["same", "same+replay"], ("review", "same_picture", 2)),
         (["different", "same+replay"], ("review", "same_picture", 2)),
+        # A photo that the job's time was not enough for is not the member's fault.
+        (["same", "not_compared/ours"], ("approved", "same_person", 1)),
+        (["group_same", "no_face/member", "not_compared/ours"], ("error", "photos_not_fetched", 3)),
         # Nothing usable: whose fault is it?
         ([], ("retry_photo", "no_photos", None)),
         (["no_face/member"], ("retry_photo", "no_usable_photo", 1)),
