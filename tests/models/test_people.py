@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from pipeline.images import decode
 from pipeline.load import load_models
 from pipeline.models import Models
 from pipeline.ports import Rgb
+from pipeline.score import Edges
 from pipeline.verdict import Outcome, PhotoVerdict, Reason, Status, Verdict
 from pipeline.verify import verify
 from support.portraits import BIDEN, COLLINS, OBAMA
@@ -109,6 +111,36 @@ def test_a_stranger_whom_a_gate_refuses_is_never_approved_as_primary_photo(
     verdict = judge(models, jpeg(heads.of(OBAMA[0])), jpeg(photo), jpeg(heads.of(OBAMA[2])))
     assert verdict.status in (Status.REVIEW, Status.RETRY_PHOTO), verdict
     assert verdict.photos[0].verdict is not PhotoVerdict.VERIFIED
+
+
+def test_a_doubtful_photo_is_the_members_where_another_one_surely_is_and_both_are_alike(
+    models: Models, heads: Heads
+) -> None:
+    """The edges are put where the two least alike photos of one man are in doubt."""
+    pictures = [jpeg(heads.of(name)) for name in OBAMA]
+    stranger = jpeg(heads.of(BIDEN))
+    scores = {}
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        compared = judge(models, pictures[one], pictures[other]).photos[0].comparison
+        assert compared is not None
+        scores[one, other] = compared.score
+    selfie, primary = min(scores, key=lambda pair: scores[pair])
+    (third,) = {0, 1, 2} - {selfie, primary}
+    lowest = scores[selfie, primary]
+    strict = with_edges(models, Edges(lowest + 0.001, lowest - 0.001, scale=1000.0))
+    alone = judge(strict, pictures[selfie], pictures[primary])
+    assert (alone.status, alone.reason) == (Status.REVIEW, Reason.PRIMARY_UNSURE)
+    together = judge(strict, pictures[selfie], pictures[primary], pictures[third])
+    assert (together.status, together.photo) == (Status.APPROVED, 1)
+    assert together.photos[0].verdict is PhotoVerdict.VERIFIED
+    assert "photo 2" in together.photos[0].detail
+    beside_a_stranger = judge(strict, pictures[selfie], pictures[primary], stranger)
+    assert beside_a_stranger.photos[0].outcome is Outcome.UNSURE
+
+
+def with_edges(models: Models, edges: Edges) -> Models:
+    judges = models.judges
+    return replace(models, judges=replace(judges, scorer=replace(judges.scorer, edges=edges)))
 
 
 def test_a_masked_photo_of_the_member_is_no_accusation(models: Models, heads: Heads) -> None:
