@@ -10,6 +10,7 @@ from pipeline.models import Models
 from pipeline.people import people
 from pipeline.ports import Vectors
 from pipeline.quality import gate
+from pipeline.same_picture import agreement
 from pipeline.seen import FaceKey, Seen, SeenFace, Sight
 from pipeline.verdict import REFUSED, Comparison, Fault, Outcome, PhotoFinding, PhotoVerdict
 
@@ -120,7 +121,7 @@ class Comparator:
 
     def compare(self, selfie: Subject, photo: Subject) -> PhotoFinding:
         """A gallery photo against a selfie; what was found so far where neither can be compared."""
-        finding = replace(photo.finding, replay=self._same_picture(selfie, photo))
+        finding = self._same_picture(selfie, photo)
         group = finding.outcome is Outcome.MEMBER_NOT_SEEN
         if not selfie.comparable:
             return replace(finding, outcome=Outcome.NOT_COMPARED) if group else finding
@@ -167,13 +168,32 @@ class Comparator:
         replay = finding.replay or judges.scorer.fused(comparison.cosines) >= judges.replay.score
         return replace(finding, outcome=solo_outcome(comparison), comparison=comparison, replay=replay)
 
-    def _same_picture(self, selfie: Subject, photo: Subject) -> bool:
-        """Same bytes, or a near copy by its perceptual hash, also of the mirror image."""
+    def _same_picture(self, selfie: Subject, photo: Subject) -> PhotoFinding:
+        """What was found in the photo, and whether it is the selfie's picture.
+
+        The same bytes, a near copy by its perceptual hash, also of the mirror image, or any face of
+        the selfie edited.
+        """
         if selfie.sight.hashes is None or photo.sight.hashes is None:
-            return False
+            return photo.finding
         same_bytes = selfie.finding.sha256 == photo.finding.sha256
         nearest = min((own ^ photo.sight.hashes[0]).bit_count() for own in selfie.sight.hashes)
-        return same_bytes or nearest <= self.models.judges.replay.hash_bits
+        limits = self.models.judges.replay
+        replay = same_bytes or nearest <= limits.hash_bits
+        if not selfie.comparable or not photo.sight.faces:
+            return replace(photo.finding, replay=replay)
+        agrees = self._agreement(selfie, photo)
+        quality = {**photo.finding.quality, "same_picture": round(agrees, 4)}
+        return replace(photo.finding, replay=replay or agrees >= limits.agreement, quality=quality)
+
+    def _agreement(self, selfie: Subject, photo: Subject) -> float:
+        """Of the selfie's face and the photo's face that agree best, one that a gate refuses too."""
+        with self.seen.stage("same_picture"):
+            mine, theirs = (
+                [one.sight.faces[number].structure for _, number in one.faces or [one.key]]
+                for one in (selfie, photo)
+            )
+            return max(agreement(own, other) for own in mine for other in theirs)
 
     def _search(self, selfie: Subject, photo: Subject, finding: PhotoFinding) -> PhotoFinding:
         """Look for the member among several faces, or among bystanders of somebody else's face."""

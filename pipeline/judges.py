@@ -31,6 +31,9 @@ class ReplayLimits:
     """Perceptual hashes (64 bit) that differ in at most so many bits are near copies."""
     score: float = float("inf")
     """A likeness that two different pictures of one person hardly ever reach."""
+    agreement: float = 0.95
+    """What `pipeline.same_picture.agreement` gives of a picture and its edited copy, and of two
+    different pictures hardly ever. Chosen on LFW's folds 1 to 3; `MODEL_CARD.md` has the table."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

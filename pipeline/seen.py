@@ -20,6 +20,7 @@ from pipeline.images import decode
 from pipeline.models import Models
 from pipeline.people import Observed, observe, refine
 from pipeline.ports import Rgb, Vectors
+from pipeline.same_picture import Structure, fine_structure
 from pipeline.verdict import Fault, NotFetched, Outcome, PhotoFinding
 
 PhotoInput = bytes | NotFetched
@@ -27,11 +28,12 @@ FaceKey = tuple[int, int]
 """A photo's position and the number of the face in it, the largest is 0."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class SeenFace(Observed):
-    """A face, and how each embedder wants to see it."""
+    """A face, how each embedder wants to see it, and what tells this picture from others of it."""
 
-    crops: Mapping[LiteRtEmbedder, Rgb] = field(default_factory=dict)
+    crops: Mapping[LiteRtEmbedder, Rgb]
+    structure: Structure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,15 +121,17 @@ def _look(
     with seen.stage("quality"):
         observed = observe(detection.rgb, found, picture.scale)
     asked = {models.embedders[name] for models in heads for name in models.judges.dimensions}
-    with seen.stage("align"):
-        faces = tuple(_cut_out(asked, detection.rgb, one) for one in observed)
+    faces = tuple(_cut_out(asked, seen, detection.rgb, one) for one in observed)
     finding = PhotoFinding(position, Outcome.NO_FACE, Fault.MEMBER, sha256=picture.sha256)
     return Sight(finding, faces, picture.hashes)
 
 
-def _cut_out(embedders: Iterable[LiteRtEmbedder], rgb: Rgb, one: Observed) -> SeenFace:
-    crops = {embedder: embedder.crop(rgb, one.face) for embedder in embedders}
-    return SeenFace(one.face, one.cut_off, one.quality, one.occlusion, crops)
+def _cut_out(embedders: Iterable[LiteRtEmbedder], seen: Seen, rgb: Rgb, one: Observed) -> SeenFace:
+    with seen.stage("align"):
+        crops = {embedder: embedder.crop(rgb, one.face) for embedder in embedders}
+    with seen.stage("same_picture"):
+        structure = fine_structure(rgb, one.face)
+    return SeenFace(one.face, one.cut_off, one.quality, one.occlusion, crops=crops, structure=structure)
 
 
 def _not_decoded(position: int, error: PipelineError) -> PhotoFinding:
