@@ -48,10 +48,11 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backbone:
-    """A network as LiteRT runs it."""
+    """A network as it runs: on LiteRT, or on ONNX Runtime where ``suffix`` is ".onnx"."""
 
     data: bytes
     origin: Origin
+    suffix: str = ".tflite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,8 @@ class Bundle:
         record = self.manifest.parts.get(part)
         if record is None or record.origin is None:
             return None
-        return Backbone(self.path(part).read_bytes(), record.origin)
+        path = self.path(part)
+        return Backbone(path.read_bytes(), record.origin, path.suffix)
 
 
 def write_bundle(folder: Path, head: Head, backbones: Mapping[str, Backbone]) -> Manifest:
@@ -129,7 +131,7 @@ def _compose(head: Head, backbones: Mapping[str, Backbone]) -> tuple[Manifest, d
     parts, files = {"head": Part(HEAD, _sha256(packed), len(packed))}, {HEAD: packed}
     for name, backbone in backbones.items():
         digest = _sha256(backbone.data)
-        part = Part(f"{name}-{digest[:12]}.tflite", digest, len(backbone.data), backbone.origin)
+        part = Part(f"{name}-{digest[:12]}{backbone.suffix}", digest, len(backbone.data), backbone.origin)
         parts[name], files[part.file] = part, backbone.data
     name = str(head.metadata.get("name", "bundle"))
     manifest = Manifest(name, f"{name}-{_identity(parts, head.metadata)}", parts, head.metadata)

@@ -1,4 +1,4 @@
-"""The networks that turn faces into vectors, run on LiteRT.
+"""The networks that turn faces into vectors, run on LiteRT, or ONNX Runtime where nothing else can.
 
 Each keeps its own rule for cutting a face out and for the values that it is fed; together with
 the network's file that rule makes the embedder. The rule is written into the head with
@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from pipeline.align import Border, Preprocess, StretchedGeometry, crop_similarity, crop_stretched, preprocess
 from pipeline.errors import BundleIncompatible
 from pipeline.litert import Network
+from pipeline.onnx_runtime import OnnxNetwork
 from pipeline.ports import Face, Rgb, Vectors
 
 STRETCHED = ("facenet", "vgg19", "own_cnn")
@@ -25,26 +26,51 @@ STRETCHED = ("facenet", "vgg19", "own_cnn")
 ON_TEMPLATE = ("sface", "mobilefacenet")
 """Embedders that take the crop whose landmarks lie where ArcFace's template has them."""
 
+ADDED_CROP: Final = "arcface112"
+"""How faces are cut out for a network of the operator's own: laid onto ArcFace's template of 112x112."""
+
 PROBE_LENGTH = 16
 PROBE_TOLERANCE = 0.02
 """Other networks differ by 0.1 and more; float16 weights or another processor by 0.001."""
 
 
+class Runs(Protocol):
+    """A loaded network: `pipeline.litert.Network` or `pipeline.onnx_runtime.OnnxNetwork`."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one row: (height, width, channels)."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of one row of the output."""
+        ...
+
+    def sha256(self) -> str:
+        """Of the network's file."""
+        ...
+
+    def run(self, batch: Vectors) -> Vectors:
+        """(n, height, width, channels) to (n, d), both float32."""
+        ...
+
+
 class LiteRtEmbedder(ABC):
-    """Turns faces into vectors with one LiteRT network."""
+    """Turns faces into vectors with one network."""
 
     name: str
     side: int
     """Of a crop, in pixels."""
 
-    def __init__(self, network: Path | Network, most: int) -> None:
+    def __init__(self, network: Path | Runs, most: int) -> None:
         """Load the network, if it is not yet. Raises ModelError, also where it takes other crops."""
-        self._network = Network(network, most) if isinstance(network, Path) else network
+        self._network = _opened(network, most) if isinstance(network, Path) else network
         if self._network.input_shape != (self.side, self.side, 3):
             raise BundleIncompatible(f"the network takes {self._network.input_shape}: it is no {self.name}")
 
     @property
-    def network(self) -> Network:
+    def network(self) -> Runs:
         """What runs; embedders with other rules may share it."""
         return self._network
 
@@ -108,7 +134,7 @@ class FaceNetEmbedder(LiteRtEmbedder):
     side = 160
 
     def __init__(
-        self, network: Path | Network, geometry: StretchedGeometry, colours: Preprocess, name: str = "facenet"
+        self, network: Path | Runs, geometry: StretchedGeometry, colours: Preprocess, name: str = "facenet"
     ) -> None:
         """Load the network. Of four faces at a time each takes 15 % less; more gain nothing."""
         self.name = name
@@ -132,10 +158,10 @@ class TemplateEmbedder(LiteRtEmbedder):
 
     side = 112
 
-    def __init__(self, name: str, network: Path | Network, border: Border) -> None:
+    def __init__(self, name: str, network: Path | Runs, border: Border, most: int = 2) -> None:
         """Load the network. Two faces at a time are a little quicker than one."""
         self.name = name
-        super().__init__(network, most=2)
+        super().__init__(network, most)
         self._border = border
 
     def crop(self, rgb: Rgb, face: Face) -> Rgb:
@@ -146,13 +172,50 @@ class TemplateEmbedder(LiteRtEmbedder):
         return {"border": str(self._border)}
 
 
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """What a network of the operator's own takes: each value of a crop less ``mean``, divided by ``divisor``;
+    ``channels`` are "rgb" or "bgr"."""
+
+    channels: str
+    mean: float
+    divisor: float
+
+    def __post_init__(self) -> None:
+        if self.channels not in ("rgb", "bgr") or not self.divisor:
+            raise ValueError(f"no way to feed a network: {self}")
+
+
+class AddedEmbedder(TemplateEmbedder):
+    """A network of the operator's own → (n, d). Takes one face at a time: many files can no other number."""
+
+    def __init__(self, name: str, network: Path | Runs, border: Border, feed: Feed) -> None:
+        """Load the network."""
+        super().__init__(name, network, border, most=1)
+        self._feed = feed
+
+    def embed(self, crops: Sequence[Rgb]) -> Vectors:
+        """(n, dimensions) float32, each row of length 1, whatever the network gives."""
+        vectors = super().embed(crops)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+
+    def _rule(self) -> dict[str, Any]:
+        return {**super()._rule(), "crop": ADDED_CROP, "feed": asdict(self._feed)}
+
+    def _standardise(self, crops: Vectors) -> Vectors:
+        ordered = crops if self._feed.channels == "rgb" else crops[..., ::-1]
+        fed = (ordered - np.float32(self._feed.mean)) / np.float32(self._feed.divisor)
+        return np.ascontiguousarray(fed, np.float32)
+
+
 class FaceResEmbedder(LiteRtEmbedder):
     """FaceRes (MobileNet): the face box stretched to 224x224 → (n, 1024), for gender alone."""
 
     name = "faceres"
     side = 224
 
-    def __init__(self, network: Path | Network, geometry: StretchedGeometry) -> None:
+    def __init__(self, network: Path | Runs, geometry: StretchedGeometry) -> None:
         """Load the network."""
         super().__init__(network, most=2)
         self._geometry = geometry
@@ -186,7 +249,7 @@ def _new_or_same(name: str, network: Path | LiteRtEmbedder, description: Mapping
     return network if network.is_fed(description) else new_embedder(name, network.network, description)
 
 
-def new_embedder(name: str, network: Path | Network, rule: Mapping[str, Any]) -> LiteRtEmbedder:
+def new_embedder(name: str, network: Path | Runs, rule: Mapping[str, Any]) -> LiteRtEmbedder:
     """The same for a network that no head describes yet. Raises ModelError, and KeyError for a rule."""
     if name in STRETCHED:
         return FaceNetEmbedder(network, _geometry(rule), Preprocess(rule["preprocess"]), name)
@@ -194,7 +257,19 @@ def new_embedder(name: str, network: Path | Network, rule: Mapping[str, Any]) ->
         return FaceResEmbedder(network, _geometry(rule))
     if name in ON_TEMPLATE:
         return TemplateEmbedder(name, network, Border(rule["border"]))
+    if rule.get("crop") == ADDED_CROP:
+        return AddedEmbedder(name, network, Border(rule["border"]), Feed(**rule["feed"]))
     raise BundleIncompatible(f"this version knows no embedder named {name}")
+
+
+def is_added(rule: Mapping[str, Any]) -> bool:
+    """Whether a head describes a network of the operator's own so."""
+    return "crop" in rule
+
+
+def _opened(path: Path, most: int) -> Runs:
+    """The network in this file, by its ending. Raises ModelError."""
+    return OnnxNetwork(path) if path.suffix == ".onnx" else Network(path, most)
 
 
 def _geometry(rule: Mapping[str, Any]) -> StretchedGeometry:

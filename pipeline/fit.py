@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from pipeline import metrics
 from pipeline.errors import DataError
+from pipeline.fusion import LabelledVectors, with_learned_weights
 from pipeline.gender import GenderJudge
 from pipeline.judges import ReplayLimits
 from pipeline.ports import Vectors
@@ -29,6 +30,10 @@ REPLAY_SHARE = 0.001
 """Of genuine pairs that look like one picture sent twice: what a person is shown for nothing."""
 ENOUGH_FOR_EXPECTATION = 1000
 """Faces of people with several photos. On fewer the expectation would learn those people."""
+COME_ALONG = {"facenet", "sface", "mobilefacenet", "faceres", "vgg19", "own_cnn"}
+"""Embedders that this project makes; any other in a table is an operator's own."""
+ENOUGH_FOR_WEIGHTS = 50
+"""People of the users' kind by whose impostor pairs the weights of added networks are learned."""
 BLOCK = 1024
 """Rows of a score matrix that are held at a time."""
 
@@ -77,7 +82,8 @@ class FitSettings:
     weights: Mapping[str, float] = field(
         default_factory=lambda: {"sface": 1.0, "mobilefacenet": 0.3, "facenet": 0.1}
     )
-    """Of the embedders that a table has vectors of."""
+    """Of the embedders that a table has vectors of. Those of an operator's own networks are learned
+    (`pipeline.fusion`)."""
     centred: frozenset[str] = frozenset({"facenet", "mobilefacenet"})
     """Embedders whose mean is taken off. SFace's is not: that doubles the share of seniors'
     impostors that pass."""
@@ -92,7 +98,7 @@ class FitSettings:
     refused_fnmr: float = 0.005
     """The same where a gate refuses one of the two faces."""
     not_for_gender: frozenset[str] = frozenset({"mobilefacenet"})
-    """Embedders that gender is not read from."""
+    """Embedders that gender is not read from. Nor is it from those that an operator has added."""
     gender_strength: float = 1.0
     """Inverse of the regularisation of the gender head."""
     gender_margin: float = 0.70
@@ -108,8 +114,25 @@ def fit_towers(table: FaceTable, settings: FitSettings) -> Scorer:
     """Means, projections and what to expect of a face; every edge is 0."""
     compared = sorted(settings.weights.keys() & table.vectors.keys())
     towers = {name: _tower(table.vectors[name], name, settings) for name in compared}
-    scorer = Scorer(towers, Edges(0.0, 0.0, 1.0))
+    further = added(table, settings)
+    towers |= {name: _tower(table.vectors[name], name, settings) for name in further}
+    faces, fmr = _teaching_weights(table), settings.approve_fmr
+    scorer = with_learned_weights(Scorer(towers, Edges(0.0, 0.0, 1.0)), faces, further, fmr)
     return replace(scorer, expectation=fit_expectation(scorer, table, settings))
+
+
+def _teaching_weights(table: FaceTable) -> LabelledVectors:
+    """Impostors of the users' kind, as for the approve edge; everybody's where they are few."""
+    known = table.only(table.gender != UNKNOWN)
+    kind = known.users_kind
+    several = len(np.unique(known.identity[kind])) >= ENOUGH_FOR_WEIGHTS
+    impostors = kind if several else np.ones(len(kind), np.bool_)
+    return LabelledVectors(known.vectors, known.identity, known.gender, impostors)
+
+
+def added(table: FaceTable, settings: FitSettings) -> list[str]:
+    """The operator's own embedders of a table."""
+    return sorted(table.vectors.keys() - settings.weights.keys() - COME_ALONG)
 
 
 def _tower(vectors: Vectors, name: str, settings: FitSettings) -> Tower:
@@ -122,12 +145,11 @@ def _tower(vectors: Vectors, name: str, settings: FitSettings) -> Tower:
     mean = vectors.mean(axis=0) if name in settings.centred else np.zeros(size, np.float32)
     keep = min(settings.dimensions.get(name, size), size)
     if keep == size:
-        return Tower(mean.astype(np.float32), np.eye(size, dtype=np.float32), settings.weights[name])
+        return Tower(mean.astype(np.float32), np.eye(size, dtype=np.float32), settings.weights.get(name, 0.0))
     centred = (vectors - mean).astype(np.float64)
     _, directions = np.linalg.eigh(centred.T @ centred)
-    return Tower(
-        mean.astype(np.float32), directions[:, ::-1][:, :keep].astype(np.float32), settings.weights[name]
-    )
+    projection = directions[:, ::-1][:, :keep].astype(np.float32)
+    return Tower(mean.astype(np.float32), projection, settings.weights.get(name, 0.0))
 
 
 def fit_expectation(scorer: Scorer, table: FaceTable, settings: FitSettings) -> Expectation | None:
@@ -253,7 +275,7 @@ def fit_gender(table: FaceTable, settings: FitSettings) -> GenderJudge:
     counts = np.bincount(known.gender, weights=known.weight, minlength=2)
     if not counts.all():
         raise DataError("the faces show one gender only: a gender head cannot be fitted")
-    names = sorted(known.vectors.keys() - settings.not_for_gender)
+    names = sorted(known.vectors.keys() - settings.not_for_gender - {*added(known, settings)})
     weight = known.weight * (counts.sum() / 2 / counts)[known.gender]
     model = LogisticRegression(C=settings.gender_strength, max_iter=2000)
     model.fit(np.hstack([known.vectors[name] for name in names]), known.gender, sample_weight=weight)

@@ -41,13 +41,15 @@ def load_models(folder: Path) -> Models:
     """
     bundle = read_bundle(folder)
     judges = read_judges(bundle.head)
+    # Those that a head is yet to be fitted with, too (`weights --embedder`): `fit` looks by them.
+    names = {*judges.dimensions, *bundle.head.metadata.get("embedders", {})}
     return Models(
         bundle=bundle,
         manifest=bundle.manifest,
         head=bundle.head,
         detector=TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full")),
         mesh=FaceMesh(bundle.path("face_mesh")),
-        embedders=_embedders(bundle.head, judges, {n: bundle.path(n) for n in judges.dimensions}),
+        embedders=_embedders(bundle.head, judges, {name: bundle.path(name) for name in names}),
         judges=judges,
     )
 
@@ -96,10 +98,11 @@ def _source(
 def _embedders(
     head: Head, judges: Judges, sources: Mapping[str, Path | LiteRtEmbedder]
 ) -> dict[str, LiteRtEmbedder]:
-    """Those that the head compares and reads gender by; each must fit it."""
+    """The networks of ``sources``; each must fit the head."""
     described, embedders = head.metadata.get("embedders", {}), {}
-    for name, dimensions in judges.dimensions.items():
-        embedder = open_embedder(name, sources[name], described.get(name, {}))
+    for name, source in sources.items():
+        embedder = open_embedder(name, source, described.get(name, {}))
+        dimensions = judges.dimensions.get(name, embedder.dimensions)
         if dimensions != embedder.dimensions:
             raise BundleIncompatible(f"the head wants {dimensions} numbers of {name}")
         embedders[name] = embedder

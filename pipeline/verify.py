@@ -68,7 +68,10 @@ def usable_faces(
     """
     seen = look([models], selfie, photos)
     subjects = Comparator(models, seen).subjects()
-    return [seen.embed(models, [one.key], models.embedders) if one.comparable else None for one in subjects]
+    return [
+        seen.embed(models, [one.key], models.judges.dimensions) if one.comparable else None
+        for one in subjects
+    ]
 
 
 def _deciding_comparison(photo: int | None, findings: Sequence[PhotoFinding]) -> Comparison | None:

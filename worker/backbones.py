@@ -23,7 +23,7 @@ from pipeline.errors import WeightsCorrupt, WeightsMissing
 SECONDS: Final = 25.0
 """For one network of about 90 MB: well below a job's time limit, for a job waits for it."""
 _CHUNK: Final = 1 << 20
-_NAME: Final = re.compile(r"[\w-]+\.tflite")
+_NAME: Final = re.compile(r"[\w-]+(\.tflite|\.onnx)")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -37,9 +37,10 @@ class Backbones:
 
     def find(self, name: str, part: Part) -> Path:
         """The network's file, fetched if need be and checked. Raises ModelError."""
-        if not _NAME.fullmatch(part.file) or not _SHA256.fullmatch(part.sha256):
+        named = _NAME.fullmatch(part.file)
+        if named is None or not _SHA256.fullmatch(part.sha256):
             raise WeightsCorrupt(f"the manifest names no file of a network: {part.file!r}")
-        path = self._cache / f"{part.sha256}.tflite"
+        path = self._cache / f"{part.sha256}{named[1]}"
         if not path.is_file():
             if not self._place:
                 raise WeightsMissing(f"the bundle here does not hold {name}, and VERIFY_BACKBONES is not set")

@@ -101,21 +101,9 @@ def command(
 
 def _print(result: dict[str, Any]) -> None:
     out = console()
-    table = new_table(
-        "set", "pairs", "not acquired", "AUC", "EER", "TAR@0.1%", "FMR at edge", "FNMR at edge", "undecided"
-    )
-    for name, row in {"all": result, **result["sets"]}.items():
-        edge = row["at_threshold"]
-        shown = [
-            row["auc"],
-            row["eer"],
-            row["tar_at_fmr"]["0.001"],
-            edge["fmr"],
-            edge["fnmr"],
-            row["undecided"],
-        ]
-        table.add_row(name, str(row["pairs"]), str(row["failed_to_acquire"]), *map(_number, shown))
-    out.print(table)
+    _print_sets({"all": result, **result["sets"]})
+    if "added" in result:
+        _print_added(result["added"])
     for key in ("as_published", "without_wrong_labels"):
         if folds := result["labels"][key].get("folds"):
             name, right = key.replace("_", " "), f"{folds['mean']:.4f} ± {folds['std']:.4f}"
@@ -127,6 +115,41 @@ def _print(result: dict[str, Any]) -> None:
     for part in ("impostors", "gender"):
         if part in result:
             out.print_json(json.dumps({part: result[part]}))
+
+
+def _print_sets(sets: dict[str, dict[str, Any]]) -> None:
+    table = new_table(
+        "set", "pairs", "not acquired", "AUC", "EER", "TAR@0.1%", "FMR at edge", "FNMR at edge", "undecided"
+    )
+    for name, row in sets.items():
+        edge = row["at_threshold"]
+        shown = [
+            row["auc"],
+            row["eer"],
+            row["tar_at_fmr"]["0.001"],
+            edge["fmr"],
+            edge["fnmr"],
+            row["undecided"],
+        ]
+        table.add_row(name, str(row["pairs"]), str(row["failed_to_acquire"]), *map(_number, shown))
+    console().print(table)
+
+
+def _print_added(found: dict[str, Any]) -> None:
+    """The same pairs with the operator's own networks, without and by each alone."""
+    names, sides = " and ".join(found["networks"]), found["sides"]
+    told = {"with": f"with {names}", "without": f"without {names}"}
+    _print_sets({f"{s}, {told.get(way, way)}": row for s in sides["with"] for way, row in _of(sides, s)})
+    if gate := found.get("gate"):
+        word = "takes" if gate["passed"] else "does not take"
+        click.echo(f"the gate {word} the head with {names} for the one without")
+        for reason in gate["reasons"]:
+            click.echo(f"  {reason}")
+
+
+def _of(sides: dict[str, dict[str, Any]], name: str) -> list[tuple[str, dict[str, Any]]]:
+    """One set's figures by the way of judging."""
+    return [(way, sets[name]) for way, sets in sides.items()]
 
 
 def _number(value: float | None) -> str:

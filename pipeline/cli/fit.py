@@ -14,7 +14,15 @@ from pipeline.evaluation.extract import Album
 from pipeline.evaluation.genders import added_faces, joined, teachable
 from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.protocol import NOBODY, People, face_table, labels_of, require_enough
-from pipeline.fit import FaceTable, FitSettings, fit_gender, fit_refused, fit_scorer, replay_limits
+from pipeline.fit import (
+    FaceTable,
+    FitSettings,
+    added,
+    fit_gender,
+    fit_refused,
+    fit_scorer,
+    replay_limits,
+)
 from pipeline.identities import FittedOn
 from pipeline.judges import Judges, compose
 from pipeline.load import load_models
@@ -80,17 +88,22 @@ def command(
         replay=replay_limits(scorer, table),
     )
     names = {face.identity for face in [*people_faces, *gender_faces] if face.file in embedded.row}
-    compose(judges, _facts(album, table, gender_faces), FittedOn.people(names)).save(out)
+    compose(judges, _facts(album, judges, table, gender_faces), FittedOn.people(names)).save(out)
+    for name in added(table, settings):
+        weight = scorer.towers[name].weight if name in scorer.towers else 0
+        click.echo(f"{name} counts {weight:g} times as much as SFace" if weight else f"{name} adds nothing")
     click.echo(f"{out}: fitted on {len(table.identity)} faces of {len(set(table.identity.tolist()))} people")
 
 
-def _facts(album: Album, table: FaceTable, gender_faces: list[LabelledFace]) -> dict[str, object]:
+def _facts(
+    album: Album, judges: Judges, table: FaceTable, gender_faces: list[LabelledFace]
+) -> dict[str, object]:
     """What the manifest tells of the fit: the networks' crops and what it was fitted on."""
     return {
         "name": "default",
         "fitted": dt.datetime.now(dt.UTC).date().isoformat(),
         "calibration": "uncalibrated",
-        "embedders": {name: album.models.embedders[name].describe() for name in table.vectors},
+        "embedders": {name: album.models.embedders[name].describe() for name in judges.dimensions},
         "training": {
             "faces": len(table.identity),
             "people": len(set(table.identity.tolist())),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
-from pipeline.bundle import Bundle, Manifest, installed, write_bundle
+from pipeline.bundle import Backbone, Bundle, Manifest, installed, write_bundle
+from pipeline.embedder import ADDED_CROP, ON_TEMPLATE, STRETCHED, Feed
 from pipeline.head import Head
 from pipeline.weights import sources
 from pipeline.weights.convert import Step, backbones
@@ -58,6 +61,22 @@ WEIGHTS = click.Path(path_type=Path)
     type=WEIGHTS,
     help="What was fitted, an .npz with its .json beside it.  [default: what comes along for these networks]",
 )
+@click.option(
+    "--embedder",
+    metavar="NAME=FILE",
+    callback=lambda _context, _option, text: _named(text),
+    help="One more network that embeds faces, an .onnx or .tflite file of yours.",
+)
+@click.option("--crop", type=click.Choice([ADDED_CROP]), help="How --embedder wants a face cut out.")
+@click.option(
+    "--scale",
+    metavar="MEAN/DIVISOR",
+    callback=lambda _context, _option, text: _numbers(text),
+    help="What --embedder takes: each value, 0 to 255, less MEAN, by DIVISOR (127.5/127.5; 0/1: as it is).",
+)
+@click.option(
+    "--channels", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Of --embedder."
+)
 @click.option("--out", type=WEIGHTS, default=Path("var/bundle"), show_default=True)
 def command(
     facenet: Path,
@@ -66,13 +85,22 @@ def command(
     faceres: Path,
     mediapipe: Path | None,
     head: Path | None,
+    embedder: tuple[str, Path] | None,
+    crop: str | None,
+    scale: tuple[float, float] | None,
+    channels: str,
     out: Path,
 ) -> None:
     """Convert the networks' weights and put the bundle together; half a minute the first time.
 
     Takes local files only (`python -m worker.fetch_weights` downloads them). Networks that the
     bundle at OUT already holds are not made again.
+
+    With --embedder a network of yours stands beside the others. It is compared with once a head has
+    learned how much it counts: `python -m pipeline fit --bundle OUT`, then this again with --head.
     """
+    if embedder and not (crop and scale):
+        raise click.UsageError("--embedder wants --crop and --scale: how its network is fed")
     embedders = {
         "facenet": sources.facenet(facenet),
         "sface": sources.sface(sface),
@@ -84,6 +112,9 @@ def command(
     wanted = {name: source for name, source in embedders.items() if name in fitted.metadata["embedders"]}
     previous = installed(out)
     networks = backbones({**wanted, **sources.mediapipe(mediapipe)}, previous, _tell)
+    if embedder and scale:
+        fitted, networks = _with(embedder, Feed(channels, *scale), fitted, networks, previous)
+    _require_all(fitted, networks)
     manifest = write_bundle(out, fitted, networks)
     _report(manifest, previous, out)
     if not head and not networks.keys() >= set(SPARED):
@@ -92,6 +123,56 @@ def command(
             "had: python -m worker.fetch_weights, then this command again",
             err=True,
         )
+
+
+def _named(text: str | None) -> tuple[str, Path] | None:
+    """The name and the file of an embedder."""
+    if text is None:
+        return None
+    name, _, file = text.partition("=")
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or not file.endswith((".onnx", ".tflite")):
+        raise click.BadParameter("NAME=FILE: small letters, digits and _; an .onnx or .tflite file")
+    if name in (*STRETCHED, *ON_TEMPLATE, "faceres"):
+        raise click.BadParameter(f"{name} is the name of a network that comes along")
+    return name, Path(file)
+
+
+def _numbers(text: str | None) -> tuple[float, float] | None:
+    """MEAN/DIVISOR."""
+    if text is None:
+        return None
+    try:
+        mean, divisor = (float(number) for number in text.split("/"))
+    except ValueError:
+        raise click.BadParameter("MEAN/DIVISOR, as in 127.5/127.5") from None
+    if divisor == 0:
+        raise click.BadParameter("nothing can be divided by 0")
+    return mean, divisor
+
+
+def _with(
+    embedder: tuple[str, Path],
+    feed: Feed,
+    head: Head,
+    networks: dict[str, Backbone],
+    previous: Bundle | None,
+) -> tuple[Head, dict[str, Backbone]]:
+    """Head and networks with one more; a head that was fitted with it describes it already."""
+    from pipeline.weights import added
+
+    name, file = embedder
+    network = added.backbone(name, sources.Source(file, ""), feed, previous, click.echo)
+    known, rule = head.metadata["embedders"], added.description(name, network, feed)
+    if {**known.get(name, rule), "probe": None} != {**rule, "probe": None}:
+        raise click.UsageError(f"the head was fitted on {name} fed otherwise: {known[name]}")
+    described = {**known, name: known.get(name, rule)}
+    return replace(head, metadata={**head.metadata, "embedders": described}), {**networks, name: network}
+
+
+def _require_all(head: Head, networks: Collection[str]) -> None:
+    """Raises UsageError where the head was fitted with a network that is not there."""
+    if missing := sorted(set(head.metadata["embedders"]).difference(networks)):
+        raise click.UsageError(f"the head was fitted with {missing[0]}: name its file with --embedder")
 
 
 def _shipped(networks: Collection[str]) -> Head:

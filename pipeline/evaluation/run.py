@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.evaluation.added import added_figures, gate_figures
 from pipeline.evaluation.data import LabelledFace, Pair, read_pairs
 from pipeline.evaluation.exhaustive import Impostors, all_impostors, exhaustive_figures, named_groups
 from pipeline.evaluation.extract import Album
@@ -34,7 +35,7 @@ from pipeline.evaluation.report import Scored, summary
 from pipeline.evaluation.sample import replay_figures, sample_figures
 from pipeline.evaluation.simulation import simulate
 from pipeline.evaluation.strangers import Shipped, require_strangers
-from pipeline.fit import UNKNOWN, FaceTable, FitSettings
+from pipeline.fit import UNKNOWN, FaceTable, FitSettings, added
 from pipeline.judges import Judges
 
 Codes = NDArray[np.int64]
@@ -89,6 +90,10 @@ def evaluate(album: Album, pairs_csv: Path, training: Sequence[LabelledFace], op
     extra |= _of_the_whole_product(album, pairs, people.names(photos), options)
     sources = Sources(options.impostor_csvs, options.gender_csvs, retouched=options.sample // 3)
     worlds = populate(album, named, labelled, judge_for, sources, fixed=_fixed(album, options))
+    if not options.shipped.head and added(labelled.table, settings):
+        extra["added"] = added_figures(pairs, embedded, people, labelled.table, scored)
+        if extra["genders_known"]:
+            extra["added"]["gate"] = gate_figures(album.models.judges, labelled.table)
     extra["simulation"] = simulate(worlds, honest=options.members, impostors=options.members * 5 // 2)
     return Evaluation(summary(scored, extra), scored, found)
 

@@ -27,12 +27,15 @@ def place(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_network_is_fetched_once(place: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [".tflite", ".onnx"])
+def test_a_network_is_fetched_once(place: Path, tmp_path: Path, ending: str) -> None:
+    part = replace(PART, file=str(Path(PART.file).with_suffix(ending)))
+    (place / PART.file).rename(place / part.file)
     backbones = Backbones(str(place), tmp_path / "cache")
-    found = backbones.find("facenet", PART)
-    (place / PART.file).unlink()
-    assert backbones.find("facenet", PART) == found
-    assert found.read_bytes() == NETWORK
+    found = backbones.find("facenet", part)
+    (place / part.file).unlink()
+    assert backbones.find("facenet", part) == found
+    assert (found.read_bytes(), found.suffix) == (NETWORK, ending)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,123 @@
+"""A network of the operator's own for the bundle: taken as it is, converted from ONNX, or left as ONNX.
+
+ONNX is rebuilt in Keras and converted to LiteRT where that gives the same vectors of real faces; what cannot
+be rebuilt so stays an ONNX file, which ONNX Runtime runs (an extra).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx.reference import ReferenceEvaluator
+
+from pipeline.align import Border
+from pipeline.bundle import Backbone, Bundle, Origin
+from pipeline.embedder import AddedEmbedder, Feed
+from pipeline.errors import ModelError, WeightsCorrupt
+from pipeline.ports import Rgb, Vectors
+from pipeline.stderr import silent
+from pipeline.weights.sources import Source
+
+RECIPE: Final = 1
+"""Raised with every change of how ONNX is converted."""
+LIKENESS: Final = 0.9999
+"""The cosine that the converted network's vectors must have with those of the file."""
+SIDE: Final = 112
+
+
+def backbone(
+    name: str, source: Source, feed: Feed, previous: Bundle | None, told: Callable[[str], None]
+) -> Backbone:
+    """The network of this file; what ``previous`` holds of the same file is not made again.
+
+    Raises WeightsMissing, and WeightsCorrupt for a file that holds no embedder of faces of 112x112.
+    """
+    is_onnx = source.file.endswith(".onnx")
+    origin = Origin(source.file, source.sha256(), RECIPE if is_onnx else 0)
+    kept = previous.backbone(name) if previous else None
+    if kept is not None and kept.origin == origin:
+        return kept
+    if not is_onnx:
+        return _checked(name, Backbone(source.read(), origin), feed)
+    converted, problem = _converted(name, source, feed)
+    if converted is not None:
+        return Backbone(converted, origin)
+    told(f"  {name} stays ONNX ({problem}): wherever it runs, pip install -r pipeline/requirements-onnx.txt")
+    return _checked(name, Backbone(source.read(), origin, ".onnx"), feed)
+
+
+def description(name: str, network: Backbone, feed: Feed) -> dict[str, Any]:
+    """How the network is fed, and the probe by which it is known again, for the head. Raises ModelError."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}{network.suffix}"
+        path.write_bytes(network.data)
+        return AddedEmbedder(name, path, Border.BLACK, feed).describe()
+
+
+def _checked(name: str, network: Backbone, feed: Feed) -> Backbone:
+    """The same; raises WeightsCorrupt where it does not run, or gives no row of numbers for a face."""
+    try:
+        vectors = _embedded(name, network, feed)
+    except (ModelError, ValueError, RuntimeError) as error:
+        raise WeightsCorrupt(f"{network.origin.file} is no network of faces of 112x112: {error}") from error
+    if not np.isfinite(vectors).all():
+        raise WeightsCorrupt(f"{network.origin.file} gives vectors that are no numbers")
+    return network
+
+
+def _embedded(name: str, network: Backbone, feed: Feed) -> Vectors:
+    """(n, d) of a few crops of a real face, each row of length 1."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{name}{network.suffix}"
+        path.write_bytes(network.data)
+        return AddedEmbedder(name, path, Border.BLACK, feed).embed(faces())
+
+
+def _converted(name: str, source: Source, feed: Feed) -> tuple[bytes | None, str]:
+    """The LiteRT file, or None and why there is none. TensorFlow is loaded here."""
+    with silent():
+        from pipeline.weights import export, onnx_graph
+
+        try:
+            model = onnx_graph.build(source.read(), name)
+            converted = export.to_tflite(model)
+        except onnx_graph.UnknownOperation as unknown:
+            return None, str(unknown)
+        except Exception as error:  # noqa: BLE001 - parsers and layers have errors of all kinds
+            return None, f"it cannot be rebuilt: {type(error).__name__}"
+        ours = _embedded(name, Backbone(converted, Origin(source.file, "")), feed)
+    theirs = _reference(source.read(), onnx_graph.read_graph(source.read()).entry, feed)
+    cosine = float(np.min(np.sum(ours * theirs, axis=1)))
+    if cosine < LIKENESS:
+        return None, f"converted it agrees to a cosine of {cosine:.5f}"
+    return converted, ""
+
+
+def _reference(onnx_file: bytes, entry: str, feed: Feed) -> NDArray[np.float64]:
+    """(n, d) of the same crops by ONNX's own definition of every operation, each row of length 1."""
+    session = ReferenceEvaluator(onnx.load_model_from_string(onnx_file))
+    rows = []
+    for crop in faces():
+        fed = (crop if feed.channels == "rgb" else crop[..., ::-1]).astype(np.float32)
+        picture = ((fed - np.float32(feed.mean)) / np.float32(feed.divisor)).transpose(2, 0, 1)[None]
+        results: Any = session.run(None, {entry: picture})
+        found = np.asarray(results[0], np.float64).ravel()
+        rows.append(found / np.linalg.norm(found))
+    return np.stack(rows)
+
+
+def faces() -> list[Rgb]:
+    """(112, 112, 3) uint8 each: two crops of a real face, a portrait that comes with scikit-image."""
+    from skimage.data import astronaut
+
+    portrait: Rgb = astronaut()  # type: ignore[no-untyped-call]
+    cuts = portrait[30:190, 145:305], portrait[60:180, 170:290]
+    crops = (cv2.resize(cut, (SIDE, SIDE), interpolation=cv2.INTER_AREA) for cut in cuts)
+    return [np.asarray(crop, np.uint8) for crop in crops]
