@@ -1,6 +1,7 @@
 """What decoding may cost: pixels, sides and memory of one photo, and the time of all photos of a job.
 
-The table was measured in a fresh process each, the median of three, on photo-like pictures with grain.
+The table was measured in a fresh process each, the median of three, on photo-like pictures with grain:
+what the process grew by at its peak, and its processor time, on two cores that were busy with other work.
 """
 
 from __future__ import annotations
@@ -42,16 +43,16 @@ class Cap:
 
 
 CAPS: Final[Mapping[Decoding, Cap]] = {
-    #                                pixels, memory, time
-    Decoding.JPEG:        Cap(210_000_000,  0.5,   7),
-    Decoding.JPEG_WHOLE:  Cap( 75_000_000,  3.3,  30),
-    Decoding.PNG:         Cap( 48_000_000,  5.2,  32),
-    Decoding.PNG_BLENDED: Cap( 27_000_000,  9.0,  46),
-    Decoding.WEBP:        Cap( 16_200_000, 15.4,  40),
-    Decoding.HEIC:        Cap( 54_000_000,  4.6,  55),
-    Decoding.HEIC_DEEP:   Cap( 32_000_000,  7.6,  80),
-    Decoding.BMP:         Cap( 48_000_000,  5.2,  10),
-    Decoding.TIFF:        Cap( 29_000_000,  8.5,  30),
+    #                      most pixels, bytes, ns     measured at so many million pixels
+    Decoding.JPEG:        Cap(210_000_000,  0.4,   8),  # 200: 65 MB, 0.75 s; 108: 67 MB, 0.5 s
+    Decoding.JPEG_WHOLE:  Cap(75_000_000,   3.3,  30),  # 74 in 4:2:0: 239 MB, 0.9 s; 38 in 4:4:4: 261 MB
+    Decoding.PNG:         Cap(48_000_000,   5.2,  32),  # 48: 284 MB, of which the file has 60, 1.4 s
+    Decoding.PNG_BLENDED: Cap(27_000_000,   9.0,  46),  # 27: 277 MB, of which the file has 38, 1.1 s
+    Decoding.WEBP:        Cap(16_200_000,  15.4,  40),  # 16: 246 MB, 0.6 s
+    Decoding.HEIC:        Cap(54_000_000,   4.6,  55),  # 48: 222 MB, 1.2 s (a phone's) to 2.9 s (grainy)
+    Decoding.HEIC_DEEP:   Cap(32_000_000,   7.6, 110),  # 24: 182 MB, 2.9 s
+    Decoding.BMP:         Cap(48_000_000,   5.2,  12),  # 48: 227 MB, 0.55 s
+    Decoding.TIFF:        Cap(48_000_000,   5.2,  12),  # 29: 146 MB, 0.35 s
 }  # fmt: skip
 
 

@@ -34,13 +34,15 @@ from worker.addresses import IpAddress
 
 @dataclass(frozen=True, slots=True)
 class Leash:
-    """How far the connections of one fetch may go: in time, and to which addresses."""
+    """How far the connections of one fetch may go: in time and size, and to which addresses."""
 
     deadline: float
     """In seconds of `time.monotonic`."""
     read_seconds: float
     """The longest silence."""
     addresses: Callable[[str, int], Sequence[IpAddress]]
+    most_bytes: int
+    """Of a body."""
 
     path: str = "/"
     """What is asked for, to the letter: path and query."""

@@ -72,7 +72,10 @@ class FetchLimits:
     """What a download may cost, and where it may go."""
 
     rules: AddressRules = field(default_factory=AddressRules)
-    max_bytes: int = 10 * 1024 * 1024
+    max_bytes: int = 32 * 1024 * 1024
+    """Of one photo: a phone's 108 megapixels, or a motion photo with its video."""
+    job_bytes: int = 224 * 1024 * 1024
+    """Of all photos of a job, which are in memory together: so each of many may have less."""
     connect_seconds: float = 4.0
     read_seconds: float = 10.0
     """The longest silence."""
@@ -107,6 +110,10 @@ class FetchLimits:
             ca_file=str(settings.photo_ca) if settings.photo_ca else None,
             headers=settings.photo_headers,
         )
+
+    def bytes_each(self, photos: int) -> int:
+        """What each of so many photos may have."""
+        return min(self.max_bytes, self.job_bytes // max(1, photos))
 
     def headers_for(self, host: str) -> dict[str, str]:
         """The fixed headers of a host."""
@@ -149,9 +156,10 @@ class PhotoFetcher:
             return []
         deadline = time.monotonic() + self._limits.total_seconds
         distinct = list(dict.fromkeys(urls))
+        most = self._limits.bytes_each(len(distinct))
         pool = ThreadPoolExecutor(len(distinct), thread_name_prefix="photo")
         try:
-            futures = {url: pool.submit(self._fetch, url, deadline) for url in distinct}
+            futures = {url: pool.submit(self._fetch, url, deadline, most) for url in distinct}
             wait(futures.values(), timeout=self._limits.total_seconds + _GRACE)
             results = {url: _result(future, url) for url, future in futures.items()}
             return [_told_apart(results, url) for url in urls]
@@ -163,12 +171,12 @@ class PhotoFetcher:
         """Close the connections that are kept open."""
         self._session.close()
 
-    def _fetch(self, url: str, deadline: float) -> Fetched:
+    def _fetch(self, url: str, deadline: float, most: int) -> Fetched:
         try:
             target = check_url(url, self._limits.rules)
         except AddressRefused as refused:
             return _failure(url, "?", trouble(refused))
-        outcome = self._ask(target, Leash(deadline, self._patience(target), self._addresses))
+        outcome = self._ask(target, Leash(deadline, self._patience(target), self._addresses, most))
         return outcome if isinstance(outcome, bytes) else _failure(url, target.host, outcome)
 
     def _patience(self, target: Target) -> float:
@@ -208,7 +216,8 @@ class PhotoFetcher:
             with on_leash(replace(leash, path=target.path)), self._get(target) as response:
                 location = redirect_of(response)
                 if location is None:
-                    return refusal_of(response, target.url, limits.max_bytes) or self._read(response)
+                    most = leash.most_bytes
+                    return refusal_of(response, target.url, most) or self._read(response, most)
             target = next_hop(target, location, limits.rules)
         return Refusal(FetchProblem.BAD_RESPONSE, f"more than {limits.redirects} redirects")
 
@@ -220,13 +229,13 @@ class PhotoFetcher:
         )
         return answer
 
-    def _read(self, response: requests.Response) -> bytes | Refusal:
+    def _read(self, response: requests.Response, most: int) -> bytes | Refusal:
         """The body, counted while it comes in: what the server says of its length is only a claim."""
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
             body += chunk
-            if len(body) > self._limits.max_bytes:
-                return Refusal(FetchProblem.TOO_LARGE, f"more than {self._limits.max_bytes} bytes")
+            if len(body) > most:
+                return Refusal(FetchProblem.TOO_LARGE, f"more than {most} bytes")
         return body_or_refusal(bytes(body), response.headers)
 
     def _addresses(self, host: str, port: int) -> Sequence[IpAddress]:

@@ -97,7 +97,8 @@ class Settings(BaseSettings):
     allow_http: bool = False
     allow_private_addresses: bool = False
     """Loopback and private networks, on every port; for tests and the demo."""
-    fetch_max_bytes: Annotated[int, Field(gt=0)] = 10 * 1024 * 1024
+    fetch_max_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
+    """Of one photo; those of a job together have 224 MiB at the most."""
     fetch_connect_seconds: Seconds = 4
     fetch_read_seconds: Seconds = 10
     fetch_total_seconds: Seconds = 20

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import time
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from pipeline.detector import TwoRangeDetector
 from pipeline.errors import ImageError
 from pipeline.images import decode
 from support.bundle import ROOT, ensure_bundle
+from support.odd_files import chunk, in_separate_scans, saved, video, with_chunk
 from support.workers import TESTS_ON_PATH
 
 MOST_SECONDS: Final = 2.0
@@ -44,8 +46,10 @@ _LARGEST_SEED: Final = 300_000
 def seeds(folder: Path | None = None) -> list[bytes]:
     """Small pictures in each format and mode; with a folder also its files."""
     picture = _picture()
-    made = [_saved(picture.convert(mode), kind, **options) for kind, mode, options in _FORMS]
-    made += [_saved(picture, "WEBP", save_all=True, append_images=[picture.rotate(9)]), _heic(picture)]
+    made = [saved(picture.convert(mode), kind, **options) for kind, mode, options in _FORMS]
+    made += [saved(picture, "WEBP", save_all=True, append_images=[picture.rotate(9)]), _heic(picture)]
+    made += [in_separate_scans(picture), made[0] + video(50_000), made[1][:-2] + video(50_000)]
+    made += [with_chunk(made[5], chunk(b"zTXt", b"Raw profile type exif\0\0" + zlib.compress(bytes(999))))]
     files = sorted(folder.rglob("*")) if folder and folder.is_dir() else []
     return made + [f.read_bytes() for f in files if f.is_file() and 0 < f.stat().st_size < _LARGEST_SEED]
 
@@ -64,6 +68,11 @@ _FORMS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("PNG", "I;16", {}),
     ("WEBP", "RGB", {}),
     ("WEBP", "RGBA", {"lossless": True}),
+    ("BMP", "RGB", {}),
+    ("BMP", "P", {}),
+    ("TIFF", "RGB", {}),
+    ("TIFF", "P", {}),
+    ("TIFF", "RGBA", {"compression": "tiff_lzw"}),
 )
 
 
@@ -77,12 +86,6 @@ def _picture() -> Image.Image:
         draw.ellipse((x - 12, 95, x + 12, 110), fill=(40, 30, 30))
     draw.arc((130, 140, 190, 180), 20, 160, fill=(150, 60, 60), width=6)
     return image
-
-
-def _saved(image: Image.Image, kind: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def _heic(image: Image.Image) -> bytes:

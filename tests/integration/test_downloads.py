@@ -321,6 +321,20 @@ def test_exactly_the_cap_is_taken_and_one_byte_more_is_not(
     assert problem(tight, photo_server.at("2.jpg")) is FetchProblem.TOO_LARGE
 
 
+def test_the_photos_of_a_job_share_what_may_be_in_memory(photo_server: PhotoServer, fetcher: Fetcher) -> None:
+    sharing = fetcher(replace(LIMITS, max_bytes=len(JPEG) + 1, job_bytes=2 * len(JPEG)))
+    photos = [photo_server.add_photo(f"{number}.jpg", JPEG + b"x" * (number == 1)) for number in (1, 2)]
+    one, other = sharing.fetch_all(photos)
+    assert isinstance(one, FetchFailure)
+    assert one.problem is FetchProblem.TOO_LARGE
+    assert other == JPEG
+    assert sharing.fetch_all(photos[:1]) == [JPEG + b"x"]
+
+
+def test_each_of_the_most_photos_that_a_job_may_have_may_have_ten_mebibytes() -> None:
+    assert FetchLimits().bytes_each(21) >= 10 * 1024 * 1024
+
+
 def test_fewer_bytes_than_promised_are_no_photo(fetcher: Fetcher) -> None:
     with RawServer(say(response(JPEG, length=len(JPEG) + 1))) as server:
         assert problem(fetcher(), f"{server.url}/1.jpg") is FetchProblem.BAD_RESPONSE

@@ -14,6 +14,7 @@ import yaml
 from celery.bin.celery import celery as celery_cli
 
 import celeryconfig
+from pipeline.image_limits import ImageLimits
 from support.bundle import ROOT
 from support.dockerfile import DOCKERFILE, copied, stages, steps_of
 from worker import queues
@@ -116,8 +117,9 @@ def test_the_memory_of_a_process_is_the_same_in_every_document_and_fits_into_its
     }
     assert {name: found for name, found in figures.items() if found != [("300", "350")]} == {}
     processes = Settings.model_fields["concurrency"].default
-    assert OURS["verify"]["mem_limit"] == "1g"
-    assert processes * 350 + 110 < 1024  # and the main process
+    assert OURS["verify"]["mem_limit"] == "1536m"
+    photo = ImageLimits().memory / 1e6  # while it is decoded
+    assert processes * (350 + photo) + 110 < 1536  # and the main process
 
 
 @pytest.mark.parametrize("name", ["verify", "retrain"])

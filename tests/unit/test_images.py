@@ -125,7 +125,7 @@ def run_length_coded(bmp: bytes) -> bytes:
     [
         (saved(four_corners(), "GIF"), "GIF"),
         (run_length_coded(saved(four_corners().convert("P"), "BMP")), "BMP"),
-        (saved(four_corners(), "TIFF", compression="zstd"), "TIFF"),
+        (saved(four_corners(), "TIFF", compression="tiff_lzw"), "TIFF"),
         (b"II+\0\x08\0\0\0", "BigTIFF"),
         (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1", "AVIF"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF"),
