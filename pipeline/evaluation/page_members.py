@@ -146,12 +146,10 @@ def replay_part(replays: Figures | None) -> str:
     return html.section(
         "The same photo sent twice",
         html.words(
-            f"A stolen photo as selfie and, altered, as gallery photo: {approved} of {members} approved. "
+            f"A stolen photo in the gallery and, edited, as selfie: {approved} of {members} approved. "
             "Two different stolen photos of one person cannot be noticed this way: that needs a live selfie."
         ),
-        html.table(
-            ("gallery photo", "members", "approved", "left to a person", "asked for another photo"), rows
-        ),
+        html.table(("selfie", "members", "approved", "left to a person", "asked for another photo"), rows),
     )
 
 

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import io
 from collections import Counter
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Final
+from zlib import crc32
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
 from pipeline import metrics
 from pipeline.evaluation.data import Pair
-from pipeline.evaluation.extract import Album
+from pipeline.evaluation.extract import Album, main_face
+from pipeline.evaluation.stolen import EDITS, Edit
+from pipeline.images import decode
 from pipeline.progress import track
 from pipeline.verdict import Outcome, PhotoFinding, Status, Verdict
 from pipeline.verify import verify
 
+SAME_FILE: Final = "same file"
 GATES = frozenset(
     {
         *(Outcome.FACE_TOO_SMALL, Outcome.TOO_BLURRED, Outcome.TOO_DARK, Outcome.TOO_BRIGHT),
@@ -60,21 +64,28 @@ def sample_figures(album: Album, pairs: Sequence[Pair], count: int) -> dict[str,
 
 
 def replay_figures(album: Album, files: Sequence[str]) -> dict[str, Any]:
-    """What becomes of a photo that is sent as selfie and, altered, as gallery photo."""
+    """What becomes of a photo that is sent to the gallery and, edited, as selfie."""
     return {
-        name: _statuses([_replayed(album, file, alter) for file in track(files, len(files), name)])
-        for name, alter in ALTERATIONS.items()
+        name: _statuses([_replayed(album, file, edit) for file in track(files, len(files), name)])
+        for name, edit in {SAME_FILE: None, **EDITS}.items()
     }
 
 
-def _replayed(album: Album, file: str, alter: Callable[[Image.Image], Image.Image] | None) -> Verdict:
+def _replayed(album: Album, file: str, edit: Edit | None) -> Verdict:
     data = _read(album, file)
-    if alter is None:
-        return _verify(album, file, data)
-    with Image.open(io.BytesIO(data)) as picture:
-        buffer = io.BytesIO()
-        alter(picture.convert("RGB")).save(buffer, "JPEG", quality=70)
-    return _verify(album, file, buffer.getvalue())
+    return verify(album.models, _edited(album, data, edit) if edit else data, [data])
+
+
+def _edited(album: Album, data: bytes, edit: Edit) -> bytes:
+    """The photo edited as a JPEG, seeded by its content; as it is where it shows no face."""
+    found = album.models.detector.detect(decode(data).rgb)
+    if not found.faces:
+        return data
+    box = main_face(found.rgb, found.faces).box
+    edited = edit(found.rgb, box, np.random.default_rng(crc32(data)))
+    buffer = io.BytesIO()
+    Image.fromarray(edited).save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()
 
 
 def _verify(album: Album, selfie: str, photo: bytes) -> Verdict:
@@ -83,35 +94,6 @@ def _verify(album: Album, selfie: str, photo: bytes) -> Verdict:
 
 def _read(album: Album, file: str) -> bytes:
     return (album.root / file).read_bytes()
-
-
-def _resized(picture: Image.Image) -> Image.Image:
-    return picture.resize((picture.width * 3 // 4, picture.height * 3 // 4))
-
-
-def _cropped(picture: Image.Image) -> Image.Image:
-    x, y = picture.width // 25, picture.height // 25
-    return picture.crop((x, y, picture.width - x, picture.height - y))
-
-
-def _screenshot(picture: Image.Image) -> Image.Image:
-    """With the dark bars that a phone puts above and below."""
-    return ImageOps.expand(picture, (0, picture.height // 5), fill=(20, 20, 20))
-
-
-def _brightened(picture: Image.Image) -> Image.Image:
-    return picture.point(lambda value: min(255, int(value * 1.2 + 8)))
-
-
-ALTERATIONS: dict[str, Callable[[Image.Image], Image.Image] | None] = {
-    "same file": None,
-    "recompressed": lambda picture: picture,
-    "made smaller": _resized,
-    "edges cut off": _cropped,
-    "screenshot": _screenshot,
-    "brightened": _brightened,
-    "mirrored": ImageOps.mirror,
-}
 
 
 def _statuses(verdicts: Sequence[Verdict]) -> dict[str, Any]:
