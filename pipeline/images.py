@@ -152,6 +152,8 @@ def _read_png(source: _Source) -> _Decoded:
 
 
 def _read_webp(source: _Source) -> _Decoded:
+    if _little(source.data[4:8]) + 8 > len(source.data):
+        raise UndecodableImage("cut off: the WebP says that it is longer")
     source.limits.check(Decoding.WEBP, *_webp_canvas(source.data))
     image = WebPImageFile(source.file)
     source.admit(Decoding.WEBP, image.size)

@@ -1,23 +1,25 @@
-"""What a member reads of a photo's file that could not be opened, and what helps."""
+"""What a member reads of a photo's file that cannot be used as it is, and what helps."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
-from pipeline.verdict import Outcome, PhotoFinding
+from pipeline.verdict import FetchProblem, Outcome, PhotoFinding
 
 Both = tuple[str, str]
 """Korean, English. `{photo}` becomes "2번 사진" or "photo 2", `{Photo}` the same at a beginning; both
 Korean names end in "사진", so the particles fit."""
 
+_SMALLER: Final[Both] = (
+    "사진 크기를 줄여서 다시 올리시거나, 카메라 설정에서 사진 크기를 낮추고 다시 찍어 주세요.",
+    "Please upload a smaller copy, or choose a smaller size in your camera and take it again.",
+)
+_TOO_MANY_BYTES: Final = (("{Photo} 파일이 너무 큽니다.", "The file of {photo} is too large."), _SMALLER)
 _FILE: Final[Mapping[str, tuple[Both, Both]]] = {
     "ImageTooLarge": (
         ("{Photo}은 해상도가 너무 커서 열 수 없습니다.", "{Photo} has too many pixels to be opened."),
-        (
-            "사진 크기를 줄여서 다시 올리시거나, 카메라 설정에서 사진 크기를 낮추고 다시 찍어 주세요.",
-            "Please upload a smaller copy, or choose a smaller size in your camera and take it again.",
-        ),
+        _SMALLER,
     ),
     "UnsupportedFormat": (
         (
@@ -40,6 +42,8 @@ _FILE: Final[Mapping[str, tuple[Both, Both]]] = {
 
 def file_problem(photo: PhotoFinding) -> tuple[Both, Both] | None:
     """What is wrong, and what to do; None where nothing better can be said than of any file."""
+    if photo.fetch_problem is FetchProblem.TOO_LARGE:
+        return _TOO_MANY_BYTES
     if photo.outcome is not Outcome.INVALID_IMAGE:
         return None
     found = next((texts for begins, texts in _FILE.items() if photo.detail.startswith(begins)), None)

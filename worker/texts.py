@@ -86,7 +86,6 @@ _PHOTO: Final[Mapping[Outcome, Both]] = {
 }
 _FETCH: Final[Mapping[FetchProblem, Both]] = {
     FetchProblem.GONE: ("{Photo}을 찾을 수 없습니다.", "{Photo} can no longer be found."),
-    FetchProblem.TOO_LARGE: ("{Photo} 파일이 너무 큽니다.", "The file of {photo} is too large."),
 }
 """Where the member can do something about it; all other problems read like `NOT_FETCHED`."""
 
