@@ -14,6 +14,10 @@ from pipeline.same_picture import agreement
 from pipeline.seen import FaceKey, Seen, SeenFace, Sight
 from pipeline.verdict import REFUSED, Comparison, Fault, Outcome, PhotoFinding, PhotoVerdict
 
+CLOSE_CROPS = 30
+"""As if so many faces had been compared where both photos are close crops. Of `rmfd_crops`, thumbnails of
+115 to 160 pixels, 0.4 % of the men's and 1.3 % of the women's impostor pairs pass at the approve edge."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
@@ -210,7 +214,17 @@ class Comparator:
         return float(scorer.scores(self._projected[one], self._projected[other])[0])
 
     def _comparison(self, one: FaceKey, other: FaceKey) -> Comparison:
-        return self.models.judges.scorer.compare(self._projected[one], self._projected[other])
+        """Close crops approve less, where both photos are such, and accuse less, where one is."""
+        scorer, crops = self.models.judges.scorer, [self._close_crop(key) for key in (one, other)]
+        chances = CLOSE_CROPS if all(crops) else 1
+        comparison = scorer.compare(self._projected[one], self._projected[other], chances)
+        if any(crops) and Outcome.TOO_BLURRED in scorer.edges.refused:
+            return replace(comparison, different_edge=scorer.edges.different_at(Outcome.TOO_BLURRED))
+        return comparison
+
+    def _close_crop(self, key: FaceKey) -> bool:
+        quality = self.seen.sights[key[0]].faces[key[1]].quality
+        return quality is not None and quality.close_crop
 
     def gender(
         self, selfie: Subject, photos: Sequence[Subject], findings: Sequence[PhotoFinding]

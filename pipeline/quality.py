@@ -23,6 +23,9 @@ Gray = NDArray[np.uint8]
 
 _SECOND_DIFFERENCE: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _WHITE: Final = 250
+SMALL_PHOTO: Final = 165.0
+"""Pixels: thumbnails have up to 160."""
+FILLED: Final = 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,18 @@ class Quality:
     """Standard deviation of the grain, in grey values. Ordinary photos have 0.5 to 5."""
     burnt: float
     """Share of the face that is white, 0..1."""
+    photo_px: float
+    """Shorter side of the original photo in pixels."""
+    fills: float
+    """Side of the face box over the photo's longer side."""
+
+    @property
+    def close_crop(self) -> bool:
+        """A thumbnail that shows a face and nothing else.
+
+        Strangers are more alike where both photos are such, and so are one person's photos less.
+        """
+        return self.photo_px < SMALL_PHOTO and self.fills > FILLED
 
     def as_dict(self) -> dict[str, float]:
         """The numbers by name, rounded for storing."""
@@ -101,6 +116,8 @@ def measure(rgb: Rgb, face: Face, scale: float = 1.0) -> Quality:
         detector_score=face.score,
         noise=_noise(gray),
         burnt=float(np.mean(_middle(gray) >= _WHITE)),
+        photo_px=min(rgb.shape[:2]) * scale,
+        fills=face.box.side / max(rgb.shape[:2]),
     )
 
 

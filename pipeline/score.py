@@ -44,6 +44,9 @@ class Tower:
 class Expectation:
     """How alike a face usually is to its person's other photos, so that less is asked of hard faces.
 
+    Heads are no longer fitted with it: at equal false-match rates over hard and easy photos it gains
+    nothing (`MODEL_CARD.md`). It is read for those that were, whose edges belong to it.
+
     A face that is turned away, blurred, made up or behind glasses is less alike to its own other
     photos, and hardly more alike to other people's. ``weights`` (d,) for each embedder tell the mean
     score to expect, ``usual`` is that of most faces; by how far a face lies from it, at most
@@ -106,7 +109,7 @@ class Edges:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
-    """Towers by embedder name, the edges, and what is expected of a face, where that was fitted."""
+    """Towers by embedder name, the edges, and what is expected of a face, in heads that were fitted so."""
 
     towers: Mapping[str, Tower]
     edges: Edges
@@ -144,14 +147,20 @@ class Scorer:
         """The likeness of two pictures with these cosines."""
         return sum(self.towers[name].weight * cosine for name, cosine in cosines.items())
 
-    def compare(self, first: Mapping[str, Vectors], second: Mapping[str, Vectors]) -> Comparison:
-        """One projected face ((1, k) for each tower) against one other, with all its numbers."""
+    def compare(
+        self, first: Mapping[str, Vectors], second: Mapping[str, Vectors], chances: int = 1
+    ) -> Comparison:
+        """One projected face ((1, k) for each tower) against one other, with all its numbers.
+
+        ``chances`` is how many times as often as usual strangers would match: see `Edges.approve_among`.
+        """
+        approve = self.edges.approve_among(chances)
         cosines = {name: float(np.sum(first[name] * second[name])) for name in self.towers}
         score = float(self.scores(first, second)[0])
         return Comparison(
             score=score,
-            similarity=self.edges.similarity(score),
-            approve_edge=self.edges.approve,
+            similarity=self.edges.similarity(score - (approve - self.edges.approve)),
+            approve_edge=approve,
             different_edge=self.edges.different,
             cosines=cosines,
             distances={name: float(np.sqrt(max(0.0, 2 - 2 * c))) for name, c in cosines.items()},

@@ -9,14 +9,12 @@ import numpy as np
 import pytest
 
 from pipeline.damage import DAMAGES, damage
-from pipeline.evaluation.extract import embed_picture
 from pipeline.images import decode
 from pipeline.load import load_models
 from pipeline.models import Models
 from pipeline.ports import Rgb
 from pipeline.verdict import Outcome, Verdict
 from pipeline.verify import verify
-from support.bundle import ROOT
 from support.hard_files import hard_files
 from support.labelled import rows
 from support.portraits import OBAMA
@@ -90,20 +88,6 @@ def test_nine_of_ten_photos_that_were_spoilt_on_purpose_are_refused(
     assert sum(outcome is not Outcome.USABLE for outcome in outcomes) >= 0.9 * len(files)
 
 
-def test_less_is_asked_of_faces_behind_sunglasses(models: Models, faces: Path) -> None:
-    dark = (ROOT / "pipeline" / "heads" / "lfw_sunglasses.txt").read_text(encoding="utf-8").split()[:12]
-    bare = sorted({row["file_x"] for row in rows(faces, "asian_pairs.csv") if row["set"] == "lfw_asian"})[:12]
-    assert taken_off(models, faces, dark) < taken_off(models, faces, bare) - 0.01
-
-
-def taken_off(models: Models, faces: Path, files: list[str]) -> float:
-    """The mean of what is taken off a score for these photos' faces."""
-    expectation = models.judges.scorer.expectation
-    assert expectation is not None
-    found = [embed_picture(models, decode((faces / file).read_bytes()).rgb) for file in files]
-    return float(np.mean([expectation.of(vectors) for vectors in found if vectors]))
-
-
 @pytest.mark.parametrize("outcome", DAMAGES)
 def test_a_spoilt_photo_is_refused_by_the_gate_that_it_was_spoilt_for(
     models: Models, portraits: Path, outcome: Outcome
@@ -115,3 +99,25 @@ def test_a_spoilt_photo_is_refused_by_the_gate_that_it_was_spoilt_for(
     files = [cv2.imencode(".png", copy[:, :, ::-1])[1].tobytes() for copy in spoilt]
     found = [verify(models, file, []).selfie.outcome for file in files]
     assert outcome in found
+
+
+def close_crop(models: Models, photo: Path) -> bytes:
+    """The face alone in 140 pixels, as a PNG."""
+    rgb = decode(photo.read_bytes()).rgb
+    box = models.detector.detect(rgb).faces[0].box
+    x, y, side = (max(0, round(value)) for value in (box.x, box.y, box.side))
+    small = cv2.resize(rgb[y : y + side, x : x + side], (140, 140), interpolation=cv2.INTER_AREA)
+    return cv2.imencode(".png", small[:, :, ::-1])[1].tobytes()
+
+
+def test_of_two_close_crops_more_is_asked_and_neither_accuses_as_soon_as_a_whole_photo(
+    models: Models, portraits: Path
+) -> None:
+    whole, other = ((portraits / name).read_bytes() for name in OBAMA[:2])
+    crop, second = (close_crop(models, portraits / name) for name in OBAMA[:2])
+    pairs = [(whole, other), (whole, second), (crop, second)]
+    found = [verify(models, selfie, [photo]).photos[0].comparison for selfie, photo in pairs]
+    wholes, mixed, crops = (one for one in found if one is not None)
+    assert crops.approve_edge > mixed.approve_edge == wholes.approve_edge
+    assert crops.different_edge == mixed.different_edge < wholes.different_edge
+    assert crops.similarity < mixed.similarity

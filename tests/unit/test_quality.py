@@ -16,7 +16,7 @@ LANDMARKS = np.array(
     [[285, 210], [355, 210], [320, 250], [320, 290], [245, 225], [395, 225]], dtype=np.float32
 )
 FACE = Face(Box(220, 150, 200, 200), LANDMARKS, 0.9)
-GOOD = Quality(200, 0.4, 200, 40, 120, 45, 0, 0, 0, 0.9, 1.0, 0.0)
+GOOD = Quality(200, 0.4, 200, 40, 120, 45, 0, 0, 0, 0.9, 1.0, 0.0, 480, 0.3)
 
 
 def scene(blur: float = 0.0, low: int = 30, high: int = 220) -> Rgb:
@@ -153,3 +153,16 @@ def test_a_face_on_the_limit_passes() -> None:
     limits = QualityLimits()
     edge = dataclasses.replace(GOOD, face_px=limits.face_px, sharpness=limits.sharpness, yaw=limits.yaw)
     assert gate(edge, limits) is None
+
+
+def test_a_thumbnail_filled_by_a_face_is_a_close_crop_and_neither_is_so_alone() -> None:
+    assert dataclasses.replace(GOOD, photo_px=140, fills=0.85).close_crop
+    assert not dataclasses.replace(GOOD, photo_px=140).close_crop
+    assert not dataclasses.replace(GOOD, fills=0.85).close_crop
+
+
+def test_the_sides_of_a_photo_are_counted_in_pixels_of_the_original() -> None:
+    measured = measure(scene(8), FACE, scale=3.0)
+    height, width = scene(8).shape[:2]
+    assert measured.photo_px == 3 * min(height, width)
+    assert measured.fills == pytest.approx(FACE.box.side / max(height, width))
