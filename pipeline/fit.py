@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression
 
 from pipeline import metrics
 from pipeline.errors import DataError
@@ -20,7 +20,7 @@ from pipeline.fusion import LabelledVectors, with_learned_weights
 from pipeline.gender import GenderJudge
 from pipeline.judges import ReplayLimits
 from pipeline.ports import Vectors
-from pipeline.score import Edges, Expectation, Scorer, Tower
+from pipeline.score import Edges, Scorer, Tower
 
 Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
@@ -28,8 +28,6 @@ MALE, FEMALE, UNKNOWN = 1, 0, -1
 
 REPLAY_SHARE = 0.001
 """Of genuine pairs that look like one picture sent twice: what a person is shown for nothing."""
-ENOUGH_FOR_EXPECTATION = 1000
-"""Faces of people with several photos. On fewer the expectation would learn those people."""
 COME_ALONG = {"facenet", "sface", "mobilefacenet", "faceres", "vgg19", "own_cnn"}
 """Embedders that this project makes; any other in a table is an operator's own."""
 ENOUGH_FOR_WEIGHTS = 50
@@ -80,7 +78,7 @@ class FitSettings:
     """How the shipped head is fitted. The choices were made on LFW's folds 1 to 3."""
 
     weights: Mapping[str, float] = field(
-        default_factory=lambda: {"sface": 1.0, "mobilefacenet": 0.3, "facenet": 0.1}
+        default_factory=lambda: {"sface": 1.0, "mobilefacenet": 0.2, "facenet": 0.1}
     )
     """Of the embedders that a table has vectors of. Those of an operator's own networks are learned
     (`pipeline.fusion`)."""
@@ -89,12 +87,8 @@ class FitSettings:
     impostors that pass."""
     dimensions: Mapping[str, int] = field(default_factory=lambda: {"facenet": 128})
     """Directions that are kept; all where none are named."""
-    expectation_share: float = 0.4
-    """What a logistic regression on LFW's pairs gives such an expectation beside the cosines."""
-    expectation_strength: float = 3.0
-    """Regularisation of the ridge regression that fits it."""
     approve_fmr: float = 0.001
-    different_fnmr: float = 0.005
+    different_fnmr: float = 0.003
     refused_fnmr: float = 0.005
     """The same where a gate refuses one of the two faces."""
     not_for_gender: frozenset[str] = frozenset({"mobilefacenet"})
@@ -111,14 +105,13 @@ def fit_scorer(table: FaceTable, settings: FitSettings) -> Scorer:
 
 
 def fit_towers(table: FaceTable, settings: FitSettings) -> Scorer:
-    """Means, projections and what to expect of a face; every edge is 0."""
+    """Means and projections; every edge is 0."""
     compared = sorted(settings.weights.keys() & table.vectors.keys())
     towers = {name: _tower(table.vectors[name], name, settings) for name in compared}
     further = added(table, settings)
     towers |= {name: _tower(table.vectors[name], name, settings) for name in further}
     faces, fmr = _teaching_weights(table), settings.approve_fmr
-    scorer = with_learned_weights(Scorer(towers, Edges(0.0, 0.0, 1.0)), faces, further, fmr)
-    return replace(scorer, expectation=fit_expectation(scorer, table, settings))
+    return with_learned_weights(Scorer(towers, Edges(0.0, 0.0, 1.0)), faces, further, fmr)
 
 
 def _teaching_weights(table: FaceTable) -> LabelledVectors:
@@ -152,63 +145,55 @@ def _tower(vectors: Vectors, name: str, settings: FitSettings) -> Tower:
     return Tower(mean.astype(np.float32), projection, settings.weights.get(name, 0.0))
 
 
-def fit_expectation(scorer: Scorer, table: FaceTable, settings: FitSettings) -> Expectation | None:
-    """From a face's embeddings to the mean score that its person's other photos reach with it.
-
-    None where too few people have several photos. What differs by more than two standard deviations
-    from the usual counts as two.
-    """
-    plain = replace(scorer, expectation=None)
-    _, owner, photos = np.unique(table.identity, return_inverse=True, return_counts=True)
-    several = table.only(photos[owner] > 1)
-    if len(several.identity) < ENOUGH_FOR_EXPECTATION:
-        return None
-    names = sorted(plain.towers)
-    model = Ridge(alpha=settings.expectation_strength)
-    model.fit(np.hstack([several.vectors[name] for name in names]), _own_likeness(plain, several))
-    expected = np.hstack([table.vectors[name] for name in names]) @ model.coef_
-    widths = np.cumsum([table.vectors[name].shape[1] for name in names])[:-1]
-    parts = np.split(model.coef_.astype(np.float32), widths)
-    return Expectation(
-        dict(zip(names, parts, strict=True)),
-        usual=float(expected.mean()),
-        limit=float(2 * expected.std()),
-        share=settings.expectation_share,
-    )
-
-
-def _own_likeness(scorer: Scorer, table: FaceTable) -> metrics.Scores:
-    """(n,) the mean score of each face with its person's other photos, of which there are some."""
-    projected, found = scorer.project(table.vectors), np.empty(len(table.identity))
-    for rows in np.split(np.argsort(table.identity, kind="stable"), _first_rows(table.identity)):
-        own = {name: vectors[rows] for name, vectors in projected.items()}
-        scores = scorer.matrix(own, own)
-        found[rows] = (scores.sum(axis=1) - np.diag(scores)) / (len(rows) - 1)
-    return found
-
-
 def fit_edges(scorer: Scorer, table: FaceTable, settings: FitSettings) -> Edges:
     """The approve edge by FMR among the users' kind, the different edge by FNMR of all.
 
-    Without impostor pairs of the users' kind the approve edge is set by everybody's.
+    Every two people of the users' kind weigh the same, however many photos they have: two look-alikes
+    with many would set the edge alone. Without impostor pairs of that kind it is set by everybody's.
     """
-    _, alike = pair_scores(scorer, table.only(table.users_kind))
-    impostors = alike if len(alike) else pair_scores(scorer, table)[1]
-    return edges_at(genuine_scores(scorer, table), impostors, settings)
+    return edges_by_kind(genuine_scores(scorer, table), scorer, table.only(table.users_kind), table, settings)
 
 
-def edges_at(genuine: metrics.Scores, impostor: metrics.Scores, settings: FitSettings) -> Edges:
+def edges_by_kind(
+    genuine: metrics.Scores, scorer: Scorer, kind: FaceTable, everybody: FaceTable, settings: FitSettings
+) -> Edges:
+    """Edges by the impostor pairs of ``kind`` or, where it has none, of ``everybody``."""
+    alike, weight = users_impostors(scorer, kind)
+    if len(alike):
+        return edges_at(genuine, alike, settings, weight)
+    return edges_at(genuine, pair_scores(scorer, everybody)[1], settings)
+
+
+def edges_at(
+    genuine: metrics.Scores,
+    impostor: metrics.Scores,
+    settings: FitSettings,
+    weight: metrics.Scores | None = None,
+) -> Edges:
     """The edges that the settings' rates give on these pairs. Raises DataError without any.
 
-    The slope is how fast the log of the false-match rate falls between ten times the rate and
-    the edge.
+    ``weight`` (n,) is of the impostor pairs; all count alike without it. The slope is how fast the log of
+    the false-match rate falls between ten times the rate and the edge.
     """
     if len(genuine) == 0 or len(impostor) == 0:
         raise DataError("the faces give no genuine or no impostor pairs: edges cannot be set")
-    approve = metrics.threshold_at_fmr(impostor, settings.approve_fmr)
-    loose = metrics.threshold_at_fmr(impostor, 10 * settings.approve_fmr)
+    rate = settings.approve_fmr
+    approve, loose = (metrics.threshold_at_fmr(impostor, rate * times, weight) for times in (1, 10))
     different = min(metrics.threshold_at_fnmr(genuine, settings.different_fnmr), approve)
     return Edges(approve, different, float(np.log(10) / max(approve - loose, 1e-6)))
+
+
+def users_impostors(scorer: Scorer, table: FaceTable) -> tuple[metrics.Scores, metrics.Scores]:
+    """Scores of all impostor pairs of one gender, and weights (n,) with which every two people count once."""
+    table = table.only(table.gender != UNKNOWN)
+    first, second = np.triu_indices(len(table.identity), 1)
+    person, gender = table.identity, table.gender
+    apart = (person[first] != person[second]) & (gender[first] == gender[second])
+    first, second = first[apart], second[apart]
+    projected = scorer.project(table.vectors)
+    two = np.sort(np.column_stack([person[first], person[second]]), axis=1)
+    _, which, count = np.unique(two, axis=0, return_inverse=True, return_counts=True)
+    return scorer.matrix(projected, projected)[first, second], 1.0 / count[which.reshape(-1)]
 
 
 def fit_refused(

@@ -35,9 +35,14 @@ def fnmr(genuine: Scores, threshold: float) -> float | None:
     return float(np.mean(genuine < threshold)) if len(genuine) else None
 
 
-def threshold_at_fmr(impostor: Scores, rate: float) -> float:
-    """The lowest threshold at which at most ``rate`` of the impostor pairs pass."""
+def threshold_at_fmr(impostor: Scores, rate: float, weight: Scores | None = None) -> float:
+    """The lowest threshold at which at most ``rate`` of the impostor pairs pass, or of their ``weight``."""
     last = len(impostor) - 1
+    if weight is not None:
+        falling = np.argsort(-impostor, kind="stable")
+        passed = np.cumsum(weight[falling])
+        place = falling[min(int(np.searchsorted(passed, rate * passed[-1], "right")), last)]
+        return float(np.nextafter(impostor[place], np.inf))
     place = last - min(int(np.floor(rate * len(impostor))), last)
     return float(np.nextafter(np.partition(impostor, place)[place], np.inf))
 

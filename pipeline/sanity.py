@@ -40,8 +40,8 @@ class LabelLimits:
     """What a training set may at most look like."""
 
     wrong_identity: float = 0.05
-    """Ten times what the different edge allows on honest labels (0.5 %). By the shipped head: LFW 0.8 %,
-    pictures of East-Asian celebrities 2.9 %; but tight, poor crops 20 %, so it can be raised."""
+    """Over ten times what the different edge allows on honest labels (0.3 %). By a head of before: LFW
+    0.8 %, pictures of East-Asian celebrities 2.9 %; but tight, poor crops 20 %, so it can be raised."""
     wrong_gender: float = 0.10
     largest_person: float = 0.10
     rarer_gender: float = 0.05

@@ -20,7 +20,7 @@ from pipeline.ports import Face, Rgb, Vectors
 from pipeline.quality import gate, measure
 from pipeline.verdict import Outcome
 
-MOST_PEOPLE = 500
+MOST_PEOPLE = 200
 """Of so many people two photos each are spoilt."""
 
 

@@ -140,11 +140,20 @@ def _figures(pairs: Impostors) -> dict[str, Any]:
         "pairs": len(passed),
         "false_matches": int(passed.sum()),
         "fmr": metrics.fmr(pairs.scores, 0.0),
+        "fmr_people_equal": people_equal(passed, pairs.people),
         "fmr_interval95": interval(passed, pairs.people),
         "fmr_upper95_if_independent": metrics.upper95(int(passed.sum()), len(passed)),
         "fmr_at_reference": None if np.isnan(pairs.reference).any() else metrics.fmr(pairs.reference, 0.0),
         "measurable": len(passed) * TARGET_FMR >= metrics.IMPOSTORS_PER_ERROR,
     }
+
+
+def people_equal(passed: NDArray[np.bool_], people: Codes) -> float | None:
+    """The share of false matches where every two people weigh the same, as for the approve edge."""
+    if len(passed) == 0:
+        return None
+    _, which, count = np.unique(np.sort(people, axis=1), axis=0, return_inverse=True, return_counts=True)
+    return float(np.mean(np.bincount(which.reshape(-1), passed) / count))
 
 
 def interval(passed: NDArray[np.bool_], people: Codes) -> tuple[float, float] | None:

@@ -25,11 +25,10 @@ from pipeline.fit import (
     UNKNOWN,
     FaceTable,
     FitSettings,
-    edges_at,
+    edges_by_kind,
     fit_edges,
     fit_towers,
     genuine_scores,
-    pair_scores,
 )
 from pipeline.ports import Vectors
 from pipeline.score import Edges, Scorer
@@ -156,9 +155,8 @@ def _edges_for_each_pair(
     def edges(one: int, other: int) -> Edges:
         key = frozenset({one, other} & set(kind.identity.tolist()))
         if key not in known:
-            alike = pair_scores(scorer, kind.only(~np.isin(kind.identity, list(key))))[1]
-            impostors = alike if len(alike) else pair_scores(scorer, strangers)[1]
-            known[key] = edges_at(genuine, impostors, settings)
+            others = kind.only(~np.isin(kind.identity, list(key)))
+            known[key] = edges_by_kind(genuine, scorer, others, strangers, settings)
         return known[key]
 
     return edges

@@ -7,7 +7,13 @@ import pytest
 
 from pipeline import metrics
 from pipeline.evaluation.data import Pair
-from pipeline.evaluation.exhaustive import ALL_FOLDS, all_impostors, exhaustive_figures, named_groups
+from pipeline.evaluation.exhaustive import (
+    ALL_FOLDS,
+    all_impostors,
+    exhaustive_figures,
+    named_groups,
+    people_equal,
+)
 from pipeline.evaluation.protocol import Judge, judge_without
 from pipeline.fit import FitSettings, fit_towers, genuine_scores, pair_scores
 from pipeline.score import Edges
@@ -112,3 +118,9 @@ def test_genuine_scores_are_those_of_the_pairs_of_one_person(town: Town) -> None
     scorer = fit_towers(town.table, SETTINGS)
     expected, _ = pair_scores(scorer, town.table)
     assert np.sort(genuine_scores(scorer, town.table)) == pytest.approx(np.sort(expected), abs=1e-6)
+
+
+def test_two_people_with_many_photos_count_as_much_as_two_with_few() -> None:
+    people = np.array([[0, 1], [1, 0], [0, 1], [0, 2]])
+    assert people_equal(np.array([True, True, True, False]), people) == 0.5
+    assert people_equal(np.empty(0, bool), np.empty((0, 2), np.int64)) is None

@@ -1,4 +1,4 @@
-"""What is expected of a face: hard ones are asked for less, and nothing else about a score changes."""
+"""What heads of before expect of a face: less is asked of hard ones, and nothing else of a score changes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.fit import ENOUGH_FOR_EXPECTATION, MALE, FaceTable, FitSettings, fit_expectation, fit_towers
 from pipeline.gender import GenderJudge
 from pipeline.head import Head
 from pipeline.identities import FittedOn
@@ -19,7 +18,6 @@ from pipeline.quality import QualityLimits
 from pipeline.score import EXPECTED, Edges, Expectation, Scorer, Tower
 from support.scoring import assert_all_ways_to_score_agree
 
-SETTINGS = FitSettings(weights={"a": 1.0}, centred=frozenset(), dimensions={"a": 8})
 EXPECTATION = Expectation({"a": np.array([1.0, 0.0], np.float32)}, usual=0.5, limit=0.2, share=0.5)
 
 
@@ -59,31 +57,6 @@ def test_whether_two_pictures_are_one_does_not_depend_on_how_hard_the_face_is() 
     scores = [s.compare(face, face) for face in (easy, hard)]
     assert scores[0].score < scores[1].score
     assert [s.fused(comparison.cosines) for comparison in scores] == pytest.approx([1.0, 1.0])
-
-
-def crowd(people: int, seed: int) -> tuple[FaceTable, np.ndarray]:
-    """Four photos each, and which of them are blurred: those lie nearer to one direction and to nobody."""
-    rng = np.random.default_rng(seed)
-    owner = np.repeat(np.arange(people), 4)
-    blurred = rng.random(len(owner)) < 0.3
-    rows = rng.normal(size=(people, 8))[owner] + 0.4 * rng.normal(size=(len(owner), 8))
-    rows[:, 0] = np.where(blurred, 4.0, 0.0)
-    rows = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    everyone = np.full(len(owner), MALE), np.zeros(len(owner), bool), np.ones(len(owner))
-    return FaceTable({"a": rows}, owner, *everyone), blurred
-
-
-def test_strangers_blurred_photos_are_expected_to_be_less_alike() -> None:
-    fitted = fit_towers(crowd(400, seed=1)[0], SETTINGS).expectation
-    assert fitted is not None
-    strangers, blurred = crowd(100, seed=2)
-    taken = fitted.of(strangers.vectors)[:, 0]
-    assert taken[blurred].mean() < -0.02 < 0.0 < taken[~blurred].mean()
-
-
-def test_a_few_people_teach_no_expectation() -> None:
-    table, _ = crowd(ENOUGH_FOR_EXPECTATION // 4 - 1, seed=1)
-    assert fit_expectation(scorer(None), table, SETTINGS) is None
 
 
 @pytest.mark.parametrize("expectation", [EXPECTATION, None])

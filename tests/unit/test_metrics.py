@@ -89,3 +89,10 @@ def test_the_bootstrap_by_identity_is_wider_than_one_by_pair_where_one_person_ma
     low, high = metrics.identity_bootstrap(hits, people, people, seed=1)
     assert low == 0.0
     assert high > 0.1
+
+
+def test_a_pair_of_little_weight_counts_little_for_the_threshold() -> None:
+    impostor = np.array([0.9, 0.8, 0.7, 0.6])
+    assert metrics.threshold_at_fmr(impostor, 0.25, np.ones(4)) == metrics.threshold_at_fmr(impostor, 0.25)
+    weight = np.array([0.1, 0.1, 0.1, 0.7])
+    assert metrics.threshold_at_fmr(impostor, 0.25, weight) == np.nextafter(0.7, np.inf)
