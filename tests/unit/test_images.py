@@ -376,3 +376,29 @@ def test_a_36_megapixel_jpeg_needs_little_memory(tmp_path: Path) -> None:
         [sys.executable, "-c", code, file], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert float(run.stdout) < 60  # MB; the decoded picture at full size would take 108
+
+
+@pytest.mark.parametrize("behind", [b"x" * 5000, b"\0\0\0\x18ftypmp42" + bytes(999)])
+@pytest.mark.parametrize("kind", ["WEBP", "BMP", "TIFF", "PNG"])
+def test_bytes_behind_a_picture_change_nothing(kind: str, behind: bytes) -> None:
+    data = saved(four_corners(), kind)
+    assert np.array_equal(decode(data + behind).rgb, decode(data).rgb)
+
+
+@pytest.mark.parametrize("kind", ["WEBP", "BMP", "TIFF"])
+def test_a_file_without_its_end_is_called_cut_off(kind: str) -> None:
+    data = saved(four_corners(), kind)
+    with pytest.raises(UndecodableImage, match="cut off"):
+        decode(data[: len(data) * 9 // 10])
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGBA"])
+def test_bmps_of_every_mode_become_rgb(mode: str) -> None:
+    image = four_corners().convert(mode)
+    assert np.array_equal(decode(saved(image, "BMP")).rgb, np.asarray(image.convert("RGB")))
+
+
+def test_the_preview_in_a_cameras_raw_file_is_no_photo() -> None:
+    preview = saved(four_corners(), "TIFF", tiffinfo={254: 1})
+    with pytest.raises(UnsupportedFormat, match="raw file"):
+        decode(preview)
