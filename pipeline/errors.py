@@ -35,7 +35,7 @@ class UnsupportedFormat(ImageError):
     """An image, but of a format that is not taken (GIF, AVIF, PDF, ...)."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name} is not taken; JPEG, PNG, WebP, HEIC, BMP and TIFF are")
+        super().__init__(f"{name} is not taken; JPEG, PNG, WebP, HEIC and BMP are")
         self.name = name
 
 

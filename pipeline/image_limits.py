@@ -28,7 +28,6 @@ class Decoding(StrEnum):
     HEIC = "HEIC"
     HEIC_DEEP = "HEIC of more than 8 bits"
     BMP = "BMP"
-    TIFF = "TIFF"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,6 @@ CAPS: Final[Mapping[Decoding, Cap]] = {
     Decoding.HEIC:        Cap(54_000_000,   4.6,  55),  # 48: 222 MB, 1.2 s (a phone's) to 2.9 s (grainy)
     Decoding.HEIC_DEEP:   Cap(32_000_000,   7.6, 110),  # 24: 182 MB, 2.9 s
     Decoding.BMP:         Cap(48_000_000,   5.2,  12),  # 48: 227 MB, 0.55 s
-    Decoding.TIFF:        Cap(48_000_000,   5.2,  12),  # 29: 146 MB, 0.35 s
 }  # fmt: skip
 
 

@@ -21,7 +21,6 @@ from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pipeline.errors import UndecodableImage, UnsupportedFormat
@@ -44,7 +43,6 @@ _CUT_OFF: Final = re.compile("truncated|end of file", re.IGNORECASE)
 """In what the libraries say of a file whose end is missing."""
 _HEIC_SIZES: Final = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
 """The properties that say how large the images of a file, or tiles of them, are before they are cropped."""
-_SUBFILE, _DNG_VERSION = 254, 50706
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,22 +204,10 @@ def _read_bmp(source: _Source) -> _Decoded:
     return source.finish(image, image.size)
 
 
-def _read_tiff(source: _Source) -> _Decoded:
-    image = TiffImageFile(source.file)
-    if image.tag_v2.get(_SUBFILE, 0) & 1 or _DNG_VERSION in image.tag_v2:
-        raise UnsupportedFormat("a camera's raw file")  # its first picture is a small preview
-    if any(tile.codec_name != "raw" for tile in image.tile):
-        raise UnsupportedFormat("a compressed TIFF")  # libtiff is a large door for what no phone makes
-    source.admit(Decoding.TIFF, image.size)
-    image.load()  # which turns it upright as well
-    return source.finish(image, image.size)
-
-
 _READERS: Final[dict[ImageFormat, Callable[[_Source], _Decoded]]] = {
     ImageFormat.JPEG: _read_jpeg,
     ImageFormat.PNG: _read_png,
     ImageFormat.WEBP: _read_webp,
     ImageFormat.HEIC: _read_heic,
     ImageFormat.BMP: _read_bmp,
-    ImageFormat.TIFF: _read_tiff,
 }

@@ -72,11 +72,8 @@ class Jpeg:
     """False where EOI was missing: then data may be missing, too."""
     settled: bool
     """Whether the brightness of every pixel has come in scans that are whole."""
-
-    @property
-    def whole(self) -> bool:
-        """Whether the decoder must hold all coefficients before it can show a row."""
-        return self.frame.progressive or self.scans > 1
+    whole: bool
+    """Whether the decoder holds all coefficients before it shows a row."""
 
 
 def read_jpeg(data: bytes, start: int, most_scans: int) -> Jpeg:
@@ -87,7 +84,8 @@ def read_jpeg(data: bytes, start: int, most_scans: int) -> Jpeg:
         raise UndecodableImage("cut off: the JPEG ends before its picture begins")
     picture = b"".join([b"\xff\xd8", *walk.kept, b"\xff\xd9"])
     settled = max(walk.whole[:_COARSE]) <= _NEARLY_SHARP and max(walk.begun) <= _NEARLY_SHARP
-    return Jpeg(walk.frame, picture, walk.scans, walk.ended, settled)
+    whole = walk.frame.progressive or not walk.at_once
+    return Jpeg(walk.frame, picture, walk.scans, walk.ended, settled, whole)
 
 
 @dataclass(slots=True)
@@ -106,6 +104,8 @@ class _Walk:
     """The same after the scans that are known to be whole."""
     _coded: set[int] = field(default_factory=set)
     """Components that a scan has brought."""
+    at_once: bool = False
+    """Whether the first scan has all components: libjpeg goes by that, whatever follows."""
     _told: set[bytes] = field(default_factory=set)
 
     def follow(self, at: int) -> None:
@@ -200,6 +200,8 @@ class _Walk:
         if self.scans > self.most_scans:
             raise UndecodableImage(f"a JPEG of more than {self.most_scans} scans")
         components, first, last, bits = scan
+        if self.scans == 1 and self.frame is not None:
+            self.at_once = self.data[at + 2] >= len(self.frame.components)
         self._coded |= components
         if self.frame is not None and self.frame.components[0] in components:
             self.begun[first : last + 1] = [bits] * (last + 1 - first)

@@ -17,23 +17,22 @@ class ImageFormat(StrEnum):
     WEBP = "WebP"
     HEIC = "HEIC"
     BMP = "BMP"
-    TIFF = "TIFF"
 
 
 _TAKEN = (
     (b"\xff\xd8", ImageFormat.JPEG),
     (b"\x89PNG\r\n\x1a\n", ImageFormat.PNG),
     (b"BM", ImageFormat.BMP),
-    (b"II*\0", ImageFormat.TIFF),
-    (b"MM\0*", ImageFormat.TIFF),
 )
 _MOST_IN_FRONT: Final = 4096
 """Bytes in front of a picture: a line break, a byte order mark, the header of an upload."""
 _BURIED: Final = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]|\x89PNG\r\n\x1a\n")
 _REFUSED = (
     (b"GIF8", "GIF"),
-    (b"II+\0", "BigTIFF"),
-    (b"MM\0+", "BigTIFF"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
     (b"\0\0\1\0", "ICO"),
     (b"%PDF", "PDF"),
     (b"8BPS", "PSD"),

@@ -21,7 +21,7 @@ def verify(
 ) -> Verdict:
     """Judge a member: is the person of ``selfie`` the one in the gallery ``photos``?
 
-    Photos are file contents (JPEG, PNG, WebP, HEIC, BMP, TIFF) or the reason why there are none. Never
+    Photos are file contents (JPEG, PNG, WebP, HEIC, BMP) or the reason why there are none. Never
     raises on their account: a damaged file is an outcome of its photo.
     """
     return judge(models, look([models], selfie, photos), declared_gender, policy)

@@ -70,9 +70,6 @@ _FORMS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("WEBP", "RGBA", {"lossless": True}),
     ("BMP", "RGB", {}),
     ("BMP", "P", {}),
-    ("TIFF", "RGB", {}),
-    ("TIFF", "P", {}),
-    ("TIFF", "RGBA", {"compression": "tiff_lzw"}),
 )
 
 

@@ -97,6 +97,7 @@ _FILES: Final[dict[str, Callable[[], bytes]]] = {
     "a video": lambda: b"\0\0\0\x18ftypisom\0\0\0\0isommp42",
     "a GIF": lambda: _picture("GIF"),
     "a GIF that is named .jpg": lambda: _picture("GIF"),
+    "a TIFF that is named .jpg": lambda: _picture("TIFF"),
     "an AVIF": lambda: b"\0\0\0\x20ftypavif\0\0\0\0avifmif1",
     "a JPEG XL": lambda: b"\xff\x0a\xfa",
     "half a JPEG": lambda: _picture()[:600],
@@ -125,7 +126,6 @@ _FILES: Final[dict[str, Callable[[], bytes]]] = {
     "a PNG with a damaged text": lambda: with_chunk(_picture("PNG"), chunk(b"tEXt", b"x")[:-1] + b"?"),
     "a PNG without its end": lambda: _picture("PNG")[:-12],
     "a BMP that is named .jpg": lambda: _picture("BMP"),
-    "a TIFF that is named .jpg": lambda: _picture("TIFF"),
     "a JPEG of 8,160 x 6,144": lambda: _jpeg_that_claims(8160, 6144),
     "a JPEG of 16,320 x 12,240": lambda: _jpeg_that_claims(16_320, 12_240),
 }

@@ -73,7 +73,6 @@ def _whole(picture: Image.Image) -> dict[str, bytes]:
         "progressive": saved(picture, progressive=True),
         "one scan for each colour": in_separate_scans(picture),
         "BMP": saved(picture, "BMP"),
-        "TIFF": saved(picture, "TIFF"),
         **_odd(saved(picture, quality=90), saved(picture, "PNG")),
     }
 
@@ -97,6 +96,7 @@ def _refused(picture: Image.Image) -> dict[str, tuple[str, bytes]]:
     jpeg, png = saved(picture), saved(picture, "PNG")
     return {
         "GIF": ("UnsupportedFormat", saved(picture, "GIF")),
+        "TIFF": ("UnsupportedFormat", saved(picture, "TIFF")),
         "SVG": ("UnsupportedFormat", _SVG),
         "PNG of 400 megapixels": ("ImageTooLarge", _flat_png(20_000)),
         "half a JPEG": ("UndecodableImage", jpeg[: len(jpeg) // 2]),

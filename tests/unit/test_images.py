@@ -70,11 +70,10 @@ def files() -> dict[str, bytes]:
         "WebP": saved(image, "WEBP"),
         "HEIC": heic(image),
         "BMP": saved(image, "BMP"),
-        "TIFF": saved(image, "TIFF"),
     }
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "HEIC", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WebP", "HEIC", "BMP"])
 def test_each_format_becomes_upright_rgb(kind: str) -> None:
     data = files()[kind]
     picture = decode(data)
@@ -86,7 +85,7 @@ def test_each_format_becomes_upright_rgb(kind: str) -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
 def test_exif_orientation_is_undone_once(kind: str, orientation: int) -> None:
     # The transposition that a camera held this way would have written.
     as_written = {
@@ -125,8 +124,7 @@ def run_length_coded(bmp: bytes) -> bytes:
     [
         (saved(four_corners(), "GIF"), "GIF"),
         (run_length_coded(saved(four_corners().convert("P"), "BMP")), "BMP"),
-        (saved(four_corners(), "TIFF", compression="tiff_lzw"), "TIFF"),
-        (b"II+\0\x08\0\0\0", "BigTIFF"),
+        (saved(four_corners(), "TIFF"), "TIFF"),
         (b"\0\0\0\x20ftypavif\0\0\0\0avifmif1", "AVIF"),
         (b"\0\0\0\x18ftypmif1\0\0\0\0mif1avif", "AVIF"),
         (b"\0\0\0\x18ftypisom\0\0\0\0isommp42", "ISO media"),
@@ -350,7 +348,7 @@ def test_a_recompressed_smaller_copy_has_nearly_the_same_hash() -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.sampled_from(["JPEG", "PNG", "WebP", "HEIC", "BMP", "TIFF"]), st.data())
+@given(st.sampled_from(["JPEG", "PNG", "WebP", "HEIC", "BMP"]), st.data())
 def test_no_damage_escapes_as_anything_but_an_image_error(kind: str, data: st.DataObject) -> None:
     file = bytearray(files()[kind])
     for _ in range(data.draw(st.integers(1, 8))):
@@ -379,13 +377,13 @@ def test_a_36_megapixel_jpeg_needs_little_memory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("behind", [b"x" * 5000, b"\0\0\0\x18ftypmp42" + bytes(999)])
-@pytest.mark.parametrize("kind", ["WEBP", "BMP", "TIFF", "PNG"])
+@pytest.mark.parametrize("kind", ["WEBP", "BMP", "PNG"])
 def test_bytes_behind_a_picture_change_nothing(kind: str, behind: bytes) -> None:
     data = saved(four_corners(), kind)
     assert np.array_equal(decode(data + behind).rgb, decode(data).rgb)
 
 
-@pytest.mark.parametrize("kind", ["WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("kind", ["WEBP", "BMP"])
 def test_a_file_without_its_end_is_called_cut_off(kind: str) -> None:
     data = saved(four_corners(), kind)
     with pytest.raises(UndecodableImage, match="cut off"):
@@ -396,9 +394,3 @@ def test_a_file_without_its_end_is_called_cut_off(kind: str) -> None:
 def test_bmps_of_every_mode_become_rgb(mode: str) -> None:
     image = four_corners().convert(mode)
     assert np.array_equal(decode(saved(image, "BMP")).rgb, np.asarray(image.convert("RGB")))
-
-
-def test_the_preview_in_a_cameras_raw_file_is_no_photo() -> None:
-    preview = saved(four_corners(), "TIFF", tiffinfo={254: 1})
-    with pytest.raises(UnsupportedFormat, match="raw file"):
-        decode(preview)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from contextlib import suppress
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.errors import UndecodableImage, UnsupportedFormat
+from pipeline.errors import ImageTooLarge, Limit, UndecodableImage, UnsupportedFormat
 from pipeline.images import decode
 from pipeline.jpeg import read_jpeg
 from support.odd_files import in_separate_scans, saved, segment, video
@@ -131,6 +132,16 @@ def test_the_memory_of_several_scans_is_known_from_the_header() -> None:
 def test_one_scan_for_each_colour_is_held_whole_as_a_progressive_one_is() -> None:
     whole = {kind: read_jpeg(KINDS[kind], 0, 64).whole for kind in KINDS}
     assert (whole["baseline"], whole["separate scans"], whole["progressive"]) == (False, True, True)
+
+
+def test_where_the_first_scan_has_one_colour_memory_is_counted_whatever_follows() -> None:
+    data = bytearray(KINDS["separate scans"])
+    second = data.index(b"\xff\xda", data.index(b"\xff\xda") + 2)
+    frame = data.index(b"\xff\xc0")
+    data[frame + 5 : frame + 9] = struct.pack(">HH", 12_000, 16_000)
+    with pytest.raises(ImageTooLarge) as refused:
+        decode(bytes(data[:second]) + b"\xff\xd9")
+    assert refused.value.limit is not Limit.SIDE
 
 
 @pytest.mark.parametrize(("marker", "bits"), [(0xC1, 12), (0xC3, 8), (0xC5, 8), (0xC7, 8)])
