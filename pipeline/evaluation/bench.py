@@ -29,7 +29,8 @@ Verify = Callable[[bytes, bytes], Verdict]
 def two_photos() -> tuple[bytes, bytes]:
     """Two JPEGs of 1280x960 of one person, out of scikit-image's public-domain portrait.
 
-    The second is turned round and a little smaller, so that the two are not the same picture.
+    The second is mirrored and a little smaller: another file, and for the networks another face.
+    `pipeline.same_picture` takes it for a copy, which is the dearest case there.
     Raises DataError without scikit-image.
     """
     spec = importlib.util.find_spec("skimage")
