@@ -15,8 +15,10 @@ import numpy as np
 
 from pipeline.painting import (
     ANY_COLOURS,
+    DARK_RIMS,
     MASK_COLOURS,
     RIM_COLOURS,
+    Colour,
     Floats,
     Random,
     cloth,
@@ -24,15 +26,18 @@ from pipeline.painting import (
     glass,
     line,
     paint,
+    paler_below,
     pattern,
     pixel,
+    rounded,
     smooth,
 )
 from pipeline.ports import Face, Rgb
 
 
 class Drawn(StrEnum):
-    """What can be drawn. Reading glasses hide nothing: they are there to be told apart."""
+    """What can be drawn. Reading glasses and masks below the chin hide nothing: they are there to be told
+    apart."""
 
     MASK = "mask"
     SCARF = "scarf"
@@ -40,6 +45,7 @@ class Drawn(StrEnum):
     SUNGLASSES = "sunglasses"
     HAND_ON_EYES = "hand_on_eyes"
     READING_GLASSES = "reading_glasses"
+    CHIN_MASK = "chin_mask"
 
     @property
     def hides_mouth(self) -> bool:
@@ -102,20 +108,60 @@ def draw(rgb: Rgb, face: Face, what: Drawn, rng: Random) -> Rgb:
 
 
 def _draw_mask(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
-    """A surgical, KF94 or cloth mask over nose, mouth and chin, with its straps."""
-    top = frame.eyes + rng.uniform(0.35, 0.85) * (frame.nose - frame.eyes)
-    chin = frame.mouth + rng.uniform(0.55, 0.95) * frame.down
-    sides = [ear + rng.uniform(0.05, 0.22) * (frame.mouth - ear) for ear in frame.ears]
-    jaws = [_bulge(side, chin, frame.mouth, rng.uniform(0.3, 0.65)) for side in sides]
-    cheeks = [side + 0.5 * (top - side) + rng.uniform(-0.15, 0.2) * frame.down for side in sides]
-    outline = np.array([sides[0], cheeks[0], top, cheeks[1], sides[1], jaws[1], chin, jaws[0]])
-    sheet = cloth(rgb, MASK_COLOURS, rng)
-    pattern(sheet, outline.mean(axis=0), frame.unit, rng)
+    """A surgical, KF94 or cloth mask over nose, mouth and chin, with its straps.
+
+    One in ten leaves the nose bare.
+    """
+    bare_nose = rng.random() < 0.1
+    lower = frame.nose + rng.uniform(0.1, 0.35) * (frame.mouth - frame.nose)
+    top = lower if bare_nose else frame.eyes + rng.uniform(0.25, 0.9) * (frame.nose - frame.eyes)
+    return _masked(rgb, frame, top, frame.mouth + rng.uniform(0.5, 1.05) * frame.down, rng)
+
+
+def _draw_chin_mask(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
+    """A mask pulled down to the chin: nose and mouth are seen."""
+    top = frame.mouth + rng.uniform(0.4, 0.6) * frame.down
+    return _masked(rgb, frame, top, frame.mouth + rng.uniform(0.9, 1.3) * frame.down, rng)
+
+
+def _masked(rgb: Rgb, frame: _Frame, top: Floats, chin: Floats, rng: Random) -> Rgb:
+    """A mask that reaches from ``top``, on the nose, to ``chin``."""
+    height = chin - top
+    wide = rng.uniform(-0.03, 0.35)
+    sides = [ear + wide * (frame.mouth - ear) + rng.uniform(-0.05, 0.2) * frame.down for ear in frame.ears]
+    sides = [side + max(0.0, _along(top - side, frame.down)) * frame.down * 0.7 for side in sides]
+    jaws = [_bulge(side, chin, top + 0.5 * height, rng.uniform(0.25, 0.7)) for side in sides]
+    cheeks = [side + 0.5 * (top - side) + rng.uniform(-0.12, 0.25) * height for side in sides]
+    outline = smooth(np.array([sides[0], cheeks[0], top, cheeks[1], sides[1], jaws[1], chin, jaws[0]]))
+    middle = top + 0.45 * height
+    sheet = pattern(cloth(rgb, MASK_COLOURS, frame.unit, rng), middle, frame.unit, rng)
+    sheet = rounded(sheet, middle, (sides[1] - sides[0]) / 2, rng)
+    rgb = _straps(rgb, frame, [*sides, *jaws], sheet, rng)
+    masked = paint(rgb, sheet, outline, rng.uniform(0.94, 1.0))
+    return _seam(masked, outline, sheet, frame, rng) if rng.random() < 0.4 else masked
+
+
+def _along(way: Floats, direction: Floats) -> float:
+    """How far ``way`` leads in a direction, in its lengths."""
+    return float(way @ direction) / max(float(direction @ direction), 1e-6)
+
+
+def _straps(rgb: Rgb, frame: _Frame, corners: Sequence[Floats], sheet: Rgb, rng: Random) -> Rgb:
+    """Loops from the mask's corners, (right, left, lower right, lower left), around the ears."""
     rgb = rgb.copy()
-    if rng.random() < 0.7:
-        for ear, side in zip(frame.ears, sides, strict=True):
-            line(rgb, side, ear - [0, 0.3 * frame.unit], sheet.mean(axis=(0, 1)).tolist(), frame.unit * 0.06)
-    return paint(rgb, sheet, smooth(outline), rng.uniform(0.92, 1.0))
+    for number, corner in enumerate(corners):
+        ear = frame.ears[number % 2] - [0, rng.uniform(0.1, 0.5) * frame.unit]
+        if rng.random() < 0.7:
+            line(rgb, corner, ear, sheet.mean(axis=(0, 1)).tolist(), frame.unit * rng.uniform(0.03, 0.08))
+    return rgb
+
+
+def _seam(rgb: Rgb, outline: Floats, sheet: Rgb, frame: _Frame, rng: Random) -> Rgb:
+    """A binding of another shade along the mask's edge."""
+    colour = np.clip(sheet.mean(axis=(0, 1)) + rng.uniform(-60, 60), 0, 255).tolist()
+    for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
+        line(rgb, start, end, colour, frame.unit * 0.05)
+    return rgb
 
 
 def _bulge(side: Floats, chin: Floats, inner: Floats, amount: float) -> Floats:
@@ -126,24 +172,25 @@ def _bulge(side: Floats, chin: Floats, inner: Floats, amount: float) -> Floats:
 
 def _draw_scarf(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
     """A scarf, a collar or a bandana pulled up over the mouth and often the nose."""
-    top = frame.eyes + rng.uniform(0.5, 0.88) * frame.down
+    top = frame.eyes + rng.uniform(0.45, 0.8) * frame.down
     side = rng.uniform(1.9, 2.8) * frame.unit * frame.sideways
-    low, sag = rng.uniform(1.6, 2.6) * frame.down, rng.uniform(-0.15, 0.25) * frame.down
+    low, sag = rng.uniform(1.6, 2.6) * frame.down, rng.uniform(-0.15, 0.15) * frame.down
     edge = [top - side, top - side / 2 + sag, top + side / 2 + sag, top + side]
     outline = np.array([*edge, top + 1.1 * side + low, top - 1.1 * side + low])
-    sheet = cloth(rgb, ANY_COLOURS, rng)
-    pattern(sheet, outline.mean(axis=0), frame.unit, rng)
-    return paint(rgb, sheet, smooth(outline), rng.uniform(0.95, 1.0))
+    sheet = pattern(cloth(rgb, ANY_COLOURS, frame.unit, rng), outline.mean(axis=0), frame.unit, rng)
+    return paint(rgb, rounded(sheet, top, side, rng), smooth(outline), rng.uniform(0.95, 1.0))
 
 
 def _draw_sunglasses(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
-    """Dark, tinted or mirroring lenses, mostly with a rim."""
-    lenses, sheet, opacity = _lenses(frame, rng), glass(rgb, rng), rng.uniform(0.7, 1.0)
+    """Dark, tinted or mirroring lenses, some paler below, mostly with a dark rim."""
+    lenses, sheet, opacity = _lenses(frame, rng), glass(rgb, rng), rng.uniform(0.75, 1.0)
+    if rng.random() < 0.35:
+        sheet = paler_below(sheet, rgb, frame.eyes, frame.down, rng)
     for lens in lenses:
         rgb = paint(rgb, sheet, lens, opacity)
         if rng.random() < 0.4:
             rgb = _reflection(rgb, lens, rng)
-    return _rims(rgb, frame, lenses, rng)
+    return _rims(rgb, frame, lenses, DARK_RIMS if rng.random() < 0.7 else RIM_COLOURS, rng)
 
 
 def _draw_reading_glasses(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
@@ -154,16 +201,17 @@ def _draw_reading_glasses(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
         rgb = paint(rgb, sheet, lens, rng.uniform(0.0, 0.15))
         if rng.random() < 0.3:
             rgb = _reflection(rgb, lens, rng)
-    return _rims(rgb, frame, lenses, rng)
+    return _rims(rgb, frame, lenses, RIM_COLOURS, rng)
 
 
 def _lenses(frame: _Frame, rng: Random) -> list[Floats]:
-    """The outlines of two lenses, (n, 2) each: round, oval, square or drop-shaped."""
+    """The outlines of two lenses, (n, 2) each: round, oval, square or drop-shaped, often flat above."""
     power = rng.choice([2.0, 2.5, 4.0])  # of the superellipse: 2 is an ellipse, 4 nearly a rectangle
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
     cos, sin = np.cos(angle), np.sin(angle)
     x = np.sign(cos) * np.abs(cos) ** (2 / power) * rng.uniform(0.65, 1.15)
     y = np.sign(sin) * np.abs(sin) ** (2 / power) * rng.uniform(0.45, 1.05)
+    y = np.where(y < 0, y * rng.uniform(0.5, 1.0), y)
     drop, slant, sink = rng.uniform(0, 0.35), rng.uniform(-0.15, 0.15), rng.uniform(0.0, 0.25)
     tall = np.array([-frame.sideways[1], frame.sideways[0]]) * frame.unit
     outlines = []
@@ -175,23 +223,28 @@ def _lenses(frame: _Frame, rng: Random) -> list[Floats]:
     return outlines
 
 
-def _rims(rgb: Rgb, frame: _Frame, lenses: Sequence[Floats], rng: Random) -> Rgb:
-    """Rims, bridge and temples; a few glasses are rimless."""
+def _rims(rgb: Rgb, frame: _Frame, lenses: Sequence[Floats], colours: Sequence[Colour], rng: Random) -> Rgb:
+    """Rims, bridge and temples, now and then a bar above; a few glasses are rimless."""
     rgb = rgb.copy()
-    colour = RIM_COLOURS[rng.integers(len(RIM_COLOURS))]
+    colour = colours[rng.integers(len(colours))]
     width = frame.unit * rng.uniform(0.03, 0.16)
-    bridge = [
-        lens.mean(axis=0) + side * 0.6 * frame.across for lens, side in zip(lenses, (1, -1), strict=True)
-    ]
-    line(rgb, bridge[0], bridge[1], colour, width)
+    right, left = (_nearest(lens, other) for lens, other in (lenses, lenses[::-1]))
+    line(rgb, right, left, colour, width)
+    if rng.random() < 0.2:
+        start, end = (lens[np.argmin(lens @ frame.down)] for lens in lenses)
+        line(rgb, start, end, colour, width)
     rimless = rng.random() < 0.15
     for lens, ear in zip(lenses, frame.ears, strict=True):
-        hinge = lens[np.argmin(np.linalg.norm(lens - ear, axis=1))]
-        line(rgb, hinge, ear - 0.3 * frame.down, colour, width)
+        line(rgb, lens[np.argmin(np.linalg.norm(lens - ear, axis=1))], ear - 0.3 * frame.down, colour, width)
         for start, end in zip(lens, np.roll(lens, -1, axis=0), strict=True):
             if not rimless:
                 line(rgb, start, end, colour, width)
     return rgb
+
+
+def _nearest(lens: Floats, other: Floats) -> Floats:
+    """The point of a lens next to the other one."""
+    return np.asarray(lens[np.argmin(np.linalg.norm(lens - other.mean(axis=0), axis=1))])
 
 
 def _reflection(rgb: Rgb, lens: Floats, rng: Random) -> Rgb:
@@ -241,4 +294,5 @@ _PAINTERS: dict[Drawn, Callable[[Rgb, _Frame, Random], Rgb]] = {
     Drawn.SUNGLASSES: _draw_sunglasses,
     Drawn.HAND_ON_EYES: _draw_hand_on_eyes,
     Drawn.READING_GLASSES: _draw_reading_glasses,
+    Drawn.CHIN_MASK: _draw_chin_mask,
 }
