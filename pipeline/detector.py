@@ -14,7 +14,7 @@ frame; then the photo turned by 90, 270 and 180 degrees, for cameras that wrote 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +79,10 @@ class TwoRangeDetector:
         turned = max((self._turned(rgb, degrees) for degrees in (90, 270, 180)), key=_trust)
         needed = max(self._limits.turned, _trust(upright) + self._limits.turn_gain)
         return turned if _trust(turned) >= needed else upright
+
+    def look_again(self, rgb: Rgb, face: Face) -> Face | None:
+        """The face that is seen from near where ``face`` was, or None: without a search of the photo."""
+        return self._second_look(Pyramid(rgb), replace(face, score=0.0))
 
     def _turned(self, rgb: Rgb, degrees: int) -> Detection:
         """The photo turned counter-clockwise, searched without the rare cases."""

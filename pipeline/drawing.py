@@ -201,7 +201,7 @@ def _draw_reading_glasses(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
         rgb = paint(rgb, sheet, lens, rng.uniform(0.0, 0.15))
         if rng.random() < 0.3:
             rgb = _reflection(rgb, lens, rng)
-    return _rims(rgb, frame, lenses, RIM_COLOURS, rng)
+    return _rims(rgb, frame, lenses, DARK_RIMS if rng.random() < 0.5 else RIM_COLOURS, rng)
 
 
 def _lenses(frame: _Frame, rng: Random) -> list[Floats]:

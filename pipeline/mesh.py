@@ -53,9 +53,10 @@ class FaceMesh:
         face = replace(face, presence=float(self._network.get_tensor(self._presence).flat[0]))
         if face.presence is None or face.presence < 0:
             return face
-        points = self._network.get_tensor(self._points).reshape(_POINTS, 3)[:, :2].astype(np.float64)
+        points = self._network.get_tensor(self._points).reshape(_POINTS, 3).astype(np.float64)
         linear, offset = to_patch[:, :2], to_patch[:, 2]
-        return replace(face, mesh=_mesh((points - offset) @ np.linalg.inv(linear).T))
+        mesh = _mesh((points[:, :2] - offset) @ np.linalg.inv(linear).T, _shape(points))
+        return replace(face, mesh=mesh)
 
 
 def _region(rgb: Rgb, face: Face) -> tuple[Rgb, NDArray[np.float64]]:
@@ -68,7 +69,12 @@ def _region(rgb: Rgb, face: Face) -> tuple[Rgb, NDArray[np.float64]]:
     return np.asarray(cv2.warpAffine(rgb, way, (SIDE, SIDE), flags=how), dtype=np.uint8), way
 
 
-def _mesh(points: NDArray[np.float64]) -> Mesh:
+def _shape(points: NDArray[np.float64]) -> Points:
+    """See `Mesh.shape`."""
+    return np.asarray(points / (SIDE / 2) - [1, 1, 0], dtype=np.float32)
+
+
+def _mesh(points: NDArray[np.float64], shape: Points) -> Mesh:
     """The five points that embedders align on, and the upright box around all."""
     eyes = [points[list(corners)].mean(axis=0) for corners in _EYES]
     five: Points = np.array([*eyes, points[_NOSE], *points[list(_MOUTH)]], dtype=np.float32)
@@ -79,4 +85,4 @@ def _mesh(points: NDArray[np.float64]) -> Mesh:
     low, high = upright.min(axis=0), upright.max(axis=0)
     x, y = turn.T @ ((low + high) / 2)
     width, height = high - low
-    return Mesh(five, (float(x), float(y)), float(width), float(height), roll)
+    return Mesh(five, (float(x), float(y)), float(width), float(height), roll, shape)

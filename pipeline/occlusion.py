@@ -2,7 +2,8 @@
 
 A small judge on edges and colours of the aligned face, fitted on drawn occlusions
 (`fit_occlusion.py`). It answers for the two halves apart, because what hides a mouth does not
-look like what hides eyes. Reading glasses, beards and hats hide nothing.
+look like what hides eyes. Of the mouth the face mesh's points tell as well: they come out otherwise
+where the network sees no lips, whatever covers them. Reading glasses, beards and hats hide nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ class Part(StrEnum):
 
 
 Features = dict[Part, Floats]
-"""For each part (n, d) float32: gradients (HOG) and colours of the region that tells of it."""
+"""For each part (n, d) float32: gradients (HOG) and colours of the region that tells of it; of the mouth
+then the mesh's points and a 1, or as many zeros where there is no mesh."""
+
+SHAPE = 3 * 468 + 1
+"""So many of the mouth's features, the last ones, are of the mesh."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,12 @@ class _Region:
     bottom: int
     size: tuple[int, int]
     colours: tuple[int, int]
+
+    @property
+    def length(self) -> int:
+        """So many features."""
+        blocks = [side // 8 - 1 for side in self.size]
+        return 36 * blocks[0] * blocks[1] + 3 * self.colours[0] * self.colours[1]
 
     def features(self, aligned: Rgb) -> Floats:
         """Directions of gradients in cells of 8 pixels, and coarse colours against their median."""
@@ -58,15 +69,27 @@ class _Region:
 
 
 _REGIONS = {
-    Part.MOUTH: _Region(0, 0, 128, 128, (64, 64), (10, 10)),
+    Part.MOUTH: _Region(16, 16, 112, 128, (48, 56), (8, 10)),
     Part.EYES: _Region(10, 30, 118, 84, (96, 48), (12, 6)),
 }
 
+LENGTHS = {Part.MOUTH: _REGIONS[Part.MOUTH].length + SHAPE, Part.EYES: _REGIONS[Part.EYES].length}
+"""So many features of each part."""
+
 
 def occlusion_features(rgb: Rgb, face: Face) -> Features:
-    """What the judge looks at, one row for each part."""
+    """What the judge looks at, one row for each part; ``face`` as the mesh sees it."""
     aligned = crop_similarity(rgb, face, 128, Border.REPLICATE)
-    return {part: region.features(aligned)[None] for part, region in _REGIONS.items()}
+    seen = {part: region.features(aligned) for part, region in _REGIONS.items()}
+    seen[Part.MOUTH] = np.concatenate([seen[Part.MOUTH], _shape(face)])
+    return {part: features[None] for part, features in seen.items()}
+
+
+def _shape(face: Face) -> Floats:
+    """(`SHAPE`,): without a mesh nothing, so that it speaks neither for nor against a mask."""
+    if face.mesh is None:
+        return np.zeros(SHAPE, np.float32)
+    return np.append(np.ravel(face.mesh.shape), np.float32(1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +120,10 @@ class OcclusionJudge:
         parts = [part for part in Part if any(name.startswith(f"{part}.") for name in arrays)]
         networks = {part: Network(*(_floats(arrays[f"{part}.{name}"]) for name in _LAYERS)) for part in parts}
         return cls(networks, {part: float(arrays[f"{part}.limit"]) for part in parts})
+
+    def fits(self) -> bool:
+        """Whether the networks were fitted on the features that this version computes."""
+        return all(len(network.hidden) == LENGTHS[part] for part, network in self._networks.items())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """By name, for a head; the large ones in half precision."""

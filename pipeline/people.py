@@ -88,9 +88,9 @@ def _near(one: Observed, largest: Observed) -> bool:
 
 
 def _measured(one: Observed, rgb: Rgb, scale: float) -> Observed:
-    """Its numbers by the detector's landmarks, on which the gates' limits were set."""
-    face = replace(one.face, mesh=None)
-    return replace(one, quality=measure(rgb, face, scale), occlusion=occlusion_features(rgb, face))
+    """Its quality by the detector's landmarks, on which those gates' limits were set."""
+    quality = measure(rgb, replace(one.face, mesh=None), scale)
+    return replace(one, quality=quality, occlusion=occlusion_features(rgb, one.face))
 
 
 def _cut_off(rgb: Rgb, face: Face) -> bool:

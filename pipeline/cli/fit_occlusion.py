@@ -14,6 +14,7 @@ from pipeline.evaluation.data import LabelledFace, read_faces
 from pipeline.fit_occlusion import draw_examples, fit_occlusion, joined, sunglasses_examples
 from pipeline.head import Head
 from pipeline.images import decode
+from pipeline.mesh import FaceMesh
 from pipeline.ports import Rgb
 
 HEADS = Path(__file__).parents[1] / "heads"
@@ -52,8 +53,10 @@ def command(
         for face in _chosen(read_faces(path), most)
         if face.file not in worn and face.identity not in leave_out and face.age not in KEPT_FOR_TESTS
     ]
+    mesh = FaceMesh(networks.path("face_mesh"))
     examples = joined(
-        draw_examples(_photos(images, bare), detector), sunglasses_examples(_photos(images, worn), detector)
+        draw_examples(_photos(images, bare), detector, mesh),
+        sunglasses_examples(_photos(images, worn), detector, mesh),
     )
     arrays = {f"occlusion.{name}": array for name, array in fit_occlusion(examples).items()}
     before = Head.load(head)

@@ -66,7 +66,7 @@ def test_the_similarity_crop_lays_eyes_nose_and_mouth_onto_the_template(degrees:
 
 def test_the_mesh_is_believed_before_the_detectors_points() -> None:
     five = (ARCFACE_FIVE * 2 + 100).astype(np.float32)
-    meshed = Face(BOX, LANDMARKS, 0.9, Mesh(five, (200, 200), 100, 100, 0))
+    meshed = Face(BOX, LANDMARKS, 0.9, Mesh(five, (200, 200), 100, 100, 0, np.zeros((468, 3), np.float32)))
     middles = spots(crop_similarity(dotted(five[:3]), meshed))
     assert np.abs(middles - ARCFACE_FIVE[:3]).max() < 1
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -13,22 +15,41 @@ from pipeline.fit_occlusion import (
     joined,
     sunglasses_examples,
 )
-from pipeline.occlusion import OcclusionJudge, Part, occlusion_features
-from pipeline.ports import Detection, Face, Rgb
+from pipeline.head import Head
+from pipeline.judges import SHIPPED, read_judges
+from pipeline.occlusion import LENGTHS, SHAPE, OcclusionJudge, Part, occlusion_features
+from pipeline.ports import Detection, Face, Mesh, Rgb
 from pipeline.verdict import Box
 
-FACE = Face(
-    Box(60, 40, 80, 80),
-    np.array([[86, 64], [114, 64], [100, 80], [100, 96], [70, 70], [130, 70]], dtype=np.float32),
-    0.9,
-)
+LANDMARKS = np.array([[86, 64], [114, 64], [100, 80], [100, 96], [70, 70], [130, 70]], dtype=np.float32)
+FIVE = np.array([[86, 64], [114, 64], [100, 80], [90, 96], [110, 96]], dtype=np.float32)
+SHAPES = np.random.default_rng(5).normal(0, 1, (30, 468, 3)).astype(np.float32)
+"""Ways in which a made-up mesh differs."""
+
+
+def meshed(weights: np.ndarray) -> Mesh:
+    """A mesh that lies so far in each of the ways."""
+    return Mesh(FIVE, (100, 80), 60, 70, 0.0, np.tensordot(weights, SHAPES, 1).astype(np.float32))
+
+
+UNMESHED = Face(Box(60, 40, 80, 80), LANDMARKS, 0.9, presence=-3.0)
+FACE = replace(UNMESHED, mesh=meshed(np.ones(30)), presence=20.0)
 
 
 class Steady:
-    """Finds the same face in every photo that is large enough for it."""
+    """Finds the same face in every photo that is large enough for it, and a mesh in each face."""
+
+    def __init__(self) -> None:
+        self.rng = np.random.default_rng(3)
 
     def detect(self, rgb: Rgb) -> Detection:
         return Detection(rgb, (FACE,) if min(rgb.shape[:2]) >= 120 else ())
+
+    def look_again(self, rgb: Rgb, face: Face) -> Face | None:
+        return face if min(rgb.shape[:2]) >= 40 else None
+
+    def refine(self, _: Rgb, face: Face) -> Face:
+        return replace(face, mesh=meshed(self.rng.normal(0, 1, 30)))
 
 
 def photo(seed: int = 0) -> Rgb:
@@ -42,16 +63,27 @@ def examples(count: int = 200) -> Examples:
     hidden = {part: (rng.random(count) < 0.4).astype(np.float32) for part in Part}
     sizes = {part: values.shape[1] for part, values in occlusion_features(photo(), FACE).items()}
     features = {part: rng.normal(0, 1, (count, sizes[part])).astype(np.float32) for part in Part}
+    features[Part.MOUTH][:, -SHAPE:] = 0  # no meshes, unless a test adds them
     for part in Part:
         features[part][:, :200] += 2 * hidden[part][:, None]
     return Examples(features, hidden)
 
 
+def of_meshes(count: int = 200) -> Examples:
+    """The same with meshes, whose first way tells whether the mouth is hidden, and nothing else does."""
+    made = examples(count)
+    weights = np.random.default_rng(1).normal(0, 1, (count, 30))
+    weights[:, 0] += 4 * made.hidden[Part.MOUTH]
+    made.features[Part.MOUTH][:, :200] -= 2 * made.hidden[Part.MOUTH][:, None]
+    for row, weight in zip(made.features[Part.MOUTH], weights, strict=True):
+        row[-SHAPE:] = np.append(meshed(weight).shape.ravel(), 1)
+    return made
+
+
 def test_features_are_finite_and_do_not_depend_on_the_size_of_the_photo() -> None:
     features = occlusion_features(photo(), FACE)
     assert {part: values.shape for part, values in features.items()} == {
-        Part.MOUTH: (1, 2064),
-        Part.EYES: (1, 2196),
+        part: (1, length) for part, length in LENGTHS.items()
     }
     assert all(np.isfinite(values).all() for values in features.values())
     black = occlusion_features(np.zeros((1, 1, 3), np.uint8), FACE)
@@ -64,6 +96,24 @@ def test_what_was_learnt_is_told_from_what_was_not() -> None:
     for part in Part:
         logits = judge.logits(known.features)[part]
         assert np.mean((logits > 0) == (known.hidden[part] == 1)) > 0.95
+
+
+def test_the_mesh_tells_a_hidden_mouth_where_the_pixels_do_not() -> None:
+    known = of_meshes()
+    training = Training(epochs=1, shape_strength=1.0)
+    logits = OcclusionJudge.read(fit_occlusion(known, training)).logits(known.features)[Part.MOUTH]
+    hidden = known.hidden[Part.MOUTH]
+    assert np.mean((logits > np.quantile(logits, 1 - hidden.mean())) == (hidden == 1)) > 0.9
+
+
+def test_a_face_without_a_mesh_is_judged_by_its_pixels_alone() -> None:
+    features = occlusion_features(photo(), UNMESHED)
+    assert not features[Part.MOUTH][0, -SHAPE:].any()
+    pixels, both = (
+        OcclusionJudge.read(fit_occlusion(e, Training(epochs=2))) for e in (examples(), of_meshes())
+    )
+    for judge in (pixels, both):
+        assert np.isfinite(judge.logits(features)[Part.MOUTH]).all()
 
 
 def test_a_few_wrong_labels_do_no_harm() -> None:
@@ -85,7 +135,7 @@ def test_arrays_survive_being_stored_in_half_precision() -> None:
     arrays = fit_occlusion(examples(60), Training(epochs=2))
     judge = OcclusionJudge.read(arrays)
     again = OcclusionJudge.read({name: array.astype(np.float32) for name, array in judge.arrays().items()})
-    assert sum(array.nbytes for array in arrays.values()) < 300_000
+    assert sum(array.nbytes for array in arrays.values()) < 400_000
     features = occlusion_features(photo(), FACE)
     assert judge.probabilities(features) == again.probabilities(features)
 
@@ -107,6 +157,14 @@ def test_a_head_without_a_judge_refuses_nobody() -> None:
     assert judge.arrays() == {}
 
 
+def test_a_head_for_the_features_of_an_earlier_version_gets_the_shipped_judge() -> None:
+    shipped = Head.load(SHIPPED)
+    earlier = {**shipped.arrays, "occlusion.mouth.hidden": np.zeros((2064, 32), np.float16)}
+    judges = [read_judges(Head(arrays, shipped.metadata)).occlusion for arrays in (earlier, shipped.arrays)]
+    one, other = (judge.probabilities(occlusion_features(photo(), FACE)) for judge in judges)
+    assert one == other
+
+
 def test_half_a_judge_is_not_accepted() -> None:
     arrays = fit_occlusion(examples(60), Training(epochs=1))
     del arrays["mouth.out"]
@@ -115,7 +173,7 @@ def test_half_a_judge_is_not_accepted() -> None:
 
 
 def test_each_photo_gives_two_bare_and_two_drawn_examples() -> None:
-    drawn = draw_examples([photo(seed) for seed in range(12)], Steady(), seed=1)
+    drawn = draw_examples([photo(seed) for seed in range(12)], Steady(), Steady(), seed=1)
     hidden = np.stack([drawn.hidden[part] for part in Part])
     bare = float((hidden.max(axis=0) == 0).mean())
     assert 0.5 <= bare <= 0.75
@@ -126,13 +184,13 @@ def test_each_photo_gives_two_bare_and_two_drawn_examples() -> None:
 
 def test_photos_without_a_face_give_no_examples() -> None:
     small = np.zeros((10, 10, 3), np.uint8)
-    with_small = draw_examples([photo(), small, photo(1)], Steady(), seed=1)
-    without = draw_examples([photo(), photo(1)], Steady(), seed=1)
+    with_small = draw_examples([photo(), small, photo(1)], Steady(), Steady(), seed=1)
+    without = draw_examples([photo(), photo(1)], Steady(), Steady(), seed=1)
     assert len(with_small.hidden[Part.MOUTH]) == len(without.hidden[Part.MOUTH])
 
 
 def test_real_sunglasses_count_mirrored_and_more_than_once() -> None:
-    worn = sunglasses_examples([photo()], Steady(), copies=6)
+    worn = sunglasses_examples([photo()], Steady(), Steady(), copies=6)
     count = len(worn.hidden[Part.EYES])
     assert 0 < count <= 12
     assert worn.hidden[Part.EYES].all()
