@@ -117,11 +117,8 @@ class FetchLimits:
 
     def headers_for(self, host: str) -> dict[str, str]:
         """The fixed headers of a host."""
-        found: dict[str, str] = {}
-        for pattern, headers in self.headers.items():
-            if matches(host, pattern.lower()):
-                found |= {name: value.get_secret_value() for name, value in headers.items()}
-        return found
+        matching = (headers for name, headers in self.headers.items() if matches(host, name.lower()))
+        return {name: value.get_secret_value() for headers in matching for name, value in headers.items()}
 
 
 @dataclass(frozen=True, slots=True)
