@@ -156,6 +156,13 @@ def test_a_message_that_is_rejected_goes_behind_all_others(broker: Broker) -> No
     assert (broker.waiting(), broker.unacknowledged()) == (0, 1)
 
 
+def test_a_message_that_is_rejected_for_good_is_gone(broker: Broker) -> None:
+    broker.send("of no use")
+    (message,) = broker.taker().drain(1)
+    message.reject()
+    assert (broker.waiting(), broker.unacknowledged()) == (0, 0)
+
+
 def test_who_ends_gives_back_what_it_has_not_acknowledged(broker: Broker) -> None:
     broker.send("unfinished", "behind it")
     taker = broker.taker()

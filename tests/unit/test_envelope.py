@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -31,6 +32,7 @@ from worker.dead_letters import REASONS
 from worker.envelope import (
     EXCERPT_BYTES,
     MAX_ETA,
+    MAX_RETRIES,
     Letter,
     Parts,
     admit,
@@ -39,6 +41,7 @@ from worker.envelope import (
     open_item,
 )
 from worker.errors import BadMessage
+from worker.messages import MAX_BODY_BYTES
 from worker.queues import IN_ORDER
 
 TASKS = app.tasks
@@ -223,6 +226,70 @@ def test_every_reason_for_which_a_message_is_refused_is_one_that_is_known() -> N
     raised = {code for text in sources for code in re.findall(r'(?:BadMessage|seal)\(\s*"(\w+)"', text)}
     assert len(raised) > 15
     assert raised <= REASONS.keys()
+
+
+def in_order() -> Parts:
+    """A message that is taken, to be changed in one place."""
+    return parts_of(envelope(body_of({}), headers()))
+
+
+def refusal(parts: Parts) -> str | None:
+    """The code of the reason; None where it is taken."""
+    try:
+        admit(parts, TASKS, NOW)
+    except BadMessage as bad:
+        return bad.code
+    return None
+
+
+@pytest.mark.parametrize(
+    ("task_id", "code"),
+    [
+        *(("x", None), ("x" * 255, None), ("", "bad_task_id"), ("x" * 256, "bad_task_id")),
+        *(("a\nb", "bad_task_id"), (7, "bad_task_id")),
+    ],
+)
+def test_an_id_has_1_to_255_printable_characters(task_id: object, code: str | None) -> None:
+    parts = in_order()
+    assert refusal(replace(parts, headers={**parts.headers, "id": task_id})) == code
+
+
+@pytest.mark.parametrize(
+    ("sent", "counted"), [(None, 0), (0, 0), (MAX_RETRIES, 1000), (MAX_RETRIES + 1, 1000)]
+)
+def test_a_first_delivery_counts_no_retries_and_no_other_more_than_a_thousand(
+    sent: int | None, counted: int
+) -> None:
+    parts = in_order()
+    letter = admit(replace(parts, headers={**parts.headers, "retries": sent}), TASKS, NOW)
+    assert letter.headers["retries"] == counted
+
+
+@pytest.mark.parametrize("seconds", [0, 1])
+def test_a_due_time_without_a_zone_is_in_utc_and_may_be_a_time_of_amqp(seconds: int) -> None:
+    parts, due = in_order(), NOW + MAX_ETA + timedelta(seconds=seconds)
+    for eta in (due.replace(tzinfo=None).isoformat(), due.replace(tzinfo=None), due):
+        expected = "bad_eta" if seconds else None
+        assert refusal(replace(parts, headers={**parts.headers, "eta": eta})) == expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        *(({"content_encoding": name}, None) for name in (None, "UTF-8", "binary")),
+        ({"content_encoding": "utf-16"}, "wrong_encoding"),
+        ({"content_type": "application/x-python-serialize"}, "wrong_content_type"),
+    ],
+)
+def test_a_body_is_json_in_utf_8(changes: dict[str, Any], code: str | None) -> None:
+    assert refusal(replace(in_order(), **changes)) == code
+
+
+def test_a_body_of_the_largest_size_is_taken_and_no_larger_one() -> None:
+    parts = in_order()
+    largest = parts.body + b" " * (MAX_BODY_BYTES - len(parts.body))
+    assert refusal(replace(parts, body=largest)) is None
+    assert refusal(replace(parts, body=largest + b" ")) == "too_large"
 
 
 @given(st.binary(max_size=200) | FIELDS.map(lambda fields: json.dumps(fields).encode()))
