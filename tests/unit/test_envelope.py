@@ -38,7 +38,9 @@ from worker.envelope import (
     admit,
     burial,
     foreign_task,
+    matching,
     open_item,
+    printable,
 )
 from worker.errors import BadMessage
 from worker.messages import MAX_BODY_BYTES
@@ -226,6 +228,18 @@ def test_every_reason_for_which_a_message_is_refused_is_one_that_is_known() -> N
     raised = {code for text in sources for code in re.findall(r'(?:BadMessage|seal)\(\s*"(\w+)"', text)}
     assert len(raised) > 15
     assert raised <= REASONS.keys()
+
+
+@pytest.mark.parametrize(
+    ("value", "kept"), [("12", "12"), ("1x", None), ("", None), (12, None), (None, None)]
+)
+def test_of_a_strangers_field_only_a_text_of_its_form_is_kept(value: object, kept: str | None) -> None:
+    assert matching(r"\d+", value) == kept
+
+
+@pytest.mark.parametrize(("value", "line"), [("a\n\x1bb", "ab"), ("x" * 501, "x" * 500), (7, ""), ([], "")])
+def test_of_a_strangers_text_one_line_of_500_characters_is_kept(value: object, line: str) -> None:
+    assert printable(value) == line
 
 
 def in_order() -> Parts:
