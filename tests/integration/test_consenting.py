@@ -168,8 +168,8 @@ def test_strangers_set_the_approve_edge_and_a_few_labels_leave_the_other_alone()
 
 
 def test_enough_labelled_pairs_set_the_different_edge() -> None:
-    measured = measure(strangers(220, labelled=210), judges(), 0.01)
-    assert (measured.calibration.genuine, measured.genuine_unused) == (210, 0)
+    measured = measure(strangers(360, labelled=350), judges(), 0.01)
+    assert (measured.calibration.genuine, measured.genuine_unused) == (350, 0)
     assert measured.calibration.different95 is not None
     assert measured.calibration.edges.different != BEFORE.different
 

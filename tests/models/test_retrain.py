@@ -131,7 +131,7 @@ def test_a_new_gender_head_replaces_the_champions_only_if_it_is_surely_better(
     assert retrained(lesson, champion, FEW).facts["gender"] == kept
 
 
-@pytest.mark.parametrize(("people", "calibration"), [(60, "uncalibrated"), (160, "calibrated")])
+@pytest.mark.parametrize(("people", "calibration"), [(60, "uncalibrated"), (300, "calibrated")])
 def test_a_calibrated_champion_has_a_calibrated_successor_only_with_enough_pairs_of_members(
     champion: PublishedHead, people: int, calibration: str
 ) -> None:

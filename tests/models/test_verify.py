@@ -16,7 +16,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from pipeline import match
 from pipeline.bundle import read_bundle
-from pipeline.cli.weights import command as weights
+from pipeline.cli import main
 from pipeline.evaluation.bench import two_photos
 from pipeline.evaluation.extract import main_face
 from pipeline.image_limits import DecodeBudget
@@ -217,7 +217,7 @@ def test_where_not_all_weights_can_be_had_a_head_for_the_other_networks_judges(
     shutil.copytree(bundle_dir, folder)  # so that no network is made again
     nowhere = str(tmp_path / "nowhere.tflite")
     done = CliRunner().invoke(
-        weights, ["--mobilefacenet", nowhere, "--faceres", nowhere, "--out", str(folder)]
+        main, ["weights", "--mobilefacenet", nowhere, "--faceres", nowhere, "--out", str(folder)]
     )
     assert "without MobileFaceNet and FaceRes" in done.output
     poorer = load_models(folder)

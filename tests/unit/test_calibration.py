@@ -60,7 +60,7 @@ def test_too_few_impostor_pairs_are_refused_few_are_warned_of_and_enough_are_nei
     with pytest.raises(DataError, match="45 impostor pairs"):
         calibrate(members(10), SETTINGS, BEFORE)
     assert any("impostor" in warning for warning in calibrate(members(30), SETTINGS, BEFORE).warnings)
-    assert calibrate(members(250), SETTINGS, BEFORE).warnings == ()
+    assert calibrate(members(350), SETTINGS, BEFORE).warnings == ()
 
 
 def test_a_handful_of_genuine_pairs_is_warned_of() -> None:

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from pipeline.cli.lfw import command
+from pipeline.cli import main
 from pipeline.errors import DataError
 from pipeline.evaluation.data import read_faces, read_pairs
 from pipeline.evaluation.lfw import draw_pairs, folder, read_asian_pairs, read_pair_list, write
@@ -48,7 +48,7 @@ def home(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> str:
-    result = CliRunner().invoke(command, [str(argument) for argument in arguments])
+    result = CliRunner().invoke(main, ["lfw", *map(str, arguments)])
     if result.exception:
         raise result.exception
     return result.output
