@@ -277,7 +277,7 @@ class Fault:
     memory: bool = False
     """Whether processes are watched for growth: only where none is killed."""
     long: bool = False
-    """Whether it takes too long for the tests' short form."""
+    """Whether `make chaos` alone does it: it takes long, or is much like another one."""
     once: bool = False
     """Whether it is done one time only: there is no way back, or it takes long."""
 
@@ -288,7 +288,7 @@ FAULTS: Final = (
     Fault("worker told to end (TERM)", worker_told_to_end),
     Fault("worker stopped (SIGSTOP)", worker_stopped),
     Fault("MariaDB killed", mariadb_killed),
-    Fault("MariaDB hangs", mariadb_hangs),
+    Fault("MariaDB hangs", mariadb_hangs, long=True),
     Fault("Redis killed, all queues gone", redis_killed, accepted=True),
     Fault("Redis hangs", redis_hangs),
     Fault("Redis full and refilled", redis_full),
@@ -296,11 +296,11 @@ FAULTS: Final = (
     Fault("an app's Celery on the same Redis", app_beside, long=True),
     Fault("nobody verifies for ten minutes", nobody_takes, pending=True, weight=100, once=True),
     Fault("beat killed", beat_killed, pending=True),
-    Fault("two beats", two_beats, pending=True),
+    Fault("two beats", two_beats, pending=True, long=True),
     Fault("two sweeps at once", two_sweeps, pending=True),
     Fault("any of these at random", one_at_random, accepted=True, weight=25, long=True),
     Fault("none, memory watched", nothing, weight=25, memory=True, long=True),
-    Fault("clock set back", clock_set_back, stage="clock"),
+    Fault("clock set back", clock_set_back, stage="clock", long=True),
     Fault("clocks apart", clocks_apart, stage="clock"),
     Fault("MariaDB switched over", mariadb_switched_over, stage="switchover", once=True),
     Fault("Redis fails over to its replica", redis_fails_over, stage="failover", accepted=True, once=True),
@@ -310,7 +310,7 @@ FAULTS: Final = (
     Fault("RabbitMQ alarm", rabbitmq_alarm, stage="rabbitmq"),
     Fault("RabbitMQ killed", broker_killed, stage="rabbitmq"),
     Fault("pool process killed (RabbitMQ)", pool_process_killed, stage="rabbitmq"),
-    Fault("worker killed (RabbitMQ)", worker_killed, stage="rabbitmq"),
-    Fault("worker told to end (RabbitMQ)", worker_told_to_end, stage="rabbitmq"),
-    Fault("MariaDB killed (RabbitMQ)", mariadb_killed, stage="rabbitmq"),
+    Fault("worker killed (RabbitMQ)", worker_killed, stage="rabbitmq", long=True),
+    Fault("worker told to end (RabbitMQ)", worker_told_to_end, stage="rabbitmq", long=True),
+    Fault("MariaDB killed (RabbitMQ)", mariadb_killed, stage="rabbitmq", long=True),
 )
