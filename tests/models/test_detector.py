@@ -21,6 +21,7 @@ from pipeline.ports import Detection, Face, Rgb
 from pipeline.verdict import Box
 from support.labelled import rows
 from support.portraits import BIDEN, CAT, COLLINS, GROUP, OBAMA
+from support.system import LONG
 
 # Runs in a process of its own, because mediapipe brings TensorFlow along.
 ASK_MEDIAPIPE = """
@@ -101,6 +102,7 @@ def labelled(faces: Path) -> PhotoSet:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("photos", ["portraits", pytest.param("labelled photos", marks=LONG)], indirect=True)
 @pytest.mark.parametrize("solution", [0, 1], ids=["short range", "full range"])
 def test_boxes_and_landmarks_are_mediapipes(bundle_dir: Path, photos: PhotoSet, solution: int) -> None:
     shown = [*photos.some(4), *photos.groups[:10]]

@@ -48,6 +48,7 @@ from pipeline.verify import verify
 from pipeline.weights.export import to_tflite
 from support.bundle import ROOT
 from support.portraits import BIDEN, CAT, GROUP, OBAMA
+from support.system import LONG
 
 SLOW = pytest.mark.slow
 DIMENSIONS = {"facenet": 512, "sface": 128, "mobilefacenet": 192}
@@ -101,8 +102,8 @@ def lfw_people(faces: Path, count: int, photos: int = 3) -> list[LabelledFace]:
     "name",
     [
         BackboneName.OWN_CNN,
-        pytest.param(BackboneName.VGG19, marks=SLOW),
-        pytest.param(BackboneName.FACENET, marks=SLOW),
+        pytest.param(BackboneName.VGG19, marks=LONG),
+        pytest.param(BackboneName.FACENET, marks=LONG),
     ],
 )
 def test_every_backbone_learns_and_keras_litert_and_scorer_agree(name: BackboneName, tmp_path: Path) -> None:
