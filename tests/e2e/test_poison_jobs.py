@@ -16,6 +16,7 @@ from chaos.stub_worker import a_photo
 from pipeline.verdict import Status
 from support.bundle import ROOT
 from support.photo_server import Answer
+from support.system import LONG
 from worker.states import State
 
 
@@ -40,7 +41,9 @@ def command(stage: Stage, *words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("harm", ["crash", "killed", "memory", "hang"])
+@pytest.mark.parametrize(
+    "harm", [pytest.param("crash", marks=LONG), "killed", pytest.param("memory", marks=LONG), "hang"]
+)
 def test_a_poisonous_photo_ends_dead_and_comes_back_when_it_is_mended(stage: Stage, harm: str) -> None:
     neighbours = stage.crowd.members(f"beside-{harm}", 24)
     poison = stage.crowd.members(harm, 1, what=harm)

@@ -10,6 +10,7 @@ import pytest
 
 from support.bundle import ROOT
 from support.portraits import CAT, OBAMA
+from support.system import LONG
 
 
 @pytest.fixture
@@ -40,7 +41,12 @@ COMMANDS = {
 }
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+WITH_TENSORFLOW = ("train", "experiments")
+
+
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, marks=LONG) if c.startswith(WITH_TENSORFLOW) else c for c in COMMANDS]
+)
 def test_a_command_that_cannot_do_its_work_says_why_in_one_line(command: str, place: dict[str, str]) -> None:
     words = command
     for name, path in place.items():
