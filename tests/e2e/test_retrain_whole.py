@@ -198,6 +198,7 @@ def nobody_sends(queue: str, item: bytes) -> None:
     raise AssertionError(queue, item)
 
 
+@LONG
 def test_on_rabbitmq_it_runs_to_its_end_as_well(
     make_system: Make, mariadb_database_url: str, rabbitmq: RabbitMq, faces: Path
 ) -> None:

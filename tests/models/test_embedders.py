@@ -25,6 +25,7 @@ from pipeline.weights.convert import backbones
 from support.bundle import ROOT
 from support.labelled import labelled_folder
 from support.portraits import BIDEN, COLLINS, OBAMA
+from support.system import LONG
 
 NAMES = ["facenet", "sface", "mobilefacenet", "faceres"]
 DIMENSIONS = {"facenet": 512, "sface": 128, "mobilefacenet": 192, "faceres": 1024}
@@ -121,7 +122,7 @@ def test_sface_agrees_with_opencv_s_own_recogniser(
     assert cosines(embedder_of(bundle, "sface").embed(crops["sface"]), theirs).min() > 0.9999
 
 
-@pytest.mark.slow
+@LONG
 def test_facenet_agrees_with_the_published_graph(
     bundle: Bundle, downloads: Path, crops: dict[str, list[Rgb]], tmp_path: Path
 ) -> None:
@@ -148,7 +149,7 @@ def test_mobilefacenet_agrees_with_the_published_network_which_takes_two_faces(
     assert cosines(embedder.embed(crops["mobilefacenet"]), np.stack(theirs)).min() > 0.9999
 
 
-@pytest.mark.slow
+@LONG
 def test_faceres_agrees_with_the_published_graph(
     bundle: Bundle, downloads: Path, crops: dict[str, list[Rgb]], tmp_path: Path
 ) -> None:
