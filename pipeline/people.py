@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from pipeline.mesh import FaceMesh
-from pipeline.occlusion import Features, occlusion_features
+from pipeline.occlusion import Features, OcclusionJudge, occlusion_features
 from pipeline.ports import Face, Rgb
-from pipeline.quality import Quality, QualityLimits, measure
+from pipeline.quality import Quality, QualityLimits, gate, measure
+from pipeline.verdict import GateResult, Outcome
 
 SECOND_FACE: Final = 0.5
 """A face whose side is at most this share of the main one's is a bystander's."""
@@ -80,6 +81,16 @@ def people(seen: Sequence[Observed], limits: QualityLimits) -> tuple[int, ...]:
     side = seen[main].face.box.side
     others = (n for n in real if n != main)
     return main, *(n for n in others if seen[n].face.box.side > side * (SECOND_FACE if n in clear else 1))
+
+
+def refused(
+    seen: Observed, limits: QualityLimits, occlusion: OcclusionJudge
+) -> tuple[Outcome, GateResult] | None:
+    """The first gate that refuses the face, with its number; None where it passes all."""
+    if seen.quality and (found := gate(seen.quality, limits)):
+        return found
+    hidden = occlusion.gate(seen.occlusion) if seen.occlusion else None
+    return (Outcome.OCCLUDED, hidden) if hidden else None
 
 
 def _near(one: Observed, largest: Observed) -> bool:

@@ -250,8 +250,8 @@ class PhotoFinding:
             return None
         if self.outcome is Outcome.SAME and not self.replay:
             return PhotoVerdict.VERIFIED
-        score = self.comparison
-        if self.outcome is Outcome.DIFFERENT or (score and score.score < score.different_edge):
+        compared = self.comparison
+        if self.outcome is Outcome.DIFFERENT or (compared and compared.score < compared.different_edge):
             return PhotoVerdict.CONTRADICTS
         return PhotoVerdict.NOT_VERIFIED
 

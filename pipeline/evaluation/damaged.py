@@ -15,9 +15,8 @@ from pipeline.evaluation.extract import Album, Embedded, Store, embed_face, fing
 from pipeline.fit import Codes, Copies
 from pipeline.images import decode
 from pipeline.models import Models
-from pipeline.occlusion import occlusion_features
-from pipeline.ports import Face, Rgb, Vectors
-from pipeline.quality import gate, measure
+from pipeline.people import observe, refine, refused
+from pipeline.ports import Vectors
 from pipeline.verdict import Outcome
 
 MOST_PEOPLE = 200
@@ -70,11 +69,6 @@ def _look(outcome: Outcome, models: Models, path: Path) -> dict[str, Vectors] | 
     again = models.detector.detect(spoilt)
     if not again.faces:
         return None
-    face = main_face(again.rgb, again.faces)
-    return embed_face(models, again.rgb, face) if _refused(models, again.rgb, face) else None
-
-
-def _refused(models: Models, rgb: Rgb, face: Face) -> bool:
-    judges = models.judges
-    hidden = judges.occlusion.gate(occlusion_features(rgb, face))
-    return hidden is not None or gate(measure(rgb, face), judges.quality) is not None
+    judges, face = models.judges, main_face(again.rgb, again.faces)
+    (seen,) = observe(again.rgb, refine(models.mesh, again.rgb, [face]))
+    return embed_face(models, again.rgb, face) if refused(seen, judges.quality, judges.occlusion) else None

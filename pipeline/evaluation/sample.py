@@ -21,16 +21,10 @@ from pipeline.evaluation.extract import Album, main_face
 from pipeline.evaluation.stolen import EDITS, Edit
 from pipeline.images import decode
 from pipeline.progress import track
-from pipeline.verdict import Outcome, PhotoFinding, Status, Verdict
+from pipeline.verdict import REFUSED, Outcome, PhotoFinding, Status, Verdict
 from pipeline.verify import verify
 
 SAME_FILE: Final = "same file"
-GATES = frozenset(
-    {
-        *(Outcome.FACE_TOO_SMALL, Outcome.TOO_BLURRED, Outcome.TOO_DARK, Outcome.TOO_BRIGHT),
-        *(Outcome.EXTREME_POSE, Outcome.OCCLUDED),
-    }
-)
 SEVERAL = frozenset({Outcome.SEVERAL_FACES, Outcome.MEMBER_NOT_SEEN, Outcome.GROUP_SAME})
 NOT_ACQUIRED = frozenset({Outcome.NO_FACE, Outcome.INVALID_IMAGE})
 
@@ -108,11 +102,11 @@ def _statuses(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 def _photos(findings: Sequence[PhotoFinding]) -> dict[str, Any]:
     """Shares of photos that no score was made for, each with its interval."""
     outcomes = [finding.outcome for finding in findings]
-    counts = Counter(outcome.value for outcome in outcomes if outcome in GATES)
+    counts = Counter(outcome.value for outcome in outcomes if outcome in REFUSED)
     return {
         "photos": len(outcomes),
         "failed_to_acquire": _share(sum(outcome in NOT_ACQUIRED for outcome in outcomes), len(outcomes)),
-        "refused_by_gates": _share(sum(outcome in GATES for outcome in outcomes), len(outcomes)),
+        "refused_by_gates": _share(sum(outcome in REFUSED for outcome in outcomes), len(outcomes)),
         "several_faces": _share(sum(outcome in SEVERAL for outcome in outcomes), len(outcomes)),
         "gates": dict(sorted(counts.items())),
     }

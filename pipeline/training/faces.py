@@ -23,10 +23,9 @@ from pipeline.evaluation.data import LabelledFace
 from pipeline.evaluation.extract import EXTRACTION, embed_face, main_face
 from pipeline.images import decode
 from pipeline.models import Models
-from pipeline.people import Observed, observe, people, refine
+from pipeline.people import observe, people, refine, refused
 from pipeline.ports import Face, Rgb, Vectors
 from pipeline.progress import track
-from pipeline.quality import gate
 
 FINDING = 2
 """Raised with every change to what is kept out."""
@@ -41,7 +40,6 @@ class KeptOut(StrEnum):
     SEVERAL_FACES = "several_faces"
     NOT_THE_MAIN_ONE = "not_the_main_one"
     """The face in the middle is not the main one: nobody knows whom the label means."""
-    OCCLUDED = "occluded"
     LOOKS_LIKE_ANOTHER = "looks_like_another"
     """Unlike all photos of its own person, like those of another: a wrong label."""
 
@@ -206,13 +204,7 @@ def _see(models: Models, data: bytes) -> tuple[Rgb, Face] | Found:
     main = faces[numbers[0]]
     if main_face(detection.rgb, detection.faces).box is not main.face.box:
         return Found(KeptOut.NOT_THE_MAIN_ONE)
-    return _refused(models, main) or (detection.rgb, main.face)
-
-
-def _refused(models: Models, face: Observed) -> Found | None:
-    """The gate that does not let the face pass."""
-    if face.quality and (refused := gate(face.quality, models.judges.quality)):
-        return Found(str(refused[0]), round(refused[1].value, 4), refused[1].limit)
-    if face.occlusion and (hidden := models.judges.occlusion.gate(face.occlusion)):
-        return Found(KeptOut.OCCLUDED, round(hidden.value, 4), hidden.limit)
-    return None
+    if found := refused(main, models.judges.quality, models.judges.occlusion):
+        outcome, gated = found
+        return Found(str(outcome), round(gated.value, 4), gated.limit)
+    return detection.rgb, main.face

@@ -36,6 +36,17 @@ def allow_words(table: str, columns: Sequence[str], words: Sequence[str]) -> Non
             )
 
 
+def allow_reasons(prefix: str, reasons: Sequence[str]) -> None:
+    """Let every column that holds a reason hold these and no others."""
+    for table, columns in {
+        "member": ("reason",),
+        "verification": ("reason",),
+        "decision": ("previous_reason",),
+        "shadow_verdict": ("reason", "decided_reason"),
+    }.items():
+        allow_words(prefix + table, columns, reasons)
+
+
 def add_columns(table: str, *columns: sa.Column[Any]) -> None:
     """Those that are not there yet."""
     known = {column["name"] for column in sa.inspect(op.get_bind()).get_columns(table)}

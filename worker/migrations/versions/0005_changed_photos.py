@@ -8,15 +8,11 @@ import sqlalchemy as sa
 from alembic import op
 
 from worker.columns import UtcDateTime, code
+from worker.migrations.altering import NEEDS_REQUEST
 
 revision = "0005"
 down_revision = "0004"
 
-NEEDS_REQUEST = (
-    "CASE WHEN selfie_url IS NOT NULL AND (pending OR (requested_selfie_url IS NOT NULL "
-    "AND (selfie_url <> requested_selfie_url "
-    "OR coalesce(declared_gender, '') <> coalesce(requested_gender, '')))) THEN 1 ELSE 0 END"
-)
 KNOWN = ("requested_selfie_url", "requested_gender", "requested_photos")
 CHANGED = "CASE WHEN requested_url = url AND requested_position = position THEN 0 ELSE 1 END"
 

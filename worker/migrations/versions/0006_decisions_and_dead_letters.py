@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from worker.columns import UtcDateTime, sha256
-from worker.migrations.altering import add_columns, allow_words
+from worker.migrations.altering import add_columns, allow_reasons
 
 revision = "0006"
 down_revision = "0005"
@@ -27,13 +27,7 @@ FOUND_SAME = {"same_person": True, "blind_audit": True, "gender_conflict": True,
 def upgrade() -> None:
     """Two more words in the CHECKs, new columns; and what decisions wrote over is put right."""
     prefix = op.get_context().opts["table_prefix"]
-    for table, columns in {
-        "member": ("reason",),
-        "verification": ("reason",),
-        "decision": ("previous_reason",),
-        "shadow_verdict": ("reason", "decided_reason"),
-    }.items():
-        allow_words(prefix + table, columns, REASONS)
+    allow_reasons(prefix, REASONS)
     add_columns(
         f"{prefix}dead_job",
         sa.Column("dismissed_at", UtcDateTime),

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from worker.columns import code
-from worker.migrations.altering import add_columns, allow_words
+from worker.migrations.altering import add_columns, allow_reasons, allow_words
 
 revision = "0010"
 down_revision = "0009"
@@ -25,13 +25,7 @@ VERDICTS = ("verified", "not_verified", "contradicts")
 def upgrade() -> None:
     """The column, what old rows can say of it, and the words that the CHECKs allow."""
     prefix = op.get_context().opts["table_prefix"]
-    for table, columns in {
-        "member": ("reason",),
-        "verification": ("reason",),
-        "decision": ("previous_reason",),
-        "shadow_verdict": ("reason", "decided_reason"),
-    }.items():
-        allow_words(prefix + table, columns, REASONS)
+    allow_reasons(prefix, REASONS)
     photo = f"{prefix}verification_photo"
     add_columns(photo, sa.Column("verdict", code()))
     allow_words(photo, ("verdict",), VERDICTS)
