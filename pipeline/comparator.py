@@ -157,8 +157,8 @@ class Comparator:
 
     def _confirm(self, photo: Subject, finding: PhotoFinding, sure: Sequence[Subject]) -> PhotoFinding:
         best = max(sure, key=lambda one: self._score(one.key, photo.key))
-        comparison = self._comparison(best.key, photo.key)
-        if comparison.score < self.models.judges.scorer.edges.approve_among(_SURER * (len(sure) + 1)):
+        comparison = self._comparison(best.key, photo.key, _SURER * (len(sure) + 1))
+        if comparison.score < comparison.approve_edge:
             return finding
         detail = f"compared with photo {best.finding.position}, which shows the person of the selfie"
         return replace(finding, outcome=Outcome.SAME, comparison=comparison, detail=detail)
@@ -218,10 +218,13 @@ class Comparator:
         scorer = self.models.judges.scorer
         return float(scorer.scores(self._projected[one], self._projected[other])[0])
 
-    def _comparison(self, one: FaceKey, other: FaceKey) -> Comparison:
-        """Close crops approve less, where both photos are such, and accuse less, where one is."""
+    def _comparison(self, one: FaceKey, other: FaceKey, chances: int = 1) -> Comparison:
+        """Close crops approve less, where both photos are such, and accuse less, where one is.
+
+        ``chances`` is how many times as often strangers would match for another reason.
+        """
         scorer, crops = self.models.judges.scorer, [self._close_crop(key) for key in (one, other)]
-        chances = CLOSE_CROPS if all(crops) else 1
+        chances *= CLOSE_CROPS if all(crops) else 1
         comparison = scorer.compare(self._projected[one], self._projected[other], chances)
         if any(crops) and Outcome.TOO_BLURRED in scorer.edges.refused:
             return replace(comparison, different_edge=scorer.edges.different_at(Outcome.TOO_BLURRED))
