@@ -243,15 +243,10 @@ def genuine_scores(scorer: Scorer, table: FaceTable) -> metrics.Scores:
 def scores_of_each(scorer: Scorer, table: FaceTable) -> Iterator[metrics.Scores]:
     """For each person with two photos or more, the scores of all pairs of them."""
     projected = scorer.project(table.vectors)
-    for rows in np.split(np.argsort(table.identity, kind="stable"), _first_rows(table.identity)):
+    for rows in metrics.rows_of_each(table.identity):
         if len(rows) > 1:
             own = {name: vectors[rows] for name, vectors in projected.items()}
             yield scorer.matrix(own, own)[np.triu_indices(len(rows), 1)]
-
-
-def _first_rows(identity: Codes) -> Codes:
-    """Where each next person begins among the sorted identities."""
-    return np.flatnonzero(np.diff(np.sort(identity))) + 1
 
 
 def fit_gender(table: FaceTable, settings: FitSettings) -> GenderJudge:

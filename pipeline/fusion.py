@@ -91,9 +91,8 @@ def _cosines(vectors: Vectors, pairs: Codes) -> metrics.Scores:
 
 def _genuine(faces: LabelledVectors) -> Codes:
     """(k, 2) rows of one person, of the first `PHOTOS` of each."""
-    order = np.argsort(faces.identity, kind="stable")
     found = [np.empty((0, 2), np.int64)]
-    for rows in np.split(order, np.flatnonzero(np.diff(faces.identity[order])) + 1):
+    for rows in metrics.rows_of_each(faces.identity):
         one, other = np.triu_indices(min(len(rows), PHOTOS), 1)
         found.append(np.column_stack([rows[one], rows[other]]))
     return np.concatenate(found)

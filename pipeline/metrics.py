@@ -25,6 +25,12 @@ DENSE = 0.02
 """Filled to more than this share, a table is multiplied faster with its zeros than without."""
 
 
+def rows_of_each(identity: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """The rows of each person, by the people's codes (n,), each person's in their order."""
+    order = np.argsort(identity, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(identity[order])) + 1)
+
+
 def fmr(impostor: Scores, threshold: float) -> float | None:
     """Share of impostor pairs that would pass; None without any."""
     return float(np.mean(impostor >= threshold)) if len(impostor) else None

@@ -14,6 +14,7 @@ from pipeline.errors import ImageError
 from pipeline.evaluation.extract import Album, Embedded, Store, embed_face, fingerprint, main_face
 from pipeline.fit import Codes, Copies
 from pipeline.images import decode
+from pipeline.metrics import rows_of_each
 from pipeline.models import Models
 from pipeline.people import observe, refine, refused
 from pipeline.ports import Vectors
@@ -43,8 +44,7 @@ def damaged_copies(album: Album, files: Sequence[str], identity: Codes) -> dict[
 
 def two_photos_each(identity: Codes) -> Codes:
     """(people, 2) rows of the first two photos of everybody who has several."""
-    order = np.argsort(identity, kind="stable")
-    people = np.split(order, np.flatnonzero(np.diff(identity[order])) + 1)
+    people = rows_of_each(identity)
     return np.array([rows[:2] for rows in people if len(rows) > 1], dtype=np.int64).reshape(-1, 2)
 
 

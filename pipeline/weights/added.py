@@ -7,7 +7,8 @@ be rebuilt so stays an ONNX file, which ONNX Runtime runs (an extra).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -55,10 +56,8 @@ def backbone(
 
 def description(name: str, network: Backbone, feed: Feed) -> dict[str, Any]:
     """How the network is fed, and the probe by which it is known again, for the head. Raises ModelError."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"{name}{network.suffix}"
-        path.write_bytes(network.data)
-        return AddedEmbedder(name, path, Border.BLACK, feed).describe()
+    with _opened(name, network, feed) as embedder:
+        return embedder.describe()
 
 
 def _checked(name: str, network: Backbone, feed: Feed) -> Backbone:
@@ -74,10 +73,17 @@ def _checked(name: str, network: Backbone, feed: Feed) -> Backbone:
 
 def _embedded(name: str, network: Backbone, feed: Feed) -> Vectors:
     """(n, d) of a few crops of a real face, each row of length 1."""
+    with _opened(name, network, feed) as embedder:
+        return embedder.embed(faces())
+
+
+@contextmanager
+def _opened(name: str, network: Backbone, feed: Feed) -> Iterator[AddedEmbedder]:
+    """The network, before it lies in a bundle."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}{network.suffix}"
         path.write_bytes(network.data)
-        return AddedEmbedder(name, path, Border.BLACK, feed).embed(faces())
+        yield AddedEmbedder(name, path, Border.BLACK, feed)
 
 
 def _converted(name: str, source: Source, feed: Feed) -> tuple[bytes | None, str]:
