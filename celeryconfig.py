@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from worker.brokers import is_rabbitmq, is_redis, sentinel_options, tls_options
-from worker.publishing import declared
-from worker.queues import (
+from worker.broker.publisher import declared
+from worker.broker.schedules import At, Every
+from worker.jobs.queues import (
     BULK,
     IN_ORDER,
     MAINTENANCE,
@@ -22,8 +22,8 @@ from worker.queues import (
     VERIFY,
     VERIFY_MEMBER,
 )
-from worker.schedules import At, Every
 from worker.settings import load_settings
+from worker.urls import is_rabbitmq, is_redis, sentinel_options, tls_options
 
 _settings = load_settings()
 _url = _settings.broker_url.get_secret_value()
@@ -133,10 +133,10 @@ task_annotations = {
 }
 
 # Processes
-worker_consumer = "worker.wire:GuardedConsumer"  # no message ends the worker or gets lost
+worker_consumer = "worker.broker.consumer:GuardedConsumer"  # no message ends the worker or gets lost
 worker_concurrency = _settings.concurrency
 # Queue files have no event loop; Celery's pool for such brokers can be struck dumb by one `kill -9`.
-worker_pool = "worker.pool:SurvivingPool" if _embedded else "prefork"
+worker_pool = "worker.broker.filesystem:SurvivingPool" if _embedded else "prefork"
 # Models are loaded when a process starts; after 4 s (default) Celery would kill it, again and again.
 worker_proc_alive_timeout = 60
 # A belt against leaks in native libraries: a new process costs half a second.
@@ -153,7 +153,7 @@ worker_enable_remote_control = not _embedded
 # Schedule
 # In memory: nothing here is worth a file that a crash can damage. Celery's own stands still for as long as
 # the clock was set back.
-beat_scheduler = "worker.schedules:Scheduler"
+beat_scheduler = "worker.broker.schedules:Scheduler"
 beat_schedule = {
     "sweep": {"task": SWEEP, "schedule": Every(_settings.sweep_seconds), "options": {"queue": MAINTENANCE}},
     # At a time of day (03:17 in Seoul), and not every 24 h: a beat that is restarted daily would never

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from pipeline.api import match, train
 from pipeline.decide import Policy
-from pipeline.door import match, train
 from pipeline.errors import PipelineError
 from pipeline.verdict import Gender, NotFetched, Outcome, PhotoFinding, PhotoVerdict, Reason, Status, Verdict
 

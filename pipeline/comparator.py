@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from pipeline.decide import GenderReading
-from pipeline.models import Models
-from pipeline.people import people
-from pipeline.ports import Vectors
-from pipeline.quality import gate
-from pipeline.same_picture import agreement
-from pipeline.seen import FaceKey, Seen, SeenFace, Sight
-from pipeline.verdict import REFUSED, Comparison, Fault, Outcome, PhotoFinding, PhotoVerdict
+from pipeline.analysis import FaceKey, Seen, SeenFace, Sight
+from pipeline.bundles.models import Models
+from pipeline.faces.people import people
+from pipeline.faces.quality import gate
+from pipeline.faces.same_picture import agreement
+from pipeline.faces.types import Vectors
+from pipeline.verdict import REFUSED, Comparison, Fault, GenderReading, Outcome, PhotoFinding, PhotoVerdict
 
 CLOSE_CROPS = 30
 """As if so many faces had been compared where both photos are close crops. Of `rmfd_crops`, thumbnails of

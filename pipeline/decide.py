@@ -21,7 +21,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pipeline.verdict import JUDGED, Fault, Gender, Outcome, PhotoFinding, PhotoVerdict, Reason, Status
+from pipeline.verdict import (
+    JUDGED,
+    Fault,
+    Gender,
+    GenderReading,
+    Outcome,
+    PhotoFinding,
+    PhotoVerdict,
+    Reason,
+    Status,
+)
 
 POLICY_VERSION = "2"
 """Raised whenever a rule below changes its answer; every verdict carries it."""
@@ -51,20 +61,6 @@ class Policy:
     """Approve by a later photo where the first shows no face that can be judged."""
     gender_conflict_probability: float = 0.95
     """How sure the gender must be to contradict the declared one."""
-
-
-@dataclass(frozen=True, slots=True)
-class GenderReading:
-    """What the faces say of the gender; ``probability`` (0.5..1) is the likelier one's."""
-
-    gender: Gender
-    probability: float | None
-
-    def contradicts(self, declared: Gender | None, at_least: float) -> bool:
-        """Whether the declared gender is contradicted with enough confidence."""
-        if declared in (None, Gender.UNKNOWN) or self.gender is Gender.UNKNOWN or self.probability is None:
-            return False
-        return self.gender is not declared and self.probability >= at_least
 
 
 @dataclass(frozen=True, slots=True)

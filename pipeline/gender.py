@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.decide import GenderReading
-from pipeline.ports import Vector, Vectors
-from pipeline.verdict import Gender
+from pipeline.faces.types import Vector, Vectors
+from pipeline.verdict import Gender, GenderReading
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.ports import Vectors
+from pipeline.faces.types import Vectors
 from pipeline.verdict import Comparison
 
 Scores = NDArray[np.float64]

@@ -277,3 +277,17 @@ class Verdict:
     model_version: str
     policy_version: str
     timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class GenderReading:
+    """What the faces say of the gender; ``probability`` (0.5..1) is the likelier one's."""
+
+    gender: Gender
+    probability: float | None
+
+    def contradicts(self, declared: Gender | None, at_least: float) -> bool:
+        """Whether the declared gender is contradicted with enough confidence."""
+        if declared in (None, Gender.UNKNOWN) or self.gender is Gender.UNKNOWN or self.probability is None:
+            return False
+        return self.gender is not declared and self.probability >= at_least

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline.analysis import PhotoInput, Seen, look
+from pipeline.bundles.models import Models
 from pipeline.comparator import Comparator
 from pipeline.decide import POLICY_VERSION, Policy, decide
-from pipeline.models import Models
-from pipeline.ports import Vectors
-from pipeline.seen import PhotoInput, Seen, look
+from pipeline.faces.types import Vectors
 from pipeline.verdict import REFUSED, Comparison, Gender, PhotoFinding, Verdict
 
 

@@ -15,21 +15,22 @@ from celery.worker import state
 from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline.errors import PipelineError
-from worker import logs, queues, runtime
+from worker import logs, runtime
 from worker.errors import BadSettings, WorkerError
-from worker.training_packages import missing_packages
+from worker.jobs import queues
+from worker.retraining.packages import missing_packages
 
 logger = logging.getLogger(__name__)
 
 # Ordinary broker URLs, guarded transports; a fail-over to a second URL keeps the guard as well.
 TRANSPORT_ALIASES.update(
     {
-        "redis": "worker.wire:RedisTransport",
-        "rediss": "worker.wire:RedisTransport",
-        "sentinel": "worker.wire:SentinelTransport",
-        "amqp": "worker.amqp_wire:AmqpTransport",
-        "amqps": "worker.amqp_wire:AmqpsTransport",
-        "filesystem": "worker.queue_files:Transport",
+        "redis": "worker.broker.consumer:RedisTransport",
+        "rediss": "worker.broker.consumer:RedisTransport",
+        "sentinel": "worker.broker.consumer:SentinelTransport",
+        "amqp": "worker.broker.amqp:AmqpTransport",
+        "amqps": "worker.broker.amqp:AmqpsTransport",
+        "filesystem": "worker.broker.filesystem:Transport",
     }
 )
 
@@ -42,7 +43,7 @@ except BadSettings as error:
 
 app = Celery("worker", include=["worker.tasks"])
 app.config_from_object("celeryconfig")
-app.steps["consumer"].add("worker.heartbeat:Heartbeat")
+app.steps["consumer"].add("worker.health:Heartbeat")
 
 GIVE_UP: Final = signal.SIGRTMIN
 """From a pool process that cannot work to the main process: end, with exit status 1."""

@@ -22,12 +22,12 @@ from datetime import datetime
 from functools import lru_cache
 
 from pipeline.verdict import Gender
+from worker.broker.publisher import NotSent, Publisher
 from worker.clock import utc_now
 from worker.errors import BadSettings
-from worker.identifiers import new_request_id
-from worker.messages import Why, new_job
-from worker.publishing import NotSent, Publisher
-from worker.queues import VERIFY
+from worker.jobs.identifiers import new_request_id
+from worker.jobs.queues import VERIFY
+from worker.jobs.verify_job import Why, new_job
 from worker.settings import PREFIX, load_settings
 
 __all__ = ["BadSettings", "NotSent", "Publisher", "request_verification"]

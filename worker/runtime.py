@@ -20,23 +20,23 @@ from typing import TYPE_CHECKING, Any
 from pipeline.decide import Policy
 from pipeline.errors import BundleIncompatible
 from pipeline.verdict import Gender, NotFetched
-from worker.backbones import Backbones
-from worker.brokers import is_embedded
+from worker.broker.publisher import Publisher
 from worker.errors import StoreUnavailable
-from worker.extraction import Embedded, Extraction, ExtractionRules
 from worker.health import HealthFiles
-from worker.publishing import Publisher
-from worker.queues import IN_ORDER, JUDGING, RETRAIN
-from worker.serving import Serving
+from worker.jobs.embed_job import EmbedJob
+from worker.jobs.queues import IN_ORDER, JUDGING, RETRAIN
+from worker.retraining.embedding import Embedded, Extraction, ExtractionRules
+from worker.retraining.packages import missing_packages
+from worker.serving.champion import Serving
+from worker.serving.registry import Backbones
+from worker.serving.signatures import HeadSignatures
 from worker.settings import Settings, load_settings
-from worker.signatures import HeadSignatures
 from worker.store import Store, open_store
-from worker.training_message import EmbedJob
-from worker.training_packages import missing_packages
-from worker.verification import DeliveryRules, Judged, Verification
+from worker.urls import is_embedded
+from worker.verification.delivery import DeliveryRules, Judged, Verification
 
 if TYPE_CHECKING:
-    from worker.calibration import Recalibrated
+    from worker.serving.calibration import Recalibrated
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def store() -> Store:
 @lru_cache(maxsize=1)
 def models() -> Any:
     """The loaded bundle (`pipeline.models.Models`). Raises ModelError."""
-    from pipeline.load import load_models
+    from pipeline.bundles.load import load_models
 
     return load_models(settings().bundle)
 
@@ -64,7 +64,7 @@ def models() -> Any:
 @lru_cache(maxsize=1)
 def serving() -> Serving:
     """The heads that this process judges with. Raises ModelError, and what `store` raises."""
-    from pipeline.load import swap_head
+    from pipeline.bundles.load import swap_head
 
     compose = partial(swap_head, find=backbones().find)
     return Serving(
@@ -112,7 +112,7 @@ def verification() -> Verification:
 
 @lru_cache(maxsize=1)
 def _fetcher() -> Any:
-    from worker.downloads import FetchLimits, PhotoFetcher
+    from worker.downloads.fetcher import FetchLimits, PhotoFetcher
 
     return PhotoFetcher(FetchLimits.of(settings()))
 
@@ -131,7 +131,7 @@ def extraction() -> Extraction:
 
 def _look(data: bytes) -> Embedded | str:
     """Embed the face of a labelled photo, by the networks that judge today."""
-    from pipeline.training.faces import Found, study
+    from pipeline.training.data.faces import Found, study
 
     chosen = serving().choose().models
     found = study(chosen, data)
@@ -143,9 +143,9 @@ def _look(data: bytes) -> Embedded | str:
 
 def retraining(send: Callable[[EmbedJob], None]) -> Any:
     """The service that goes on with a retraining (`worker.retraining.Retraining`)."""
-    from worker.lessons import Sampling
-    from worker.retraining import Retraining, RetrainRules
-    from worker.training_process import train_apart
+    from worker.retraining.process import train_apart
+    from worker.retraining.run import Retraining, RetrainRules
+    from worker.retraining.training_set import Sampling
 
     chosen = settings()
     return Retraining(
@@ -168,9 +168,9 @@ def retraining(send: Callable[[EmbedJob], None]) -> Any:
 
 def _champion() -> Any:
     """The head that judges today. Raises ModelError where this host has no bundle and there is none."""
-    from pipeline.bundle import networks, open_manifest
-    from worker.heads import read_head
-    from worker.retraining import Champion
+    from pipeline.bundles.bundle import networks, open_manifest
+    from worker.retraining.run import Champion
+    from worker.serving.registry import read_head
 
     version = store().champion()
     head = version and store().head(version)
@@ -183,7 +183,7 @@ def _champion() -> Any:
 def _judge(
     selfie: bytes | NotFetched, photos: Sequence[bytes | NotFetched], declared_gender: Gender | None
 ) -> Judged:
-    from pipeline.seen import look
+    from pipeline.analysis import look
     from pipeline.verify import judge
 
     chosen, policy = serving().choose(), _policy(settings())
@@ -199,7 +199,7 @@ def calibration(
 ) -> Recalibrated:
     """The champion's head with edges set on these members. Raises PipelineError, StoreUnavailable."""
     from pipeline.verify import usable_faces
-    from worker.calibration import gather, recalibrate
+    from worker.serving.calibration import gather, recalibrate
 
     models, champion = serving().choose().models, store().champion()
     if champion not in (None, models.version):
@@ -282,7 +282,7 @@ def one_thread() -> None:
 
 def _warm_up() -> None:
     """Load the models and judge two grey pictures, so that the first member does not wait for it."""
-    from pipeline.load import warm_up
+    from pipeline.bundles.load import warm_up
 
     started = time.perf_counter()
     warm_up(models())

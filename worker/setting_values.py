@@ -16,8 +16,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode
 
-from worker.brokers import is_redis, scheme_of
-from worker.urls import normalise_database_url
+from worker.urls import is_redis, normalise_database_url, scheme_of
 
 _TLS: Final = ("ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
 _AMQP: Final = ("heartbeat", "login_method")

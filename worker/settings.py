@@ -6,17 +6,18 @@ written with commas (`VERIFY_PHOTO_HOSTS=cdn.example.com,*.photos.example.com`),
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
+from dotenv.parser import Binding, parse_stream
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker import environment
-from worker.brokers import Access, scheme_of
 from worker.errors import BadSettings
 from worker.setting_values import (
     SUNDAY_NIGHT,
@@ -37,9 +38,14 @@ from worker.setting_values import (
     Waits,
     in_words,
 )
+from worker.urls import Access, scheme_of
 
-PREFIX = environment.PREFIX
-_FOLLOWS = "default_factory_not_called"  # says only that another variable is wrong
+PREFIX: Final = "VERIFY_"
+ENV_FILE: Final = ".env"
+ENCODING: Final = "utf-8-sig"
+"""UTF-8, with the mark that some editors set before it."""
+_FOR_TESTS: Final = ("VERIFY_TEST_", "VERIFY_FACES")
+_FOLLOWS: Final = "default_factory_not_called"  # says only that another variable is wrong
 
 
 class Settings(BaseSettings):
@@ -47,10 +53,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
-        env_file=environment.ENV_FILE,
-        env_file_encoding=environment.ENCODING,
+        env_file=ENV_FILE,
+        env_file_encoding=ENCODING,
         env_ignore_empty=True,  # a line of .env without a value leaves the default
-        extra="ignore",  # .env also carries passwords of the containers; see worker.environment
+        extra="ignore",  # .env also carries passwords of the containers; see `mistakes`
         frozen=True,
         hide_input_in_errors=True,  # a broken database URL still holds its password
         validate_default=True,
@@ -138,7 +144,7 @@ class Settings(BaseSettings):
     retrain_promote: Literal["auto", "never"] = "auto"
     """Whether a model that the gate lets pass judges at once, or waits for `models promote`."""
     retrain_gate: Numbers = Field(default_factory=dict)
-    """Numbers of the gate (`pipeline.gate.GateRules`) that are to differ, as JSON."""
+    """Numbers of the gate (`pipeline.promotion.gate.GateRules`) that are to differ, as JSON."""
     retrain_lease_seconds: Seconds = 60
     """After so long a retraining whose worker was killed is taken up again."""
     retrain_time_limit_seconds: Seconds = 3600
@@ -224,12 +230,12 @@ def load_settings(values: Mapping[str, Any] | None = None, *, ours: bool = True)
     value.
     """
     try:
-        problems = environment.mistakes(Settings.model_fields) if ours else []
+        problems = mistakes(Settings.model_fields) if ours else []
         settings, wrong = _validated(values or {})
     except UnicodeDecodeError:
-        raise BadSettings(f"{environment.ENV_FILE} is not UTF-8") from None
+        raise BadSettings(f"{ENV_FILE} is not UTF-8") from None
     except OSError as error:
-        raise BadSettings(f"{environment.ENV_FILE} cannot be read ({type(error).__name__})") from None
+        raise BadSettings(f"{ENV_FILE} cannot be read ({type(error).__name__})") from None
     if settings is None or problems:
         raise BadSettings("; ".join(problems + wrong))
     return settings
@@ -247,3 +253,47 @@ def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, list[str]]:
 def _describe(problem: ErrorDetails) -> str:
     where, text = problem["loc"], in_words(problem)
     return f"{PREFIX}{str(where[0]).upper()}: {text}" if where else text
+
+
+def mistakes(fields: Iterable[str]) -> list[str]:
+    """What is wrong with the names in the environment and in `.env`, a sentence each, without a value.
+
+    Each `VERIFY_…` must be one of ``fields`` (lower case): a misspelt one would be dropped in silence.
+
+    Raises OSError and UnicodeDecodeError where `.env` cannot be read.
+    """
+    written = _env_file()
+    known = [PREFIX + field.upper() for field in fields]
+    names = {*os.environ, *(binding.key for binding in written if binding.key)}
+    unknown = sorted(name for name in names if _is_ours(name) and name.upper() not in known)
+    return [_unreadable(binding) for binding in written if _broken(binding)] + [
+        _nearest(name, known) for name in unknown
+    ]
+
+
+def _env_file() -> list[Binding]:
+    file = Path(ENV_FILE)
+    if not file.is_file():
+        return []
+    with file.open(encoding=ENCODING) as stream:
+        return list(parse_stream(stream))
+
+
+def _broken(binding: Binding) -> bool:
+    return binding.error or (binding.value is None and _is_ours(binding.key or ""))
+
+
+def _is_ours(name: str) -> bool:
+    """As settings are found: whatever the case."""
+    return name.upper().startswith(PREFIX) and not name.upper().startswith(_FOR_TESTS)
+
+
+def _unreadable(binding: Binding) -> str:
+    text = binding.original.string
+    line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+    return f"{ENV_FILE}, line {line}: not NAME=value"
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    (nearest,) = get_close_matches(name.upper(), known, n=1, cutoff=0)
+    return f"{name}: there is no such setting; the nearest is {nearest}"

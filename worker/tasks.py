@@ -12,17 +12,18 @@ from typing import Any, Final
 from celery import Task
 from celery.exceptions import Reject, SoftTimeLimitExceeded
 
-from worker import queues, runtime
+from worker import runtime
 from worker.app import app
-from worker.burials import buried
+from worker.broker.consumer import alias_of
+from worker.broker.publisher import NotSent
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable
-from worker.extraction import Left
-from worker.publishing import NotSent
-from worker.retention import purge_old
-from worker.sweep import sweep as sweep_once
-from worker.training_message import EmbedJob
-from worker.wire import alias_of
+from worker.jobs import queues
+from worker.jobs.embed_job import EmbedJob
+from worker.retraining.embedding import Left
+from worker.verification.dead_letters import buried
+from worker.verification.maintenance import purge_old
+from worker.verification.maintenance import sweep as sweep_once
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ _WAIT_SECONDS: Final = (1.0, 4.0)
 class Discreet(Task):
     """A task whose arguments no remote control shows."""
 
-    Request = "worker.inspection:DiscreetRequest"
+    Request = "worker.broker.inspection:DiscreetRequest"
 
 
 class Persistent(Discreet):
@@ -90,7 +91,7 @@ def verify_member(self: Any, job: Any) -> str:
 
 @app.task(name=queues.BURY, base=Delivery)
 def bury(dead: Any) -> int:
-    """Record what arrived and was no job; see `worker.envelope`."""
+    """Record what arrived and was no job; see `worker.broker.envelope`."""
     return runtime.store().bury(buried(dead), utc_now())
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -55,3 +60,90 @@ def _check_parameters(url: URL) -> None:
         raise ValueError("must give each parameter once")
     if url.query.get("ssl_check_hostname", "true") not in ("true", "false"):
         raise ValueError("must have true or false for ssl_check_hostname")
+
+
+_QUORUM: Final = {
+    # On disk before it is confirmed and, in a cluster, on most of its hosts.
+    "x-queue-type": "quorum",
+    # From version 4 on RabbitMQ throws a message away at its 20th delivery. What comes again here ends
+    # by our own count of attempts, and as a row in `dead_job`.
+    "x-delivery-limit": 1000,
+}
+
+
+_SENTINEL_SECONDS: Final = 5
+"""A Sentinel that says nothing for so long is passed over for the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What it takes to get to a broker, besides its address."""
+
+    ca: Path | None = None
+    """The certificate of the authority that the broker's is from; None: one that the machine trusts."""
+    master: str = ""
+    """The name under which Sentinel knows the Redis that is to be found."""
+    sentinel_password: str = field(default="", repr=False)
+    """Sentinel's own; that of Redis stands in the address."""
+    sentinel_tls: bool = False
+    """Whether Sentinel and the Redis behind it are spoken to over TLS."""
+    queue_prefix: str = ""
+    """Goes before the names of our queues there."""
+
+
+NOTHING_ELSE: Final = Access()
+
+
+def scheme_of(broker_url: str) -> str:
+    """`redis` of `redis://host/0;redis://other/0`."""
+    return broker_url.partition("://")[0]
+
+
+def is_redis(broker_url: str) -> bool:
+    """Whether it is Redis, alone or behind Sentinel."""
+    return scheme_of(broker_url) in ("redis", "rediss", "sentinel")
+
+
+def is_rabbitmq(broker_url: str) -> bool:
+    """Whether it speaks AMQP."""
+    return scheme_of(broker_url) in ("amqp", "amqps")
+
+
+def is_embedded(broker_url: str) -> bool:
+    """Whether it is files of this host: one environment sends and serves everything."""
+    return scheme_of(broker_url) == "filesystem"
+
+
+def queue_arguments(broker_url: str) -> dict[str, Any] | None:
+    """How RabbitMQ is to keep our queues; everybody who declares one must say the same.
+
+    None on brokers that know of no such thing.
+    """
+    return dict(_QUORUM) if is_rabbitmq(broker_url) else None
+
+
+def tls_options(broker_url: str, access: Access = NOTHING_ELSE) -> dict[str, Any] | None:
+    """Neither `rediss://` nor `amqps://` would check the certificate by itself."""
+    scheme, ca = scheme_of(broker_url), str(access.ca) if access.ca else None
+    if scheme == "amqps":
+        # The host name in the URL, whichever of several it is.
+        return {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": ca, "server_hostname": None}
+    if scheme == "rediss" or (scheme == "sentinel" and access.sentinel_tls):
+        return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": ca}
+    return None
+
+
+def sentinel_options(broker_url: str, access: Access) -> dict[str, Any]:
+    """Transport options by which `sentinel://` finds its Redis; none for other brokers."""
+    if scheme_of(broker_url) != "sentinel":
+        return {}
+    tls = tls_options(broker_url, access)
+    return {
+        "master_name": access.master,
+        "sentinel_kwargs": {
+            "socket_connect_timeout": _SENTINEL_SECONDS,
+            "socket_timeout": _SENTINEL_SECONDS,
+            "password": access.sentinel_password or None,
+            **({"ssl": True, **tls} if tls else {}),
+        },
+    }

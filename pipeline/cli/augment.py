@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
+from pipeline.bundles.load import load_models
+from pipeline.bundles.models import Models
+from pipeline.datasets.embeddings import main_face
 from pipeline.errors import DataError, ImageError
-from pipeline.evaluation.extract import main_face
-from pipeline.images import decode
-from pipeline.load import load_models
-from pipeline.models import Models
+from pipeline.images.decode import decode
 
 if TYPE_CHECKING:
-    from pipeline.training.windows import Window
+    from pipeline.training.data.windows import Window
 
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".heic")
 
@@ -32,7 +32,7 @@ PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".heic")
 @click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
 def command(images: Path, out: Path, count: int, seed: int, bundle: Path) -> None:
     """Write a contact sheet to OUT: the first COUNT photos of IMAGES with a face, made worse in every way."""
-    from pipeline.training.sheet import contact_sheet, write_sheet
+    from pipeline.training.data.sheet import contact_sheet, write_sheet
 
     windows = _windows(load_models(bundle), images, count)
     write_sheet(contact_sheet(windows, seed), out)
@@ -41,7 +41,7 @@ def command(images: Path, out: Path, count: int, seed: int, bundle: Path) -> Non
 
 def _windows(models: Models, images: Path, count: int) -> list[Window]:
     """The faces of the first photos, by name, in which there is one."""
-    from pipeline.training.windows import cut_window
+    from pipeline.training.data.windows import cut_window
 
     found: list[Window] = []
     for path in [images] if images.is_file() else sorted(images.rglob("*")):

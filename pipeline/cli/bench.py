@@ -11,23 +11,17 @@ from typing import Any
 import click
 from threadpoolctl import threadpool_limits
 
+from pipeline.bundles.load import load_models, warm_up
+from pipeline.datasets.data import LabelledFace, Pair, read_pairs
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.lfw_labels import read_corrected
+from pipeline.datasets.tables import People, face_table, labels_of
 from pipeline.errors import DataError
 from pipeline.evaluation.bench import bench, two_photos
-from pipeline.evaluation.data import LabelledFace, Pair, read_pairs
-from pipeline.evaluation.extract import Album
-from pipeline.evaluation.lfw_labels import read_corrected
 from pipeline.evaluation.peers import Contestant, FaceRecognition, Ours, compare, comparing, race
-from pipeline.evaluation.protocol import (
-    People,
-    face_table,
-    judge_without,
-    labels_of,
-    of_any_gender,
-    require_enough,
-)
+from pipeline.evaluation.protocol import judge_without, of_any_gender, require_enough
 from pipeline.evaluation.sample import sample_pairs
-from pipeline.fit import FitSettings
-from pipeline.load import load_models, warm_up
+from pipeline.fitting.fit import FitSettings
 from pipeline.score import Scorer
 from pipeline.terminal import console, new_table
 

@@ -9,15 +9,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.bundle import Bundle, read_bundle, write_bundle
-from pipeline.calibration import Calibration, ScoredPairs, calibrate, recalibrated, require_impostors
-from pipeline.evaluation.data import Pair, read_pairs
-from pipeline.evaluation.extract import Album, Embedded
-from pipeline.evaluation.protocol import People
-from pipeline.evaluation.strangers import read_key
-from pipeline.fit import FitSettings
-from pipeline.identities import FittedOn
-from pipeline.load import load_models
+from pipeline.bundles.bundle import Bundle, read_bundle, write_bundle
+from pipeline.bundles.identities import FittedOn
+from pipeline.bundles.load import load_models
+from pipeline.datasets.data import Pair, read_pairs
+from pipeline.datasets.embeddings import Album, Embedded
+from pipeline.datasets.tables import People
+from pipeline.evaluation.leakage import read_key
+from pipeline.fitting.calibration import Calibration, ScoredPairs, calibrate, recalibrated, require_impostors
+from pipeline.fitting.fit import FitSettings
 from pipeline.score import Scorer
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)

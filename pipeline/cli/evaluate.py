@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from pipeline.evaluation.extract import Album
-from pipeline.evaluation.lfw_labels import read_corrected
+from pipeline.bundles.load import load_models
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.lfw_labels import read_corrected
+from pipeline.evaluation.leakage import Shipped, read_key
 from pipeline.evaluation.run import Options, evaluate
-from pipeline.evaluation.strangers import Shipped, read_key
-from pipeline.load import load_models
 from pipeline.terminal import console, new_table
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -86,7 +86,7 @@ def command(
     options = Options(impostors, genders, shipped, sample, members)
     evaluation = evaluate(album, pairs, training, options)
     if html_to is not None:
-        from pipeline.evaluation.page import page
+        from pipeline.evaluation.pages.page import page
 
         html_to.write_text(page(evaluation, images if with_pictures else None), encoding="utf-8")
     if json_to is not None and str(json_to) != "-":

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from pipeline.evaluation.data import read_faces
-from pipeline.load import load_models
+from pipeline.bundles.load import load_models
+from pipeline.datasets.data import read_faces
 from pipeline.stderr import silent
 from pipeline.terminal import console, new_table
 
@@ -69,7 +69,7 @@ def _imagenet() -> Path | None:
 
     In a process of its own, because Keras waits for a silent host without end.
     """
-    from pipeline.training.backbones import IMAGENET
+    from pipeline.training.networks.backbones import IMAGENET
 
     click.echo("VGG19: looking for ImageNet's weights", err=True)
     try:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import click
 
+from pipeline.bundles.head_params import Judges, compose
+from pipeline.bundles.identities import FittedOn
+from pipeline.bundles.load import load_models
+from pipeline.datasets.data import LabelledFace, read_faces
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.lfw_labels import read_corrected
+from pipeline.datasets.tables import People, added_faces, face_table, joined, labels_of, teachable
 from pipeline.evaluation.damaged import damaged_copies
-from pipeline.evaluation.data import LabelledFace, read_faces
-from pipeline.evaluation.extract import Album
-from pipeline.evaluation.genders import added_faces, joined, teachable
-from pipeline.evaluation.lfw_labels import read_corrected
-from pipeline.evaluation.protocol import NOBODY, People, face_table, labels_of, require_enough
-from pipeline.fit import (
+from pipeline.evaluation.protocol import NOBODY, require_enough
+from pipeline.fitting.fit import (
     FaceTable,
     FitSettings,
     added,
@@ -23,9 +26,6 @@ from pipeline.fit import (
     fit_scorer,
     replay_limits,
 )
-from pipeline.identities import FittedOn
-from pipeline.judges import Judges, compose
-from pipeline.load import load_models
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from pipeline.bundle import read_bundle
-from pipeline.detector import TwoRangeDetector
-from pipeline.evaluation.data import LabelledFace, read_faces
-from pipeline.fit_occlusion import draw_examples, fit_occlusion, joined, sunglasses_examples
-from pipeline.head import Head
-from pipeline.images import decode
-from pipeline.mesh import FaceMesh
-from pipeline.ports import Rgb
+from pipeline.bundles.bundle import read_bundle
+from pipeline.bundles.head import Head
+from pipeline.datasets.data import LabelledFace, read_faces
+from pipeline.faces.detector import TwoRangeDetector
+from pipeline.faces.mesh import FaceMesh
+from pipeline.faces.types import Rgb
+from pipeline.fitting.occlusion import draw_examples, fit_occlusion, joined, sunglasses_examples
+from pipeline.images.decode import decode
 
 HEADS = Path(__file__).parents[1] / "heads"
 KEPT_FOR_TESTS = ("50-59", "60-69")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.training.faces import forget_photos
+from pipeline.training.data.faces import forget_photos
 
 
 @click.command()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.evaluation.data import read_genders
-from pipeline.evaluation.lfw import fetch, folder, write
+from pipeline.datasets.data import read_genders
+from pipeline.datasets.lfw import fetch, folder, write
 
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 

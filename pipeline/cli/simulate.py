@@ -8,17 +8,18 @@ from typing import Any
 
 import click
 
+from pipeline.bundles.load import load_models
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.lfw_labels import read_corrected
+from pipeline.datasets.tables import People, labels_of
 from pipeline.errors import DataError
-from pipeline.evaluation.extract import Album
-from pipeline.evaluation.lfw_labels import read_corrected
-from pipeline.evaluation.populate import Sources, labelled_faces, populate
-from pipeline.evaluation.protocol import People, labels_of, require_enough
+from pipeline.evaluation.leakage import Shipped, read_key, require_strangers
+from pipeline.evaluation.protocol import require_enough
 from pipeline.evaluation.run import judges
-from pipeline.evaluation.simulation import simulate
-from pipeline.evaluation.strangers import Shipped, read_key, require_strangers
-from pipeline.evaluation.worlds import groups_by_split
-from pipeline.fit import FitSettings
-from pipeline.load import load_models
+from pipeline.evaluation.simulated.population import Sources, labelled_faces, populate
+from pipeline.evaluation.simulated.simulation import simulate
+from pipeline.evaluation.simulated.worlds import groups_by_split
+from pipeline.fitting.fit import FitSettings
 from pipeline.terminal import console, new_table
 
 CSV = click.Path(exists=True, dir_okay=False, path_type=Path)

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pipeline.evaluation.data import LabelledFace, read_faces
-from pipeline.evaluation.extract import Album
-from pipeline.evaluation.protocol import NOBODY, People, labels_of, require_enough
-from pipeline.evaluation.strangers import read_key
-from pipeline.load import load_models
-from pipeline.sanity import LabelLimits, label_problems
+from pipeline.bundles.load import load_models
+from pipeline.datasets.data import LabelledFace, read_faces
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.tables import People, labels_of
+from pipeline.evaluation.leakage import read_key
+from pipeline.evaluation.protocol import NOBODY, require_enough
+from pipeline.promotion.label_checks import LabelLimits, label_problems
 from pipeline.stderr import silent
 
 if TYPE_CHECKING:
@@ -99,10 +100,10 @@ def command(
 def _recipe(
     mode: str, backbone: str, weights: Path | None, loss: str, epochs: int | None, seed: int
 ) -> Recipe:
-    from pipeline.training.backbones import BackboneName
-    from pipeline.training.learning import Schedule
+    from pipeline.training.networks.backbones import BackboneName
+    from pipeline.training.networks.learning import Schedule
+    from pipeline.training.networks.siamese import LossName, SiameseSettings
     from pipeline.training.recipe import Mode, Recipe
-    from pipeline.training.siamese import LossName, SiameseSettings
 
     tuning = mode == Mode.FINETUNE
     size = 16 if tuning else Schedule().batch

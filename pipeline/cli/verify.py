@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from pipeline.load import load_models
+from pipeline.bundles.load import load_models
 from pipeline.terminal import console, new_table
 from pipeline.verdict import Gender, PhotoFinding, Verdict
 from pipeline.verify import verify

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from pipeline.bundle import Backbone, Bundle, Manifest, installed, write_bundle
-from pipeline.embedder import ADDED_CROP, ON_TEMPLATE, STRETCHED, Feed
-from pipeline.head import Head
+from pipeline.bundles.bundle import Backbone, Bundle, Manifest, installed, write_bundle
+from pipeline.bundles.head import Head
+from pipeline.faces.embedder import ADDED_CROP, ON_TEMPLATE, STRETCHED, Feed
 from pipeline.weights import sources
 from pipeline.weights.convert import Step, backbones
 

@@ -12,15 +12,16 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.contest import FrozenFaces
-from pipeline.evaluation.data import Pair
-from pipeline.evaluation.extract import Embedded
-from pipeline.evaluation.protocol import People, judge_without, score_pairs
+from pipeline.bundles.head_params import Judges
+from pipeline.datasets.data import Pair
+from pipeline.datasets.embeddings import Embedded
+from pipeline.datasets.labels import NO_AGE
+from pipeline.datasets.tables import People
+from pipeline.evaluation.protocol import judge_without, score_pairs
 from pipeline.evaluation.report import Scored, summary
-from pipeline.fit import FaceTable, FitSettings, added, fit_gender, fit_scorer
-from pipeline.gate import judge_challenger
-from pipeline.judges import Judges
-from pipeline.training.pairs import NO_AGE
+from pipeline.fitting.fit import FaceTable, FitSettings, added, fit_gender, fit_scorer
+from pipeline.promotion.gate import judge_challenger
+from pipeline.promotion.paired_scores import FrozenFaces
 
 TESTED: Final = 3
 """One of so many people is kept for the gate, by the number that they happen to have."""

@@ -11,11 +11,11 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from pipeline.analysis import look
+from pipeline.bundles.models import Models
 from pipeline.errors import DataError
 from pipeline.evaluation.peers import spread
-from pipeline.models import Models
 from pipeline.progress import track
-from pipeline.seen import look
 from pipeline.verdict import Verdict
 from pipeline.verify import judge
 
@@ -30,7 +30,7 @@ def two_photos() -> tuple[bytes, bytes]:
     """Two JPEGs of 1280x960 of one person, out of scikit-image's public-domain portrait.
 
     The second is mirrored and a little smaller: another file, and for the networks another face.
-    `pipeline.same_picture` takes it for a copy, which is the dearest case there.
+    `pipeline.faces.same_picture` takes it for a copy, which is the dearest case there.
     Raises DataError without scikit-image.
     """
     spec = importlib.util.find_spec("skimage")

@@ -9,15 +9,15 @@ from zlib import crc32
 
 import numpy as np
 
-from pipeline.damage import DAMAGES, damage
+from pipeline.bundles.models import Models
+from pipeline.datasets.embeddings import Album, Embedded, Store, embed_face, fingerprint, main_face
 from pipeline.errors import ImageError
-from pipeline.evaluation.extract import Album, Embedded, Store, embed_face, fingerprint, main_face
-from pipeline.fit import Codes, Copies
-from pipeline.images import decode
-from pipeline.metrics import rows_of_each
-from pipeline.models import Models
-from pipeline.people import observe, refine, refused
-from pipeline.ports import Vectors
+from pipeline.faces.people import observe, refine, refused
+from pipeline.faces.types import Vectors
+from pipeline.fitting.degradation import DAMAGES, damage
+from pipeline.fitting.fit import Codes, Copies
+from pipeline.fitting.metrics import rows_of_each
+from pipeline.images.decode import decode
 from pipeline.verdict import Outcome
 
 MOST_PEOPLE = 200

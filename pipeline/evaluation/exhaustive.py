@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import metrics
-from pipeline.evaluation.data import Pair
-from pipeline.evaluation.protocol import Judge, People, groups
-from pipeline.fit import FEMALE, MALE, FaceTable
+from pipeline.datasets.data import Pair
+from pipeline.datasets.tables import People
+from pipeline.evaluation.protocol import Judge, groups
+from pipeline.fitting import metrics
+from pipeline.fitting.fit import FEMALE, MALE, FaceTable
 
 Codes = NDArray[np.int64]
 GENDERS = {"male": MALE, "female": FEMALE}

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import metrics
+from pipeline.datasets.data import LabelledFace, first_age, read_faces
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.tables import ADULT, CODES, PARTS, SENIOR, _age, added_faces, joined, teachable
 from pipeline.errors import DataError
-from pipeline.evaluation.data import LabelledFace, first_age, read_faces
-from pipeline.evaluation.extract import Album, Embedded
-from pipeline.evaluation.protocol import CODES
-from pipeline.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
+from pipeline.fitting import metrics
+from pipeline.fitting.fit import MALE, FaceTable, FitSettings, fit_gender
 from pipeline.gender import GenderJudge
-
-PARTS = 10
-ADULT = 20
-TAUGHT = 10
-"""From this age on faces may teach the head; only adults test it. With those of 10 to 19,
-FaceNet and SFace read 86.5 % of FairFace's adults rightly, without them 85.3 % (ten-fold)."""
-SENIOR = 50
-ADDED_WEIGHT = 10.0
-"""Of a face of these sets against one of LFW, which has few women and fewer seniors."""
 
 
 def gender_figures(
@@ -57,40 +48,6 @@ def adults_and_teachable(csvs: Sequence[Path]) -> list[LabelledFace]:
     if len({face.gender for face in faces if _age(face) >= ADULT}) < 2:
         raise DataError(f"{', '.join(map(str, csvs))}: no women and men whose gender and age are told")
     return faces
-
-
-def teachable(faces: Iterable[LabelledFace]) -> list[LabelledFace]:
-    """Those of known gender that are not known to be too young to show it: the one rule for all heads."""
-    return [face for face in faces if CODES[face.gender] != UNKNOWN and not 0 <= _age(face) < TAUGHT]
-
-
-def added_faces(faces: Sequence[LabelledFace], embedded: Embedded) -> FaceTable:
-    """`teachable` faces that were found, for the gender head: nobody among them has a second photo."""
-    found, vectors = embedded.found(teachable(faces))
-    return FaceTable(
-        vectors=vectors,
-        identity=-1 - np.arange(len(found), dtype=np.int64),
-        gender=np.array([CODES[face.gender] for face in found], dtype=np.int64),
-        users_kind=np.zeros(len(found), dtype=bool),
-        weight=np.full(len(found), ADDED_WEIGHT),
-    )
-
-
-def joined(one: FaceTable, other: FaceTable) -> FaceTable:
-    """All faces of both."""
-    return FaceTable(
-        {name: np.concatenate([rows, other.vectors[name]]) for name, rows in one.vectors.items()},
-        np.concatenate([one.identity, other.identity]),
-        np.concatenate([one.gender, other.gender]),
-        np.concatenate([one.users_kind, other.users_kind]),
-        np.concatenate([one.weight, other.weight]),
-    )
-
-
-def _age(face: LabelledFace) -> int:
-    """-1 where it is not known."""
-    age = first_age(face.age)
-    return -1 if age is None else age
 
 
 def _figures(

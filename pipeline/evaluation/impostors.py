@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import metrics
-from pipeline.evaluation.data import LabelledFace, first_age, read_faces
+from pipeline.datasets.data import LabelledFace, first_age, read_faces
+from pipeline.datasets.embeddings import Album, Embedded
+from pipeline.datasets.same_people import united
 from pipeline.evaluation.exhaustive import interval
-from pipeline.evaluation.extract import Album, Embedded
 from pipeline.evaluation.protocol import Judge
-from pipeline.evaluation.same_people import united
+from pipeline.fitting import metrics
 from pipeline.verdict import Gender
 
 NEAR_AGE = 10

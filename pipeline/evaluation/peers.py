@@ -17,13 +17,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import metrics
+from pipeline.bundles.models import Models
+from pipeline.datasets.data import Pair
+from pipeline.datasets.embeddings import embed_picture, main_face
 from pipeline.errors import ImageError, PeerMissing
-from pipeline.evaluation.data import Pair
-from pipeline.evaluation.extract import embed_picture, main_face
-from pipeline.images import decode
-from pipeline.models import Models
-from pipeline.ports import Face, Rgb, Vectors
+from pipeline.faces.types import Face, Rgb, Vectors
+from pipeline.fitting import metrics
+from pipeline.images.decode import decode
 from pipeline.progress import track
 from pipeline.score import Scorer
 from pipeline.verdict import Box

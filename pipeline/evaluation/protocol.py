@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import metrics
+from pipeline.datasets.data import Pair
+from pipeline.datasets.embeddings import Embedded
+from pipeline.datasets.tables import People
 from pipeline.errors import DataError
-from pipeline.evaluation.data import LabelledFace, Pair, identity_of
-from pipeline.evaluation.extract import Embedded
 from pipeline.evaluation.report import Scored
-from pipeline.fit import (
+from pipeline.faces.types import Vectors
+from pipeline.fitting import metrics
+from pipeline.fitting.fit import (
     FEMALE,
     MALE,
     UNKNOWN,
@@ -30,9 +32,7 @@ from pipeline.fit import (
     fit_towers,
     genuine_scores,
 )
-from pipeline.ports import Vectors
 from pipeline.score import Edges, Scorer
-from pipeline.verdict import Gender
 
 REFERENCE_FMR = 0.003
 """Where impostors of any kind pass in this share: a threshold for comparing kinds of people."""
@@ -41,44 +41,6 @@ ENOUGH_IMPOSTORS = 3000
 
 NOBODY = np.empty(0, dtype=np.int64)
 """Tested people of whom none is among the labelled faces."""
-CODES = {Gender.MALE: MALE, Gender.FEMALE: FEMALE, Gender.UNKNOWN: UNKNOWN}
-
-
-class People:
-    """Identities as numbers, the same for pairs and faces."""
-
-    def __init__(self, faces: Sequence[LabelledFace]) -> None:
-        self._named = {face.file: face.identity for face in faces}
-        self._codes: dict[str, int] = {}
-
-    def code(self, file: str) -> int:
-        """Whose photo it is."""
-        return self._codes.setdefault(identity_of(file, self._named), len(self._codes))
-
-    def names(self, files: Sequence[str]) -> set[str]:
-        """Whose photos they are, by name."""
-        return {identity_of(file, self._named) for file in files}
-
-    def codes(self, files: Sequence[str]) -> NDArray[np.int64]:
-        """(n,) whose photos they are."""
-        return np.array([self.code(file) for file in files], dtype=np.int64)
-
-
-def face_table(faces: Sequence[LabelledFace], embedded: Embedded, people: People) -> FaceTable:
-    """The labelled faces that were found, with their embeddings."""
-    found, vectors = embedded.found(faces)
-    return replace(labels_of(found, people), vectors=vectors)
-
-
-def labels_of(faces: Sequence[LabelledFace], people: People) -> FaceTable:
-    """What is known of faces before anybody looks at the photos; without embeddings."""
-    return FaceTable(
-        vectors={},
-        identity=people.codes([face.file for face in faces]),
-        gender=np.array([CODES[face.gender] for face in faces], dtype=np.int64),
-        users_kind=np.array([face.users_kind for face in faces], dtype=bool),
-        weight=np.ones(len(faces)),
-    )
 
 
 def require_enough(tested: Iterable[NDArray[np.int64]], table: FaceTable) -> None:

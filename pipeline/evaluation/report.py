@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import metrics
-from pipeline.evaluation.data import Pair
-from pipeline.evaluation.lfw_labels import rightly_labelled
+from pipeline.datasets.data import Pair
+from pipeline.datasets.lfw_labels import rightly_labelled
+from pipeline.fitting import metrics
 
 RATES = (0.01, 0.001)
 

@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.bundles.head_params import Judges
+from pipeline.datasets.data import LabelledFace, Pair, read_pairs
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.tables import People, labels_of
 from pipeline.evaluation.added import added_figures, gate_figures
-from pipeline.evaluation.data import LabelledFace, Pair, read_pairs
 from pipeline.evaluation.exhaustive import Impostors, all_impostors, exhaustive_figures, named_groups
-from pipeline.evaluation.extract import Album
 from pipeline.evaluation.genders import adults_and_teachable, gender_figures
 from pipeline.evaluation.impostors import impostor_figures, seniors
-from pipeline.evaluation.populate import Sources, labelled_faces, populate, spread
+from pipeline.evaluation.leakage import Shipped, require_strangers
 from pipeline.evaluation.protocol import (
     NOBODY,
     Judge,
-    People,
     fixed_judge,
     judge_without,
-    labels_of,
     of_any_gender,
     reference_threshold,
     require_enough,
@@ -33,10 +33,9 @@ from pipeline.evaluation.protocol import (
 )
 from pipeline.evaluation.report import Scored, summary
 from pipeline.evaluation.sample import replay_figures, sample_figures
-from pipeline.evaluation.simulation import simulate
-from pipeline.evaluation.strangers import Shipped, require_strangers
-from pipeline.fit import UNKNOWN, FaceTable, FitSettings, added
-from pipeline.judges import Judges
+from pipeline.evaluation.simulated.population import Sources, labelled_faces, populate, spread
+from pipeline.evaluation.simulated.simulation import simulate
+from pipeline.fitting.fit import UNKNOWN, FaceTable, FitSettings, added
 
 Codes = NDArray[np.int64]
 JudgeFor = Callable[[Codes], Judge]

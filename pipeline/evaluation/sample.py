@@ -15,11 +15,11 @@ from zlib import crc32
 import numpy as np
 from PIL import Image
 
-from pipeline import metrics
-from pipeline.evaluation.data import Pair
-from pipeline.evaluation.extract import Album, main_face
-from pipeline.evaluation.stolen import EDITS, Edit
-from pipeline.images import decode
+from pipeline.datasets.data import Pair
+from pipeline.datasets.embeddings import Album, main_face
+from pipeline.evaluation.simulated.stolen import EDITS, Edit
+from pipeline.fitting import metrics
+from pipeline.images.decode import decode
 from pipeline.progress import track
 from pipeline.verdict import REFUSED, Outcome, PhotoFinding, Status, Verdict
 from pipeline.verify import verify

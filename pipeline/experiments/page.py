@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pipeline.evaluation import html
-from pipeline.evaluation.plots import trials_svg
+from pipeline.evaluation.pages import html
+from pipeline.evaluation.pages.plots import trials_svg
 from pipeline.experiments.tables import SOURCE_NOTE, TABLES, Table
 
 Figures = Mapping[str, Any]

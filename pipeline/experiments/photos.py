@@ -11,19 +11,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.align import Preprocess, StretchedGeometry, crop_stretched, preprocess
+from pipeline.bundles.models import Models
+from pipeline.datasets.data import LabelledFace
+from pipeline.datasets.labels import NO_AGE, Labels
+from pipeline.datasets.tables import CODES
 from pipeline.errors import DataError
-from pipeline.evaluation.data import LabelledFace
-from pipeline.evaluation.protocol import CODES
 from pipeline.experiments.sizes import Size
-from pipeline.models import Models
-from pipeline.ports import Face, Rgb
-from pipeline.training.augment import augment
-from pipeline.training.faces import select_faces
-from pipeline.training.finetune import AT_ONCE, Crop, Seeds, crops_of
-from pipeline.training.learning import Faces
-from pipeline.training.pairs import NO_AGE, Labels
-from pipeline.training.windows import JPEG_QUALITY, Window, read_windows
+from pipeline.faces.align import Preprocess, StretchedGeometry, crop_stretched, preprocess
+from pipeline.faces.types import Face, Rgb
+from pipeline.training.data.augment import augment
+from pipeline.training.data.faces import select_faces
+from pipeline.training.data.windows import JPEG_QUALITY, Window, read_windows
+from pipeline.training.networks.finetune import AT_ONCE, Crop, Seeds, crops_of
+from pipeline.training.networks.learning import Faces
 from pipeline.verdict import Gender
 
 CHOICE = 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pipeline.training.backbones import BackboneName
+from pipeline.training.networks.backbones import BackboneName
 
 FACENET, VGG19, OWN_CNN = BackboneName.FACENET, BackboneName.VGG19, BackboneName.OWN_CNN
 

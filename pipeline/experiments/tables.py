@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pipeline.align import Preprocess
-from pipeline.training.backbones import BackboneName
-from pipeline.training.siamese import LossName
+from pipeline.faces.align import Preprocess
+from pipeline.training.networks.backbones import BackboneName
+from pipeline.training.networks.siamese import LossName
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,30 +11,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import metrics
+from pipeline.datasets.labels import Labels
 from pipeline.experiments.photos import Collection, ViewPhotos, crop_for, look
 from pipeline.experiments.sizes import Size
 from pipeline.experiments.tables import Condition
-from pipeline.fit import MALE, FaceTable, FitSettings, fit_gender
-from pipeline.ports import Vectors
-from pipeline.training.backbones import (
-    BackboneName,
-    build_backbone,
-    split_backbone,
-    unfreeze_last_blocks,
-)
-from pipeline.training.finetune import features_of, starting_tower, tune
-from pipeline.training.learning import Faces, Schedule, all_pairs, seed_everything
-from pipeline.training.pairs import (
-    Labels,
+from pipeline.faces.types import Vectors
+from pipeline.fitting import metrics
+from pipeline.fitting.fit import MALE, FaceTable, FitSettings, fit_gender
+from pipeline.training.data.pairs import (
     Pairs,
     PairSettings,
     drawn_impostors,
     genuine_pairs,
     split_by_identity,
 )
+from pipeline.training.networks.backbones import (
+    BackboneName,
+    build_backbone,
+    split_backbone,
+    unfreeze_last_blocks,
+)
+from pipeline.training.networks.finetune import features_of, starting_tower, tune
+from pipeline.training.networks.learning import Faces, Schedule, all_pairs, seed_everything
+from pipeline.training.networks.siamese import Siamese, SiameseSettings, build_siamese
 from pipeline.training.recipe import Mode, Recipe
-from pipeline.training.siamese import Siamese, SiameseSettings, build_siamese
 
 Flags = NDArray[np.bool_]
 DIMENSIONS = 128

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.training.learning import JUDGED_AT, History
+from pipeline.training.networks.learning import JUDGED_AT, History
 
 
 def plot_history(history: History, path: Path) -> None:

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.fit import FaceTable, FitSettings
-from pipeline.training.backbones import BackboneName
-from pipeline.training.learning import Schedule
-from pipeline.training.pairs import Labels, PairSettings
-from pipeline.training.siamese import SiameseSettings
+from pipeline.datasets.labels import Labels
+from pipeline.fitting.fit import FaceTable, FitSettings
+from pipeline.training.data.pairs import PairSettings
+from pipeline.training.networks.backbones import BackboneName
+from pipeline.training.networks.learning import Schedule
+from pipeline.training.networks.siamese import SiameseSettings
 
 
 class Mode(StrEnum):

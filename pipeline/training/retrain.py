@@ -14,20 +14,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.contest import FrozenFaces
+from pipeline.bundles.head import CALIBRATED, UNCALIBRATED, Head
+from pipeline.bundles.head_params import Judges, compose
+from pipeline.bundles.identities import FittedOn, Group, Learner
+from pipeline.datasets.labels import NO_AGE
+from pipeline.datasets.tables import CODES
 from pipeline.errors import DataError
-from pipeline.evaluation.protocol import CODES
-from pipeline.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
-from pipeline.gate import GateReport, GateRules, judge_challenger
+from pipeline.fitting.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
 from pipeline.gender import GenderJudge
-from pipeline.head import CALIBRATED, UNCALIBRATED, Head
-from pipeline.identities import FittedOn, Group, Learner
-from pipeline.judges import Judges, compose
-from pipeline.paired import difference, draw_people, shares_of_faces
-from pipeline.sanity import label_figures
-from pipeline.training.cleaning import mislabelled, with_aliases_merged
-from pipeline.training.pairs import NO_AGE, split_by_identity
-from pipeline.training.projection import ENOUGH_FALSE_MATCHES, inherited, train_head
+from pipeline.promotion.bootstrap import difference, draw_people, shares_of_faces
+from pipeline.promotion.gate import GateReport, GateRules, judge_challenger
+from pipeline.promotion.label_checks import label_figures
+from pipeline.promotion.paired_scores import FrozenFaces
+from pipeline.training.data.cleaning import mislabelled, with_aliases_merged
+from pipeline.training.data.pairs import split_by_identity
+from pipeline.training.networks.projection import ENOUGH_FALSE_MATCHES, inherited, train_head
 from pipeline.training.recipe import Recipe, TrainingFaces
 from pipeline.verdict import Gender
 
@@ -49,7 +50,7 @@ class MemberFaces:
     tested: Flags
     """(n,) of members who are kept for the gate."""
     owner: Hashes
-    """(n,) keyed hashes of the members (`pipeline.identities`), or `NOBODY`."""
+    """(n,) keyed hashes of the members (`pipeline.bundles.identities`), or `NOBODY`."""
 
     def only(self, chosen: Flags) -> MemberFaces:
         """The flagged faces."""

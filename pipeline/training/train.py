@@ -12,27 +12,27 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundle import Backbone, Bundle, Origin, read_bundle, write_bundle
-from pipeline.embedder import new_embedder
+from pipeline.bundles.bundle import Backbone, Bundle, Origin, read_bundle, write_bundle
+from pipeline.bundles.head import UNCALIBRATED
+from pipeline.bundles.head_params import Judges, compose
+from pipeline.bundles.identities import FittedOn, Learner
+from pipeline.bundles.load import load_models
+from pipeline.datasets.data import LabelledFace, first_age
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.labels import NO_AGE
+from pipeline.datasets.tables import People, added_faces, face_table, teachable
 from pipeline.errors import DataError
-from pipeline.evaluation.data import LabelledFace, first_age
-from pipeline.evaluation.extract import Album
-from pipeline.evaluation.genders import added_faces, teachable
-from pipeline.evaluation.protocol import People, face_table
-from pipeline.fit import FaceTable, fit_gender, fit_towers, replay_limits
-from pipeline.head import UNCALIBRATED
-from pipeline.identities import FittedOn, Learner
-from pipeline.judges import Judges, compose
-from pipeline.load import load_models
-from pipeline.sanity import LabelFigures, label_figures
+from pipeline.faces.embedder import new_embedder
+from pipeline.fitting.fit import FaceTable, fit_gender, fit_towers, replay_limits
+from pipeline.promotion.label_checks import LabelFigures, label_figures
 from pipeline.score import Scorer
-from pipeline.training.cleaning import mislabelled, with_aliases_merged
-from pipeline.training.copies import embed_copies
-from pipeline.training.faces import Selection, select_faces
-from pipeline.training.finetune import FineTuned, finetune
-from pipeline.training.learning import History
-from pipeline.training.pairs import NO_AGE
-from pipeline.training.projection import (
+from pipeline.training.data.cleaning import mislabelled, with_aliases_merged
+from pipeline.training.data.copies import embed_copies
+from pipeline.training.data.faces import Selection, select_faces
+from pipeline.training.data.windows import read_windows
+from pipeline.training.networks.finetune import FineTuned, finetune
+from pipeline.training.networks.learning import History
+from pipeline.training.networks.projection import (
     TrainedHead,
     all_scores,
     gender_judge,
@@ -42,7 +42,6 @@ from pipeline.training.projection import (
     with_tower,
 )
 from pipeline.training.recipe import Mode, Recipe, TrainingFaces
-from pipeline.training.windows import read_windows
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,11 +18,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from pipeline.align import Border
-from pipeline.bundle import Backbone, Bundle, Origin
-from pipeline.embedder import AddedEmbedder, Feed
+from pipeline.bundles.bundle import Backbone, Bundle, Origin
 from pipeline.errors import ModelError, WeightsCorrupt
-from pipeline.ports import Rgb, Vectors
+from pipeline.faces.align import Border
+from pipeline.faces.embedder import AddedEmbedder, Feed
+from pipeline.faces.types import Rgb, Vectors
 from pipeline.stderr import silent
 from pipeline.weights.sources import Source
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.bundle import Backbone, Bundle, Origin
+from pipeline.bundles.bundle import Backbone, Bundle, Origin
 from pipeline.errors import WeightsCorrupt, WeightsMissing
 from pipeline.stderr import silent
 from pipeline.weights.sources import Source

@@ -14,7 +14,7 @@ import redis
 from chaos.jobs import pending_members, waiting_requests
 from chaos.stage import RedisStage, Stage
 from support.shop import Shop
-from worker.queues import BULK, VERIFY
+from worker.jobs.queues import BULK, VERIFY
 
 VERIFY_AND_BULK: Final = ("--queues", "verify,bulk")
 MOST_MESSAGES: Final = 1.05

@@ -12,7 +12,7 @@ from chaos.stage import RedisStage
 from support.sentinel import MASTER, PASSWORD, Sentinel
 from support.servers import MariaDb, Redis
 from support.workers import wait_until
-from worker.brokers import Access
+from worker.urls import Access
 
 SENTINELS: Final = 3
 

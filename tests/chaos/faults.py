@@ -29,7 +29,7 @@ from chaos.failover import FailoverStage
 from chaos.stage import EmbeddedStage, RedisStage, Stage
 from chaos.switchover import SwitchoverStage
 from worker.app import app
-from worker.queues import MAINTENANCE, SWEEP
+from worker.jobs.queues import MAINTENANCE, SWEEP
 
 
 @contextmanager

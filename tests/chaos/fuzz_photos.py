@@ -26,10 +26,10 @@ import pillow_heif
 from PIL import Image, ImageDraw
 
 from chaos.mutations import mutated
-from pipeline.bundle import read_bundle
-from pipeline.detector import TwoRangeDetector
+from pipeline.bundles.bundle import read_bundle
 from pipeline.errors import ImageError
-from pipeline.images import decode
+from pipeline.faces.detector import TwoRangeDetector
+from pipeline.images.decode import decode
 from support.bundle import ROOT, ensure_bundle
 from support.odd_files import chunk, in_separate_scans, saved, video, with_chunk
 from support.workers import TESTS_ON_PATH

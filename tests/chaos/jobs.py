@@ -11,9 +11,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Status
-from worker.messages import VerifyJob, new_job
-from worker.states import State
+from worker.jobs.verify_job import VerifyJob, new_job
 from worker.store import NewMember, Store
+from worker.store.tables.states import State
 
 _STATUSES: Final = (Status.APPROVED, Status.REVIEW, Status.RETRY_PHOTO)
 _ENDS: Final = sa.table("chaos_end", sa.column("request_id"))

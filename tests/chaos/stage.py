@@ -25,12 +25,12 @@ from support.rabbitmq import RabbitMq
 from support.servers import MariaDb, Redis
 from support.system import HASTY
 from support.workers import TESTS_ON_PATH, Worker, children_of, open_empty_store
-from worker.brokers import NOTHING_ELSE
+from worker.broker.publisher import NotSent, Publisher
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable
-from worker.messages import VerifyJob
-from worker.publishing import NotSent, Publisher
-from worker.queues import BULK, IN_ORDER, VERIFY
+from worker.jobs.queues import BULK, IN_ORDER, VERIFY
+from worker.jobs.verify_job import VerifyJob
+from worker.urls import NOTHING_ELSE
 
 PATIENCE: Final = 120.0
 """Seconds after which what has not ended is lost."""

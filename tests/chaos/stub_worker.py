@@ -20,7 +20,7 @@ import chaos.clock  # noqa: F401 - before everything that asks for the time
 from pipeline.verdict import Fault, Gender, NotFetched, Outcome, PhotoFinding, Reason, Status, Verdict
 from worker import runtime
 from worker.cli import main
-from worker.verification import Judged
+from worker.verification.delivery import Judged
 
 Photo = bytes | NotFetched
 

@@ -18,7 +18,7 @@ import numpy as np
 from support.bundle import ROOT
 from support.sheets import a_workbook
 from support.system import System
-from worker.states import State
+from worker.store.tables.states import State
 
 ROWS = int(os.environ.get("BENCH_ROWS", "5000"))
 LIVE = int(os.environ.get("BENCH_LIVE", "60"))

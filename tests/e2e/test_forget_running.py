@@ -8,7 +8,7 @@ from support.system import System
 from support.traces import files_that_hold, tables_that_hold
 from support.workers import wait_until
 from worker.clock import utc_now
-from worker.states import State
+from worker.store.tables.states import State
 
 MEMBER = "member-zero"
 

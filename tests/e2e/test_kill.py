@@ -9,7 +9,7 @@ import time
 from support.photo_server import Answer
 from support.system import System
 from support.workers import Worker, children_of, wait_until
-from worker.states import State
+from worker.store.tables.states import State
 
 
 def kill_the_pool(worker: Worker) -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pipeline.bundle import read_bundle, read_manifest, with_head
-from pipeline.head import Head
+from pipeline.bundles.bundle import read_bundle, read_manifest, with_head
+from pipeline.bundles.head import Head
 from support.hosts import start_two
 from support.system import System
 from support.workers import wait_until
-from worker.states import State
 from worker.store import PublishedHead
+from worker.store.tables.states import State
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from support.databases import fresh_database
 from support.servers import MariaDb, Redis
 from support.system import SHORT, Put, System, in_files, on_redis
 from support.workers import Worker, children_of, wait_until
-from worker.states import State
 from worker.store import NewMember
+from worker.store.tables.states import State
 
 Make = Callable[[str, str, Put], System]
 

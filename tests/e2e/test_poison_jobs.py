@@ -17,7 +17,7 @@ from pipeline.verdict import Status
 from support.bundle import ROOT
 from support.photo_server import Answer
 from support.system import LONG
-from worker.states import State
+from worker.store.tables.states import State
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from support.garbage import body_of, envelope, headers
 from support.system import System
 from support.workers import wait_until
-from worker.states import State
+from worker.store.tables.states import State
 
 
 def test_live_jobs_wait_for_the_bulk_job_that_was_taken_already_and_for_no_other(system: System) -> None:

@@ -14,9 +14,9 @@ from support.jobs import a_job
 from support.servers import MariaDb, ServerMissing, free_port
 from support.tls import TlsRabbitMq, make_certificates
 from support.workers import wait_until
-from worker.brokers import Access
-from worker.publishing import NotSent, Publisher
-from worker.queues import VERIFY
+from worker.broker.publisher import NotSent, Publisher
+from worker.jobs.queues import VERIFY
+from worker.urls import Access
 
 
 class TlsStage(RabbitStage):

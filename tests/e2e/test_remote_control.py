@@ -17,7 +17,7 @@ from celery.worker.control import Panel
 from support.bundle import ROOT
 from support.system import System
 from support.workers import wait_until
-from worker.states import State
+from worker.store.tables.states import State
 
 LOOKS: Final = {
     *("active", "active_queues", "clock", "ping", "query_task", "registered", "reserved", "revoked"),

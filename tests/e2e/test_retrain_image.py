@@ -14,8 +14,8 @@ from typing import Final
 import numpy as np
 import pytest
 
-from pipeline.bundle import networks, open_head, open_manifest
-from pipeline.judges import read_judges
+from pipeline.bundles.bundle import networks, open_head, open_manifest
+from pipeline.bundles.head_params import read_judges
 from support.dockerfile import stages
 from support.image_host import SECONDS, Host, in_production
 from support.images import Image, image
@@ -24,11 +24,11 @@ from support.system import LONG
 from support.training import Bench, labelled_member
 from support.workers import open_store_at, wait_until
 from worker.clock import utc_now
-from worker.extraction import Embedded
-from worker.heads import read_head
-from worker.retraining import Champion
-from worker.states import RunState
+from worker.retraining.embedding import Embedded
+from worker.retraining.run import Champion
+from worker.serving.registry import read_head
 from worker.store import PublishedHead
+from worker.store.tables.states import RunState
 
 MEMBERS: Final = 40
 FIND: Final = """

@@ -27,9 +27,9 @@ from support.servers import ServerMissing
 from support.system import LONG, Put, System
 from support.training import judged
 from support.workers import Worker, rows, wait_until
-from worker.queues import BULK, RETRAIN
-from worker.states import PairLabel, RunState, State
+from worker.jobs.queues import BULK, RETRAIN
 from worker.store import RunRecord
+from worker.store.tables.states import PairLabel, RunState, State
 
 UNHURRIED = {
     "VERIFY_FETCH_TOTAL_SECONDS": "20",

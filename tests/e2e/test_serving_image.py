@@ -17,11 +17,11 @@ from support.photo_server import PhotoServer
 from support.sheets import a_workbook
 from support.sources import WORKER, name_of
 from support.workers import open_store_at, wait_until
-from worker import queues
 from worker.clock import utc_now
-from worker.states import State
+from worker.jobs import queues
+from worker.retraining.packages import PACKAGES
 from worker.store import Store
-from worker.training_packages import PACKAGES
+from worker.store.tables.states import State
 
 TO_INSTALL: Final = "pip install -r pipeline/requirements.txt"
 ASK: Final = """

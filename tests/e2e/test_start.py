@@ -9,7 +9,7 @@ from pathlib import Path
 from support.bundle import ROOT
 from support.servers import redis_cluster
 from support.system import System
-from worker.states import State
+from worker.store.tables.states import State
 
 EXAMPLE = (ROOT / ".env.example").read_text()
 

@@ -6,7 +6,7 @@ import redis
 
 from support.system import System
 from support.workers import wait_until
-from worker.states import State
+from worker.store.tables.states import State
 
 
 def test_every_job_delivered_twice_to_two_workers_leaves_one_result(

@@ -14,8 +14,8 @@ from support.databases import fresh_database
 from worker import runtime
 from worker.cli import main
 from worker.migrations import migrate
-from worker.schema import tables
 from worker.store import Store, build_engine
+from worker.store.tables.schema import tables
 
 KEY = b"test key"
 Cli = Callable[..., Result]

@@ -13,7 +13,7 @@ from chaos.stub_worker import judge
 from pipeline.verdict import Status
 from support.jobs import LEASE, MOST, NOW, later
 from support.workers import open_empty_store
-from worker.messages import VerifyJob
+from worker.jobs.verify_job import VerifyJob
 from worker.store import Attempt, Store
 
 

@@ -12,9 +12,9 @@ from click.testing import Result
 
 from support.heads import a_bundle
 from support.jobs import NOW
-from worker.heads import publish
-from worker.states import ModelState
+from worker.serving.registry import publish
 from worker.store import Store
+from worker.store.tables.states import ModelState
 
 Cli = Callable[..., Result]
 

@@ -17,8 +17,9 @@ import celeryconfig
 from support.jobs import NOW
 from support.training import Bench, a_trained_head, labelled_member
 from support.workers import wait_until
-from worker import queues, runtime, tasks
+from worker import runtime, tasks
 from worker.errors import TrainingFailed
+from worker.jobs import queues
 from worker.store import Store
 
 Cli = Callable[..., Result]

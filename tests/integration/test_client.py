@@ -18,13 +18,13 @@ import redis
 
 from support.bundle import ROOT
 from support.servers import Redis
-from worker import queues
-from worker.brokers import Access
+from worker.broker.envelope import Parts, admit, open_item
 from worker.client import NotSent, Publisher, request_verification
 from worker.clock import utc_now
-from worker.envelope import Parts, admit, open_item
 from worker.errors import BadMessage
-from worker.messages import VerifyJob, parse_job
+from worker.jobs import queues
+from worker.jobs.verify_job import VerifyJob, parse_job
+from worker.urls import Access
 
 SELFIE = "https://photos.example.com/m1/selfie.jpg?sig=1"
 PHOTOS = ["https://photos.example.com/m1/1.jpg", "https://photos.example.com/m1/2.jpg"]

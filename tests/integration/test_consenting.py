@@ -8,17 +8,17 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from pipeline.bundles.head_params import Judges, ReplayLimits
+from pipeline.faces.occlusion import OcclusionJudge
+from pipeline.faces.quality import QualityLimits
+from pipeline.faces.types import Vectors
 from pipeline.gender import GenderJudge
-from pipeline.judges import Judges, ReplayLimits
-from pipeline.occlusion import OcclusionJudge
-from pipeline.ports import Vectors
-from pipeline.quality import QualityLimits
 from pipeline.score import Edges, Scorer, Tower
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
-from worker.calibration import UNUSABLE, WITHDRAWN, Gathered, gather, measure
-from worker.states import PairLabel
+from worker.serving.calibration import UNUSABLE, WITHDRAWN, Gathered, gather, measure
 from worker.store import Attempt, Consenting, NewMember, Store
+from worker.store.tables.states import PairLabel
 
 
 def member(

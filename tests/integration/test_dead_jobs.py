@@ -11,10 +11,10 @@ from click.testing import Result
 
 from support.jobs import NOW, a_job, a_message, later
 from worker.errors import NotPossible, NotRequeueable
-from worker.retention import purge_old
 from worker.settings import load_settings
-from worker.states import State
 from worker.store import DeadJob, Store
+from worker.store.tables.states import State
+from worker.verification.maintenance import purge_old
 
 Cli = Callable[..., Result]
 

@@ -22,9 +22,9 @@ from worker.demo.stage import Act
 from worker.demo.table import table_of
 from worker.demo.thumbnail import thumbnail
 from worker.importing.run import import_workbook
-from worker.messages import Why
-from worker.states import State
+from worker.jobs.verify_job import Why
 from worker.store import Change, RequestRecord
+from worker.store.tables.states import State
 
 BASE = "http://127.0.0.1:8000"
 

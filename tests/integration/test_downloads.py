@@ -22,9 +22,9 @@ from support.certificates import Authority
 from support.photo_server import Answer, PhotoServer
 from support.raw_server import RawServer, read_head, response
 from support.workers import wait_until
-from worker.addresses import PRIVATE_NETWORKS, AddressRules, system_resolver
 from worker.clock import utc_now
-from worker.downloads import LEFT_BEHIND, FetchFailure, FetchLimits, PhotoFetcher
+from worker.downloads.addresses import PRIVATE_NETWORKS, AddressRules, system_resolver
+from worker.downloads.fetcher import LEFT_BEHIND, FetchFailure, FetchLimits, PhotoFetcher
 from worker.errors import BadSettings
 from worker.settings import Settings, load_settings
 

@@ -19,14 +19,14 @@ from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.together import together
 from support.traces import files_that_hold, tables_that_hold
 from support.training import learn_from_one
-from worker.burials import buried
 from worker.errors import MemberForgotten, NotRequeueable, RequestConflict
-from worker.messages import parse_job
+from worker.jobs.verify_job import parse_job
 from worker.migrations import migrate
-from worker.states import PairLabel
 from worker.store import Attempt, Change, DeadJob, Forgotten, NewMember, Store, build_engine
 from worker.store.mentions import claimed_member
-from worker.verification import DeliveryRules, Handled, Judged, Photo, Verification
+from worker.store.tables.states import PairLabel
+from worker.verification.dead_letters import buried
+from worker.verification.delivery import DeliveryRules, Handled, Judged, Photo, Verification
 
 MEMBER = "member-zero"
 SECRET = "photos.example.com/only-theirs"

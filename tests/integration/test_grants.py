@@ -22,12 +22,12 @@ from support.heads import a_bundle
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.training import Bench, labelled_member, learn_from_one
 from worker.errors import MemberForgotten
-from worker.heads import publish
-from worker.messages import VerifyJob
-from worker.schema import tables
-from worker.states import PairLabel, RunState
+from worker.jobs.verify_job import VerifyJob
+from worker.serving.registry import publish
 from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
-from worker.sweep import sweep
+from worker.store.tables.schema import tables
+from worker.store.tables.states import PairLabel, RunState
+from worker.verification.maintenance import sweep
 
 DOCUMENTED = re.findall(r"```sql\n(.*?)```", (ROOT / "worker" / "MESSAGE.md").read_text(), re.DOTALL)
 """The statements of MESSAGE.md: a new member, a change, the result."""

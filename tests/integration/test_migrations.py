@@ -1,4 +1,4 @@
-"""The migrations build what `worker.schema` describes, and nothing of anybody else."""
+"""The migrations build what `worker.store.tables.schema` describes, and nothing of anybody else."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from alembic import command
 from worker.errors import SchemaConflict, StoreUnavailable
 from worker.migrations import current_revision, migrate
 from worker.migrations.migrate import _config, version_table
-from worker.schema import tables
 from worker.store import Store, build_engine
-from worker.views import view_selects
+from worker.store.tables.schema import tables
+from worker.store.tables.views import view_selects
 
 
 @pytest.fixture

@@ -16,13 +16,14 @@ import celeryconfig
 from pipeline.verdict import Gender, Reason, Status
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_message, a_verdict, later
 from support.together import together, while_open
-from worker import queues, runtime, tasks
+from worker import runtime, tasks
 from worker.clock import utc_now
 from worker.errors import NotPossible
-from worker.retention import purge_old
+from worker.jobs import queues
 from worker.settings import load_settings
-from worker.states import Decider, PairLabel
 from worker.store import Attempt, DeadJob, MappedMember, Purged, Store
+from worker.store.tables.states import Decider, PairLabel
+from worker.verification.maintenance import purge_old
 
 Cli = Callable[..., Result]
 

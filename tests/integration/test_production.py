@@ -26,14 +26,14 @@ from support.jobs import a_job
 from support.servers import MariaDb, Redis, ServerMissing, find_program, quick_folder
 from support.system import depth_for_a_worker
 from support.tls import make_certificates
+from worker.broker.publisher import NotSent, Publisher
 from worker.cli import COMMANDS
 from worker.errors import StoreUnavailable
-from worker.heads import read_head
+from worker.jobs.queues import VERIFY
 from worker.migrations import migrate
-from worker.publishing import NotSent, Publisher
-from worker.queues import VERIFY
+from worker.serving.registry import read_head
+from worker.serving.signatures import HeadSignatures
 from worker.settings import PREFIX, Settings, load_settings
-from worker.signatures import HeadSignatures
 from worker.store import build_engine, open_store
 
 PRODUCTION = ROOT / "worker" / "production"

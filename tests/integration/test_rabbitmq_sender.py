@@ -10,9 +10,9 @@ import pytest
 
 from support.rabbitmq import RabbitMq
 from support.servers import ServerMissing
-from worker.messages import VerifyJob, new_job
-from worker.publishing import NotSent, Publisher
-from worker.queues import VERIFY
+from worker.broker.publisher import NotSent, Publisher
+from worker.jobs.queues import VERIFY
+from worker.jobs.verify_job import VerifyJob, new_job
 
 UNENDING = 60.0
 """A sender that is not back after so many seconds waits for ever."""

@@ -11,7 +11,7 @@ import redis
 from celery.exceptions import WorkerShutdown
 
 from support.servers import Redis, redis_cluster
-from worker.redis_checks import UNFIT_EXIT, check, doubtful, occupied, unfit
+from worker.broker.redis_client import UNFIT_EXIT, check, doubtful, occupied, unfit
 
 LIMIT = 256 * 2**20
 

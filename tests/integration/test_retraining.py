@@ -25,13 +25,13 @@ from support.training import (
 )
 from support.workers import rows
 from worker.errors import StoreUnavailable, TrainingDied, TrainingFailed
-from worker.extraction import BUDGET_SECONDS
-from worker.lessons import OTHER_NETWORKS, Sampling, lesson_of
-from worker.retraining import MOST_LAPSES, MOST_SENDS
-from worker.states import ModelState, PairLabel, RunState
+from worker.jobs.embed_job import EmbedJob
+from worker.retraining.embedding import BUDGET_SECONDS
+from worker.retraining.process import Order, Trained
+from worker.retraining.run import MOST_LAPSES, MOST_SENDS
+from worker.retraining.training_set import OTHER_NETWORKS, Sampling, lesson_of
 from worker.store import HeldRun, LearnedFace, RunRecord, Store
-from worker.training_message import EmbedJob
-from worker.training_process import Order, Trained
+from worker.store.tables.states import ModelState, PairLabel, RunState
 
 GENUINE, IMPOSTOR = PairLabel.GENUINE, PairLabel.IMPOSTOR
 GONE = NotFetched(FetchProblem.GONE, Fault.MEMBER, "404")

@@ -35,9 +35,9 @@ from worker.cli import COMMANDS
 from worker.cli import main as worker_cli
 from worker.clock import utc_now
 from worker.errors import MemberForgotten
-from worker.heads import publish
-from worker.states import PairLabel
+from worker.serving.registry import publish
 from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
+from worker.store.tables.states import PairLabel
 
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "worker/production/compose.yml").read_text())["services"]

@@ -12,16 +12,16 @@ import pytest
 import sqlalchemy as sa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from pipeline.bundle import lacking, open_head, open_manifest, read_manifest
+from pipeline.bundles.bundle import lacking, open_head, open_manifest, read_manifest
+from pipeline.bundles.models import Models
 from pipeline.errors import BundleIncompatible, ModelError
-from pipeline.models import Models
 from support.heads import a_bundle
 from support.jobs import NOW
 from support.keys import key_pair
 from worker.errors import BadSettings, NotPossible
-from worker.heads import publish
-from worker.serving import TRY_AGAIN, Serving
-from worker.signatures import UNSIGNED, HeadSignatures
+from worker.serving.champion import TRY_AGAIN, Serving
+from worker.serving.registry import publish
+from worker.serving.signatures import UNSIGNED, HeadSignatures
 from worker.store import Store, build_engine
 
 

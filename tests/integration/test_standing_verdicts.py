@@ -18,9 +18,9 @@ from support.broker import Lists
 from support.jobs import LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_verdict, later
 from support.training import Bench, judged_member, labelled_member
 from worker.errors import NotPossible
-from worker.states import PairLabel, State
 from worker.store import Attempt, MappedMember, Store
-from worker.sweep import sweep
+from worker.store.tables.states import PairLabel, State
+from worker.verification.maintenance import sweep
 
 Cli = Callable[..., Result]
 

@@ -13,12 +13,12 @@ from pipeline.verdict import Gender
 from support.broker import Lists
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.together import together
-from worker.messages import VerifyJob, Why
-from worker.schema import tables
-from worker.states import State
+from worker.jobs.verify_job import VerifyJob, Why
 from worker.store import Attempt, NewMember, Store, build_engine
 from worker.store.changes import COUNTED
-from worker.sweep import sweep
+from worker.store.tables.schema import tables
+from worker.store.tables.states import State
+from worker.verification.maintenance import sweep
 
 SELFIE = "https://h/s.jpg"
 EVERY = 15

@@ -12,8 +12,8 @@ from pipeline.verdict import Reason, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.together import together, while_open
 from worker.errors import MemberForgotten, RequestConflict
-from worker.states import State
 from worker.store import Accepted, Attempt, Change, NewMember, Refusal, Refused, Store
+from worker.store.tables.states import State
 
 CROWD = 6
 

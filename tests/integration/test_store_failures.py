@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict
 from support.together import together
 from worker.errors import RetryableError, StoreUnavailable
-from worker.states import State
 from worker.store import Attempt, Store, build_engine
+from worker.store.tables.states import State
 
 
 def unavailable(url: str) -> str:

@@ -17,12 +17,12 @@ from support.broker import Lists
 from support.databases import fresh_database
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from worker.errors import MappingError
-from worker.messages import VerifyJob
+from worker.jobs.verify_job import VerifyJob
 from worker.migrations import migrate
 from worker.settings import load_settings
 from worker.store import Attempt, MappedMember, Store, build_engine, open_store
-from worker.sweep import sweep
-from worker.verification import DeliveryRules, Handled, Judged, Verification
+from worker.verification.delivery import DeliveryRules, Handled, Judged, Verification
+from worker.verification.maintenance import sweep
 
 COLUMNS = {
     "verification_status": "face_status",

@@ -11,10 +11,10 @@ import sqlalchemy as sa
 from pipeline.verdict import Gender, Status
 from support.jobs import LEASE, MOST, NOW, PHOTOS, a_job, a_verdict, later
 from worker.errors import MemberForgotten
-from worker.messages import Why
-from worker.schema import tables
-from worker.states import State
+from worker.jobs.verify_job import Why
 from worker.store import Attempt, Change, DeadJob, NewMember, Refusal, Refused, Store
+from worker.store.tables.schema import tables
+from worker.store.tables.states import State
 
 LOOKALIKES = ["Ab1", "ab1", "AB1", "aB1", "ab1.", "ab1~", "ab1!"]
 

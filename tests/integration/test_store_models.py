@@ -11,17 +11,16 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from pipeline.bundle import open_head, open_manifest
+from pipeline.bundles.bundle import open_head, open_manifest
 from pipeline.errors import WeightsCorrupt, WeightsMissing
 from pipeline.verdict import Reason, Status
 from support.heads import a_bundle, a_head
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.together import together
-from worker.backbones import Backbones
 from worker.errors import NotPossible
-from worker.heads import check_head, publish
-from worker.states import ModelState
+from worker.serving.registry import Backbones, check_head, publish
 from worker.store import Attempt, Flip, Replaced, Standing, Store
+from worker.store.tables.states import ModelState
 
 Publish = Callable[[str], str]
 

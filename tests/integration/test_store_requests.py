@@ -10,9 +10,9 @@ import pytest
 from pipeline.verdict import Gender, Outcome, PhotoFinding, Reason, Status
 from support.jobs import LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_verdict, later
 from worker.errors import RequestConflict, StoreRefused
-from worker.messages import VerifyJob
-from worker.states import State
+from worker.jobs.verify_job import VerifyJob
 from worker.store import Attempt, MemberRecord, Refusal, Refused, RequestRecord, Store
+from worker.store.tables.states import State
 
 ERROR = a_verdict(Status.ERROR, Reason.SELFIE_NOT_FETCHED, similarity=None)
 

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.workers import rows
-from worker.states import State
 from worker.store import Attempt, Refusal, Refused, Store
+from worker.store.tables.states import State
 
 
 def row_of(store: Store, request_id: str) -> dict[str, Any]:

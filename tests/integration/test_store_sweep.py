@@ -12,9 +12,9 @@ import sqlalchemy as sa
 from pipeline.verdict import Reason, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from worker.errors import NotRequeueable, RequestConflict
-from worker.messages import read_job
-from worker.states import State
+from worker.jobs.verify_job import read_job
 from worker.store import Attempt, DeadJob, Queued, Store
+from worker.store.tables.states import State
 
 
 def begin(store: Store, request_id: str = "r1", at: float = 0) -> Attempt:

@@ -8,10 +8,10 @@ import pytest
 
 from support.broker import Lists
 from support.jobs import LEASE, MOST, NOW, PHOTOS, a_job, a_verdict, later
-from worker.messages import VerifyJob
-from worker.publishing import NotSent
+from worker.broker.publisher import NotSent
+from worker.jobs.verify_job import VerifyJob
 from worker.store import Attempt, NewMember, Store
-from worker.sweep import Swept, sweep
+from worker.verification.maintenance import Swept, sweep
 
 Sent = list[tuple[VerifyJob, str]]
 

@@ -19,7 +19,7 @@ from kombu.messaging import Consumer
 from support.garbage import envelope, headers, job_message
 from support.servers import Redis
 from support.workers import wait_until
-from worker.wire import RedisTransport
+from worker.broker.consumer import RedisTransport
 
 VISIBLE_AFTER: Final = 3600
 """Seconds; no test lasts half as long."""

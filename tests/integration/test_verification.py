@@ -10,10 +10,10 @@ import pytest
 
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Reason, Status, Verdict
 from support.jobs import NOW, a_message, a_verdict
-from worker.downloads import FetchFailure
-from worker.states import State
+from worker.downloads.fetcher import FetchFailure
 from worker.store import RequestRecord, Store
-from worker.verification import (
+from worker.store.tables.states import State
+from worker.verification.delivery import (
     HAND_BACK,
     RETRY_AFTER_CAP,
     DeliveryRules,

@@ -16,15 +16,15 @@ from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-from pipeline.bundle import read_bundle, read_manifest
+from pipeline.bundles.bundle import read_bundle, read_manifest
+from pipeline.bundles.load import load_models
 from pipeline.cli import main
+from pipeline.datasets.data import Pair
+from pipeline.datasets.embeddings import embed_picture
 from pipeline.evaluation.added import added_figures, gate_figures
-from pipeline.evaluation.data import Pair
-from pipeline.evaluation.extract import embed_picture
 from pipeline.evaluation.protocol import judge_without, score_pairs
-from pipeline.fit import FitSettings
-from pipeline.images import decode
-from pipeline.load import load_models
+from pipeline.fitting.fit import FitSettings
+from pipeline.images.decode import decode
 from pipeline.weights import onnx_graph, sources
 from support.bundle import ROOT
 from support.made_up_faces import Town

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from pipeline.bundle import open_manifest
-from pipeline.load import load_models
+from pipeline.bundles.bundle import open_manifest
+from pipeline.bundles.load import load_models
 from pipeline.verdict import Gender
 from support.labelled import rows
 from support.photo_server import PhotoServer
@@ -18,9 +18,9 @@ from support.portraits import BIDEN, OBAMA
 from support.workers import open_empty_store
 from worker import runtime
 from worker.cli import main
-from worker.heads import check_head
-from worker.states import ModelState
+from worker.serving.registry import check_head
 from worker.store import NewMember, Store
+from worker.store.tables.states import ModelState
 
 EACH = 16
 """Members of each gender: 240 pairs of strangers."""

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.load import load_models
-from pipeline.models import Models
+from pipeline.bundles.load import load_models
+from pipeline.bundles.models import Models
 from pipeline.verify import verify
 from support.labelled import WANTED, labelled_folder
 

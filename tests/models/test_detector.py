@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, Square
-from pipeline.bundle import read_bundle
-from pipeline.detector import DetectorLimits, TwoRangeDetector, _trust
-from pipeline.images import decode
-from pipeline.ports import Detection, Face, Rgb
+from pipeline.bundles.bundle import read_bundle
+from pipeline.faces.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, Square
+from pipeline.faces.detector import DetectorLimits, TwoRangeDetector, _trust
+from pipeline.faces.types import Detection, Face, Rgb
+from pipeline.images.decode import decode
 from pipeline.verdict import Box
 from support.labelled import rows
 from support.portraits import BIDEN, CAT, COLLINS, GROUP, OBAMA

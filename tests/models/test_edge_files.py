@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.bundle import read_bundle
+from pipeline.bundles.bundle import read_bundle
 from support.bundle import ROOT
 from support.hard_files import HardFile, hard_files
 from support.labelled import rows
@@ -24,9 +24,9 @@ Looks = dict[str, dict[str, Any]]
 LOOK = """
 import json, sys, time
 from pathlib import Path
-from pipeline.detector import TwoRangeDetector
+from pipeline.faces.detector import TwoRangeDetector
 from pipeline.errors import ImageError
-from pipeline.images import decode
+from pipeline.images.decode import decode
 detector = TwoRangeDetector(Path(sys.argv[1]), Path(sys.argv[2]))
 for name in sys.stdin.read().split("\\n"):
     start, data = time.process_time(), Path(name).read_bytes()

@@ -13,13 +13,13 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.bundle import Bundle, read_bundle
-from pipeline.detector import TwoRangeDetector
-from pipeline.embedder import LiteRtEmbedder, open_embedder
+from pipeline.bundles.bundle import Bundle, read_bundle
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
-from pipeline.images import decode
-from pipeline.litert import Network, open_interpreter
-from pipeline.ports import Rgb, Vectors
+from pipeline.faces.detector import TwoRangeDetector
+from pipeline.faces.embedder import LiteRtEmbedder, open_embedder
+from pipeline.faces.litert import Network, open_interpreter
+from pipeline.faces.types import Rgb, Vectors
+from pipeline.images.decode import decode
 from pipeline.weights import sources
 from pipeline.weights.convert import backbones
 from support.bundle import ROOT
@@ -203,7 +203,7 @@ def test_weights_that_hold_something_else_are_named(name: str, content: bytes, t
 LOADED = """
 import sys
 from pathlib import Path
-from pipeline.load import load_models, warm_up
+from pipeline.bundles.load import load_models, warm_up
 
 models = load_models(Path(sys.argv[1]))  # kept: what nobody holds is let go of
 warm_up(models)

@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from pipeline.bundle import read_bundle, write_bundle
+from pipeline.bundles.bundle import read_bundle, write_bundle
+from pipeline.bundles.head import Head
+from pipeline.bundles.identities import FittedOn
+from pipeline.bundles.load import load_models
 from pipeline.cli import main
+from pipeline.datasets.data import Pair
+from pipeline.datasets.embeddings import Album
 from pipeline.errors import DataError
-from pipeline.evaluation.data import Pair
-from pipeline.evaluation.extract import Album
-from pipeline.evaluation.retouch import retouch, retouched_faces
 from pipeline.evaluation.sample import SAME_FILE, replay_figures, sample_figures
-from pipeline.evaluation.stolen import EDITS
-from pipeline.head import Head
-from pipeline.identities import FittedOn
-from pipeline.images import decode
-from pipeline.load import load_models
+from pipeline.evaluation.simulated.retouch import retouch, retouched_faces
+from pipeline.evaluation.simulated.stolen import EDITS
+from pipeline.images.decode import decode
 from support.labelled import need_genders
 from support.portraits import BIDEN, COLLINS, OBAMA
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.bundle import read_bundle
-from pipeline.detector import TwoRangeDetector
-from pipeline.drawing import Drawn, draw
-from pipeline.images import decode
-from pipeline.judges import Judges, read_judges
-from pipeline.mesh import FaceMesh
-from pipeline.people import observe, people, refine
-from pipeline.quality import gate
+from pipeline.bundles.bundle import read_bundle
+from pipeline.bundles.head_params import Judges, read_judges
+from pipeline.faces.detector import TwoRangeDetector
+from pipeline.faces.mesh import FaceMesh
+from pipeline.faces.people import observe, people, refine
+from pipeline.faces.quality import gate
+from pipeline.fitting.synthetic_occlusion import Drawn, draw
+from pipeline.images.decode import decode
 from pipeline.verdict import GateResult, Outcome
 from support.hard_files import brighter, darker
 from support.labelled import need, rows

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.damage import DAMAGES, damage
-from pipeline.images import decode
-from pipeline.load import load_models
-from pipeline.models import Models
-from pipeline.ports import Rgb
+from pipeline.bundles.load import load_models
+from pipeline.bundles.models import Models
+from pipeline.faces.types import Rgb
+from pipeline.fitting.degradation import DAMAGES, damage
+from pipeline.images.decode import decode
 from pipeline.verdict import Outcome, Verdict
 from pipeline.verify import verify
 from support.hard_files import hard_files

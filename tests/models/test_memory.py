@@ -12,7 +12,7 @@ _JOB = """
 import io, resource, sys
 from pathlib import Path
 import cv2, numpy as np
-from pipeline.load import load_models
+from pipeline.bundles.load import load_models
 from pipeline.verify import verify
 
 across = np.linspace(0, 255, 3000, dtype=np.uint8)

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter, ImageOps
 
-from pipeline.drawing import Drawn, draw
-from pipeline.images import decode
-from pipeline.load import load_models
-from pipeline.models import Models
-from pipeline.ports import Rgb
+from pipeline.bundles.load import load_models
+from pipeline.bundles.models import Models
+from pipeline.faces.types import Rgb
+from pipeline.fitting.synthetic_occlusion import Drawn, draw
+from pipeline.images.decode import decode
 from pipeline.score import Edges
 from pipeline.verdict import Outcome, PhotoVerdict, Reason, Status, Verdict
 from pipeline.verify import verify

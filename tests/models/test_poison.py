@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.contest import FrozenFaces
+from pipeline.bundles.head_params import Judges
+from pipeline.bundles.load import load_models
+from pipeline.datasets.data import LabelledFace, read_faces
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.labels import NO_AGE
+from pipeline.datasets.tables import People, face_table
 from pipeline.errors import DataError
-from pipeline.evaluation.data import LabelledFace, read_faces
-from pipeline.evaluation.extract import Album
-from pipeline.evaluation.protocol import People, face_table
-from pipeline.fit import FEMALE, MALE, FaceTable, FitSettings, fit_gender, fit_scorer, replay_limits
-from pipeline.gate import GateReport, GateRules, judge_challenger
-from pipeline.judges import Judges
-from pipeline.load import load_models
-from pipeline.occlusion import OcclusionJudge
-from pipeline.quality import QualityLimits
-from pipeline.sanity import label_figures
-from pipeline.training.cleaning import mislabelled, with_aliases_merged
-from pipeline.training.learning import Schedule
-from pipeline.training.pairs import NO_AGE
-from pipeline.training.projection import train_head
+from pipeline.faces.occlusion import OcclusionJudge
+from pipeline.faces.quality import QualityLimits
+from pipeline.fitting.fit import FEMALE, MALE, FaceTable, FitSettings, fit_gender, fit_scorer, replay_limits
+from pipeline.promotion.gate import GateReport, GateRules, judge_challenger
+from pipeline.promotion.label_checks import label_figures
+from pipeline.promotion.paired_scores import FrozenFaces
+from pipeline.training.data.cleaning import mislabelled, with_aliases_merged
+from pipeline.training.networks.learning import Schedule
+from pipeline.training.networks.projection import train_head
 from pipeline.training.recipe import Recipe, TrainingFaces
 from support.labelled import need_genders
 

@@ -12,24 +12,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle import networks, open_head, open_manifest, with_head
+from pipeline.bundles.bundle import networks, open_head, open_manifest, with_head
+from pipeline.bundles.head import Head
+from pipeline.bundles.head_params import Judges, read_judges
+from pipeline.bundles.identities import FittedOn
+from pipeline.bundles.load import load_models, swap_head
+from pipeline.datasets.embeddings import embed_picture
 from pipeline.errors import DataError
-from pipeline.evaluation.extract import embed_picture
-from pipeline.head import Head
-from pipeline.identities import FittedOn
-from pipeline.images import decode
-from pipeline.judges import Judges, read_judges
-from pipeline.load import load_models, swap_head
-from pipeline.training.faces import Found, look, study
+from pipeline.images.decode import decode
+from pipeline.training.data.faces import Found, look, study
 from pipeline.training.retrain import MemberFaces, Retrained, retrain, rules_of, table_of
 from pipeline.verdict import Gender
 from support.portraits import CAT, OBAMA
 from support.workers import children_of, wait_until
 from worker.errors import TrainingDied, TrainingFailed
-from worker.heads import read_head
-from worker.lessons import Lesson
+from worker.retraining.process import Order, train_apart
+from worker.retraining.training_set import Lesson
+from worker.serving.registry import read_head
 from worker.store import PublishedHead
-from worker.training_process import Order, train_apart
 
 FEW = {"people": 10, "genuine": 20, "impostors": 50, "gender_faces": 5, "slice_people": 500}
 """Rules of the gate under which so few invented people are enough."""
@@ -174,7 +174,7 @@ def test_a_process_that_is_killed_is_told_from_one_that_failed(champion: Publish
     def kill() -> bool:
         for child in children_of(os.getpid()):
             command = Path(f"/proc/{child}/cmdline").read_bytes()
-            if b"worker.training_process" in command:
+            if b"worker.retraining.process" in command:
                 os.kill(child, signal.SIGKILL)
         return True
 
@@ -206,4 +206,4 @@ def test_a_training_that_is_not_wanted_any_more_or_takes_too_long_ends_at_once(
 
 def alive(pid: int) -> bool:
     shown = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return "worker.training_process" in shown.stdout
+    return "worker.retraining.process" in shown.stdout

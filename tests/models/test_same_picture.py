@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.evaluation.extract import main_face
-from pipeline.evaluation.stolen import EDITS, anything
-from pipeline.images import decode
-from pipeline.load import load_models
-from pipeline.models import Models
-from pipeline.ports import Face, Rgb
-from pipeline.same_picture import agreement, fine_structure
+from pipeline.bundles.load import load_models
+from pipeline.bundles.models import Models
+from pipeline.datasets.embeddings import main_face
+from pipeline.evaluation.simulated.stolen import EDITS, anything
+from pipeline.faces.same_picture import agreement, fine_structure
+from pipeline.faces.types import Face, Rgb
+from pipeline.images.decode import decode
 from pipeline.verdict import Outcome, Reason, Status
 from pipeline.verify import verify
 from support.bundle import ROOT

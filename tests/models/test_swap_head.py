@@ -11,17 +11,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.bundle import Manifest, Origin, Part, with_head
+from pipeline.analysis import look
+from pipeline.bundles.bundle import Manifest, Origin, Part, with_head
+from pipeline.bundles.head import Head
+from pipeline.bundles.load import load_models, swap_head
+from pipeline.bundles.models import Models
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
-from pipeline.head import Head
-from pipeline.load import load_models, swap_head
-from pipeline.models import Models
-from pipeline.seen import look
 from pipeline.verdict import Outcome, Status
 from pipeline.verify import judge, verify
 from support.photo_server import PhotoServer
 from support.portraits import BIDEN, OBAMA
-from worker.backbones import Backbones
+from worker.serving.registry import Backbones
 
 COUPLE = (OBAMA[0], OBAMA[2])
 

@@ -13,36 +13,37 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline import Gender, train
-from pipeline.bundle import read_bundle
-from pipeline.calibration import Calibration
+from pipeline.bundles.bundle import read_bundle
+from pipeline.bundles.head_params import Judges, read_judges
+from pipeline.bundles.identities import FittedOn, Learner
+from pipeline.bundles.load import load_models
+from pipeline.bundles.models import Models
 from pipeline.cli import main
 from pipeline.cli.calibrate import store
+from pipeline.datasets.data import LabelledFace
+from pipeline.datasets.embeddings import Album
+from pipeline.datasets.labels import Labels
 from pipeline.errors import DataError
-from pipeline.evaluation.data import LabelledFace
-from pipeline.evaluation.extract import Album
-from pipeline.fit import FEMALE, MALE, FaceTable, FitSettings
-from pipeline.identities import FittedOn, Learner
-from pipeline.judges import Judges, read_judges
-from pipeline.litert import Network
-from pipeline.load import load_models
-from pipeline.models import Models
+from pipeline.faces.litert import Network
+from pipeline.fitting.calibration import Calibration
+from pipeline.fitting.fit import FEMALE, MALE, FaceTable, FitSettings
 from pipeline.score import Edges, Scorer, Tower
-from pipeline.training.backbones import (
+from pipeline.training.data.cleaning import mislabelled, with_aliases_merged
+from pipeline.training.data.copies import embed_copies
+from pipeline.training.data.faces import KeptOut, forget_photos, select_faces
+from pipeline.training.data.pairs import Pairs
+from pipeline.training.networks.backbones import (
     BackboneName,
     build_backbone,
     precomputed,
     split_backbone,
     unfreeze_last_blocks,
 )
-from pipeline.training.cleaning import mislabelled, with_aliases_merged
-from pipeline.training.copies import embed_copies
-from pipeline.training.faces import KeptOut, forget_photos, select_faces
-from pipeline.training.learning import Schedule, batches, run_epoch, seed_everything
-from pipeline.training.pairs import Labels, Pairs
+from pipeline.training.networks.learning import Schedule, batches, run_epoch, seed_everything
+from pipeline.training.networks.projection import guarded_edges, inherits, train_head
+from pipeline.training.networks.siamese import LossName, SiameseSettings, build_siamese
 from pipeline.training.plot import plot_history
-from pipeline.training.projection import guarded_edges, inherits, train_head
 from pipeline.training.recipe import Mode, Recipe, TrainingFaces
-from pipeline.training.siamese import LossName, SiameseSettings, build_siamese
 from pipeline.training.train import Trainer
 from pipeline.verify import verify
 from pipeline.weights.export import to_tflite
@@ -161,7 +162,7 @@ def test_a_saved_siamese_network_opens_again_without_custom_code_and_without_lam
 
 
 def test_an_impostor_beyond_the_margin_and_a_genuine_pair_at_no_distance_cost_nothing() -> None:
-    from pipeline.training.siamese import ContrastiveLoss
+    from pipeline.training.networks.siamese import ContrastiveLoss
 
     loss = ContrastiveLoss(margin=1.2)
     assert float(loss(np.array([[1], [0]]), np.array([[0.0], [1.3]], np.float32))) == 0

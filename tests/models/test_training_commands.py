@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pipeline.bundle import read_bundle
+from pipeline.bundles.bundle import read_bundle
+from pipeline.bundles.head import Head
+from pipeline.bundles.identities import FittedOn, Learner
 from pipeline.cli import main
 from pipeline.errors import DataError
-from pipeline.head import Head
-from pipeline.identities import FittedOn, Learner
 from support.labelled import rows
 
 KEY = b"an operator's own"

@@ -15,16 +15,16 @@ from click.testing import CliRunner
 from PIL import Image, ImageFilter, ImageOps
 
 from pipeline import match
-from pipeline.bundle import read_bundle
+from pipeline.analysis import look
+from pipeline.bundles.bundle import read_bundle
+from pipeline.bundles.load import load_models
+from pipeline.bundles.models import Models
 from pipeline.cli import main
+from pipeline.datasets.embeddings import main_face
 from pipeline.evaluation.bench import two_photos
-from pipeline.evaluation.extract import main_face
-from pipeline.image_limits import DecodeBudget
-from pipeline.images import decode
-from pipeline.load import load_models
-from pipeline.models import Models
-from pipeline.ports import Rgb
-from pipeline.seen import look
+from pipeline.faces.types import Rgb
+from pipeline.images.decode import decode
+from pipeline.images.limits import DecodeBudget
 from pipeline.verdict import (
     Fault,
     FetchProblem,

@@ -17,7 +17,7 @@ import openpyxl
 from PIL import Image
 
 from pipeline.errors import ImageError
-from pipeline.images import decode
+from pipeline.images.decode import decode
 from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
 from support.bad_jobs import BAD
 from support.bundle import ROOT
@@ -26,12 +26,12 @@ from support.jobs import NOW, a_message
 from support.odd_files import chunk, video, with_chunk
 from support.photo_server import PhotoServer
 from support.sheets import a_raw_workbook, a_row, a_workbook, cells_of, photo, rewritten
-from worker.addresses import PRIVATE_NETWORKS, AddressRules
-from worker.downloads import FetchFailure, FetchLimits, PhotoFetcher
+from worker.downloads.addresses import PRIVATE_NETWORKS, AddressRules
+from worker.downloads.fetcher import FetchFailure, FetchLimits, PhotoFetcher
 from worker.errors import BadMessage
 from worker.importing.package import MAX_FILE_BYTES, BadWorkbook
 from worker.importing.run import import_workbook
-from worker.messages import parse_job
+from worker.jobs.verify_job import parse_job
 
 PAGE: Final = ROOT / "docs" / "bad-inputs.md"
 HEAD: Final = """# Bad inputs

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from worker.messages import VerifyJob
-from worker.publishing import NotSent
+from worker.broker.publisher import NotSent
+from worker.jobs.verify_job import VerifyJob
 
 
 @dataclass

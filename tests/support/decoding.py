@@ -10,7 +10,7 @@ from typing import Final
 from support.bundle import ROOT
 
 _CODE: Final = """
-import sys; from pathlib import Path; from pipeline.images import decode
+import sys; from pathlib import Path; from pipeline.images.decode import decode
 peak = lambda: int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) / 1024
 before = peak()
 decode(Path(sys.argv[1]).read_bytes())

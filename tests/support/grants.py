@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from support.bundle import ROOT
 from support.databases import fresh_database
 from worker.migrations import migrate
-from worker.schema import tables
 from worker.store import build_engine
+from worker.store.tables.schema import tables
 
 GRANTS = (ROOT / "worker" / "grants.sql").read_text()
 ACCOUNTS = ("verify_worker", "verify_app", "verify_operator")

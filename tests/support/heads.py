@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundle import Backbone, Origin, write_bundle
-from pipeline.head import Head
-from worker.heads import read_head
+from pipeline.bundles.bundle import Backbone, Origin, write_bundle
+from pipeline.bundles.head import Head
+from worker.serving.registry import read_head
 from worker.store import PublishedHead
 
 BACKBONES = {

@@ -20,7 +20,7 @@ from pipeline.verdict import (
     Status,
     Verdict,
 )
-from worker.messages import VerifyJob, parse_job
+from worker.jobs.verify_job import VerifyJob, parse_job
 
 NOW = datetime(2026, 11, 24, 7, 0, 0, 123456, tzinfo=UTC)
 LEASE = timedelta(seconds=60)

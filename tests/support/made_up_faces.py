@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.evaluation.data import LabelledFace
-from pipeline.evaluation.extract import Embedded
-from pipeline.evaluation.protocol import People, face_table
-from pipeline.fit import FaceTable, FitSettings
+from pipeline.datasets.data import LabelledFace
+from pipeline.datasets.embeddings import Embedded
+from pipeline.datasets.tables import People, face_table
+from pipeline.fitting.fit import FaceTable, FitSettings
 from pipeline.verdict import Gender
 
 SETTINGS = FitSettings(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.ports import Vectors
+from pipeline.faces.types import Vectors
 from pipeline.score import Scorer, Scores
 
 

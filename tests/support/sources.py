@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -24,13 +24,14 @@ def tree_of(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
+def module_of(path: Path) -> str:
+    """The name by which the file is imported."""
+    return name_of(path).removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
 def imports_of(path: Path) -> Iterator[str]:
-    """Every module that is imported anywhere in the file, by its full name."""
-    for node in ast.walk(tree_of(path)):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+    """Every module that is imported anywhere in the file, by its full name, and what is taken from it."""
+    yield from _imported(ast.walk(tree_of(path)))
 
 
 def loaded_with(module: str) -> set[Path]:
@@ -42,12 +43,12 @@ def loaded_with(module: str) -> set[Path]:
         path = files.get(wanted.pop())
         if path is not None and path not in found:
             found.add(path)
-            wanted += _imported_at_once(path)
+            wanted += _imported(tree_of(path).body)
     return found
 
 
-def _imported_at_once(path: Path) -> Iterator[str]:
-    for node in tree_of(path).body:
+def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -21,8 +21,8 @@ from support.bundle import ROOT
 from support.garbage import job_message
 from support.photo_server import PhotoServer
 from support.workers import Worker, rows, wait_until
-from worker.states import State
 from worker.store import Store
+from worker.store.tables.states import State
 
 HASTY: Final = {
     "VERIFY_FETCH_TOTAL_SECONDS": "2",

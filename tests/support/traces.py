@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.schema import tables
+from worker.store.tables.schema import tables
 
 
 def tables_that_hold(engine: sa.Engine, *words: str) -> set[str]:

@@ -12,13 +12,13 @@ import numpy as np
 
 from pipeline.verdict import NotFetched, Outcome, PhotoFinding, Reason, Status
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict
-from worker.extraction import Embedded, Extraction, ExtractionRules
-from worker.lessons import Sampling
-from worker.retraining import Champion, Retraining, RetrainRules
-from worker.states import PairLabel
+from worker.jobs.embed_job import EmbedJob
+from worker.retraining.embedding import Embedded, Extraction, ExtractionRules
+from worker.retraining.process import Order, Trained
+from worker.retraining.run import Champion, Retraining, RetrainRules
+from worker.retraining.training_set import Sampling
 from worker.store import Attempt, HeldRun, PublishedHead, Store, StudiedPhoto
-from worker.training_message import EmbedJob
-from worker.training_process import Order, Trained
+from worker.store.tables.states import PairLabel
 
 NETWORKS = "facenet:0 sface:0"
 WAIT = timedelta(minutes=2)

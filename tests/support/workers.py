@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from support.bundle import ROOT
 from worker.health import HealthFiles
-from worker.schema import tables
 from worker.store import Store, build_engine
+from worker.store.tables.schema import tables
 
 _START_SECONDS: Final = 240.0
 TESTS_ON_PATH: Final = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.addresses import (
+from worker.downloads.addresses import (
     MAX_URL,
     PRIVATE_NETWORKS,
     AddressRefused,

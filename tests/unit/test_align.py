@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.align import (
+from pipeline.faces.align import (
     ARCFACE_FIVE,
     ARCFACE_TEMPLATE,
     Border,
@@ -20,7 +20,7 @@ from pipeline.align import (
     roll_of,
     similarity,
 )
-from pipeline.ports import Face, Mesh, Rgb
+from pipeline.faces.types import Face, Mesh, Rgb
 from pipeline.verdict import Box
 
 # An upright face of 200 pixels in a photo of 640 x 480; eyes, nose, mouth, ears.

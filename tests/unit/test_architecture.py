@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.bundle import ROOT
-from support.sources import PIPELINE, WORKER, imports_of, name_of, roots_of, tree_of
+from support.sources import PIPELINE, WORKER, imports_of, module_of, name_of, roots_of, tree_of
 
 SOURCES = [*PIPELINE, *WORKER]
 TENSORFLOW = {"tensorflow", "keras", "keras_facenet", "imgaug", "mediapipe"}
@@ -19,8 +19,50 @@ NOT_FOR_THE_PIPELINE = {
     *("requests", "requests_hardened", "urllib3", "httpx", "socket"),
 }
 MODEL_MAKERS = ("pipeline/training/", "pipeline/weights/")
-MOST_LINES = 300
+MOST_LINES = 400
+MOST_FILES = 14
 MOST_LINES_OF_A_FUNCTION = 45
+
+LAYERS = (
+    {"pipeline.errors", "pipeline.verdict", "pipeline.progress", "pipeline.terminal", "pipeline.stderr"},
+    {"pipeline.faces", "pipeline.decide"},
+    {"pipeline.images", "pipeline.score", "pipeline.gender"},
+    {"pipeline.bundles"},
+    {"pipeline.analysis", "pipeline.fitting", "pipeline.weights"},
+    {"pipeline.comparator", "pipeline.datasets"},
+    {"pipeline.verify", "pipeline.promotion"},
+    {"pipeline.evaluation", "pipeline.training"},
+    {"pipeline.api", "pipeline.experiments"},
+    {"pipeline.cli"},
+    {"worker.errors", "worker.logs", "worker.clock", "worker.urls", "worker.fetch_weights"},
+    {"worker.setting_values"},
+    {"worker.settings"},
+    {"worker.jobs", "worker.health"},
+    {"worker.broker", "worker.store", "worker.downloads"},
+    {"worker.verification", "worker.importing", "worker.migrations", "worker.client"},
+    {"worker.serving"},
+    {"worker.retraining"},
+    {"worker.runtime"},
+    {"worker.app", "worker.demo"},
+    {"worker.tasks"},
+    {"worker.cli"},
+)
+"""A part imports from the layers before its own, and nothing from the other parts of its own layer."""
+LAYER_OF = {part: number for number, parts in enumerate(LAYERS) for part in parts}
+ENTRIES = {
+    "pipeline",
+    "pipeline.__main__",
+    "worker",
+    "worker.__main__",
+    "worker.fetch_weights",
+    "celeryconfig",
+}
+"""Where a process or a caller begins: they import what they like, and nobody imports them."""
+
+
+def part_of(module: str) -> str:
+    """The package, or the module of the top folder."""
+    return ".".join(module.split(".")[:2])
 
 
 def loaded_by(module: str) -> set[str]:
@@ -34,6 +76,31 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.parametrize("path", PIPELINE, ids=name_of)
 def test_the_pipeline_knows_nothing_of_the_worker_or_the_network(path: Path) -> None:
     assert not roots_of(path) & NOT_FOR_THE_PIPELINE
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_part_imports_only_from_the_layers_before_its_own(path: Path) -> None:
+    part = part_of(module_of(path))
+    if part in ENTRIES:
+        return
+    imported = {part_of(name) for name in imports_of(path)} - {part}
+    assert not {other for other in imported if LAYER_OF.get(other, -1) >= LAYER_OF[part]}
+
+
+def test_two_modules_alone_reach_for_the_training() -> None:
+    reach = {
+        name_of(path)
+        for path in WORKER
+        if any(name.startswith("pipeline.training") for name in imports_of(path))
+    }
+    assert reach == {"worker/retraining/process.py", "worker/runtime.py"}
+
+
+@pytest.mark.parametrize(
+    "folder", sorted({path.parent for path in SOURCES} - {ROOT / "worker/store"}), ids=name_of
+)
+def test_a_folder_is_seen_at_a_glance(folder: Path) -> None:
+    assert len(list(folder.glob("*.py"))) <= MOST_FILES
 
 
 @pytest.mark.parametrize("path", PIPELINE, ids=name_of)
@@ -75,18 +142,21 @@ def test_what_is_public_and_not_trivial_has_a_docstring(path: Path) -> None:
 
 def test_one_module_alone_loads_models_and_one_builds_engines() -> None:
     """The composition root, and the store's own; everybody else is handed what they need."""
-    assert {name_of(p) for p in WORKER if "pipeline.load" in imports_of(p)} <= {"worker/runtime.py"}
+    assert {name_of(p) for p in WORKER if "pipeline.bundles.load" in imports_of(p)} <= {"worker/runtime.py"}
     assert {name_of(p) for p in WORKER if "create_engine(" in p.read_text()} <= {"worker/store/engine.py"}
 
 
 @pytest.mark.parametrize(
-    "module", ["worker.tasks", "worker.client", "pipeline", "pipeline.verify", "pipeline.gate", "worker.cli"]
+    "module",
+    ["worker.tasks", "worker.client", "pipeline", "pipeline.verify", "pipeline.promotion.gate", "worker.cli"],
 )
 def test_importing_it_loads_no_training_library(module: str) -> None:
     assert not loaded_by(module) & TENSORFLOW
 
 
-@pytest.mark.parametrize("module", ["worker.tasks, worker.extraction", "pipeline.training.faces"])
+@pytest.mark.parametrize(
+    "module", ["worker.tasks, worker.retraining.embedding", "pipeline.training.data.faces"]
+)
 def test_looking_at_photos_for_a_training_needs_no_more_than_serving(module: str) -> None:
     assert not loaded_by(module) & {*TENSORFLOW, "sklearn", "scipy", "matplotlib"}
 

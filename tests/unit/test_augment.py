@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from pipeline.ports import Face, Rgb
-from pipeline.training.augment import SHARES, Kind, apply, augment, part_boxes
+from pipeline.faces.types import Face, Rgb
+from pipeline.training.data.augment import SHARES, Kind, apply, augment, part_boxes
 from pipeline.verdict import Box
 
 SIDE = 200

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bundle import Part
+from pipeline.bundles.bundle import Part
 from pipeline.errors import WeightsCorrupt, WeightsMissing
 from support.heads import a_bundle
 from support.photo_server import PhotoServer
-from worker.backbones import Backbones
+from worker.serving.registry import Backbones
 
 NETWORK = b"a fine-tuned network"
 DIGEST = hashlib.sha256(NETWORK).hexdigest()

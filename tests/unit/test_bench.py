@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.datasets.data import Pair
 from pipeline.errors import DataError, PeerMissing
 from pipeline.evaluation.bench import SIZE, measure, two_photos
-from pipeline.evaluation.data import Pair
 from pipeline.evaluation.peers import FaceRecognition, compare, race
-from pipeline.ports import Rgb
+from pipeline.faces.types import Rgb
 from pipeline.verdict import Comparison, Gender, Outcome, PhotoFinding, Reason, Status, Verdict
 from support.bundle import ROOT
 

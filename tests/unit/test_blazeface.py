@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, Square, letterbox, overlaps, suppress
-from pipeline.detector import TwoRangeDetector, merge, tiles_of
 from pipeline.errors import WeightsCorrupt, WeightsMissing
-from pipeline.ports import Face
-from pipeline.pyramid import Pyramid
+from pipeline.faces.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, Square, letterbox, overlaps, suppress
+from pipeline.faces.detector import TwoRangeDetector, merge, tiles_of
+from pipeline.faces.pyramid import Pyramid
+from pipeline.faces.types import Face
 from pipeline.verdict import Box
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.breaker import Breaker
+from worker.downloads.circuit_breaker import Breaker
 
 
 class Clock:

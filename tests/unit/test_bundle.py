@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle import (
+from pipeline.bundles.bundle import (
     MANIFEST,
     Backbone,
     Origin,
@@ -26,8 +26,8 @@ from pipeline.bundle import (
     with_head,
     write_bundle,
 )
+from pipeline.bundles.head import Head
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
-from pipeline.head import Head
 from support.bundle import ROOT
 
 BACKBONES = {
@@ -157,8 +157,8 @@ def test_a_damaged_bundle_is_written_again(folder: Path) -> None:
 A_DISK_THAT_FILLS_UP = """
 import resource, sys
 from pathlib import Path
-from pipeline.bundle import Backbone, Origin, write_bundle
-from pipeline.head import Head
+from pipeline.bundles.bundle import Backbone, Origin, write_bundle
+from pipeline.bundles.head import Head
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 big = Backbone(bytes(1_000_000), Origin("big", "2" * 64))
 write_bundle(Path(sys.argv[1]), Head({}, {}), {"big": big})

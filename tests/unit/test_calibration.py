@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.calibration import ScoredPairs, calibrate, pairs_of_members, recalibrated, with_genuine
+from pipeline.bundles.head import Head
+from pipeline.bundles.identities import FittedOn, Learner
 from pipeline.cli.calibrate import linked_people
+from pipeline.datasets.data import Pair
 from pipeline.errors import DataError
-from pipeline.evaluation.data import Pair
-from pipeline.fit import FitSettings
-from pipeline.head import Head
-from pipeline.identities import FittedOn, Learner
-from pipeline.ports import Vectors
+from pipeline.faces.types import Vectors
+from pipeline.fitting.calibration import ScoredPairs, calibrate, pairs_of_members, recalibrated, with_genuine
+from pipeline.fitting.fit import FitSettings
 from pipeline.score import Edges, Scorer, Tower
 
 BEFORE = Edges(approve=0.5, different=0.3, scale=20.0)

@@ -14,11 +14,11 @@ import yaml
 from celery.bin.celery import celery as celery_cli
 
 import celeryconfig
-from pipeline.image_limits import ImageLimits
+from pipeline.images.limits import ImageLimits
 from support.bundle import ROOT
 from support.dockerfile import DOCKERFILE, copied, stages, steps_of
-from worker import queues
 from worker.cli import main as worker_cli
+from worker.jobs import queues
 from worker.settings import PREFIX, Settings
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.decide import Decision, GenderReading, Policy, decide
-from pipeline.verdict import Comparison, Fault, Gender, Outcome, PhotoFinding, Reason, Status
+from pipeline.decide import Decision, Policy, decide
+from pipeline.verdict import Comparison, Fault, Gender, GenderReading, Outcome, PhotoFinding, Reason, Status
 
 UNKNOWN = GenderReading(Gender.UNKNOWN, None)
 SOLO = {Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE, Outcome.USABLE, Outcome.NOT_COMPARED}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.drawing import Drawn, draw
-from pipeline.ports import Face, Rgb
+from pipeline.faces.types import Face, Rgb
+from pipeline.fitting.synthetic_occlusion import Drawn, draw
 from pipeline.verdict import Box
 
 LANDMARKS = np.array(

@@ -27,12 +27,11 @@ from support.garbage import (
     job_message,
 )
 from worker.app import app
-from worker.burials import buried
-from worker.dead_letters import REASONS
-from worker.envelope import (
+from worker.broker.envelope import (
     EXCERPT_BYTES,
     MAX_ETA,
     MAX_RETRIES,
+    REASONS,
     Letter,
     Parts,
     admit,
@@ -43,8 +42,9 @@ from worker.envelope import (
     printable,
 )
 from worker.errors import BadMessage
-from worker.messages import MAX_BODY_BYTES
-from worker.queues import IN_ORDER
+from worker.jobs.queues import IN_ORDER
+from worker.jobs.verify_job import MAX_BODY_BYTES
+from worker.verification.dead_letters import buried
 
 TASKS = app.tasks
 NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
@@ -224,7 +224,9 @@ def test_forged_garbage_says_no_word_of_its_own_in_the_log() -> None:
 
 
 def test_every_reason_for_which_a_message_is_refused_is_one_that_is_known() -> None:
-    sources = [(ROOT / "worker" / name).read_text() for name in ("envelope.py", "wire.py", "amqp_wire.py")]
+    sources = [
+        (ROOT / "worker/broker" / name).read_text() for name in ("envelope.py", "consumer.py", "amqp.py")
+    ]
     raised = {code for text in sources for code in re.findall(r'(?:BadMessage|seal)\(\s*"(\w+)"', text)}
     assert len(raised) > 15
     assert raised <= REASONS.keys()

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline import metrics
-from pipeline.evaluation.data import Pair
+from pipeline.datasets.data import Pair
 from pipeline.evaluation.exhaustive import (
     ALL_FOLDS,
     all_impostors,
@@ -15,7 +14,8 @@ from pipeline.evaluation.exhaustive import (
     people_equal,
 )
 from pipeline.evaluation.protocol import Judge, judge_without
-from pipeline.fit import FitSettings, fit_towers, genuine_scores, pair_scores
+from pipeline.fitting import metrics
+from pipeline.fitting.fit import FitSettings, fit_towers, genuine_scores, pair_scores
 from pipeline.score import Edges
 from support.made_up_faces import SETTINGS, Town, poisoned
 

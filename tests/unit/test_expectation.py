@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.bundles.head import Head
+from pipeline.bundles.head_params import Judges, ReplayLimits, compose, read_judges
+from pipeline.bundles.identities import FittedOn
+from pipeline.faces.occlusion import OcclusionJudge
+from pipeline.faces.quality import QualityLimits
 from pipeline.gender import GenderJudge
-from pipeline.head import Head
-from pipeline.identities import FittedOn
-from pipeline.judges import Judges, ReplayLimits, compose, read_judges
-from pipeline.occlusion import OcclusionJudge
-from pipeline.quality import QualityLimits
 from pipeline.score import EXPECTED, Edges, Expectation, Scorer, Tower
 from support.scoring import assert_all_ways_to_score_agree
 

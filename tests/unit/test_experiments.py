@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.evaluation.data import LabelledFace
+from pipeline.datasets.data import LabelledFace
+from pipeline.datasets.labels import NO_AGE, Labels
 from pipeline.experiments.page import page, shows
 from pipeline.experiments.photos import ViewPhotos, choose
 from pipeline.experiments.run import do_trials, fingerprint
@@ -18,8 +19,7 @@ from pipeline.experiments.sizes import FULL, QUICK
 from pipeline.experiments.summary import difference, summarise
 from pipeline.experiments.tables import BASE, TABLES, Condition, conditions
 from pipeline.experiments.trial import Weights, balanced_pairs
-from pipeline.fit import FEMALE, MALE
-from pipeline.training.pairs import NO_AGE, Labels
+from pipeline.fitting.fit import FEMALE, MALE
 from pipeline.verdict import Gender
 
 SEEDS = (1, 2, 3)

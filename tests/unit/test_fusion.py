@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.fusion import LabelledVectors, with_learned_weights
-from pipeline.ports import Vectors
+from pipeline.faces.types import Vectors
+from pipeline.fitting.fusion import LabelledVectors, with_learned_weights
 from pipeline.score import Edges, Scorer, Tower
 
 PEOPLE, PHOTOS, SIZE = 150, 4, 16

@@ -9,16 +9,16 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from pipeline.contest import FrozenFaces
-from pipeline.fit import MALE, FaceTable, fit_gender, fit_scorer, pair_scores
-from pipeline.gate import GateReport, GateRules, judge_challenger
+from pipeline.bundles.head_params import Judges, ReplayLimits
+from pipeline.faces.occlusion import OcclusionJudge
+from pipeline.faces.quality import QualityLimits
+from pipeline.fitting.fit import MALE, FaceTable, fit_gender, fit_scorer, pair_scores
+from pipeline.fitting.metrics import threshold_at_fmr
 from pipeline.gender import GenderJudge
-from pipeline.judges import Judges, ReplayLimits
-from pipeline.metrics import threshold_at_fmr
-from pipeline.occlusion import OcclusionJudge
-from pipeline.paired import FacePairs, difference, draw_people, lost, shares, thresholds
-from pipeline.quality import QualityLimits
-from pipeline.sanity import LabelLimits, label_figures, label_problems
+from pipeline.promotion.bootstrap import FacePairs, difference, draw_people, lost, shares, thresholds
+from pipeline.promotion.gate import GateReport, GateRules, judge_challenger
+from pipeline.promotion.label_checks import LabelLimits, label_figures, label_problems
+from pipeline.promotion.paired_scores import FrozenFaces
 from pipeline.score import Edges, Scorer, Tower
 from support.made_up_faces import SETTINGS, Town
 

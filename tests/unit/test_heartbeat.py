@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from celery.worker import state
 
-from worker.heartbeat import DEAF_EXIT, Heartbeat
+from worker.health import DEAF_EXIT, Heartbeat
 
 
 class Broker:

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import ImageTooLarge, Limit, UndecodableImage
-from pipeline.images import decode
+from pipeline.images.decode import decode
 from support.odd_files import saved, video
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pipeline.bundles.head import Head
+from pipeline.bundles.identities import FittedOn, Learner
 from pipeline.errors import DataError
-from pipeline.head import Head
-from pipeline.identities import FittedOn, Learner
 
 NAMES = ["Kim", "Lee", "Park"]
 KEY = b"the operator's own"

@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import ImageTooLarge, Limit, UndecodableImage, UnsupportedFormat
-from pipeline.images import decode
-from pipeline.jpeg import read_jpeg
+from pipeline.images.decode import decode
+from pipeline.images.jpeg import read_jpeg
 from support.odd_files import in_separate_scans, saved, segment, video
 
 Change = Callable[[bytes], bytes]

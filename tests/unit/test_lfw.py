@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from PIL import Image
 
 from pipeline.cli import main
+from pipeline.datasets.data import read_faces, read_pairs
+from pipeline.datasets.lfw import draw_pairs, folder, read_asian_pairs, read_pair_list, write
 from pipeline.errors import DataError
-from pipeline.evaluation.data import read_faces, read_pairs
-from pipeline.evaluation.lfw import draw_pairs, folder, read_asian_pairs, read_pair_list, write
 from pipeline.verdict import Gender
 
 PEOPLE = {"Ada_Lovelace": 3, "Kim_Gu": 2, "Marie_Curie": 2, "Yu_Gwansun": 1}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.data import LabelledFace, Pair, read_pairs
-from pipeline.evaluation.lfw_labels import LIST, WrongLabels, corrected, listed, rightly_labelled
+from pipeline.datasets.data import LabelledFace, Pair, read_pairs
+from pipeline.datasets.lfw_labels import LIST, WrongLabels, corrected, listed, rightly_labelled
 from pipeline.evaluation.report import Scored, by_labels
 from pipeline.verdict import Gender
 from support.labelled import rows

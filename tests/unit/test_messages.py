@@ -14,8 +14,8 @@ from pipeline.verdict import Gender
 from support.bad_jobs import BAD, URL
 from support.jobs import NOW, a_job, a_message
 from worker.errors import BadMessage
-from worker.identifiers import is_identifier, new_request_id
-from worker.messages import VerifyJob, Why, new_job, parse_job, read_job, read_message
+from worker.jobs.identifiers import is_identifier, new_request_id
+from worker.jobs.verify_job import VerifyJob, Why, new_job, parse_job, read_job, read_message
 
 
 def test_a_message_in_order_becomes_a_job() -> None:

@@ -7,7 +7,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.fit_occlusion import (
+from pipeline.bundles.head import Head
+from pipeline.bundles.head_params import SHIPPED, read_judges
+from pipeline.faces.occlusion import LENGTHS, SHAPE, OcclusionJudge, Part, occlusion_features
+from pipeline.faces.types import Detection, Face, Mesh, Rgb
+from pipeline.fitting.occlusion import (
     Examples,
     Training,
     draw_examples,
@@ -15,10 +19,6 @@ from pipeline.fit_occlusion import (
     joined,
     sunglasses_examples,
 )
-from pipeline.head import Head
-from pipeline.judges import SHIPPED, read_judges
-from pipeline.occlusion import LENGTHS, SHAPE, OcclusionJudge, Part, occlusion_features
-from pipeline.ports import Detection, Face, Mesh, Rgb
 from pipeline.verdict import Box
 
 LANDMARKS = np.array([[86, 64], [114, 64], [100, 80], [100, 96], [70, 70], [130, 70]], dtype=np.float32)

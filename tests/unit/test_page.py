@@ -10,16 +10,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.evaluation.data import Pair
+from pipeline.datasets.data import Pair
 from pipeline.evaluation.exhaustive import all_impostors, exhaustive_figures, named_groups
-from pipeline.evaluation.html import between, percent, points, table, words
-from pipeline.evaluation.page import page
-from pipeline.evaluation.populate import labelled_faces
+from pipeline.evaluation.pages.html import between, percent, points, table, words
+from pipeline.evaluation.pages.page import page
 from pipeline.evaluation.protocol import Judge, judge_without, score_pairs
 from pipeline.evaluation.report import summary
 from pipeline.evaluation.run import Evaluation
-from pipeline.evaluation.simulation import simulate
-from pipeline.evaluation.worlds import groups_by_split, worlds_of
+from pipeline.evaluation.simulated.population import labelled_faces
+from pipeline.evaluation.simulated.simulation import simulate
+from pipeline.evaluation.simulated.worlds import groups_by_split, worlds_of
 from support.made_up_faces import SETTINGS, Town
 
 STATUSES = {"members": 4, "approved": 1, "review": 3, "reasons": {"same_picture": 3}}

@@ -5,12 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.fit import FEMALE, MALE
-from pipeline.training.pairs import (
+from pipeline.datasets.labels import NO_AGE, Labels
+from pipeline.fitting.fit import FEMALE, MALE
+from pipeline.training.data.pairs import (
     DIFFERENT,
-    NO_AGE,
     SAME,
-    Labels,
     PairSettings,
     draw_pairs,
     genuine_pairs,

@@ -11,8 +11,8 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from pipeline.errors import UndecodableImage
-from pipeline.images import decode
-from pipeline.png import essentials
+from pipeline.images.decode import decode
+from pipeline.images.png import essentials
 from support.decoding import megabytes_to_decode
 from support.odd_files import chunk, saved, with_chunk
 

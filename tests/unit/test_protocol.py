@@ -8,22 +8,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from pipeline.datasets.data import LabelledFace, Pair
+from pipeline.datasets.embeddings import Embedded
+from pipeline.datasets.tables import People, face_table, labels_of
 from pipeline.errors import DataError
-from pipeline.evaluation.data import LabelledFace, Pair
-from pipeline.evaluation.extract import Embedded
 from pipeline.evaluation.protocol import (
     NOBODY,
-    People,
-    face_table,
     groups,
     judge_without,
-    labels_of,
     of_any_gender,
     require_enough,
     score_pairs,
 )
 from pipeline.evaluation.report import figures, summary
-from pipeline.fit import UNKNOWN, FaceTable, FitSettings, fit_edges, fit_scorer, fit_towers
+from pipeline.fitting.fit import UNKNOWN, FaceTable, FitSettings, fit_edges, fit_scorer, fit_towers
 from pipeline.verdict import Gender
 
 SETTINGS = FitSettings(

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from pipeline.ports import Face, Rgb
-from pipeline.quality import Quality, QualityLimits, gate, measure
+from pipeline.faces.quality import Quality, QualityLimits, gate, measure
+from pipeline.faces.types import Face, Rgb
 from pipeline.verdict import Box, Outcome
 
 LANDMARKS = np.array(

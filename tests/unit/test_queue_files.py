@@ -20,8 +20,8 @@ from kombu.entity import Queue
 from kombu.exceptions import ChannelError
 
 from support.bundle import ROOT
-from worker.queue_files import InOrder, take_file, taken_by
-from worker.queues import in_order
+from worker.broker.filesystem import InOrder, take_file, taken_by
+from worker.jobs.queues import in_order
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def channel(tmp_path: Path) -> Iterator[Any]:
     """A connection's channel on queue files of the test's own."""
     folders = {"data_folder_in": str(tmp_path), "data_folder_out": str(tmp_path)}
     options = {**folders, "control_folder": str(tmp_path / "control")}
-    url, transport = "filesystem://", "worker.queue_files:Transport"
+    url, transport = "filesystem://", "worker.broker.filesystem:Transport"
     connection = Connection(url, transport=transport, transport_options=options)  # type: ignore[no-untyped-call]
     with connection:
         yield connection.channel()  # type: ignore[no-untyped-call]
@@ -83,7 +83,7 @@ def test_a_message_that_is_given_back_is_there_again_once(channel: Any, item: Pa
 
 def test_a_message_whose_taker_was_killed_goes_back_to_its_queue(channel: Any, item: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from worker.queue_files import take_file, taken_by; import os;"
+        "import os, sys; from pathlib import Path; from worker.broker.filesystem import take_file, taken_by;"
         "file = Path(sys.argv[1]); take_file(file, taken_by(os.getpid(), file)); os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", code, str(item)], cwd=ROOT, check=False)

@@ -6,7 +6,7 @@ import pytest
 from redis._parsers.base import BaseParser
 from redis.exceptions import RedisError
 
-from worker.redis_client import not_yet
+from worker.broker.redis_client import not_yet
 
 _IN_A_SCRIPT = "ERR Error running script (call to f_d0e6): @user_script:1: @user_script: 1: -"
 

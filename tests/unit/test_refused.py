@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.damaged import two_photos_each
-from pipeline.fit import MALE, Copies, FaceTable, FitSettings, copied_scores, fit_refused
+from pipeline.fitting.fit import MALE, Copies, FaceTable, FitSettings, copied_scores, fit_refused
 from pipeline.score import Edges, Scorer, Tower
 
 PEOPLE = 200

@@ -12,7 +12,7 @@ import pytest
 
 from support.bundle import ROOT
 from support.sources import PIPELINE, TESTS, WORKER, loaded_with, name_of, roots_of
-from worker.training_packages import PACKAGES
+from worker.retraining.packages import PACKAGES
 
 PARTS = ("worker/requirements.txt", "pipeline/requirements.txt", "tests/requirements.txt")
 CONSTRAINTS = "pipeline/constraints.txt"
@@ -24,6 +24,7 @@ ASKED_FOR = {
 MODEL_MAKERS = (
     "pipeline/weights/",
     "pipeline/training/",
+    "pipeline/datasets/",
     "pipeline/evaluation/",
     "pipeline/experiments/",
     "pipeline/fit",

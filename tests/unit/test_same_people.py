@@ -6,11 +6,11 @@ import csv
 from pathlib import Path
 from typing import cast
 
-from pipeline.evaluation.data import LabelledFace
-from pipeline.evaluation.extract import Album, Embedded
+from pipeline.datasets.data import LabelledFace
+from pipeline.datasets.embeddings import Album, Embedded
+from pipeline.datasets.same_people import LIST, listed, one_photo_each, united
 from pipeline.evaluation.impostors import impostor_figures
 from pipeline.evaluation.protocol import NOBODY, judge_without
-from pipeline.evaluation.same_people import LIST, listed, one_photo_each, united
 from pipeline.verdict import Gender
 from support.labelled import rows
 from support.made_up_faces import SETTINGS, Town, embedded

@@ -10,7 +10,7 @@ import pytest
 from celery import Celery
 
 import celeryconfig
-from worker.schedules import Scheduler
+from worker.broker.schedules import Scheduler
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 MORNING = datetime(2026, 11, 25, 9, 0, tzinfo=UTC)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from worker.signed_urls import expired, expiry
+from worker.downloads.responses import expired, expiry
 
 NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 

@@ -8,12 +8,12 @@ from functools import partial
 import numpy as np
 import pytest
 
-from pipeline.evaluation.members import Crowd, Member, MemberKind, Mix, Photo, Sent, World
-from pipeline.evaluation.populate import labelled_faces
 from pipeline.evaluation.protocol import judge_without
-from pipeline.evaluation.simulation import judge_member, simulate
-from pipeline.evaluation.worlds import Retouched, groups_by_split, worlds_of
-from pipeline.fit import FEMALE
+from pipeline.evaluation.simulated.members import Crowd, Member, MemberKind, Mix, Photo, Sent, World
+from pipeline.evaluation.simulated.population import labelled_faces
+from pipeline.evaluation.simulated.simulation import judge_member, simulate
+from pipeline.evaluation.simulated.worlds import Retouched, groups_by_split, worlds_of
+from pipeline.fitting.fit import FEMALE
 from pipeline.score import Edges
 from pipeline.verdict import Gender, Reason, Status
 from support.made_up_faces import SETTINGS, Town, poisoned

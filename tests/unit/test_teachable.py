@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.evaluation.data import LabelledFace
-from pipeline.evaluation.extract import Embedded
-from pipeline.evaluation.genders import added_faces, teachable
+from pipeline.datasets.data import LabelledFace
+from pipeline.datasets.embeddings import Embedded
+from pipeline.datasets.tables import added_faces, teachable
 from pipeline.verdict import Gender
 
 AGES = {"0-2": False, "3-9": False, "9": False, "10-19": True, "60-69": True, "more than 70": True, "": True}

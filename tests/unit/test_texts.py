@@ -7,7 +7,15 @@ import re
 import pytest
 
 from pipeline.verdict import Fault, FetchProblem, Outcome, PhotoFinding, Reason, Status
-from worker.texts import CONTACT, Language, fetch_text, member_text, operator_text, photo_name, photo_text
+from worker.verification.texts import (
+    CONTACT,
+    Language,
+    fetch_text,
+    member_text,
+    operator_text,
+    photo_name,
+    photo_text,
+)
 
 KO, EN = Language.KO, Language.EN
 SELFIE_REASONS = {

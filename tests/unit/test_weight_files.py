@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundle import Backbone, Bundle, Origin, read_bundle, write_bundle
+from pipeline.bundles.bundle import Backbone, Bundle, Origin, read_bundle, write_bundle
+from pipeline.bundles.head import Head
 from pipeline.errors import WeightsCorrupt, WeightsMissing
-from pipeline.head import Head
 from pipeline.weights import sources
 from pipeline.weights.convert import RECIPE, Step, backbones
 from support.bundle import ROOT

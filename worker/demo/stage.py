@@ -20,8 +20,8 @@ from worker.clock import utc_now
 from worker.demo.cast import Role, write_workbook
 from worker.errors import PermanentError
 from worker.settings import PREFIX
-from worker.states import State
 from worker.store import RequestRecord
+from worker.store.tables.states import State
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _PATIENCE_SECONDS: Final = 120.0

@@ -8,7 +8,7 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import ImageError
-from pipeline.images import decode
+from pipeline.images.decode import decode
 from pipeline.verdict import Box, PhotoFinding
 
 _PANEL: Final = "#dcd8d0"

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from worker.importing.cells import Row, Unreadable
+from worker.importing.cells import Row, Unreadable, text_of
 from worker.importing.columns import PHOTOS, field_of
 from worker.importing.links import is_address
 from worker.importing.sheet import Sheet
-from worker.importing.text import text_of
 
 _SEARCHED: Final = 20
 """Titles and notes may stand above the header."""

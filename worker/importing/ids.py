@@ -8,10 +8,9 @@ from typing import Any, Final
 
 from openpyxl.styles.numbers import is_date_format
 
-from worker.identifiers import is_identifier
-from worker.importing.cells import Unreadable
+from worker.importing.cells import Unreadable, text_of
 from worker.importing.parts import GENERAL
-from worker.importing.text import text_of
+from worker.jobs.identifiers import is_identifier
 
 _EXACT: Final = 10**15  # Excel keeps fifteen digits of a number
 _MAX_CODE: Final = 255  # characters of a number format

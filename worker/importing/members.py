@@ -14,13 +14,12 @@ from functools import lru_cache
 from typing import Final
 
 from worker.errors import BadMessage
-from worker.importing.cells import Block, Row, Unreadable
+from worker.importing.cells import Block, Row, Unreadable, listed, text_of
 from worker.importing.columns import Columns, Field
 from worker.importing.ids import BadId, member_id_in
 from worker.importing.parts import GENERAL
 from worker.importing.rows import Content, content_of
-from worker.importing.text import listed, text_of
-from worker.messages import MAX_PHOTOS, new_job
+from worker.jobs.verify_job import MAX_PHOTOS, new_job
 from worker.store import NewMember
 
 _ANY_TIME: Final = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ from xml.sax.xmlreader import AttributesImpl
 
 from openpyxl.styles.numbers import BUILTIN_FORMATS
 
+from worker.importing.cells import text_from
 from worker.importing.package import BadWorkbook, Budget, Package, PartHandler
-from worker.importing.text import text_from
 
 MAX_STRINGS: Final = 1_000_000
 _MAX_STYLES: Final = 65_536  # Excel takes no more

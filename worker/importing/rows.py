@@ -8,10 +8,9 @@ from functools import lru_cache
 from typing import Any, Final
 
 from pipeline.verdict import Gender
-from worker.importing.cells import UNKNOWN, Row, Unreadable
+from worker.importing.cells import UNKNOWN, Row, Unreadable, text_of
 from worker.importing.columns import Columns, Field
 from worker.importing.links import A_PAGE, NoAddress, addresses_in, is_address, is_page
-from worker.importing.text import text_of
 
 _GENDERS: Final = {
     **dict.fromkeys(("남", "남자", "남성", "m", "male", "man"), Gender.MALE),

@@ -11,11 +11,11 @@ from typing import Final, Protocol
 
 from worker.clock import utc_now
 from worker.errors import StoreRefused
+from worker.importing.cells import listed
 from worker.importing.columns import Columns
 from worker.importing.errors import RefusedRow, write_errors
 from worker.importing.members import Entry, Refused, entries_of, member_of
 from worker.importing.rows import returned
-from worker.importing.text import listed
 from worker.importing.workbook import Workbook, read_workbook
 from worker.store import Change, MemberRecord, NewMember
 

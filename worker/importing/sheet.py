@@ -11,11 +11,10 @@ from xml.sax.xmlreader import AttributesImpl
 
 from openpyxl.utils.cell import column_index_from_string, range_boundaries
 
-from worker.importing.cells import Block, Row, Unreadable
+from worker.importing.cells import Block, Row, Unreadable, text_from
 from worker.importing.links import is_address, link_in
 from worker.importing.package import MAX_COLUMNS, MAX_ROWS, BadWorkbook, Package, PartHandler
 from worker.importing.parts import GENERAL, Parts, relationship_id
-from worker.importing.text import text_from
 
 MAX_BLOCKS: Final = 200_000
 """Merged cells and hyperlinks."""

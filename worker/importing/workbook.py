@@ -14,7 +14,7 @@ from xml.sax import SAXException
 
 from openpyxl.utils import get_column_letter
 
-from worker.importing.cells import Block, Row
+from worker.importing.cells import Block, Row, listed, text_of
 from worker.importing.columns import Columns, NoHeader, find_columns, near
 from worker.importing.headers import Header, find_header
 from worker.importing.links import is_address
@@ -28,7 +28,6 @@ from worker.importing.package import (
 )
 from worker.importing.parts import Parts, SheetEntry, read_parts
 from worker.importing.sheet import Sheet, read_sheet
-from worker.importing.text import listed, text_of
 
 _BROKEN: Final = (
     *(KeyError, ValueError, IndexError, OverflowError, EOFError, OSError, NotImplementedError),

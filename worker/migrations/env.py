@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import context
 
-from worker.columns import NAMING
+from worker.store.tables.columns import NAMING
 
 attributes = context.config.attributes
 

@@ -15,8 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.errors import SchemaConflict, StoreUnavailable
-from worker.schema import tables
 from worker.store.failures import right_missing, translate, which_right
+from worker.store.tables.schema import tables
 
 _LOCK_SECONDS = 60
 _DEFAULT_PREFIX = "verify_"

@@ -5,7 +5,6 @@ may be called by many processes at once, and raises `StoreUnavailable` when tryi
 may help. Times go in as `now` and come out in UTC.
 """
 
-from worker.states import Decider, State
 from worker.store.engine import build_engine
 from worker.store.mapped import MappedMember
 from worker.store.model_records import (
@@ -46,6 +45,7 @@ from worker.store.records import (
     StatusReport,
 )
 from worker.store.store import Store, open_store
+from worker.store.tables.states import Decider, State
 from worker.store.training_records import (
     Asked,
     Audit,

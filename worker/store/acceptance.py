@@ -12,12 +12,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from worker.errors import MemberForgotten, RequestConflict
-from worker.messages import VerifyJob
-from worker.states import State
+from worker.jobs.verify_job import VerifyJob
 from worker.store.base import AnyRow
 from worker.store.dead_jobs import FORGOTTEN, DeadJobs, dead_job_values
 from worker.store.galleries import Galleries
 from worker.store.records import Accepted, DeadJob
+from worker.store.tables.states import State
 
 logger = logging.getLogger(__name__)
 

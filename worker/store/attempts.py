@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.schema import TEXT_LENGTH
-from worker.states import State
 from worker.store.base import AnyRow, Database, is_newer
 from worker.store.records import Attempt, Refusal, Refused
+from worker.store.tables.schema import TEXT_LENGTH
+from worker.store.tables.states import State
 
 
 class Attempts(Database):

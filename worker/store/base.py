@@ -14,10 +14,10 @@ from typing import Any, Final, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
-from worker.identifiers import is_identifier
-from worker.schema import Tables, tables
+from worker.jobs.identifiers import is_identifier
 from worker.store.failures import lost_race, translate
 from worker.store.mapped import MappedMember
+from worker.store.tables.schema import Tables, tables
 
 T = TypeVar("T")
 

@@ -15,10 +15,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender
-from worker.states import State
 from worker.store.base import AnyRow
 from worker.store.galleries import Galleries, Gallery, by_member
 from worker.store.records import PendingMember
+from worker.store.tables.states import State
 
 QUIET: Final = timedelta(seconds=10)
 """A gallery whose photos come one by one, each in a transaction of its own, is one change."""

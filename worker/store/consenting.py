@@ -7,9 +7,9 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Status
-from worker.states import PairLabel
 from worker.store.contents import Contents
 from worker.store.model_records import Consenting
+from worker.store.tables.states import PairLabel
 
 
 class ConsentingMembers(Contents):

@@ -10,13 +10,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from worker.errors import BadMessage, NotPossible
-from worker.identifiers import is_identifier
-from worker.messages import read_job
-from worker.people_tables import NAME_LENGTH
-from worker.schema import ERROR_LENGTH, MESSAGE_BYTES
+from worker.jobs.identifiers import is_identifier
+from worker.jobs.verify_job import read_job
 from worker.store.base import Database
 from worker.store.mentions import claimed_member
 from worker.store.records import DeadJob, DeadJobRecord
+from worker.store.tables.people import NAME_LENGTH
+from worker.store.tables.schema import ERROR_LENGTH, MESSAGE_BYTES
 
 FORGOTTEN: Final = "forgotten"
 """Reason of a dead job whose member is barred: of it stays what says nothing about the member."""

@@ -11,14 +11,14 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker.errors import BadMessage
-from worker.identifiers import is_identifier, new_request_id
-from worker.messages import VerifyJob, Why, new_job
-from worker.states import State
+from worker.jobs.identifiers import is_identifier, new_request_id
+from worker.jobs.verify_job import VerifyJob, Why, new_job
 from worker.store.acceptance import Acceptance, just_after
 from worker.store.base import BATCH, AnyRow
 from worker.store.changes import Changes, content
 from worker.store.dead_jobs import FORGOTTEN, dead_job_values
 from worker.store.records import DeadJob, Enqueued, PendingMember, Queued
+from worker.store.tables.states import State
 
 Answers = dict[str, Queued | str]
 """By the member's ID: the job, or the reason why there is none."""

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from worker.errors import NotPossible
-from worker.identifiers import is_identifier
-from worker.people_tables import NAME_LENGTH
+from worker.jobs.identifiers import is_identifier
 from worker.store.dead_jobs import is_open
 from worker.store.galleries import Galleries
 from worker.store.guarded import of_forgotten
 from worker.store.people_records import Forgotten, Lifted
+from worker.store.tables.people import NAME_LENGTH
 
 
 class Erasure(Galleries):

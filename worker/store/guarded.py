@@ -1,4 +1,4 @@
-"""The views of `worker.views`, as the store writes through them.
+"""The views of `worker.store.tables.views`, as the store writes through them.
 
 An account that may not delete what people wrote deletes it through such a view, which shows the rows of
 members whose tombstone stands; one that may not set a verdict sets the one that a person has decided.

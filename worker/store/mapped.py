@@ -22,7 +22,7 @@ from sqlalchemy.types import TypeEngine
 
 from pipeline.verdict import Gender, Reason, Status
 from worker.errors import MappingError
-from worker.identifiers import MAX_LENGTH
+from worker.jobs.identifiers import MAX_LENGTH
 from worker.store.failures import lost_race, translate
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from pipeline.verdict import Gender, Status
-from worker.states import ModelState
+from worker.store.tables.states import ModelState
 
 ANY_CHAMPION: Final = "*"
 """Whoever is champion just now. (No version is called like this.)"""
@@ -16,7 +16,7 @@ ANY_CHAMPION: Final = "*"
 
 @dataclass(frozen=True, slots=True)
 class PublishedHead:
-    """A head as it stands in the database. Nothing of it is checked: see `pipeline.bundle.open_head`."""
+    """A head as it stands in the database. Unchecked: see `pipeline.bundles.bundle.open_head`."""
 
     version: str
     manifest: str
@@ -24,7 +24,7 @@ class PublishedHead:
     data: bytes
     """The bundle's head.npz."""
     signature: bytes | None = None
-    """Of whoever published it: see `worker.signatures`."""
+    """Of whoever published it: see `worker.serving.signatures`."""
 
 
 @dataclass(frozen=True, slots=True)

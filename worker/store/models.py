@@ -17,9 +17,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from worker.errors import NotPossible
-from worker.identifiers import is_identifier
-from worker.model_tables import HOST_LENGTH, PROBLEM_LENGTH
-from worker.states import ModelState
+from worker.jobs.identifiers import is_identifier
 from worker.store.base import AnyRow, Database
 from worker.store.model_records import (
     ANY_CHAMPION,
@@ -29,6 +27,8 @@ from worker.store.model_records import (
     Replaced,
     Standing,
 )
+from worker.store.tables.models import HOST_LENGTH, PROBLEM_LENGTH
+from worker.store.tables.states import ModelState
 
 _TICK: Final = timedelta(microseconds=1)
 _MAY_BE_ADDED: Final = frozenset({ModelState.CHALLENGER, ModelState.REJECTED})

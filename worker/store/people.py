@@ -9,13 +9,13 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Outcome, Reason, Status
 from worker.errors import NotPossible
-from worker.identifiers import is_identifier
-from worker.people_tables import NAME_LENGTH
-from worker.states import PairLabel, State
+from worker.jobs.identifiers import is_identifier
 from worker.store.base import AnyRow
 from worker.store.guarded import decided
 from worker.store.people_records import BY_PERSON, Decided, Labelled, Look, WaitingReview
 from worker.store.results import Results
+from worker.store.tables.people import NAME_LENGTH
+from worker.store.tables.states import PairLabel, State
 
 _DECIDABLE: Final = frozenset({Status.APPROVED, Status.REVIEW, Status.RETRY_PHOTO, Status.REJECTED})
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from pipeline.verdict import Outcome, Reason, Status
-from worker.states import State
+from worker.store.tables.states import State
 
 BY_PERSON: Final = {
     Status.APPROVED: Reason.APPROVED_BY_PERSON,

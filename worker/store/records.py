@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from pipeline.verdict import Gender, PhotoFinding, Reason, Status
-from worker.messages import VerifyJob, Why
-from worker.states import Decider, State
+from worker.jobs.verify_job import VerifyJob, Why
 from worker.store.model_records import HeadRefused
 from worker.store.people_records import DecisionRecord
+from worker.store.tables.states import Decider, State
 from worker.store.training_records import RunRecord
 
 

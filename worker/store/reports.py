@@ -8,14 +8,14 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import PhotoFinding, Status
-from worker.identifiers import is_identifier
-from worker.states import State
+from worker.jobs.identifiers import is_identifier
 from worker.store.dead_jobs import is_open
 from worker.store.galleries import Galleries
 from worker.store.models import Models
 from worker.store.people_records import DecisionRecord
 from worker.store.records import MemberRecord, RequestRecord, StatusReport
 from worker.store.rows import decision_of, finding_of, member_of, request_of
+from worker.store.tables.states import State
 from worker.store.training_runs import TrainingRuns
 
 _EXAMPLES: Final = 10

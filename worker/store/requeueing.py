@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Status
 from worker.errors import BadMessage, NotRequeueable
-from worker.messages import VerifyJob, read_job, read_message
-from worker.states import State
+from worker.jobs.verify_job import VerifyJob, read_job, read_message
 from worker.store.acceptance import CONFLICT, Acceptance
 from worker.store.base import AnyRow, is_newer
 from worker.store.dead_jobs import FORGOTTEN
 from worker.store.records import Queued
+from worker.store.tables.states import State
 
 
 class Requeueing(Acceptance):

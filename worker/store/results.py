@@ -10,8 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.verdict import FetchProblem, Reason, Status, Verdict
-from worker.schema import TEXT_LENGTH
-from worker.states import Decider, State
 from worker.store.attempts import holds
 from worker.store.base import AnyRow, is_newer
 from worker.store.contents import Contents, urls_of
@@ -19,6 +17,8 @@ from worker.store.dead_jobs import dead_job_values
 from worker.store.failures import lost_race, translate
 from worker.store.records import Attempt, DeadJob
 from worker.store.rows import finding_values, member_values, verdict_values
+from worker.store.tables.schema import TEXT_LENGTH
+from worker.store.tables.states import Decider, State
 
 _SURVIVES_ERROR = frozenset({Status.APPROVED, Status.REVIEW, Status.REJECTED})
 """What an error of ours may not wipe: a standing approval, and what a person must see or has said."""

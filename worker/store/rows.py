@@ -20,12 +20,12 @@ from pipeline.verdict import (
     Status,
     Verdict,
 )
-from worker.messages import Why
-from worker.schema import TEXT_LENGTH
-from worker.states import Decider, State
+from worker.jobs.verify_job import Why
 from worker.store.base import AnyRow
 from worker.store.people_records import BY_PERSON, DecisionRecord
 from worker.store.records import MemberRecord, RequestRecord
+from worker.store.tables.schema import TEXT_LENGTH
+from worker.store.tables.states import Decider, State
 
 
 def verdict_values(verdict: Verdict) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from worker.schema import tables
 from worker.settings import Settings
 from worker.store.attempts import Attempts
 from worker.store.consenting import ConsentingMembers
@@ -20,6 +19,7 @@ from worker.store.requeueing import Requeueing
 from worker.store.retention import Retention
 from worker.store.shadows import Shadows
 from worker.store.sweeping import Sweeping
+from worker.store.tables.schema import tables
 from worker.store.training_ends import TrainingEnds
 
 

@@ -9,11 +9,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from worker.errors import BadMessage
-from worker.messages import read_message
-from worker.states import State
+from worker.jobs.verify_job import read_message
 from worker.store.base import AnyRow
 from worker.store.records import Queued
 from worker.store.results import Results
+from worker.store.tables.states import State
 
 _MOST_DOUBLINGS: Final = 5
 """A message that is lost again and again is sent after 2, 4, 8, ... and then every 64 minutes."""

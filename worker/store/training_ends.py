@@ -9,12 +9,12 @@ from typing import Any
 import sqlalchemy as sa
 
 from worker.errors import NotPossible
-from worker.states import ModelState, RunState
 from worker.store.models import Models, row_of_model
+from worker.store.tables.states import ModelState, RunState
+from worker.store.tables.training import PROBLEM_LENGTH
 from worker.store.training_members import TrainingMembers
 from worker.store.training_records import Ending, HeldRun
 from worker.store.training_runs import ended
-from worker.training_tables import PROBLEM_LENGTH
 
 
 class TrainingEnds(Models, TrainingMembers):

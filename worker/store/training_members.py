@@ -14,9 +14,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender
-from worker.states import PairLabel, Studied
 from worker.store.base import BATCH, AnyRow
 from worker.store.contents import Contents
+from worker.store.tables.states import PairLabel, Studied
 from worker.store.training_records import HeldRun, LearnedFace, Progress, StudiedPhoto, ToStudy
 from worker.store.training_runs import TrainingRuns
 

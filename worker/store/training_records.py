@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.verdict import Gender
-from worker.states import PairLabel, RunState
 from worker.store.model_records import PublishedHead
+from worker.store.tables.states import PairLabel, RunState
 
 
 @dataclass(frozen=True, slots=True)

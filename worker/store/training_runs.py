@@ -9,12 +9,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from worker.people_tables import NAME_LENGTH
-from worker.states import RunState
 from worker.store.base import AnyRow
+from worker.store.tables.people import NAME_LENGTH
+from worker.store.tables.states import RunState
+from worker.store.tables.training import PROBLEM_LENGTH
 from worker.store.training_records import Asked, HeldRun, RunRecord
 from worker.store.training_truth import TrainingTruth
-from worker.training_tables import PROBLEM_LENGTH
 
 REACHED: Final = "reached"
 """Among a run's counts."""

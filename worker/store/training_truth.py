@@ -12,8 +12,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Reason, Status
-from worker.states import PairLabel, RunState
 from worker.store.base import AnyRow, Database
+from worker.store.tables.states import PairLabel, RunState
 from worker.store.training_records import Audit, TruePhoto, Truth
 
 MOST_PHOTOS: Final = 16

@@ -7,7 +7,15 @@ from alembic import op
 from sqlalchemy.dialects import mysql
 from sqlalchemy.schema import SchemaItem
 
-from worker.columns import UtcDateTime, ascii_text, code, identifier, json_map, row_number, sha256
+from worker.store.tables.columns import (
+    UtcDateTime,
+    ascii_text,
+    code,
+    identifier,
+    json_map,
+    row_number,
+    sha256,
+)
 
 revision = "0001"
 down_revision = None

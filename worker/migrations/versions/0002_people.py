@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.schema import SchemaItem
 
-from worker.columns import UtcDateTime, code, identifier, row_number
+from worker.store.tables.columns import UtcDateTime, code, identifier, row_number
 
 revision = "0002"
 down_revision = "0001"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.schema import SchemaItem
 
-from worker.columns import UtcDateTime, ascii_text, code, identifier
+from worker.store.tables.columns import UtcDateTime, ascii_text, code, identifier
 
 revision = "0003"
 down_revision = "0002"

@@ -6,7 +6,15 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.schema import SchemaItem
 
-from worker.columns import UtcDateTime, ascii_text, code, identifier, json_map, row_number, sha256
+from worker.store.tables.columns import (
+    UtcDateTime,
+    ascii_text,
+    code,
+    identifier,
+    json_map,
+    row_number,
+    sha256,
+)
 
 revision = "0004"
 down_revision = "0003"

@@ -7,8 +7,8 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from worker.columns import UtcDateTime, code
 from worker.migrations.altering import NEEDS_REQUEST
+from worker.store.tables.columns import UtcDateTime, code
 
 revision = "0005"
 down_revision = "0004"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from worker.columns import UtcDateTime, sha256
 from worker.migrations.altering import add_columns, allow_reasons
+from worker.store.tables.columns import UtcDateTime, sha256
 
 revision = "0006"
 down_revision = "0005"

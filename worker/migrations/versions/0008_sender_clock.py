@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from worker.columns import UtcDateTime
+from worker.store.tables.columns import UtcDateTime
 
 revision = "0008"
 down_revision = "0007"

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import op
 
-from worker.columns import UtcDateTime, identifier, json_map, sha256
+from worker.store.tables.columns import UtcDateTime, identifier, json_map, sha256
 
 revision = "0009"
 down_revision = "0008"

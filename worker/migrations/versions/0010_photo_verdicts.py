@@ -5,8 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from worker.columns import code
 from worker.migrations.altering import add_columns, allow_reasons, allow_words
+from worker.store.tables.columns import code
 
 revision = "0010"
 down_revision = "0009"

@@ -1,0 +1,1 @@
+"""Networks, head and manifest together, on disk and in memory."""

@@ -1,0 +1,1 @@
+"""Simulated members, honest and not, and what they would send."""

@@ -1,0 +1,1 @@
+"""What is fitted to labelled faces: scorer, thresholds, gender head, occlusion."""

@@ -1,0 +1,185 @@
+"""Both edges from an operator's own pairs, with how sure they are.
+
+Pairs that share a person are not independent, so the intervals draw people again, not pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.bundles.head import CALIBRATED, Head
+from pipeline.bundles.identities import FittedOn
+from pipeline.errors import DataError
+from pipeline.faces.types import Vectors
+from pipeline.fitting import metrics
+from pipeline.fitting.fit import FitSettings, edges_at
+from pipeline.score import Edges, Scorer
+
+ROUNDS = 500
+Codes = NDArray[np.int64]
+Scores = NDArray[np.float64]
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredPairs:
+    """n pairs, each (n,): fused score, whether genuine, the two people's codes."""
+
+    scores: NDArray[np.float64]
+    same: NDArray[np.bool_]
+    first: NDArray[np.int64]
+    second: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """The new edges, the 95 % intervals of both, and what the operator must know about them."""
+
+    edges: Edges
+    approve95: Interval
+    different95: Interval | None
+    """None where no genuine pair was there: the different edge is the old one."""
+    genuine: int
+    impostors: int
+    people: int
+    warnings: tuple[str, ...]
+
+
+def require_impostors(count: int, fmr: float) -> None:
+    """Raises DataError where so many impostor pairs cannot show the false-match rate even once."""
+    if count * fmr < 1:
+        needed = round(1 / fmr)
+        raise DataError(
+            f"{count} impostor pairs cannot show a false-match rate of {fmr:g}: at least {needed} are "
+            f"needed, {metrics.IMPOSTORS_PER_ERROR * needed} for a sound edge"
+        )
+
+
+def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Edges, seed: int = 1) -> Calibration:
+    """The approve edge by the impostor pairs, the different edge by the genuine ones.
+
+    Without genuine pairs (`--from-members`) the different edge stays as it was ``before``, below
+    the new approve edge; the thresholds for refused faces, of which pairs show none, always do. Raises
+    DataError where the impostor pairs are too few to show the false-match rate even once: such an edge
+    would mean nothing.
+    """
+    genuine, impostors = pairs.scores[pairs.same], pairs.scores[~pairs.same]
+    require_impostors(len(impostors), settings.approve_fmr)
+    if len(genuine):
+        edges = edges_at(genuine, impostors, settings)
+    else:
+        edges = edges_at(impostors, impostors, settings)
+        edges = replace(edges, different=min(before.different, edges.approve))
+    approve, different = _intervals(pairs, settings, seed)
+    return Calibration(
+        edges=edges.keeping(before),
+        approve95=approve,
+        different95=different if len(genuine) else None,
+        genuine=len(genuine),
+        impostors=len(impostors),
+        people=len(np.unique(np.concatenate([pairs.first, pairs.second]))),
+        warnings=tuple(_warnings(len(genuine), len(impostors), settings)),
+    )
+
+
+def pairs_of_members(
+    scorer: Scorer, selfies: Mapping[str, Vectors], genders: Codes, twin: float
+) -> tuple[ScoredPairs, int]:
+    """Every pair of different members of one gender, and how many were left out as one picture twice.
+
+    ``selfies`` are (n, d) for each embedder, not projected; ``genders`` (n,). Pairs that reach
+    the likeness ``twin`` are no impostors: somebody has two accounts.
+    """
+    projected = scorer.project(selfies)
+    found: list[tuple[Scores, Scores, Codes, Codes]] = []
+    for gender in np.unique(genders):
+        members = np.flatnonzero(genders == gender)
+        own = {name: rows[members] for name, rows in projected.items()}
+        first, second = np.triu_indices(len(members), 1)
+        scores, likeness = (
+            table[first, second] for table in (scorer.matrix(own, own), scorer.likeness(own, own))
+        )
+        found.append((scores, likeness, members[first], members[second]))
+    scores, likeness, one, other = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    kept = likeness < twin
+    pairs = ScoredPairs(scores[kept], np.zeros(int(kept.sum()), np.bool_), one[kept], other[kept])
+    return pairs, int((~kept).sum())
+
+
+def with_genuine(impostors: ScoredPairs, scores: Scores, members: Codes) -> ScoredPairs:
+    """The same and genuine pairs, (k,) each: their scores and whose they are."""
+    return ScoredPairs(
+        np.concatenate([impostors.scores, scores]),
+        np.concatenate([impostors.same, np.ones(len(scores), np.bool_)]),
+        np.concatenate([impostors.first, members]),
+        np.concatenate([impostors.second, members]),
+    )
+
+
+def recalibrated(head: Head, result: Calibration, fmr: float, people: FittedOn | None = None) -> Head:
+    """The head with these edges, which were set on ``people``, marked as calibrated."""
+    facts: dict[str, Any] = {**asdict(result), "fmr": fmr}
+    del facts["edges"]
+    before = FittedOn.read(head)
+    everybody = before.joined(people) if people else before
+    metadata = {
+        **head.metadata,
+        "edges": asdict(result.edges),
+        "calibration": CALIBRATED,
+        "calibrated_on": facts,
+        "fitted_on": everybody.facts(),
+    }
+    return Head({**head.arrays, **everybody.arrays()}, metadata)
+
+
+def _warnings(genuine: int, impostors: int, settings: FitSettings) -> Sequence[str]:
+    """Where a rate is set by a handful of pairs."""
+    found = []
+    if impostors * settings.approve_fmr < metrics.IMPOSTORS_PER_ERROR:
+        needed = round(metrics.IMPOSTORS_PER_ERROR / settings.approve_fmr)
+        found.append(
+            f"only {impostors} impostor pairs: the approve edge hangs on "
+            f"{int(impostors * settings.approve_fmr)} of them; {needed} would be sound"
+        )
+    if not genuine:
+        found.append("no genuine pairs: the different edge stays as it was")
+    elif genuine * settings.different_fnmr < 1:
+        needed = round(1 / settings.different_fnmr)
+        found.append(f"only {genuine} genuine pairs: {needed} would show the different edge's rate once")
+    return found
+
+
+def _intervals(pairs: ScoredPairs, settings: FitSettings, seed: int) -> tuple[Interval, Interval]:
+    people, codes = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+    one, other = codes[: len(pairs.first)], codes[len(pairs.first) :]
+    approve, different = [], []
+    rising = np.argsort(pairs.scores, kind="stable")
+    genuine, impostor = rising[pairs.same[rising]], rising[~pairs.same[rising]][::-1]
+    for drawn in metrics.draw_people(len(people), ROUNDS, seed):
+        weight = np.where(one == other, drawn[one], drawn[one] * drawn[other])
+        approve.append(_crossing(pairs.scores, weight, impostor, settings.approve_fmr))
+        different.append(_crossing(pairs.scores, weight, genuine, settings.different_fnmr))
+    return _middle95(approve), _middle95(different)
+
+
+def _crossing(
+    scores: NDArray[np.float64], weight: NDArray[np.float64], order: NDArray[np.int64], rate: float
+) -> float:
+    """The first score, in this order, at which more than ``rate`` of the weight has gone by."""
+    gone = np.cumsum(weight[order])
+    if not len(gone) or gone[-1] == 0:
+        return float("nan")
+    return float(scores[order[min(int(np.searchsorted(gone, rate * gone[-1], "right")), len(order) - 1)]])
+
+
+def _middle95(values: Sequence[float]) -> Interval:
+    known = [value for value in values if np.isfinite(value)]
+    if not known:
+        return float("-inf"), float("inf")
+    return float(np.quantile(known, 0.025)), float(np.quantile(known, 0.975))

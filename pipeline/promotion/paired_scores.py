@@ -1,0 +1,149 @@
+"""Champion and challenger on the frozen test faces: every pair scored by both, ready to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.bundles.head_params import Judges
+from pipeline.datasets.labels import BLOCK, NO_AGE, Labels
+from pipeline.faces.types import Vectors
+from pipeline.fitting.fit import FEMALE, MALE, FaceTable
+from pipeline.promotion.bootstrap import Codes, FacePairs, Flags, Floats, draw_people
+from pipeline.score import Scorer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrozenFaces:
+    """n test faces of people whom neither side was fitted on; the same ones for every challenger.
+
+    ``table`` holds the vectors that the champion's networks give, ``challenger_vectors`` those of
+    the challenger's where it has another backbone. ``age`` (n,) is `NO_AGE` where unknown.
+    """
+
+    table: FaceTable
+    age: Codes
+    challenger_vectors: Mapping[str, Vectors] | None = None
+
+    @property
+    def labels(self) -> Labels:
+        """What impostor pairs are made by: one gender, near age."""
+        return Labels(self.table.identity, self.table.gender, self.age)
+
+    def only(self, chosen: Flags) -> FrozenFaces:
+        """The flagged faces."""
+        others = self.challenger_vectors
+        kept = {name: rows[chosen] for name, rows in others.items()} if others is not None else None
+        return FrozenFaces(self.table.only(chosen), self.age[chosen], kept)
+
+    def at_most(self, people: int, photos: int, seed: int) -> FrozenFaces:
+        """So many people at random, and the first so many faces of each.
+
+        Nobody's photos outweigh everybody else's, and all pairs fit into memory.
+        """
+        everybody = np.unique(self.table.identity)
+        if len(everybody) > people:
+            drawn = np.random.default_rng(seed).permutation(everybody)[:people]
+            return self.only(np.isin(self.table.identity, drawn)).at_most(people, photos, seed)
+        order = np.argsort(self.table.identity, kind="stable")
+        ordered = self.table.identity[order]
+        place = np.arange(len(ordered)) - np.searchsorted(ordered, ordered)
+        chosen = np.zeros(len(ordered), dtype=bool)
+        chosen[order] = place < photos
+        return self.only(chosen)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Side:
+    """One of the two: projected vectors, the scores of all pairs, log odds of male (n,)."""
+
+    judges: Judges
+    vectors: Mapping[str, Vectors]
+    genuine: Floats
+    impostor: Floats
+    male: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Contest:
+    """Both sides on the same pairs; ``owner`` (n,) are people as columns of ``drawn``."""
+
+    faces: FrozenFaces
+    owner: Codes
+    genuine: FacePairs
+    impostor: FacePairs
+    drawn: Floats
+    champion: Side
+    challenger: Side
+
+    @property
+    def people(self) -> int:
+        """How many people are tested."""
+        return self.drawn.shape[1]
+
+    def slices(self) -> dict[str, Flags]:
+        """The kinds of people that are looked at on their own, as flags of the faces."""
+        gender, age = self.faces.table.gender, self.faces.age
+        kind = self.faces.table.users_kind
+        named = {"women": gender == FEMALE, "men": gender == MALE, "like the users": kind}
+        for decade in np.unique(age[age != NO_AGE] // 10).tolist():
+            named[f"age {10 * decade}-{10 * decade + 9}"] = (age != NO_AGE) & (age // 10 == decade)
+        return {name: flags for name, flags in named.items() if flags.any() and not flags.all()}
+
+
+def hold(champion: Judges, challenger: Judges, faces: FrozenFaces, rounds: int, seed: int) -> Contest:
+    """Score every genuine and every fair impostor pair by both."""
+    people, owner = np.unique(faces.table.identity, return_inverse=True)
+    genuine, impostor = _pairs(faces, owner)
+    theirs = faces.table.vectors
+    ours = faces.challenger_vectors if faces.challenger_vectors is not None else theirs
+    return Contest(
+        faces=faces,
+        owner=owner,
+        genuine=genuine,
+        impostor=impostor,
+        drawn=draw_people(len(people), rounds, seed),
+        champion=_side(champion, theirs, genuine, impostor),
+        challenger=_side(challenger, ours, genuine, impostor),
+    )
+
+
+def _pairs(faces: FrozenFaces, owner: Codes) -> tuple[FacePairs, FacePairs]:
+    """All genuine pairs and all fair impostor pairs, the first faces in rising order."""
+    labels, everybody = faces.labels, np.arange(len(owner))
+    genuine, impostor = [np.empty((0, 2), np.int64)], [np.empty((0, 2), np.int64)]
+    for start in range(0, len(owner), BLOCK):
+        rows = everybody[start : start + BLOCK, None]
+        later = rows < everybody[None]
+        same = owner[rows] == owner[None]
+        fair = labels.may_oppose(rows, everybody[None])
+        genuine.append(np.argwhere(later & same) + np.array([start, 0]))
+        impostor.append(np.argwhere(later & fair) + np.array([start, 0]))
+    return _of_rows(np.concatenate(genuine), owner), _of_rows(np.concatenate(impostor), owner)
+
+
+def _of_rows(rows: Codes, owner: Codes) -> FacePairs:
+    return FacePairs(rows[:, 0], rows[:, 1], owner[rows[:, 0]], owner[rows[:, 1]])
+
+
+def _side(judges: Judges, vectors: Mapping[str, Vectors], genuine: FacePairs, impostor: FacePairs) -> Side:
+    projected = judges.scorer.project(vectors)
+    return Side(
+        judges=judges,
+        vectors=projected,
+        genuine=_scores(judges.scorer, projected, genuine),
+        impostor=_scores(judges.scorer, projected, impostor),
+        male=judges.gender.logits(vectors).astype(np.float64),
+    )
+
+
+def _scores(scorer: Scorer, projected: Mapping[str, Vectors], pairs: FacePairs) -> Floats:
+    """(n,) fused scores; whole blocks of the score matrix at a time, which is faster than by pair."""
+    found = np.empty(len(pairs))
+    for start in range(0, int(pairs.first.max(initial=-1)) + 1, BLOCK):
+        part = slice(*np.searchsorted(pairs.first, [start, start + BLOCK]))
+        block = {name: rows[start : start + BLOCK] for name, rows in projected.items()}
+        found[part] = scorer.matrix(block, projected)[pairs.first[part] - start, pairs.second[part]]
+    return found

@@ -1,0 +1,1 @@
+"""What training reads: faces, augmented copies, pairs."""

@@ -1,0 +1,158 @@
+"""Photos made worse, as members' photos are: the one module that knows imgaug.
+
+The source system blurred one of eyes, nose and mouth at random; its team asked for more kinds.
+Everything is drawn by a seed, so that the same seed gives the same picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from enum import StrEnum
+
+import cv2
+import imgaug.augmenters as iaa
+import numpy as np
+from imgaug.augmentables import BoundingBox, BoundingBoxesOnImage, Keypoint, KeypointsOnImage
+
+from pipeline.faces.types import Face, Points, Rgb
+from pipeline.fitting.synthetic_occlusion import Drawn, draw
+
+
+class Kind(StrEnum):
+    """What can be done to a photo."""
+
+    BLURRED_PART = "blurred part"
+    LIGHT = "light"
+    CONTRAST = "contrast"
+    NOISE = "noise"
+    JPEG = "jpeg"
+    MOTION = "motion blur"
+    ROTATION = "rotation"
+    MIRROR = "mirror"
+    OLD_PHOTO = "old photo"
+    LOW_RESOLUTION = "low resolution"
+    BEAUTY = "beauty filter"
+    MASK = "drawn mask"
+
+
+SHARES: Mapping[Kind, float] = {
+    Kind.BLURRED_PART: 0.3,
+    Kind.LIGHT: 0.3,
+    Kind.CONTRAST: 0.3,
+    Kind.NOISE: 0.15,
+    Kind.JPEG: 0.3,
+    Kind.MOTION: 0.1,
+    Kind.ROTATION: 0.3,
+    Kind.MIRROR: 0.5,
+    Kind.OLD_PHOTO: 0.1,
+    Kind.LOW_RESOLUTION: 0.15,
+    Kind.BEAUTY: 0.1,
+    Kind.MASK: 0.03,  # rare: masked faces are kept out of training, and are not judged in service
+}
+"""How often each is done to a photo in training; several may meet."""
+
+PARTS: Mapping[str, tuple[float, float]] = {"eyes": (1.0, 0.38), "nose": (0.42, 0.38), "mouth": (0.55, 0.32)}
+"""Half the width and half the height of a part's box, in distances between the eyes."""
+MIRRORED = (1, 0, 2, 3, 5, 4)
+"""The order of the landmarks after a mirror: right is left."""
+
+
+def augment(
+    rgb: Rgb, face: Face, seed: Sequence[int], shares: Mapping[Kind, float] = SHARES
+) -> tuple[Rgb, Face]:
+    """The photo made worse by a random choice of kinds, and where its face now is.
+
+    ``seed`` is a few numbers (of the training, the epoch, the photo). The face's landmarks and
+    box follow rotation and mirror; its mesh is dropped.
+    """
+    rng = np.random.default_rng(seed)
+    chosen = [kind for kind, share in shares.items() if rng.random() < share]
+    return apply(rgb, face, chosen, rng)
+
+
+def apply(rgb: Rgb, face: Face, kinds: Sequence[Kind], rng: np.random.Generator) -> tuple[Rgb, Face]:
+    """The photo after every one of ``kinds`` in the order of `Kind`, and its face."""
+    for kind in sorted(kinds, key=[*Kind].index):
+        if kind is Kind.MASK:
+            rgb = draw(rgb, face, Drawn.MASK, rng)
+        elif kind is Kind.JPEG:
+            rgb = _compressed(rgb, int(rng.integers(8, 40)))
+        else:
+            step = _STEPS[kind]()
+            step.seed_(int(rng.integers(2**31)))  # reaches inner steps too; a constructor's seed does not
+            rgb, face = _run(step, rgb, face)
+        if kind is Kind.MIRROR:
+            face = replace(face, landmarks=face.landmarks[list(MIRRORED)])
+    return rgb, face
+
+
+def part_boxes(landmarks: Points) -> dict[str, tuple[float, float, float, float]]:
+    """Where eyes, nose and mouth are, (x1, y1, x2, y2) in pixels, from the six landmarks."""
+    points = landmarks.astype(np.float64)
+    unit = max(float(np.linalg.norm(points[1] - points[0])), 1.0)
+    centres = {"eyes": (points[0] + points[1]) / 2, "nose": points[2], "mouth": points[3]}
+    boxes = {}
+    for part, (width, height) in PARTS.items():
+        x, y = centres[part]
+        boxes[part] = (x - width * unit, y - height * unit, x + width * unit, y + height * unit)
+    return boxes
+
+
+def _blurred_part() -> iaa.Augmenter:
+    blur = iaa.GaussianBlur((4.0, 9.0))
+    return iaa.BlendAlphaBoundingBoxes([*PARTS], foreground=blur, nb_sample_labels=1)
+
+
+def _old_photo() -> iaa.Augmenter:
+    """Pale, warm, a little soft: a print of the eighties, photographed again."""
+    fading = [
+        iaa.Grayscale((0.3, 1.0)),
+        iaa.LinearContrast((0.5, 0.8)),
+        iaa.Add((5, 30)),
+        iaa.ChangeColorTemperature((3500, 5500)),
+        iaa.GaussianBlur((0.3, 1.0)),
+    ]
+    return iaa.Sequential(fading)
+
+
+def _low_resolution() -> iaa.Augmenter:
+    small = iaa.Resize((0.2, 0.5), interpolation="area")
+    return iaa.KeepSizeByResize(small, interpolation="linear")
+
+
+def _compressed(rgb: Rgb, quality: int) -> Rgb:
+    """As JPEG and back. imgaug's own way goes through a file and a function that warns of its end."""
+    _, packed = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+_STEPS: Mapping[Kind, Callable[[], iaa.Augmenter]] = {
+    Kind.BLURRED_PART: _blurred_part,
+    # A random order of the two would not follow the seed.
+    Kind.LIGHT: lambda: iaa.MultiplyAndAddToBrightness(mul=(0.5, 1.5), add=(-30, 30), random_order=False),
+    Kind.CONTRAST: lambda: iaa.LinearContrast((0.5, 1.6)),
+    Kind.NOISE: lambda: iaa.AdditiveGaussianNoise(scale=(5, 22), per_channel=0.5),
+    Kind.MOTION: lambda: iaa.MotionBlur(k=(5, 13)),
+    Kind.ROTATION: lambda: iaa.Affine(rotate=(-12, 12), mode="edge"),
+    Kind.MIRROR: lambda: iaa.Fliplr(1.0),
+    Kind.OLD_PHOTO: _old_photo,
+    Kind.LOW_RESOLUTION: _low_resolution,
+    Kind.BEAUTY: lambda: iaa.BilateralBlur(d=(9, 13), sigma_color=(40, 90), sigma_space=(9, 15)),
+}
+
+
+def _run(step: iaa.Augmenter, rgb: Rgb, face: Face) -> tuple[Rgb, Face]:
+    """One imgaug step on the picture, the landmarks and the middle of the box. No step changes the scale."""
+    points = np.vstack([face.landmarks, face.box.centre])
+    parts = [BoundingBox(*place, label=part) for part, place in part_boxes(face.landmarks).items()]
+    image, _, moved = step(
+        image=rgb,
+        bounding_boxes=BoundingBoxesOnImage(parts, shape=rgb.shape),
+        keypoints=KeypointsOnImage([Keypoint(x, y) for x, y in points], shape=rgb.shape),
+    )
+    *landmarks, (x, y) = moved.to_xy_array()
+    box = replace(face.box, x=float(x) - face.box.width / 2, y=float(y) - face.box.height / 2)
+    return np.ascontiguousarray(image), replace(
+        face, landmarks=np.array(landmarks, np.float32), box=box, mesh=None
+    )

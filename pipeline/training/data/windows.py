@@ -1,0 +1,89 @@
+"""Faces with their surroundings, ready to be augmented and cropped: what a fine-tuning epoch reads.
+
+Cut once from the photo and kept by its content, so that an epoch neither decodes whole photos nor
+looks for faces again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from pipeline.bundles.models import Models
+from pipeline.datasets.embeddings import main_face
+from pipeline.faces.align import Border, StretchedGeometry, crop_stretched
+from pipeline.faces.types import Face, Rgb
+from pipeline.images.decode import decode
+from pipeline.progress import track
+from pipeline.training.data.faces import place
+from pipeline.verdict import Box
+
+WIDTH = 2.2
+"""Side of a window in sides of the face box: the widest crop, a small rotation included."""
+SIDE = 320
+"""Of a window in pixels; the face box has 145 then."""
+JPEG_QUALITY = 95
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Window:
+    """A square cut around a face, packed as JPEG, and the face in its pixels."""
+
+    packed: bytes
+    face: Face
+
+    def rgb(self) -> Rgb:
+        """(320, 320, 3) uint8."""
+        bgr = cv2.imdecode(np.frombuffer(self.packed, np.uint8), cv2.IMREAD_COLOR)
+        return np.ascontiguousarray(bgr[..., ::-1])
+
+
+def cut_window(rgb: Rgb, face: Face) -> Window:
+    """The face's surroundings; over the photo's edge the last pixels are repeated."""
+    geometry = StretchedGeometry(WIDTH, WIDTH, 0.0, SIDE, border=Border.REPLICATE)
+    bgr = crop_stretched(rgb, face, geometry)[..., ::-1]
+    _, packed = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    scale = SIDE / (WIDTH * face.box.side)
+    shift = SIDE / 2 - scale * np.array(face.box.centre)
+    size = scale * np.array([face.box.width, face.box.height])
+    box = Box(*(SIDE / 2 - size / 2).tolist(), *size.tolist())
+    landmarks = (face.landmarks * scale + shift).astype(np.float32)
+    return Window(packed.tobytes(), replace(face, box=box, landmarks=landmarks, mesh=None))
+
+
+def read_windows(models: Models, root: Path, files: Sequence[str], cache: Path | None) -> list[Window]:
+    """The main face of every photo. The photos must show one (`select_faces`)."""
+    return [read_window(models, root / file, cache) for file in track(files, len(files), "cutting faces out")]
+
+
+def read_window(models: Models, path: Path, cache: Path | None) -> Window:
+    """The main face of one photo, which must show one."""
+    data = path.read_bytes()
+    kept = place(cache, hashlib.sha256(data).hexdigest(), ".npz") if cache else None
+    if kept and kept.is_file():
+        return _load(kept)
+    detection = models.detector.detect(decode(data).rgb)
+    window = cut_window(detection.rgb, main_face(detection.rgb, detection.faces))
+    if kept:
+        _save(window, kept)
+    return window
+
+
+def _save(window: Window, path: Path) -> None:
+    box, temporary = window.face.box, path.with_suffix(".tmp.npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    packed = np.frombuffer(window.packed, np.uint8)
+    place_ = np.array([box.x, box.y, box.width, box.height, window.face.score])
+    np.savez(temporary, packed=packed, box=place_, landmarks=window.face.landmarks)
+    temporary.replace(path)
+
+
+def _load(path: Path) -> Window:
+    with np.load(path, allow_pickle=False) as data:
+        *box, score = data["box"].tolist()
+        return Window(data["packed"].tobytes(), Face(Box(*box), data["landmarks"], score))

@@ -1,0 +1,1 @@
+"""What training trains: siamese towers, projections, backbones."""

@@ -1,0 +1,1 @@
+"""Celery and kombu, hardened: transports, consumer, publisher, schedules."""

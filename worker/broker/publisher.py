@@ -1,0 +1,208 @@
+"""Jobs onto the broker, from any process: the app's, a command's. Light: kombu, no Celery app.
+
+A message is sent when the broker has said so: RabbitMQ by its confirms, Redis by its answer.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from amqp import AMQPError
+from kombu.connection import Connection, ConnectionPool, PooledConnection
+from kombu.entity import Queue
+from kombu.exceptions import KombuError, OperationalError
+from kombu.pools import ProducerPool
+from kombu.transport import get_transport_cls
+from redis import RedisError
+
+from worker.broker.amqp import NotTaken
+from worker.broker.envelope import task_headers
+from worker.broker.redis_client import NotYet, not_yet
+from worker.errors import RetryableError
+from worker.jobs.queues import RETRAIN, RETRAIN_STEP, VERIFY_MEMBER
+from worker.jobs.verify_job import VerifyJob
+from worker.settings import Settings
+from worker.urls import (
+    NOTHING_ELSE,
+    Access,
+    is_embedded,
+    is_redis,
+    queue_arguments,
+    sentinel_options,
+    tls_options,
+)
+
+_PATIENCE: Final = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
+"""A sign-up waits for this: a broker that is away is reported within seconds."""
+_STALE: Final = (RedisError, NotTaken, AttributeError)
+"""From a Redis that is full or a replica, from a RabbitMQ that blocks its senders, and, while either is
+replaced, from kombu, whose channel has lost its connection."""
+_CONNECTIONS: Final = 4
+_CONNECT_SECONDS: Final = 2
+_ANSWER_SECONDS: Final = 5
+_WAIT_SECONDS: Final = 5
+
+
+_TRANSPORTS: Final = {
+    "filesystem": "worker.broker.filesystem:Transport",
+    "amqp": "worker.broker.amqp:AmqpTransport",
+    "amqps": "worker.broker.amqp:AmqpsTransport",
+}
+"""Where kombu's own will not do; for our connections only, whatever else the app sends with kombu."""
+
+
+class _Connection(PooledConnection):
+    def get_transport_cls(self) -> Any:
+        wanted = self.transport_cls
+        return get_transport_cls(_TRANSPORTS.get(wanted, wanted))
+
+
+class _Connections(ConnectionPool):
+    def new(self) -> Any:
+        """One more, with our transports."""
+        return _Connection(self, **dict(self.connection._info(resolve=False)))  # type: ignore[no-untyped-call] # noqa: SLF001
+
+
+def declared(broker_url: str, access: Access, name: str) -> Any:
+    """A queue of ours as it lies on the broker; the worker calls it by the name, its alias."""
+    on_broker = access.queue_prefix + name
+    return Queue(  # type: ignore[no-untyped-call]
+        on_broker, alias=name, routing_key=on_broker, queue_arguments=queue_arguments(broker_url)
+    )
+
+
+def _name(error: BaseException) -> str:
+    if isinstance(error, NotTaken):
+        return str(error)
+    soon = not_yet(error) if isinstance(error, RedisError) else None
+    return soon.code if soon else type(error).__name__
+
+
+class NotSent(RetryableError):
+    """The broker did not take the job. Sending it again, with the same request ID, is safe."""
+
+
+class Publisher:
+    """Sends jobs; may be used by many threads, and goes on working in a forked process."""
+
+    def __init__(self, broker_url: str, folder: Path | None = None, access: Access = NOTHING_ELSE) -> None:
+        """``folder`` is that of the filesystem broker (`Settings.broker_folder`)."""
+        self._url, self._folder, self._access = broker_url, folder, access
+        self._lock = threading.Lock()
+        self._producers: Any = None
+        self._pid = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """For the broker in the settings."""
+        return cls(settings.broker_url.get_secret_value(), settings.broker_folder, settings.access)
+
+    def send(self, job: VerifyJob, queue: str) -> None:
+        """Put a job on a queue. Raises NotSent."""
+        self._publish(VERIFY_MEMBER, {"job": job.to_message()}, queue)
+
+    def send_retrain(self) -> None:
+        """Tell the retrain worker that a run may be due. Raises NotSent."""
+        self._publish(RETRAIN_STEP, {}, RETRAIN)
+
+    def waiting(self, queue: str) -> int:
+        """How many messages lie on a queue that no worker has taken yet. Raises NotSent."""
+
+        def count() -> int:
+            ours = declared(self._url, self._access, queue)
+            told = producer.channel.queue_declare(
+                queue=ours.name, durable=True, auto_delete=False, arguments=ours.queue_arguments
+            )
+            return int(told.message_count)
+
+        with self._producer() as producer:
+            return int(producer.connection.ensure(producer, count, **_PATIENCE)())
+
+    def _publish(self, task: str, arguments: Mapping[str, Any], queue: str) -> None:
+        body = [[], arguments, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
+        ours = declared(self._url, self._access, queue)
+        with self._producer() as producer:
+            producer.publish(
+                body,
+                serializer="json",
+                headers=task_headers(task, str(uuid.uuid4())),
+                exchange="",  # every broker's direct way to the queue of that name
+                routing_key=ours.name,
+                declare=[ours],
+                delivery_mode="persistent",
+                retry=True,
+                retry_policy=_PATIENCE,
+            )
+
+    @contextmanager
+    def _producer(self) -> Iterator[Any]:
+        """One of this process's own. Raises NotSent, whatever is wrong with the broker."""
+        try:
+            with self._pool().acquire(block=True, timeout=_WAIT_SECONDS) as producer:
+                yield producer
+        except _STALE as error:
+            self.close()  # what is left of the connection is of no use after that
+            raise NotSent(f"the broker takes nothing just now ({_name(error)})") from error
+        except (OperationalError, KombuError, AMQPError, OSError) as error:
+            cause = error.__cause__ or error
+            if isinstance(cause, NotYet):
+                raise NotSent(f"the broker takes nothing just now ({cause.code})") from error
+            raise NotSent(f"the broker cannot be reached ({_name(cause)})") from error
+
+    def close(self) -> None:
+        """Close the connections; sending opens new ones."""
+        with self._lock:
+            producers, self._producers = self._producers, None
+        if producers is not None and self._pid == os.getpid():
+            producers.force_close_all()
+            producers.connections.force_close_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _pool(self) -> Any:
+        """This process's own: a socket that two processes write to carries garbage."""
+        with self._lock:
+            if self._producers is None or self._pid != os.getpid():
+                self._producers, self._pid = self._new_pool(), os.getpid()
+            return self._producers
+
+    def _new_pool(self) -> Any:
+        connections = _Connections(self._connection(), limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
+        return ProducerPool(connections, limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
+
+    def _connection(self) -> Any:
+        return Connection(  # type: ignore[no-untyped-call]
+            self._url,
+            connect_timeout=_CONNECT_SECONDS,
+            transport_options=self._transport_options(),
+            ssl=tls_options(self._url, self._access) or False,
+        )
+
+    def _transport_options(self) -> dict[str, Any]:
+        """As the worker's (`celeryconfig`), but with a sender's patience."""
+        if is_embedded(self._url):
+            return _files(self._folder or Path("var/broker"))
+        if is_redis(self._url):
+            patience = {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _ANSWER_SECONDS}
+            return {**patience, **sentinel_options(self._url, self._access)}
+        return {"confirm_publish": True}
+
+
+def _files(folder: Path) -> dict[str, Any]:
+    queues = folder / "queues"
+    queues.mkdir(parents=True, exist_ok=True)
+    both = {"data_folder_in": str(queues), "data_folder_out": str(queues)}
+    return {**both, "control_folder": str(folder / "control")}

@@ -1,0 +1,75 @@
+"""`python -m worker forget MEMBER`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+
+import click
+from rich.table import Table
+
+from pipeline.terminal import console, new_table
+from worker import runtime
+from worker.cli.output import print_json
+from worker.clock import utc_now
+from worker.jobs.identifiers import is_identifier
+from worker.store import Store
+
+
+@click.command()
+@click.argument("member_id", metavar="MEMBER")
+@click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
+@click.option("--unknown", is_flag=True, help="Bar the ID even if nothing is stored about it.")
+@click.option("--json", "as_json", is_flag=True, help="The outcome as JSON.")
+def forget(member_id: str, yes: bool, unknown: bool, as_json: bool) -> None:
+    """Erase all that is stored about a member, for good, and keep the member from coming back.
+
+    Shows what there is, and asks. Only a keyed hash of the ID stays. A job that runs now writes nothing any
+    more; an import refuses the member's row and says why; a sign-up that comes later is refused and becomes
+    a dead job without its content. `unbar` lets the ID in again.
+    """
+    if not is_identifier(member_id):
+        raise click.BadParameter("1 to 64 ASCII characters without spaces", param_hint="MEMBER")
+    _warn_without_key()
+    store = runtime.store()
+    _make_sure(store, member_id, yes=yes, unknown=unknown)
+    forgotten = store.forget(member_id, utc_now())
+    if as_json:
+        print_json({"forgotten": member_id, **asdict(forgotten)})
+        return
+    console().print(_table(f"Forgotten: {member_id}", "removed", forgotten.removed))
+    if forgotten.not_emptied:
+        table, columns = runtime.settings().mapped_table, ", ".join(forgotten.not_emptied)
+        click.echo(f"Not emptied, for {table} does not take it: {columns}. Change them in SQL.")
+
+
+def _warn_without_key() -> None:
+    if not runtime.settings().secret:
+        click.echo(
+            "Warning: VERIFY_TOMBSTONE_KEY is not set: who was forgotten can be found out by trying IDs, "
+            "and once it is set they are no longer barred.",
+            err=True,
+        )
+
+
+def _make_sure(store: Store, member_id: str, *, yes: bool, unknown: bool) -> None:
+    """A slip of the finger would bar somebody else. Who is barred already may be forgotten again."""
+    found = store.stored_about(member_id)
+    if not any(found.values()) and not unknown and not store.forgotten([member_id]):
+        raise click.ClickException(
+            f"nothing is stored about {member_id}: is the ID right? --unknown bars it all the same"
+        )
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("there is no terminal to ask on: --yes goes ahead")
+    console(stderr=True).print(_table(f"Stored about {member_id}", "would be removed", found))
+    click.confirm("Erase all this for good, and bar the ID?", abort=True, err=True)
+
+
+def _table(title: str, column: str, rows: Mapping[str, int]) -> Table:
+    table = new_table(column, "rows", title=title)
+    for name, number in rows.items():
+        table.add_row(name, f"{number:,}")
+    return table

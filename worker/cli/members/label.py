@@ -1,0 +1,38 @@
+"""`python -m worker label MEMBER PHOTO (genuine|impostor)`."""
+
+from __future__ import annotations
+
+import click
+
+from pipeline.verdict import Gender
+from worker import runtime
+from worker.cli.who import by_option, operator
+from worker.clock import utc_now
+from worker.store.tables.states import PairLabel
+
+
+@click.command()
+@click.argument("member_id", metavar="MEMBER")
+@click.argument("photo", metavar="PHOTO", type=click.IntRange(min=1))
+@click.argument("answer", metavar="(genuine|impostor)", type=click.Choice([word.value for word in PairLabel]))
+@click.option(
+    "--gender",
+    type=click.Choice([word.value for word in Gender]),
+    help="The gender of the face in the photo.",
+)
+@by_option
+def label(member_id: str, photo: int, answer: str, gender: str | None, by: str | None) -> None:
+    """Say whether a gallery photo shows the person of the selfie: the truth that training learns from.
+
+    PHOTO is the number that `show` gives it, in the member's latest judged request. A second label of
+    the same photo corrects the first.
+    """
+    name = operator(by)
+    done = runtime.store().label(
+        member_id, photo, PairLabel(answer), name, utc_now(), gender=Gender(gender) if gender else None
+    )
+    click.echo(f"Photo {photo} of {member_id} ({done.outcome} by the machine): {answer}, says {name}.")
+    if done.training_consent:
+        click.echo("Training consent: yes.")
+    else:
+        click.echo("Training consent: no. It counts for audits only, until `consent MEMBER on`.")

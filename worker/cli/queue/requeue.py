@@ -1,0 +1,80 @@
+"""`python -m worker requeue`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+
+import click
+
+from pipeline.terminal import console, new_table
+from worker import runtime
+from worker.broker.publisher import Publisher
+from worker.cli.output import print_json
+from worker.cli.queue.queueing import Sent, report, send_all
+from worker.clock import utc_now
+from worker.errors import MemberForgotten, NotRequeueable
+from worker.store import Queued, Store
+
+
+@click.command()
+@click.argument("numbers", metavar="[NUMBER]...", nargs=-1, type=int)
+@click.option("--all", "everything", is_flag=True, help="All dead jobs (the latest 10,000).")
+@click.option(
+    "--request", "requests", metavar="ID", multiple=True, help="A request that is dead or in error."
+)
+@click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
+def requeue(numbers: tuple[int, ...], everything: bool, requests: tuple[str, ...], as_json: bool) -> None:
+    """Give dead jobs another chance. With nothing named: list them, with their numbers.
+
+    Whatever made them die should be mended before. `dismiss` closes those for which nothing can be done.
+    """
+    store = runtime.store()
+    if not (numbers or everything or requests):
+        _list(store, as_json)
+        return
+    if everything:
+        numbers = tuple(sorted({*numbers, *(dead.id for dead in store.dead_jobs(10_000))}))
+    sent = Sent()
+    with Publisher.of(runtime.settings()) as publisher:
+        for queued in _revived(store, numbers, requests, sent):
+            send_all(publisher, [queued], sent)
+    report(sent)
+    if sent.refused:
+        sys.exit(1)
+
+
+def _list(store: Store, as_json: bool) -> None:
+    dead = store.dead_jobs(1000)
+    if as_json:
+        print_json(dead)
+        return
+    if not dead:
+        click.echo("No dead jobs.")
+        return
+    table = new_table("number", "since", "reason", "error", "member", "request", "tries", "bytes")
+    for job in dead:
+        table.add_row(
+            str(job.id),
+            f"{job.created_at:%Y-%m-%d %H:%M}",
+            job.reason,
+            job.error,
+            job.member_id or ("barred" if job.member_hash else "-"),
+            job.request_id or "-",
+            str(job.attempts),
+            f"{job.message_length:,}{'' if job.message_kept else ', gone'}",
+        )
+    console().print(table)
+
+
+def _revived(store: Store, numbers: Iterable[int], requests: Iterable[str], sent: Sent) -> Iterable[Queued]:
+    """Those that can be put back; why others cannot is noted in ``sent``."""
+    todo: list[tuple[str, Callable[[], Queued]]] = [
+        *((f"dead job {number}", lambda n=number: store.requeue(n, utc_now())) for number in numbers),
+        *((f"request {one}", lambda i=one: store.requeue_request(i, utc_now())) for one in requests),
+    ]
+    for name, revive in todo:
+        try:
+            yield revive()
+        except (NotRequeueable, MemberForgotten) as error:
+            sent.refused[name] = str(error)

@@ -1,0 +1,31 @@
+"""`python -m worker purge`."""
+
+from __future__ import annotations
+
+import click
+
+from worker import runtime
+from worker.cli.output import print_json
+from worker.clock import utc_now
+from worker.verification.maintenance import purge_old
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="The counts as JSON.")
+def purge(as_json: bool) -> None:
+    """Remove what was kept long enough; beat does the same once a day.
+
+    \b
+    VERIFY_RETENTION_DAYS    the numbers of each photo: scores, quality, face box; shadow verdicts
+    VERIFY_DEAD_JOB_DAYS     the messages of dead jobs
+    VERIFY_ACCESS_LOG_DAYS   who looked at a member
+    Verdicts and reasons stay.
+    """
+    purged = purge_old(runtime.store(), runtime.settings(), utc_now())
+    if as_json:
+        print_json(purged)
+        return
+    click.echo(
+        f"Removed: the numbers of {purged.photos:,} photos, the messages of {purged.dead_jobs:,} dead jobs, "
+        f"{purged.looks:,} entries of the access log, {purged.shadows:,} verdicts of heads in shadow."
+    )

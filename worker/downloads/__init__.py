@@ -1,0 +1,1 @@
+"""Safe download of photos: addresses, connections, responses, circuit breaker."""

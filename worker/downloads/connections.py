@@ -1,0 +1,172 @@
+"""Connections that go only where they may, and that never outlast their deadline.
+
+requests-hardened pins the first address of a name and checks that one; a name may have several. A
+read time-out of urllib3 or requests begins anew with every byte, so a server that drips holds a
+thread for hours, in its headers as well as in its body. Both are mended where the socket is: it is
+opened to addresses that were checked at that moment, and each single read waits no longer than
+what is left.
+
+The rules of a fetch travel in a context variable, for connections are pooled and a thread does one
+fetch at a time.
+"""
+
+from __future__ import annotations
+
+import io
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from http.client import HTTPResponse
+from typing import Any
+
+import certifi
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from worker.downloads.addresses import IpAddress
+
+
+@dataclass(frozen=True, slots=True)
+class Leash:
+    """How far the connections of one fetch may go: in time and size, and to which addresses."""
+
+    deadline: float
+    """In seconds of `time.monotonic`."""
+    read_seconds: float
+    """The longest silence."""
+    addresses: Callable[[str, int], Sequence[IpAddress]]
+    most_bytes: int
+    """Of a body."""
+
+    path: str = "/"
+    """What is asked for, to the letter: path and query."""
+
+    def time_left(self, at_most: float) -> float:
+        """Seconds that may still be waited. Raises TimeoutError when there are none."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the time for this photo is used up")
+        return min(left, at_most)
+
+
+_leash: ContextVar[Leash] = ContextVar("leash")
+
+
+@contextmanager
+def on_leash(leash: Leash) -> Iterator[None]:
+    """Everything that this thread connects to and reads inside of the block obeys the leash."""
+    token = _leash.set(leash)
+    try:
+        yield
+    finally:
+        _leash.reset(token)
+
+
+class _Reader(io.RawIOBase):
+    """Reads from a socket, each time with what is left of the time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._raw = sock.makefile("rb", buffering=0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        leash = _leash.get()
+        self._sock.settimeout(leash.time_left(leash.read_seconds))
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    """http.client's response; headers and body come through a `_Reader`."""
+
+    def __init__(self, sock: socket.socket, *args: Any, **options: Any) -> None:
+        super().__init__(sock, *args, **options)
+        self.fp.close()
+        self.fp = io.BufferedReader(_Reader(sock))
+
+
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """A socket to the first address that answers, of those that the leash allows.
+
+    Raises what urllib3's own would, and AddressRefused.
+    """
+    leash = _leash.get()
+    try:
+        addresses = leash.addresses(connection.host, connection.port)
+    except OSError as error:
+        gai = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
+        raise NameResolutionError(connection.host, connection, gai) from error
+    return _first_that_answers(connection, addresses, leash)
+
+
+def _first_that_answers(
+    connection: HTTPConnection, addresses: Sequence[IpAddress], leash: Leash
+) -> socket.socket:
+    problem: Exception = NewConnectionError(connection, "no address")
+    for address in addresses:
+        try:
+            return _open(str(address), connection, leash)
+        except TimeoutError:
+            problem = ConnectTimeoutError(connection, "no answer in time")
+        except OSError as error:
+            problem = NewConnectionError(connection, type(error).__name__)
+    raise problem
+
+
+def _open(address: str, connection: HTTPConnection, leash: Leash) -> socket.socket:
+    sock = socket.create_connection((address, connection.port), leash.time_left(connection.timeout or 5.0))
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
+
+
+class _PlainConnection(HTTPConnection):
+    response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _connect(self)
+
+    def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:  # noqa: ARG002
+        """Ask for the leash's path: urllib3 would normalise it, and a signature would no longer fit."""
+        super().putrequest(method, _leash.get().path, *args, **options)
+
+
+class _TlsConnection(_PlainConnection, HTTPSConnection):
+    pass
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _PlainConnection
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class LeashedAdapter(HTTPAdapter):
+    """requests' adapter over connections that are on the leash; works only inside `on_leash`.
+
+    ``ca_file``: authorities that are trusted beside the usual ones. Raises OSError where it cannot be read.
+    """
+
+    def __init__(self, *, pool_maxsize: int, ca_file: str | None = None) -> None:
+        self._trust = ssl.create_default_context(cafile=certifi.where())
+        if ca_file:
+            self._trust.load_verify_locations(ca_file)
+        super().__init__(pool_maxsize=pool_maxsize)
+
+    def init_poolmanager(self, *args: Any, **options: Any) -> None:
+        """Let requests build its pools out of our connections."""
+        super().init_poolmanager(*args, ssl_context=self._trust, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}

@@ -1,0 +1,265 @@
+"""The message `verify_member`: JSON in, a frozen job out, checked once at the door.
+
+Whatever is wrong with a message becomes one `BadMessage` with a stable code:
+
+=================  ===========================================================================
+bad_json           not JSON, or values in it that JSON cannot hold
+not_an_object      JSON, but no object
+too_large          more than 64 KiB
+too_deep           nested more than 16 deep
+unknown_schema     a schema version that this worker does not know
+missing_field      a field that must be there is not
+wrong_type         a field of another type
+bad_value          a field whose value is none of those allowed
+bad_id             an ID outside of `[!-~]{1,64}`
+bad_url            no http(s) address, or longer than 2,048 characters
+bad_time           no time with a time zone, before 2020, or more than a day ahead
+too_many_photos    more than 20 gallery photos
+=================  ===========================================================================
+
+Unknown extra fields are accepted and dropped: an app that is newer than the worker goes on working.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from pipeline.verdict import Gender
+from worker.clock import utc_now
+from worker.errors import BadMessage
+from worker.jobs.identifiers import is_identifier
+
+SCHEMA: Final = 1
+MAX_BODY_BYTES: Final = 64 * 1024
+MAX_DEPTH: Final = 16
+MAX_URL: Final = 2048
+MAX_PHOTOS: Final = 20
+EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
+AHEAD: Final = timedelta(days=1)
+"""A clock that runs further ahead would make every later request of the member an older one."""
+
+
+class Why(StrEnum):
+    """Why a job exists."""
+
+    SIGNUP = "signup"
+    PHOTOS_CHANGED = "photos_changed"
+    OPERATOR = "operator"
+
+
+def _identifier(value: str) -> str:
+    if not is_identifier(value):
+        raise PydanticCustomError("bad_id", "must be 1 to 64 printable ASCII characters without spaces")
+    return value
+
+
+def _url(value: str) -> str:
+    if len(value) > MAX_URL:
+        raise PydanticCustomError("bad_url", "longer than 2048 characters")
+    if any(c.isspace() or not c.isprintable() for c in value):
+        raise PydanticCustomError("bad_url", "holds spaces or control characters")
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        raise PydanticCustomError("bad_url", "not an address") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise PydanticCustomError("bad_url", "not an http(s) address")
+    return value
+
+
+def _time(value: datetime) -> datetime:
+    if value.tzinfo is None:
+        raise PydanticCustomError("bad_time", "has no time zone")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("bad_time", "outside of the calendar") from None
+
+
+def _declarable(value: Gender | None) -> Gender | None:
+    if value is Gender.UNKNOWN:
+        raise PydanticCustomError("bad_value", "must be female, male or null")
+    return value
+
+
+Identifier = Annotated[str, AfterValidator(_identifier)]
+Url = Annotated[str, AfterValidator(_url)]
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyJob:
+    """One request to verify one member; made by `parse_job` or `new_job` only.
+
+    ``requested_at`` is in UTC. ``photo_urls`` are in the member's order, the first is the primary
+    photo; there may be none.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="ignore")
+
+    schema: int
+    request_id: Identifier
+    requested_at: Annotated[datetime, AfterValidator(_time)]
+    member_id: Identifier
+    why: Why
+    selfie_url: Url
+    photo_urls: Annotated[tuple[Url, ...], Field(max_length=MAX_PHOTOS)]
+    declared_gender: Annotated[Gender | None, AfterValidator(_declarable)] = None
+
+    def to_message(self) -> dict[str, Any]:
+        """The job as it goes over the wire: JSON primitives only."""
+        return {
+            "schema": self.schema,
+            "request_id": self.request_id,
+            "requested_at": self.requested_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            "member_id": self.member_id,
+            "why": str(self.why),
+            "selfie_url": self.selfie_url,
+            "photo_urls": list(self.photo_urls),
+            "declared_gender": None if self.declared_gender is None else str(self.declared_gender),
+        }
+
+    def content_hash(self) -> str:
+        """SHA-256 of the content, hexadecimal; equal for two messages that ask for the same."""
+        canonical = json.dumps(self.to_message(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+_JOB = TypeAdapter(VerifyJob)
+
+
+def parse_job(body: object, now: datetime | None = None) -> VerifyJob:
+    """The job in a message's body (an object of JSON primitives).
+
+    Raises BadMessage, and nothing else, for whatever else may be in it.
+    """
+    job = read_message(body)
+    if not EARLIEST <= job.requested_at <= (now or utc_now()) + AHEAD:
+        raise BadMessage("bad_time", "requested_at: before 2020 or more than a day ahead")
+    return job
+
+
+def read_message(body: object) -> VerifyJob:
+    """`parse_job` without a look at the clock, for what was let in before. Raises BadMessage."""
+    return read_job(_encode(body))
+
+
+def read_job(raw: bytes) -> VerifyJob:
+    """The job in a JSON text of at most 64 KiB. Raises BadMessage."""
+    if len(raw) > MAX_BODY_BYTES:
+        raise BadMessage("too_large", f"{len(raw)} bytes, at most {MAX_BODY_BYTES} are taken")
+    body = _decode(raw)
+    _check_schema(body)
+    try:
+        return _JOB.validate_json(raw)
+    except ValidationError as error:
+        raise _bad_message(error.errors(include_url=False, include_input=False)) from None
+
+
+def _encode(body: object) -> bytes:
+    if not isinstance(body, Mapping):
+        raise BadMessage("not_an_object", "the message must be an object")
+    check_depth(body)
+    try:
+        return json.dumps(dict(body), ensure_ascii=False, allow_nan=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        raise BadMessage("bad_json", "holds values that JSON cannot hold") from None
+
+
+def _decode(raw: bytes) -> Mapping[str, Any]:
+    try:
+        body = json.loads(raw)
+    except RecursionError:
+        raise BadMessage("too_deep", f"nested more than {MAX_DEPTH} deep") from None
+    except ValueError:
+        raise BadMessage("bad_json", "not JSON") from None
+    if not isinstance(body, dict):
+        raise BadMessage("not_an_object", "the message must be an object")
+    check_depth(body)
+    return body
+
+
+def check_depth(body: object) -> None:
+    """Level by level, so that no nesting can exhaust the stack."""
+    level: list[object] = [body]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return
+    raise BadMessage("too_deep", f"nested more than {MAX_DEPTH} deep")
+
+
+def _children(value: object) -> list[object]:
+    if isinstance(value, Mapping):
+        return list(value.values())
+    return list(value) if isinstance(value, list | tuple) else []
+
+
+def _check_schema(body: Mapping[str, Any]) -> None:
+    """Before everything else: the fields of another version may mean something else."""
+    if "schema" not in body:
+        raise BadMessage("missing_field", "schema: Field required")
+    version = body["schema"]
+    if not isinstance(version, int) or isinstance(version, bool):
+        raise BadMessage("wrong_type", "schema: must be a whole number")
+    if version != SCHEMA:
+        raise BadMessage("unknown_schema", f"schema: only version {SCHEMA} is known here")
+
+
+_CODES = {
+    "missing": "missing_field",
+    "enum": "bad_value",
+    "too_long": "too_many_photos",
+    "json_invalid": "bad_json",
+    "datetime_parsing": "bad_time",
+    "datetime_from_date_parsing": "bad_time",
+    "datetime_object_invalid": "bad_time",
+    "timezone_naive": "bad_time",
+}
+_OWN_CODES = frozenset({"bad_id", "bad_url", "bad_time", "bad_value"})
+
+
+def _bad_message(problems: list[ErrorDetails]) -> BadMessage:
+    first = problems[0]["type"]
+    code = first if first in _OWN_CODES else _CODES.get(first, "wrong_type")
+    return BadMessage(code, "; ".join(_describe(problem) for problem in problems[:3]))
+
+
+def _describe(problem: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in problem["loc"]) or "message"
+    return f"{where}: {problem['msg']}"
+
+
+def new_job(
+    *,
+    request_id: str,
+    member_id: str,
+    selfie_url: str,
+    photo_urls: list[str] | tuple[str, ...],
+    why: Why | str = Why.SIGNUP,
+    declared_gender: Gender | str | None = None,
+    requested_at: datetime,
+) -> VerifyJob:
+    """A job out of Python values, checked like one that came over the wire. Raises BadMessage."""
+    return parse_job(
+        {
+            "schema": SCHEMA,
+            "request_id": request_id,
+            "requested_at": requested_at.isoformat(),
+            "member_id": member_id,
+            "why": why,
+            "selfie_url": selfie_url,
+            "photo_urls": list(photo_urls),
+            "declared_gender": declared_gender,
+        },
+        now=requested_at,
+    )

@@ -1,0 +1,1 @@
+"""A retraining: its run, the embedding of labelled photos, the training process."""

@@ -1,0 +1,1 @@
+"""Which head judges: heads and networks by hash, the champion, its calibration."""

@@ -1,0 +1,72 @@
+"""Tables about what people do: they decide, look at members, and label photos.
+
+Nothing of it goes with a row of another table: only `forget` deletes it.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Gender, Reason, Status
+from worker.store.tables.columns import (
+    TableBuilder,
+    UtcDateTime,
+    code,
+    identifier,
+    one_of,
+    row_number,
+    sha256,
+)
+from worker.store.tables.states import PairLabel
+
+NAME_LENGTH = 255
+
+
+def decision(build: TableBuilder) -> sa.Table:
+    """What a person decided about a request, and the member's verdict before; rows are only ever added."""
+    return build.table(
+        "decision",
+        sa.Column("id", row_number(), primary_key=True),
+        sa.Column("request_id", identifier(), nullable=False),
+        *one_of("status", Status, nullable=False),
+        *one_of("previous_status", Status, nullable=False),
+        *one_of("previous_reason", Reason),
+        sa.Column("decided_by", sa.String(NAME_LENGTH), nullable=False),
+        sa.Column("decided_at", UtcDateTime, nullable=False),
+        build.parent("verification.request_id", cascade=False),
+        sa.Index(None, "request_id"),
+    )
+
+
+def access_log(build: TableBuilder) -> sa.Table:
+    """Who looked at a member's photos and results."""
+    return build.table(
+        "access_log",
+        sa.Column("id", row_number(), primary_key=True),
+        sa.Column("member_id", identifier(), nullable=False),
+        sa.Column("looked_by", sa.String(NAME_LENGTH), nullable=False),
+        sa.Column("way", code(), nullable=False),
+        sa.Column("looked_at", UtcDateTime, nullable=False),
+        build.parent("member.member_id", cascade=False),
+        sa.Index(None, "member_id", "looked_at"),
+        sa.Index(None, "looked_at"),
+    )
+
+
+def label(build: TableBuilder) -> sa.Table:
+    """What a person decided about one photo: the training truth."""
+    return build.table(
+        "label",
+        sa.Column("id", row_number(), primary_key=True),
+        sa.Column("request_id", identifier(), nullable=False),
+        sa.Column("position", sa.Integer, nullable=False),
+        *one_of("label", PairLabel, nullable=False),
+        *one_of("gender", Gender),
+        sa.Column("labelled_by", sa.String(NAME_LENGTH), nullable=False),
+        sa.Column("labelled_at", UtcDateTime, nullable=False),
+        # Of the two files that the person compared: what lies at their addresses may change.
+        sa.Column("sha256", sha256()),
+        sa.Column("selfie_sha256", sha256()),
+        build.parent("verification.request_id", cascade=False),
+        sa.Index(None, "request_id", "position"),
+    )

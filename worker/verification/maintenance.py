@@ -1,0 +1,110 @@
+"""The database is the truth, the broker only a courier: what is unfinished is enqueued again.
+
+That covers a message the broker lost, a worker that was killed, a job that waited for a photo host,
+and members whom the app or an import wrote into the database without sending a message. What the broker
+still holds is not sent again, however long it lies there.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Protocol
+
+from worker.jobs.queues import BULK, JUDGING
+from worker.jobs.verify_job import VerifyJob
+from worker.settings import Settings
+from worker.store import Enqueued, Purged, Queued
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE: Final = 500
+"""Jobs of one sweep: a broker that lost everything is filled again in steps."""
+
+
+class Unfinished(Protocol):
+    """The part of the store that a sweep needs. Two sweeps at once get different jobs."""
+
+    def unfinished(self, now: datetime, limit: int, waiting: Mapping[str, int]) -> Sequence[Queued]:
+        """Accepted, not ended, due, and not among the messages that wait on the queues."""
+        ...
+
+    def notice_changes(self, now: datetime) -> None:
+        """Members whose photos the app has changed want a request."""
+        ...
+
+    def enqueue_pending(self, queue: str, now: datetime, limit: int) -> Enqueued:
+        """A request for each member who wants one."""
+        ...
+
+
+class Broker(Protocol):
+    """The part of the broker that a sweep needs. Both raise NotSent."""
+
+    def waiting(self, queue: str) -> int:
+        """How many messages lie on a queue."""
+        ...
+
+    def send(self, job: VerifyJob, queue: str) -> None:
+        """Put a job on a queue."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep has put on the queues."""
+
+    unfinished: int
+    pending: int
+
+
+def sweep(store: Unfinished, broker: Broker, now: datetime, limit: int = AT_ONCE) -> Swept:
+    """Enqueue what is unfinished, then members who wait for a request.
+
+    Raises NotSent where the broker takes nothing; what was not sent then is due again later.
+    """
+    # Asked before the database: what is taken in between counts as waiting, and is not sent again for it.
+    waiting = {queue: broker.waiting(queue) for queue in sorted(JUDGING)}
+    lost = store.unfinished(now, limit, waiting)
+    _send(broker, lost)
+    store.notice_changes(now)
+    new = store.enqueue_pending(BULK, now, limit)
+    _send(broker, new.jobs)
+    for member_id, problem in new.refused.items():
+        logger.warning("member %s cannot be enqueued: %s", member_id, problem)
+    swept = Swept(len(lost), len(new.jobs))
+    if swept.unfinished or swept.pending:
+        logger.info("swept: %d unfinished, %d waiting members", swept.unfinished, swept.pending)
+    return swept
+
+
+def _send(broker: Broker, jobs: Sequence[Queued]) -> None:
+    for queued in jobs:
+        broker.send(queued.job, queued.queue)
+
+
+logger = logging.getLogger(__name__)
+
+
+class Old(Protocol):
+    """The part of the store that a purge needs."""
+
+    def purge(self, *, numbers: datetime, dead_jobs: datetime, looks: datetime) -> Purged:
+        """Remove what is older than these moments."""
+        ...
+
+
+def purge_old(store: Old, settings: Settings, now: datetime) -> Purged:
+    """Remove what was kept long enough. Raises StoreUnavailable; calling it again is safe."""
+    purged = store.purge(
+        numbers=now - timedelta(days=settings.retention_days),
+        dead_jobs=now - timedelta(days=settings.dead_job_days),
+        looks=now - timedelta(days=settings.access_log_days),
+    )
+    logger.info(
+        "purged: %d photos, %d dead jobs, %d looks, %d shadow verdicts",
+        *(purged.photos, purged.dead_jobs, purged.looks, purged.shadows),
+    )
+    return purged
