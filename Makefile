@@ -34,7 +34,7 @@ demo: $(BUNDLE)/manifest.json  ## Verify a handful of members, end to end, and s
 
 test: setup $(BUNDLE)/manifest.json  ## Check everything, against real MariaDB and Redis
 	@$(MAKE) --no-print-directory lint
-	@$(PY) -m pytest -n 2 --dist loadfile $(PYTEST)
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 chaos: setup  ## Kill, stop and cut off everything while jobs flow, and show what came of them
 	@PYTHONPATH=.:tests $(PY) -m chaos $(CHAOS)

@@ -42,7 +42,7 @@ def command(stage: Stage, *words: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "harm", [pytest.param("crash", marks=LONG), "killed", pytest.param("memory", marks=LONG), "hang"]
+    "harm", [*(pytest.param(harm, marks=LONG) for harm in ("crash", "killed", "memory")), "hang"]
 )
 def test_a_poisonous_photo_ends_dead_and_comes_back_when_it_is_mended(stage: Stage, harm: str) -> None:
     neighbours = stage.crowd.members(f"beside-{harm}", 24)

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
 
 from pipeline.cli import main
 from support.bundle import ROOT
 from support.labelled import need_genders
+from support.system import LONG
 
 
 def trial(out: Path, name: str) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def trial(out: Path, name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.slow
+@LONG
 def test_a_quick_run_makes_five_tables_and_a_page_and_a_second_one_finds_all_done(
     faces: Path, bundle_dir: Path, tmp_path: Path
 ) -> None:
