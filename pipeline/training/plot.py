@@ -9,11 +9,9 @@ from pipeline.training.networks.learning import JUDGED_AT, History
 
 def plot_history(history: History, path: Path) -> None:
     """Loss and how well people held out are told apart, by epoch, as PNG."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)
     left = figure.add_subplot(xlabel="epoch", ylabel="loss")
     right = left.twinx()
     right.set_ylabel(f"TAR at FMR {JUDGED_AT:g}, people held out")

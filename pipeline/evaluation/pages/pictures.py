@@ -4,52 +4,43 @@ from __future__ import annotations
 
 import base64
 import io
-from html import escape
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pipeline.datasets.data import Pair
-from pipeline.evaluation.pages import html
 from pipeline.evaluation.report import Scored
 
 MOST = 12
 SIDE = 200
 
 
-def worst_pictures(scored: Scored, root: Path) -> str:
+def worst_mistakes(scored: Scored, root: Path) -> dict[str, list[dict[str, Any]]]:
     """The most alike impostors, the least alike genuine pairs, then pairs without a face."""
-    impostors = [i for i in np.argsort(-scored.scores) if not scored.same[i]][:MOST]
-    genuine = np.flatnonzero(scored.same & np.isfinite(scored.scores))
-    least = genuine[np.argsort(scored.scores[genuine])][:MOST]
-    lost = np.flatnonzero(np.isneginf(scored.scores))[:MOST]
-    parts = [
-        html.words("The impostors that look most alike; from 0 they would pass."),
-        _pairs(scored, np.array(impostors, np.int64), root),
-        html.words("The genuine pairs that look least alike; below 0 they are not approved."),
-        _pairs(scored, least, root),
+    scores, by_score = scored.scores, np.argsort(scored.scores)
+    rows: dict[str, Sequence[int]] = {
+        "impostors": [i for i in np.argsort(-scores) if not scored.same[i]],
+        "genuine": [i for i in by_score if scored.same[i] and np.isfinite(scores[i])],
+        "lost": np.flatnonzero(np.isneginf(scores)).tolist(),
+    }
+    return {kind: _pairs(scored, found[:MOST], root) for kind, found in rows.items()}
+
+
+def _pairs(scored: Scored, rows: Sequence[int], root: Path) -> list[dict[str, Any]]:
+    pairs = [(scored.pairs[row], float(scored.scores[row])) for row in rows]
+    return [
+        {
+            "score": f"{score:+.3f}" if np.isfinite(score) else "no face",
+            "photos": [(Path(file).name, _jpeg(root / file)) for file in (pair.file_x, pair.file_y)],
+        }
+        for pair, score in pairs
     ]
-    if len(lost):
-        parts += [html.words("Pairs in which a face was not found."), _pairs(scored, lost, root)]
-    note = "Pictures of people: keep this page to those who may see them. Some labels are wrong."
-    return html.section("The worst mistakes", html.words(note, soft=True), *parts)
 
 
-def _pairs(scored: Scored, rows: NDArray[np.int64], root: Path) -> str:
-    cells = (_pair(scored.pairs[int(row)], float(scored.scores[row]), root) for row in rows)
-    return f'<div class="pairs">{"".join(cells)}</div>'
-
-
-def _pair(pair: Pair, score: float, root: Path) -> str:
-    names = f"{Path(pair.file_x).name} · {Path(pair.file_y).name}"
-    shown = f"{score:+.3f}" if np.isfinite(score) else "no face"
-    return f"<div>{_image(root / pair.file_x)} {_image(root / pair.file_y)}<br>{escape(names)}: {shown}</div>"
-
-
-def _image(path: Path) -> str:
-    """A small JPEG inside the page; a file that is no picture is named instead."""
+def _jpeg(path: Path) -> str | None:
+    """A small JPEG in base64; None of a file that is no picture."""
     buffer = io.BytesIO()
     try:
         with Image.open(path) as picture:
@@ -57,6 +48,5 @@ def _image(path: Path) -> str:
             small.thumbnail((SIDE, SIDE))
             small.save(buffer, "JPEG", quality=80)
     except OSError:
-        return f"<em>{escape(path.name)} cannot be shown</em>"
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{escape(path.name)}" src="data:image/jpeg;base64,{data}">'
+        return None
+    return base64.b64encode(buffer.getvalue()).decode()
