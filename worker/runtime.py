@@ -68,7 +68,7 @@ def serving() -> Serving:
 
     compose = partial(swap_head, find=backbones().find)
     return Serving(
-        heads=store(),
+        heads=store().models,
         shipped=models(),
         compose=compose,
         host=socket.gethostname(),
@@ -102,7 +102,9 @@ def backbones() -> Backbones:
 def verification() -> Verification:
     """The service that handles jobs."""
     return Verification(
-        requests=store(),
+        requests=store().requests,
+        dead_jobs=store().dead_jobs,
+        shadows=store().shadows,
         fetcher=_fetcher(),
         judge=_judge,
         rules=_rules(settings()),
@@ -122,7 +124,8 @@ def extraction() -> Extraction:
     """The service that looks at labelled photos for a retraining."""
     chosen = settings()
     return Extraction(
-        studies=store(),
+        members=store().training_members,
+        dead_jobs=store().dead_jobs,
         fetcher=_fetcher(),
         look=_look,
         rules=ExtractionRules(lease=chosen.lease, most_attempts=chosen.max_attempts, wait=chosen.stale_after),
@@ -149,7 +152,9 @@ def retraining(send: Callable[[EmbedJob], None]) -> Any:
 
     chosen = settings()
     return Retraining(
-        store=store(),
+        runs=store().training_runs,
+        members=store().training_members,
+        labels=store().labels,
         send=send,
         champion=_champion,
         train=train_apart,
@@ -172,8 +177,8 @@ def _champion() -> Any:
     from worker.retraining.run import Champion
     from worker.serving.registry import read_head
 
-    version = store().champion()
-    head = version and store().head(version)
+    version = store().models.champion()
+    head = version and store().models.head(version)
     if head:
         signatures().check(head)
     head = head or read_head(settings().bundle)
@@ -201,11 +206,18 @@ def calibration(
     from pipeline.verify import usable_faces
     from worker.serving.calibration import gather, recalibrate
 
-    models, champion = serving().choose().models, store().champion()
+    models, champion = serving().choose().models, store().models.champion()
     if champion not in (None, models.version):
         raise BundleIncompatible(f"the champion {champion} cannot be used on this host: see `status`")
     look = partial(usable_faces, models)
-    found = gather(store(), _fetcher().fetch_all, look, member_ids, progress)
+    found = gather(
+        store().labels,
+        store().requests,
+        member_ids,
+        fetch=_fetcher().fetch_all,
+        look=look,
+        progress=progress,
+    )
     return recalibrate(found, models, fmr, settings().secret)
 
 
@@ -263,7 +275,7 @@ def preload(*, judging: bool) -> None:
     reset()
     one_thread()
     try:
-        store().standing()  # connects: from here on the process goes by the database's clock
+        store().models.standing()  # connects: from here on the process goes by the database's clock
     except StoreUnavailable as error:
         logger.warning("%s", error)
     if judging:

@@ -92,17 +92,17 @@ def verify_member(self: Any, job: Any) -> str:
 @app.task(name=queues.BURY, base=Delivery)
 def bury(dead: Any) -> int:
     """Record what arrived and was no job; see `worker.broker.envelope`."""
-    return runtime.store().bury(buried(dead), utc_now())
+    return runtime.store().dead_jobs.add(buried(dead), utc_now())
 
 
 @app.task(name=queues.SWEEP, base=Discreet, throws=(StoreUnavailable, NotSent))
 def sweep() -> str:
     """Enqueue what the database says is unfinished. Not retried: the next one comes anyway."""
-    runtime.store().clear_training()
+    runtime.store().training_members.clear()
     publisher = runtime.publisher()
     try:
-        swept = sweep_once(runtime.store(), publisher, utc_now())
-        if not publisher.waiting(queues.RETRAIN) and runtime.store().run_due(utc_now()):
+        swept = sweep_once(runtime.store().requests, runtime.store().pending, publisher, utc_now())
+        if not publisher.waiting(queues.RETRAIN) and runtime.store().training_runs.due(utc_now()):
             publisher.send_retrain()
     except NotSent as error:
         logger.warning("%s; the next sweep goes on", error)
@@ -113,7 +113,7 @@ def sweep() -> str:
 @app.task(name=queues.PURGE, base=Persistent)
 def purge() -> str:
     """Remove what was kept long enough."""
-    return str(purge_old(runtime.store(), runtime.settings(), utc_now()))
+    return str(purge_old(runtime.store().retention, runtime.settings(), utc_now()))
 
 
 @app.task(name=queues.BULK_EMBED, base=Persistent)
@@ -142,7 +142,7 @@ def plan_retraining() -> str:
         logger.warning("no retraining is asked for: %s", problem)
         return problem
     least = runtime.settings().retrain_min_labels
-    asked = runtime.store().ask_for_run("beat", utc_now(), at_least=least)
+    asked = runtime.store().training_runs.ask("beat", utc_now(), at_least=least)
     if asked:
         retrain.apply_async()
     return str(asked)

@@ -93,12 +93,12 @@ class Crowd:
 
 def count_ends(store: Store) -> None:
     """Let the database itself write down each end of a request; the product knows nothing of it."""
-    v = store.t.verification.name
-    mysql = store.engine.dialect.name == "mysql"
+    v = store.database.t.verification.name
+    mysql = store.database.engine.dialect.name == "mysql"
     ended = "NEW.finished_at IS NOT NULL"
     same = "NEW.finished_at <=> OLD.finished_at" if mysql else "NEW.finished_at IS OLD.finished_at"
     insert = "INSERT INTO chaos_end VALUES (NEW.request_id)"
-    with store.engine.begin() as c:
+    with store.database.engine.begin() as c:
         c.exec_driver_sql("CREATE TABLE chaos_end (request_id VARCHAR(64) NOT NULL)")
         for event, when in (("INSERT", ended), ("UPDATE", f"{ended} AND NOT ({same})")):
             body = f"IF {when} THEN {insert}; END IF" if mysql else f"WHEN {when} BEGIN {insert}; END"
@@ -141,9 +141,9 @@ class Snapshot:
     @classmethod
     def of(cls, store: Store) -> Snapshot:
         """Now."""
-        t = store.t
+        t = store.database.t
         requests: dict[str, list[Any]] = defaultdict(list)
-        with store.engine.connect() as c:
+        with store.database.engine.connect() as c:
             for row in c.execute(sa.select(t.verification)):
                 requests[row.member_id].append(row)
             return cls(
@@ -157,8 +157,8 @@ class Snapshot:
 
 def unended(store: Store, members: Iterable[Member]) -> int:
     """How many of the requests have no end yet."""
-    v = store.t.verification
-    with store.engine.connect() as c:
+    v = store.database.t.verification
+    with store.database.engine.connect() as c:
         query = sa.select(v.c.member_id, sa.func.count()).where(v.c.finished_at.is_not(None))
         ended = {row[0]: row[1] for row in c.execute(query.group_by(v.c.member_id))}
     return sum(max(0, member.size - ended.get(member.member_id, 0)) for member in members)
@@ -166,16 +166,16 @@ def unended(store: Store, members: Iterable[Member]) -> int:
 
 def waiting_requests(store: Store) -> int:
     """How many requests of anybody have no end yet."""
-    return _count(store, store.t.verification, store.t.verification.c.finished_at.is_(None))
+    return _count(store, store.database.t.verification, store.database.t.verification.c.finished_at.is_(None))
 
 
 def pending_members(store: Store) -> int:
     """How many members wait for a request."""
-    return _count(store, store.t.member, store.t.member.c.pending)
+    return _count(store, store.database.t.member, store.database.t.member.c.pending)
 
 
 def _count(store: Store, table: sa.Table, which: sa.ColumnElement[bool]) -> int:
-    with store.engine.connect() as c:
+    with store.database.engine.connect() as c:
         return int(c.scalar(sa.select(sa.func.count()).select_from(table).where(which)) or 0)
 
 

@@ -159,7 +159,7 @@ class Stage:
                 self._publish(job, VERIFY, tries=60)
         rows = [member.as_row() for member in members if not member.requests]
         if rows:
-            self.store.import_members(rows, utc_now())
+            self.store.members.import_list(rows, utc_now())
 
     def accept(self, members: Sequence[Member]) -> None:
         """As `worker import` and `enqueue` do: into the database first, and then, if it may be, onto the
@@ -175,7 +175,7 @@ class Stage:
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
-                self.store.accept(job, BULK, utc_now())
+                self.store.requests.accept(job, BULK, utc_now())
             except StoreUnavailable:
                 if time.monotonic() > deadline:
                     raise

@@ -130,4 +130,5 @@ class SwitchoverStage(RedisStage):
         wait_until(lambda: self.replica.has_all_of(self.primary))
         self.replica.do("STOP SLAVE", "SET GLOBAL read_only = 0")
         self.door.target = self.replica.port
-        self.store.engine.dispose()  # ours: whoever only reads finds nothing wrong with the old primary
+        # Ours: whoever only reads finds nothing wrong with the old primary.
+        self.store.database.engine.dispose()

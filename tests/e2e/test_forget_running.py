@@ -27,10 +27,10 @@ def test_neither_the_running_job_nor_the_queued_ones_bring_the_member_back(eithe
     either.send(running)
     wait_until(lambda: either.state("running") is State.RUNNING)
     either.send(queued, {**broken, "why": "no reason"}, either.job("other"))
-    either.store.forget(MEMBER, utc_now())
+    either.store.members.forget(MEMBER, utc_now())
     either.wait_for(["other"])  # is behind the others
-    assert either.store.status(utc_now()).members == 1
+    assert either.store.reports.status(utc_now()).members == 1
     assert either.dead == ["forgotten"] * 2
-    assert tables_that_hold(either.store.engine, MEMBER, running["selfie_url"]) == set()
+    assert tables_that_hold(either.store.database.engine, MEMBER, running["selfie_url"]) == set()
     either.store.close()
     assert files_that_hold(either.folder / "var", MEMBER, running["selfie_url"]) == set()

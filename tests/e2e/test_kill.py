@@ -34,7 +34,7 @@ def assert_each_is_stored_once(system: System, request_ids: list[str]) -> None:
     stored = [row["request_id"] for row in system.verifications() if row["state"] == State.DONE]
     assert sorted(stored) == sorted(request_ids)
     for request_id in request_ids:
-        member = system.store.member(f"member-{request_id}")
+        member = system.store.members.find(f"member-{request_id}")
         assert member is not None
         assert member.status is not None
 
@@ -55,7 +55,7 @@ def test_a_job_whose_process_is_killed_is_done_by_the_next_one(hasty: System) ->
     hasty.send(hasty.job("before"), killing(hasty, worker, "unlucky", times=1), hasty.job("after"))
     hasty.wait_for(["before", "unlucky", "after"])
     assert_each_is_stored_once(hasty, ["before", "unlucky", "after"])
-    request = hasty.store.request("unlucky")
+    request = hasty.store.requests.find("unlucky")
     assert request is not None
     assert request.attempts == 2
 

@@ -30,7 +30,7 @@ def publish(system: System, bundle: Path, **facts: Any) -> str:
     base = read_bundle(bundle)
     head = Head(base.head.arrays, {**base.head.metadata, "name": "newer", **facts})
     manifest, text, packed = with_head(base.manifest, head)
-    system.store.add_model(PublishedHead(manifest.version, text.decode(), packed), datetime.now(UTC))
+    system.store.models.add(PublishedHead(manifest.version, text.decode(), packed), datetime.now(UTC))
     return manifest.version
 
 
@@ -78,12 +78,12 @@ def test_workers_on_two_hosts_take_a_promoted_head_and_go_back_while_jobs_run(
     new = publish(system, bundle_dir)
     jobs = send(system, "first", 40)
     wait_until(lambda: both_judged(system, shipped, jobs))
-    system.store.promote(new, datetime.now(UTC))
+    system.store.models.promote(new, datetime.now(UTC))
     wait_until(lambda: both_judged(system, new, jobs))
     system.wait_for(jobs)
     assert set(judged_with(system, jobs)) == {shipped, new}
     assert_each_process_changed_once(system, shipped, new)
-    system.store.rollback()
+    system.store.models.rollback()
     assert set(judged_with(system, done(system, "after", 6))) == {shipped}
     assert system.dead == []
 
@@ -100,17 +100,17 @@ def test_a_damaged_head_is_refused_by_every_worker_and_no_job_suffers(
     workers = start_two(system, bundle_dir)
     new = publish(system, bundle_dir)
     damage(system, new)
-    system.store.promote(new, datetime.now(UTC))
+    system.store.models.promote(new, datetime.now(UTC))
     assert set(judged_with(system, done(system, "job", 12))) == {shipped}
     wait_until(lambda: all(worker.words.count(f"{new} is refused") == 1 for worker in workers))
-    assert system.store.status(datetime.now(UTC)).refused_heads[0].version == new
+    assert system.store.reports.status(datetime.now(UTC)).refused_heads[0].version == new
     assert system.dead == []
 
 
 def damage(system: System, version: str) -> None:
     """One bit of the head flips."""
-    m = system.store.t.model_version
-    with system.store.engine.begin() as c:
+    m = system.store.database.t.model_version
+    with system.store.database.engine.begin() as c:
         head = bytearray(c.scalar(sa.select(m.c.head).where(m.c.version == version)) or b"")
         head[len(head) // 2] ^= 1
         c.execute(sa.update(m).where(m.c.version == version).values(head=bytes(head)))
@@ -121,10 +121,10 @@ def test_a_head_in_shadow_judges_every_job_and_decides_none(
 ) -> None:
     edges = {**read_manifest(bundle_dir).head["edges"], "approve": 1.09, "different": -1.0}
     unsure = publish(system, bundle_dir, edges=edges)
-    system.store.set_shadow(unsure, on=True)
+    system.store.models.set_shadow(unsure, on=True)
     system.start()
     jobs = done(system, "job", 4)
     assert set(judged_with(system, jobs)) == {shipped}
-    wait_until(lambda: system.store.shadow_report(unsure).verdicts == len(jobs))
-    [flip] = system.store.shadow_report(unsure).flips
+    wait_until(lambda: system.store.shadows.report(unsure).verdicts == len(jobs))
+    [flip] = system.store.shadows.report(unsure).flips
     assert (flip.decided, flip.shadow, set(flip.examples)) == ("approved", "review", set(jobs))

@@ -125,7 +125,7 @@ def test_jobs_that_the_broker_forgot_are_sent_again(fragile: System, own_redis: 
     fragile.photos.delay = 0.3
     jobs = [fragile.job(f"w{number}") for number in range(12)]
     news = [NewMember(j["member_id"], None, j["selfie_url"], tuple(j["photo_urls"])) for j in jobs]
-    fragile.store.import_members(news, datetime.now(UTC))
+    fragile.store.members.import_list(news, datetime.now(UTC))
     wait_until(lambda: verified(fragile) >= 2)
     own_redis.kill()
     own_redis.start()

@@ -54,7 +54,7 @@ def test_a_poisonous_photo_ends_dead_and_comes_back_when_it_is_mended(stage: Sta
     assert not found.lost
     assert not found.doubled
     assert [line for line in found.wrong if not line.startswith("dead job of")] == []
-    request = stage.store.request(member.newest.request_id)
+    request = stage.store.requests.find(member.newest.request_id)
     assert request is not None
     assert (request.state, request.attempts) == (State.DEAD, 3)
     assert json.loads(command(stage, "status", "--json"))["dead_jobs"] == 1
@@ -65,7 +65,7 @@ def test_a_poisonous_photo_ends_dead_and_comes_back_when_it_is_mended(stage: Sta
     stage.photos.add(path, Answer(a_photo(Status.APPROVED)))
     command(stage, "requeue", str(dead["id"]))
     stage.wait_for_all(poison)
-    mended = stage.store.request(member.newest.request_id)
+    mended = stage.store.requests.find(member.newest.request_id)
     assert mended is not None
     assert (mended.state, mended.status) == (State.DONE, Status.APPROVED)
     assert json.loads(command(stage, "status", "--json"))["dead_jobs"] == 0

@@ -30,7 +30,7 @@ def test_a_worker_for_live_jobs_takes_bulk_jobs_when_there_is_nothing_else(syste
     system.start("--queues", "verify")
     system.send(system.job("bulk-1"), queue="bulk")
     system.wait_for(["bulk-1"])
-    request = system.store.request("bulk-1")
+    request = system.store.requests.find("bulk-1")
     assert request is not None
     assert request.queue == "bulk"
 

@@ -91,8 +91,8 @@ def test_garbage_is_recorded_with_its_reason_and_harms_no_neighbour(stage: Rabbi
     expected = sorted(
         ["bad_properties", "bad_properties", "compressed", "no_task", *(r for _, r in NO_TASKS.values())]
     )
-    wait_until(lambda: len(stage.store.dead_jobs(1000)) >= len(expected))
-    assert sorted(dead.reason for dead in stage.store.dead_jobs(1000)) == expected
+    wait_until(lambda: len(stage.store.dead_jobs.latest(1000)) >= len(expected))
+    assert sorted(dead.reason for dead in stage.store.dead_jobs.latest(1000)) == expected
     assert [worker.running for worker in workers] == [True] * len(workers)
 
 
@@ -105,12 +105,12 @@ def test_properties_of_random_bytes_never_end_a_worker(stage: RabbitStage) -> No
         for _ in range(chance.randint(1, 3)):
             raw[chance.randrange(len(raw))] = chance.randrange(256)
         damaged.append(Damaged(bytes(raw)))
-    dead = len(stage.store.dead_jobs(1000))
+    dead = len(stage.store.dead_jobs.latest(1000))
     taken = publish(stage, *damaged)
     after = stage.crowd.members("survivors", 5)
     stage.send(after)
     stage.wait_for_all(after)
-    wait_until(lambda: len(stage.store.dead_jobs(1000)) >= dead + taken)
+    wait_until(lambda: len(stage.store.dead_jobs.latest(1000)) >= dead + taken)
     assert taken > 20
     assert [worker.running for worker in workers] == [True] * len(workers)
 

@@ -86,8 +86,8 @@ def test_a_retraining_comes_to_its_end(
     learn_from_invented_faces(Town(store, now=utc_now()), read_head(bundle_dir))
     production.start_worker(built.command)
     assert "under way already" in production.worker("retrain", "--force")
-    wait_until(lambda: store.runs(1)[0].state.ended, SECONDS)
-    run = store.runs(1)[0]
+    wait_until(lambda: store.training_runs.latest(1)[0].state.ended, SECONDS)
+    run = store.training_runs.latest(1)[0]
     store.close()
     assert (run.state, run.lapses) == (RunState.REJECTED, 0)  # the gate wants more people
     assert str(run.version).startswith("retrained-")

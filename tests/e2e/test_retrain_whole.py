@@ -83,8 +83,8 @@ def label(system: System, persons: Sequence[Person]) -> None:
         }
         judged(system.store, member, pictures, at=now, declared_gender=person.gender)
         for position in range(1, len(pictures)):
-            system.store.label(member, position, PairLabel.GENUINE, "kim", now)
-        system.store.set_consent(member, now, training=True)
+            system.store.reviews.label(member, position, PairLabel.GENUINE, "kim", now)
+        system.store.members.set_consent(member, now, training=True)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def command(system: System, *arguments: str) -> subprocess.Popen[str]:
 
 
 def run_of(system: System) -> RunRecord | None:
-    return next(iter(system.store.runs(1)), None)
+    return next(iter(system.store.training_runs.latest(1)), None)
 
 
 def reaches(system: System, *states: RunState, seconds: float = PATIENCE) -> RunRecord:
@@ -146,8 +146,8 @@ def test_labels_become_a_head_that_judges_though_the_retrain_worker_is_killed_in
     asking = command(town, "retrain", "--force", "--wait")
     reaches(town, RunState.TRAINING)
     first.kill()
-    assert town.store.models() == []
-    assert town.store.champion() is None
+    assert town.store.models.latest() == []
+    assert town.store.models.champion() is None
     town.send(*(town.job(f"between-{n}") for n in range(4)))
     town.wait_for([f"between-{n}" for n in range(4)])
     start_retrain_worker(town, 1)
@@ -159,8 +159,8 @@ def test_labels_become_a_head_that_judges_though_the_retrain_worker_is_killed_in
     town.send(*(town.job(job) for job in after))
     town.wait_for(after)
     assert {r["model_version"] for r in town.verifications() if r["request_id"] in after} == {run.version}
-    assert rows(town.store, town.store.t.training_member) == []
-    assert rows(town.store, town.store.t.training_face) == []
+    assert rows(town.store, town.store.database.t.training_member) == []
+    assert rows(town.store, town.store.database.t.training_face) == []
     assert town.dead == []
     report, _ = command(town, "retrain", "--report").communicate(timeout=PATIENCE)
     assert str(run.version) in report
@@ -178,7 +178,7 @@ def test_embedded_one_process_does_all_of_it_and_never_waits_for_itself(
     run = reaches(embedded, RunState.PROMOTED)
     embedded.send(embedded.job("after"))
     embedded.wait_for(["after"])
-    request = embedded.store.request("after")
+    request = embedded.store.requests.find("after")
     assert request is not None
     assert request.model_version == run.version
 

@@ -65,7 +65,7 @@ def embedded(built: Image, tmp_path: Path) -> Iterator[Host]:
 
 def until_done(worker: Program, store: Store, request_id: str) -> None:
     def done() -> bool:
-        found = store.request(request_id)
+        found = store.requests.find(request_id)
         return found is not None and found.state is State.DONE
 
     wait_until(lambda: worker.ended or done(), SECONDS)
@@ -126,7 +126,7 @@ def test_a_sign_up_over_redis_ends_in_mariadb(production: Host, store: Store, po
     asked = production.printed("python", "-c", ASK, "m-1", portrait).strip()
     until_done(worker, store, asked)
     production.worker("enqueue", "m-1", "--queue", "verify")
-    wait_until(lambda: store.status(utc_now()).requests.get(State.DONE) == 2, SECONDS)
+    wait_until(lambda: store.reports.status(utc_now()).requests.get(State.DONE) == 2, SECONDS)
     shown = production.shown("m-1")
     assert (shown["status"], shown["reason"]) == ("review", "same_picture")
     assert json.loads(production.worker("status", "--json"))["dead_jobs"] == 0

@@ -86,7 +86,7 @@ def test_queues_with_a_prefix_leave_those_of_the_same_name_alone(system: System,
     put("faces-bulk", b"no message")
     system.wait_for(["live", "imported"])
     wait_until(lambda: system.dead == ["bad_json"])
-    request = system.store.request("imported")
+    request = system.store.requests.find("imported")
     assert request is not None
     assert request.queue == "bulk"
     assert [broker.lrange(name, 0, -1) for name in ("verify", "bulk", "maintenance", "retrain")] == [

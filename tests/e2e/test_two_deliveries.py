@@ -41,6 +41,6 @@ def test_an_older_request_never_overwrites_a_newer_one(system: System) -> None:
     system.wait_for(["newer"])
     system.send(system.job("older", member_id="m1", requested_at="2026-11-24T07:00:00Z", photo_urls=[]))
     system.wait_for(["older"], State.SUPERSEDED)
-    member = system.store.member("m1")
+    member = system.store.members.find("m1")
     assert member is not None
     assert member.request_id == "newer"

@@ -35,7 +35,7 @@ def member() -> Member:
 
 def begin(store: Store, job: VerifyJob) -> Attempt:
     """A delivery."""
-    attempt = store.start_attempt(job.request_id, "w", LEASE, MOST, NOW)
+    attempt = store.requests.acquire(job.request_id, "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
     return attempt
 
@@ -44,7 +44,7 @@ def finish(store: Store, attempt: Attempt, job: VerifyJob, at: float) -> None:
     """As the stub judges it."""
     what = job.selfie_url.split("/")[-3]
     selfie = f"stub {what} 0".encode()
-    assert store.finish(attempt, judge(selfie, [selfie], None).verdict, later(at))
+    assert store.requests.finish(attempt, judge(selfie, [selfie], None).verdict, later(at))
 
 
 def test_a_review_that_ended_before_the_newest_request_came_outlives_its_approval(
@@ -52,7 +52,7 @@ def test_a_review_that_ended_before_the_newest_request_came_outlives_its_approva
 ) -> None:
     newest, older = member.requests
     for at, job in enumerate((older, newest)):
-        store.accept(job, "verify", later(at))
+        store.requests.accept(job, "verify", later(at))
         finish(store, begin(store, job), job, at)
     assert audit(store, [member]).lines == []
 
@@ -61,9 +61,9 @@ def test_a_review_that_ends_after_the_newest_request_came_leaves_no_trace_in_the
     store: Store, member: Member
 ) -> None:
     newest, older = member.requests
-    store.accept(older, "verify", NOW)
+    store.requests.accept(older, "verify", NOW)
     late = begin(store, older)
-    store.accept(newest, "verify", later(1))
+    store.requests.accept(newest, "verify", later(1))
     finish(store, begin(store, newest), newest, 2)
     finish(store, late, older, 3)
     assert audit(store, [member]).lines == []

@@ -35,10 +35,10 @@ def queued(tmp_path: Path, queue: str) -> int:
 def finished(store: Store, request_id: str, member_id: str, **verdict: Any) -> None:
     """A request of a member, done with this verdict."""
     now = utc_now()
-    store.accept(a_job(request_id, member_id, now), "verify", now)
-    attempt = store.start_attempt(request_id, "w", LEASE, MOST, now)
+    store.requests.accept(a_job(request_id, member_id, now), "verify", now)
+    attempt = store.requests.acquire(request_id, "w", LEASE, MOST, now)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(**verdict), now)
+    assert store.requests.finish(attempt, a_verdict(**verdict), now)
 
 
 # Help and errors
@@ -193,7 +193,7 @@ def test_import_takes_members_and_queues_them_as_bulk(here: Cli, store: Store, t
     assert result.exit_code == 0, result.output
     assert "2 requests queued." in result.stdout
     assert (queued(tmp_path, "bulk"), queued(tmp_path, "verify")) == (2, 0)
-    assert store.status(utc_now()).queued == {"bulk": 2}
+    assert store.reports.status(utc_now()).queued == {"bulk": 2}
 
 
 def test_import_ends_with_one_when_rows_come_back(here: Cli, store: Store, tmp_path: Path) -> None:
@@ -203,7 +203,7 @@ def test_import_ends_with_one_when_rows_come_back(here: Cli, store: Store, tmp_p
     assert "Columns left alone: 비고" in result.stdout
     assert "m.errors.xlsx with the reason" in result.stdout
     assert len(cells_of(tmp_path / "m.errors.xlsx")) == 2
-    assert store.member("m1") is not None
+    assert store.members.find("m1") is not None
 
 
 def test_a_dry_run_writes_and_queues_nothing(here: Cli, store: Store, tmp_path: Path) -> None:
@@ -211,7 +211,7 @@ def test_a_dry_run_writes_and_queues_nothing(here: Cli, store: Store, tmp_path: 
     result = here("import", path, "--dry-run")
     assert result.exit_code == 0
     assert "nothing was written" in result.stdout
-    assert store.status(utc_now()).members == 0
+    assert store.reports.status(utc_now()).members == 0
     assert queued(tmp_path, "bulk") == 0
 
 
@@ -287,7 +287,7 @@ def test_members_wait_for_the_sweep_where_the_broker_is_away(here: Cli, store: S
     assert result.exit_code == 0
     assert result.stderr.count("the broker cannot be reached") == 1
     assert "2 of them wait in the database for the sweep" in result.stdout
-    assert len(store.unfinished(utc_now() + timedelta(hours=1), 10)) == 2
+    assert len(store.requests.unfinished(utc_now() + timedelta(hours=1), 10)) == 2
 
 
 # enqueue
@@ -345,7 +345,7 @@ def test_show_says_only_what_the_member_reads(here: Cli, store: Store) -> None:
 
 
 def test_show_of_a_member_before_the_first_verdict(here: Cli, store: Store) -> None:
-    store.accept(a_job(), "verify", utc_now())
+    store.requests.accept(a_job(), "verify", utc_now())
     result = here("show", "m1")
     assert "none yet" in result.stdout
     assert "아직 확인 전입니다." in result.stdout
@@ -370,7 +370,7 @@ def test_an_unknown_member_is_one_line(here: Cli) -> None:
 def test_status_adds_up(here: Cli, store: Store) -> None:
     finished(store, "r1", "m1")
     finished(store, "r2", "m2", status=Status.REVIEW, reason=Reason.PRIMARY_UNSURE)
-    store.accept(a_job("r3", "m3"), "bulk", utc_now())
+    store.requests.accept(a_job("r3", "m3"), "bulk", utc_now())
     found = json.loads(here("status", "--json").stdout)
     assert found["requests"]["done"] == 2
     assert sum(found["requests"].values()) == found["members"] == 3
@@ -399,14 +399,14 @@ def test_status_can_be_watched_by_a_program(engine: sa.Engine, tmp_path: Path) -
 # requeue
 
 
-def bury(store: Store, reason: str, body: bytes) -> int:
-    return store.bury(DeadJob(reason, "words", body, "verify"), utc_now())
+def add_dead(store: Store, reason: str, body: bytes) -> int:
+    return store.dead_jobs.add(DeadJob(reason, "words", body, "verify"), utc_now())
 
 
 def test_requeue_lists_the_dead_and_brings_one_back(here: Cli, store: Store, tmp_path: Path) -> None:
     assert here("requeue").stdout == "No dead jobs.\n"
     job = json.dumps(a_job("r9", "m9").to_message()).encode()
-    number, hopeless = bury(store, "unknown_schema", job), bury(store, "bad_json", b"{")
+    number, hopeless = add_dead(store, "unknown_schema", job), add_dead(store, "bad_json", b"{")
     listed = here("requeue").stdout
     assert "unknown_schema" in listed
     assert "bad_json" in listed
@@ -420,15 +420,15 @@ def test_requeue_lists_the_dead_and_brings_one_back(here: Cli, store: Store, tmp
 
 
 def test_requeue_brings_back_a_request_that_was_given_up(here: Cli, store: Store, tmp_path: Path) -> None:
-    store.accept(a_job(), "verify", utc_now())
-    store.give_up("r1", "poison", "begun 3 times and never ended", utc_now())
+    store.requests.accept(a_job(), "verify", utc_now())
+    store.requests.give_up("r1", "poison", "begun 3 times and never ended", utc_now())
     assert here("requeue", "--request", "r1").exit_code == 0
     assert queued(tmp_path, "verify") == 1
-    assert store.status(utc_now()).queued == {"verify": 1}
+    assert store.reports.status(utc_now()).queued == {"verify": 1}
 
 
 def test_requeue_all_brings_back_what_can_be(here: Cli, store: Store, tmp_path: Path) -> None:
     for number in range(3):
-        bury(store, "unknown_schema", json.dumps(a_job(f"r{number}", f"m{number}").to_message()).encode())
+        add_dead(store, "unknown_schema", json.dumps(a_job(f"r{number}", f"m{number}").to_message()).encode())
     assert "3 requests queued." in here("requeue", "--all").stdout
     assert queued(tmp_path, "verify") == 3

@@ -32,10 +32,10 @@ def here(here: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 def judged(store: Store, request_id: str = "r1", member_id: str = "m1") -> None:
-    store.accept(a_job(request_id, member_id), "verify", NOW)
-    attempt = store.start_attempt(request_id, "w", LEASE, MOST, NOW)
+    store.requests.accept(a_job(request_id, member_id), "verify", NOW)
+    attempt = store.requests.acquire(request_id, "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(), NOW)
+    assert store.requests.finish(attempt, a_verdict(), NOW)
 
 
 def on_a_terminal(store: Store, folder: Path, typed: str, *words: str) -> tuple[int, str]:
@@ -43,7 +43,7 @@ def on_a_terminal(store: Store, folder: Path, typed: str, *words: str) -> tuple[
     keyboard, terminal = pty.openpty()
     environment = {
         **os.environ,
-        "VERIFY_DATABASE_URL": store.engine.url.render_as_string(hide_password=False),
+        "VERIFY_DATABASE_URL": store.database.engine.url.render_as_string(hide_password=False),
         "PYTHONPATH": str(ROOT),
     }
     os.write(keyboard, typed.encode())
@@ -68,7 +68,7 @@ def test_forget_prints_what_went_and_bars_the_id(here: Cli, store: Store) -> Non
     assert result.exit_code == 0
     removed = json.loads(result.stdout)["removed"]
     assert (removed["member"], removed["verification_photo"], removed["access_log"]) == (1, 4, 1)
-    assert store.forgotten(["m1", "m2"]) == {"m1"}
+    assert store.members.forgotten(["m1", "m2"]) == {"m1"}
     again = here("forget", "m1", "--yes")
     assert (again.exit_code, again.stderr) == (0, "")
     assert here("forget", "m 1", "--yes").exit_code == 2
@@ -84,15 +84,15 @@ def test_an_id_that_nobody_knows_is_refused_and_not_barred(here: Cli, store: Sto
     result = here("forget", "m11", "--yes")
     assert result.exit_code == 1
     assert "nothing is stored about m11" in result.stderr
-    assert store.forgotten(["m11"]) == set()
+    assert store.members.forgotten(["m11"]) == set()
     assert here("forget", "m11", "--yes", "--unknown").exit_code == 0
-    assert store.forgotten(["m11"]) == {"m11"}
+    assert store.members.forgotten(["m11"]) == {"m11"}
 
 
 def test_somebody_of_whom_only_garbage_is_there_is_known(here: Cli, store: Store) -> None:
-    store.bury(DeadJob("no_task", "x", b'verify "member_id": "m7" please', "verify"), NOW)
+    store.dead_jobs.add(DeadJob("no_task", "x", b'verify "member_id": "m7" please', "verify"), NOW)
     assert here("forget", "m7", "--yes").exit_code == 0
-    assert store.dead_jobs() == []
+    assert store.dead_jobs.latest() == []
 
 
 def test_without_a_terminal_to_ask_on_nothing_is_erased(here: Cli, store: Store) -> None:
@@ -100,8 +100,8 @@ def test_without_a_terminal_to_ask_on_nothing_is_erased(here: Cli, store: Store)
     result = here("forget", "m1")
     assert result.exit_code == 2
     assert "--yes" in result.stderr
-    assert store.member("m1") is not None
-    assert store.forgotten(["m1"]) == set()
+    assert store.members.find("m1") is not None
+    assert store.members.forgotten(["m1"]) == set()
 
 
 @pytest.mark.parametrize(("typed", "status"), [("y\n", 0), ("n\n", 1), ("\n", 1)])
@@ -113,94 +113,94 @@ def test_on_a_terminal_it_shows_what_there_is_and_asks(
     assert done == status, screen
     assert "would be removed" in screen
     assert "Erase all this for good" in screen
-    assert (store.member("m1") is None) is (status == 0)
-    assert bool(store.forgotten(["m1"])) is (status == 0)
+    assert (store.members.find("m1") is None) is (status == 0)
+    assert bool(store.members.forgotten(["m1"])) is (status == 0)
 
 
 def test_a_bar_is_lifted_on_record_and_the_member_can_sign_up(here: Cli, store: Store) -> None:
     here("forget", "m1", "--unknown", "--yes")
     with pytest.raises(MemberForgotten):
-        store.accept(a_job("r1"), "verify", NOW)
+        store.requests.accept(a_job("r1"), "verify", NOW)
     assert here("unbar", "m1").exit_code == 2  # nobody said who
     result = here("unbar", "m1", "--by", "kim")
     assert result.exit_code == 0
-    [dead] = store.dead_jobs()
+    [dead] = store.dead_jobs.latest()
     assert f"dismiss {dead.id}" in result.stdout
     [row] = tombstones(store)
     assert row["lifted_by"] == "kim"
     assert row["lifted_at"] >= row["forgotten_at"]
-    assert store.accept(a_job("r1"), "verify", NOW).new
+    assert store.requests.accept(a_job("r1"), "verify", NOW).new
     again = here("unbar", "m1", "--by", "kim")
     assert (again.exit_code, "not barred" in again.stderr) == (1, True)
 
 
 def test_who_is_forgotten_again_is_barred_again_and_both_times_stay_on_record(store: Store) -> None:
-    store.forget("m1", NOW)
-    assert store.lift("m1", "kim", later(1)).forgotten_at == NOW
-    assert store.forgotten(["m1"]) == set()
+    store.members.forget("m1", NOW)
+    assert store.members.lift("m1", "kim", later(1)).forgotten_at == NOW
+    assert store.members.forgotten(["m1"]) == set()
     judged(store, "r2")
-    assert store.forget("m1", later(2)).removed["member"] == 1
-    assert store.forgotten(["m1"]) == {"m1"}
+    assert store.members.forget("m1", later(2)).removed["member"] == 1
+    assert store.members.forgotten(["m1"]) == {"m1"}
     assert [row["lifted_by"] for row in tombstones(store)] == ["kim", None]
-    assert store.lift("m1", "lee", later(3)).forgotten_at == later(2)
+    assert store.members.lift("m1", "lee", later(3)).forgotten_at == later(2)
     with pytest.raises(NotPossible):
-        store.lift("m1", "lee", later(4))
+        store.members.lift("m1", "lee", later(4))
 
 
 def test_each_sign_up_that_a_bar_refuses_is_one_open_dead_job(store: Store) -> None:
-    store.forget("m1", NOW)
+    store.members.forget("m1", NOW)
     for request_id in ("r1", "r1", "r2"):  # one is delivered twice
         with pytest.raises(MemberForgotten):
-            store.accept(a_job(request_id), "verify", NOW)
-    with store.engine.begin() as c:
+            store.requests.accept(a_job(request_id), "verify", NOW)
+    with store.database.engine.begin() as c:
         c.exec_driver_sql("INSERT INTO member (member_id, selfie_url) VALUES ('m1', 'https://h/s.jpg')")
-    assert store.enqueue_pending("bulk", NOW).jobs == ()
-    dead = store.dead_jobs()
+    assert store.pending.enqueue("bulk", NOW).jobs == ()
+    dead = store.dead_jobs.latest()
     assert [one.reason for one in dead] == ["forgotten"] * 3
     assert [one.request_id for one in dead] == [None, "r2", "r1"]
-    assert store.status(NOW).dead_jobs == 3
+    assert store.reports.status(NOW).dead_jobs == 3
 
 
 def test_a_refused_sign_up_that_comes_again_after_it_was_dismissed_is_told_of_again(store: Store) -> None:
-    store.forget("m1", NOW)
+    store.members.forget("m1", NOW)
     for _ in range(2):
         with pytest.raises(MemberForgotten):
-            store.accept(a_job(), "verify", NOW)
-        [dead] = store.dead_jobs()
-        store.dismiss(dead.id, "kim", "", NOW)
-    assert len(store.dead_jobs(closed=True)) == 2
+            store.requests.accept(a_job(), "verify", NOW)
+        [dead] = store.dead_jobs.latest()
+        store.dead_jobs.dismiss(dead.id, "kim", "", NOW)
+    assert len(store.dead_jobs.latest(closed=True)) == 2
 
 
 def test_what_is_kept_of_a_refused_sign_up_cannot_be_found_by_trying(store: Store) -> None:
     """Neither the member's ID, nor a hash that somebody could compute who guesses the message."""
-    store.forget("m1", NOW)
+    store.members.forget("m1", NOW)
     request = a_job("m1-signup")
     with pytest.raises(MemberForgotten):
-        store.accept(request, "verify", NOW)
-    [dead] = store.dead_jobs()
+        store.requests.accept(request, "verify", NOW)
+    [dead] = store.dead_jobs.latest()
     assert dead.request_id is None
-    store.accept(a_job("m1-signup", "other"), "verify", NOW)
-    other = Store(store.engine, tombstone_key=b"another key")
-    other.forget("m1", NOW)
+    store.requests.accept(a_job("m1-signup", "other"), "verify", NOW)
+    other = Store(store.database.engine, tombstone_key=b"another key")
+    other.members.forget("m1", NOW)
     with pytest.raises(MemberForgotten):
-        other.accept(request, "verify", NOW)
-    hashes = {(one.member_hash, one.message_sha256) for one in store.dead_jobs()}
+        other.requests.accept(request, "verify", NOW)
+    hashes = {(one.member_hash, one.message_sha256) for one in store.dead_jobs.latest()}
     assert len(hashes) == 2
 
 
 def test_a_refused_sign_up_cannot_be_put_back_and_says_what_to_do(store: Store) -> None:
-    store.forget("m1", NOW)
+    store.members.forget("m1", NOW)
     with pytest.raises(MemberForgotten):
-        store.accept(a_job(), "verify", NOW)
-    [dead] = store.dead_jobs()
+        store.requests.accept(a_job(), "verify", NOW)
+    [dead] = store.dead_jobs.latest()
     with pytest.raises(NotRequeueable, match="unbar"):
-        store.requeue(dead.id, NOW)
-    store.lift("m1", "kim", NOW)
+        store.dead_jobs.requeue(dead.id, NOW)
+    store.members.lift("m1", "kim", NOW)
     with pytest.raises(NotRequeueable, match=r"barred no more.*send it again"):
-        store.requeue(dead.id, NOW)
+        store.dead_jobs.requeue(dead.id, NOW)
 
 
 def tombstones(store: Store) -> list[dict[str, Any]]:
-    t = store.t.tombstone
-    with store.engine.connect() as c:
+    t = store.database.t.tombstone
+    with store.database.engine.connect() as c:
         return [dict(row) for row in c.execute(sa.select(t).order_by(t.c.forgotten_at)).mappings()]

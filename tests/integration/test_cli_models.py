@@ -29,7 +29,7 @@ def models(here: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 @pytest.fixture
 def version(store: Store, tmp_path: Path) -> str:
     """A challenger in the database."""
-    return publish(store, a_bundle(tmp_path / "new", "trained"), NOW)
+    return publish(store.models, a_bundle(tmp_path / "new", "trained"), NOW)
 
 
 def test_a_bundle_is_published_promoted_and_rolled_back(models: Cli, store: Store, tmp_path: Path) -> None:
@@ -39,15 +39,15 @@ def test_a_bundle_is_published_promoted_and_rolled_back(models: Cli, store: Stor
     [record] = json.loads(models("list", "--json").output)
     assert (record["state"], record["calibration"]) == ("challenger", "uncalibrated")
     assert "Workers take it" in models("promote", record["version"]).output
-    assert store.champion() == record["version"]
+    assert store.models.champion() == record["version"]
     assert "already" in models("promote", record["version"]).output
     assert "the bundle as shipped" in models("rollback").output
-    assert store.champion() is None
+    assert store.models.champion() is None
     assert "No champion" in models("list").output
 
 
 def test_what_does_not_work_says_why_and_exits_with_1(models: Cli, store: Store, tmp_path: Path) -> None:
-    rejected = publish(store, a_bundle(tmp_path / "bad", "bad"), NOW, state=ModelState.REJECTED)
+    rejected = publish(store.models, a_bundle(tmp_path / "bad", "bad"), NOW, state=ModelState.REJECTED)
     for words, text in [
         (("rollback",), "nothing to go back to"),
         (("promote", "nobody-1"), "no version nobody-1"),
@@ -73,33 +73,33 @@ def test_a_head_without_its_networks_here_is_promoted_by_force_only(
 def test_a_rollback_looks_whether_the_networks_are_here(
     models: Cli, store: Store, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store.promote(version, NOW)
-    newer = publish(store, a_bundle(tmp_path / "sface", "small", networks=("sface",)), NOW)
-    store.promote(newer, NOW)
+    store.models.promote(version, NOW)
+    newer = publish(store.models, a_bundle(tmp_path / "sface", "small", networks=("sface",)), NOW)
+    store.models.promote(newer, NOW)
     monkeypatch.setenv("VERIFY_BUNDLE", str(a_bundle(tmp_path / "poor", "poor", networks=("sface",))))
     assert models("rollback").exit_code == 1
-    assert store.champion() == newer
+    assert store.models.champion() == newer
     monkeypatch.setenv("VERIFY_BUNDLE", str(tmp_path / "nothing"))
     assert models("rollback").exit_code == 1
     assert models("rollback", "--force").exit_code == 0
-    assert store.champion() == version
+    assert store.models.champion() == version
 
 
 def test_a_damaged_row_is_not_promoted(models: Cli, store: Store, version: str) -> None:
-    m = store.t.model_version
-    with store.engine.begin() as c:
+    m = store.database.t.model_version
+    with store.database.engine.begin() as c:
         c.execute(sa.update(m).values(head=b"rubbish"))
     result = models("promote", version)
     assert (result.exit_code, "is not the one" in result.output) == (1, True), result.output
-    assert store.champion() is None
+    assert store.models.champion() is None
 
 
 def test_a_challenger_is_put_into_shadow_and_out_of_it(models: Cli, store: Store, version: str) -> None:
     assert models("shadow", version).output == f"{version} is in shadow from now on.\n"
-    assert store.standing().shadows == (version,)
+    assert store.models.standing().shadows == (version,)
     assert models("shadow", version).output == f"{version} is in shadow already.\n"
     assert models("shadow", version, "--off").exit_code == 0
-    assert store.standing().shadows == ()
+    assert store.models.standing().shadows == ()
 
 
 def test_the_status_names_the_head_and_the_hosts_that_cannot_use_it(
@@ -107,7 +107,7 @@ def test_the_status_names_the_head_and_the_hosts_that_cannot_use_it(
 ) -> None:
     assert "as shipped" in here("status").output
     models("promote", version)
-    store.note_refusal(version, "host-7", "the head is [damaged]", NOW)
+    store.models.note_problem(version, "host-7", "the head is [damaged]", NOW)
     shown = here("status").output
     assert version in shown
     assert "host-7" in shown
@@ -124,7 +124,7 @@ def test_networks_that_are_not_in_the_bundle_here_are_put_where_hosts_look_for_t
     rich = a_bundle(tmp_path / "rich", "rich")
     by_hand = models("publish", rich)
     assert (by_hand.exit_code, "put into VERIFY_BACKBONES" in by_hand.output) == (0, True), by_hand.output
-    [version] = [record.version for record in store.models()]
+    [version] = [record.version for record in store.models.latest()]
     assert models("promote", version).exit_code == 1
     monkeypatch.setenv("VERIFY_BACKBONES", str(tmp_path / "place"))
     assert "Warning" not in models("publish", rich).output

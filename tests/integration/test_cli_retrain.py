@@ -52,7 +52,7 @@ def test_with_nothing_to_learn_from_it_says_what_is_missing(here: Cli, store: St
     assert result.exit_code == 1
     assert "0 labels of 0 members" in result.stdout
     assert "consent" in result.stderr
-    assert store.runs() == []
+    assert store.training_runs.latest() == []
 
 
 def test_too_few_new_labels_start_nothing_unless_it_is_forced(
@@ -64,10 +64,10 @@ def test_too_few_new_labels_start_nothing_unless_it_is_forced(
     assert "VERIFY_RETRAIN_MIN_LABELS" in refused.stderr
     assert queued(tmp_path) == []
     forced = here("retrain", "--force")
-    assert (forced.exit_code, store.runs()[0].asked_by) == (0, "kim")
+    assert (forced.exit_code, store.training_runs.latest()[0].asked_by) == (0, "kim")
     assert queued(tmp_path) == [queues.RETRAIN_STEP]
     assert "under way already" in here("retrain", "--now").stdout
-    assert len(store.runs()) == 1
+    assert len(store.training_runs.latest()) == 1
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_without_the_packages_of_training_nobody_asks_for_a_run_that_no_worker_h
     assert refused.stderr == "Error: training needs scipy: pip install -r pipeline/requirements.txt\n"
     runtime.reset()
     assert "training needs scipy" in tasks.plan_retraining()
-    assert (store.runs(), queued(tmp_path)) == ([], [])
+    assert (store.training_runs.latest(), queued(tmp_path)) == ([], [])
     runtime.store().close()
 
 
@@ -93,7 +93,7 @@ def test_over_a_broker_of_its_own_the_worker_that_retrains_may_be_elsewhere(
 ) -> None:
     monkeypatch.setenv("VERIFY_BROKER_URL", "redis://127.0.0.1:1/0")
     assert here("retrain", "--force").exit_code == 0
-    assert len(store.runs()) == 1
+    assert len(store.training_runs.latest()) == 1
 
 
 def test_a_broker_that_is_away_is_a_warning_for_the_sweep_comes_anyway(
@@ -103,14 +103,14 @@ def test_a_broker_that_is_away_is_a_warning_for_the_sweep_comes_anyway(
     result = here("retrain", "--force")
     assert result.exit_code == 0
     assert "the sweep will send it" in result.stderr
-    assert len(store.runs()) == 1
+    assert len(store.training_runs.latest()) == 1
 
 
 def test_waiting_for_a_run_that_fails_ends_with_its_reason(here: Cli, bench: Bench, store: Store) -> None:
     bench.train = lambda _order, _goes_on: (_ for _ in ()).throw(TrainingFailed("too few members"))
 
     def work() -> None:
-        wait_until(store.runs)
+        wait_until(store.training_runs.latest)
         bench.step()
         bench.deliver()
         bench.step()
@@ -128,7 +128,7 @@ def test_the_report_and_the_status_tell_what_the_gate_said(here: Cli, bench: Ben
     bench.train = lambda _order, _goes_on: a_trained_head(passed=False, reasons=["it is worse", "by far"])
     bench.collect()
     bench.step()
-    run = store.runs()[0].run_id
+    run = store.training_runs.latest()[0].run_id
     shown = here("retrain", "--report").stdout
     assert "rejected" in shown
     assert "the gate: it is worse" in shown
@@ -152,17 +152,17 @@ def test_beat_asks_weekly_and_the_sweep_sends_what_is_due(
     sent: list[str] = []
     monkeypatch.setattr(tasks.retrain, "apply_async", lambda: sent.append("retrain"))
     tasks.plan_retraining()
-    assert (sent, store.runs()) == ([], [])
+    assert (sent, store.training_runs.latest()) == ([], [])
     monkeypatch.setenv("VERIFY_RETRAIN_MIN_LABELS", "4")
     runtime.reset()
     tasks.plan_retraining()
-    assert (sent, len(store.runs())) == (["retrain"], 1)
+    assert (sent, len(store.training_runs.latest())) == (["retrain"], 1)
     queue = tmp_path / "var" / "broker" / "queues"
     tasks.sweep()
     assert list(queue.glob("*.retrain.msg")) == []
     for _ in range(2):  # what still lies there is not sent again
-        with store.engine.begin() as c:
-            c.execute(sa.update(store.t.training_run).values(due_at=NOW))
+        with store.database.engine.begin() as c:
+            c.execute(sa.update(store.database.t.training_run).values(due_at=NOW))
         tasks.sweep()
     assert len(list(queue.glob("*.retrain.msg"))) == 1
     runtime.store().close()

@@ -26,7 +26,7 @@ def member(
 ) -> None:
     urls = (f"https://h/{member_id}/1.jpg", f"https://h/{member_id}/2.jpg")
     new = NewMember(member_id, gender, f"https://h/{member_id}/s.jpg", urls, training_consent=consent)
-    store.import_members([new], NOW)
+    store.members.import_list([new], NOW)
 
 
 def judged(store: Store, member_id: str, **changes: object) -> None:
@@ -37,10 +37,10 @@ def judged(store: Store, member_id: str, **changes: object) -> None:
         "declared_gender": "female",
     }
     job = a_job(f"r-{member_id}", member_id, NOW, **{**urls, **changes})
-    store.accept(job, "verify", NOW)
-    attempt = store.start_attempt(job.request_id, "w", LEASE, MOST, NOW)
+    store.requests.accept(job, "verify", NOW)
+    attempt = store.requests.acquire(job.request_id, "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(), NOW)
+    assert store.requests.finish(attempt, a_verdict(), NOW)
 
 
 def test_members_without_consent_gender_or_good_standing_are_left_out(store: Store) -> None:
@@ -49,33 +49,33 @@ def test_members_without_consent_gender_or_good_standing_are_left_out(store: Sto
     member(store, "silent", consent=False)
     member(store, "unknown", None)
     judged(store, "m3")
-    store.decide("m3", Status.REJECTED, "kim", NOW)
-    assert store.consenting_members() == ["m1", "m2"]
+    store.reviews.decide("m3", Status.REJECTED, "kim", NOW)
+    assert store.labels.consenting() == ["m1", "m2"]
 
 
 def test_consent_that_ended_meanwhile_is_respected(store: Store) -> None:
     member(store, "m1")
     member(store, "m2")
-    ids = store.consenting_members()
-    store.set_consent("m2", NOW, training=False)
-    assert [one.member_id for one in store.calibration_photos(ids)] == ["m1"]
+    ids = store.labels.consenting()
+    store.members.set_consent("m2", NOW, training=False)
+    assert [one.member_id for one in store.labels.calibration_photos(ids)] == ["m1"]
 
 
 def test_photos_that_a_person_called_genuine_beside_this_selfie_come_along(store: Store) -> None:
     member(store, "m1")
     judged(store, "m1")
-    store.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
-    store.label("m1", 2, PairLabel.GENUINE, "kim", NOW)
-    store.label("m1", 2, PairLabel.IMPOSTOR, "kim", later(1))
-    found = store.calibration_photos(["m1"])
+    store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    store.reviews.label("m1", 2, PairLabel.GENUINE, "kim", NOW)
+    store.reviews.label("m1", 2, PairLabel.IMPOSTOR, "kim", later(1))
+    found = store.labels.calibration_photos(["m1"])
     assert found == [Consenting("m1", Gender.FEMALE, "https://h/m1/s.jpg", ("https://h/m1/1.jpg",))]
 
 
 def test_labels_beside_an_earlier_selfie_do_not_count(store: Store) -> None:
     judged(store, "m1", selfie_url="https://h/m1/old.jpg")
-    store.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
     member(store, "m1")
-    [found] = store.calibration_photos(["m1"])
+    [found] = store.labels.calibration_photos(["m1"])
     assert found.genuine_urls == ()
 
 
@@ -103,14 +103,16 @@ class Host:
 
 
 def gathered(store: Store, host: Host, ids: Sequence[str]) -> Gathered:
-    return gather(store, host.fetch, host.look, ids, lambda _done, _of: None)
+    return gather(
+        store.labels, store.requests, ids, fetch=host.fetch, look=host.look, progress=lambda _done, _of: None
+    )
 
 
 def test_what_cannot_be_had_is_counted_and_stops_nothing(store: Store) -> None:
     for number in range(12):
         member(store, f"m{number:02}", Gender.MALE if number % 2 else Gender.FEMALE)
-    ids = store.consenting_members()
-    store.set_consent("m03", NOW, training=False)
+    ids = store.labels.consenting()
+    store.members.set_consent("m03", NOW, training=False)
     gone = NotFetched(FetchProblem.GONE, Fault.MEMBER)
     host = Host({"https://h/m01/s.jpg": gone}, frozenset({"https://h/m02/s.jpg"}))
     found = gathered(store, host, ids)
@@ -124,7 +126,7 @@ def test_labelled_photos_belong_to_their_member(store: Store) -> None:
     for member_id in ("m1", "m2"):
         member(store, member_id)
         judged(store, member_id)
-        store.label(member_id, 1, PairLabel.GENUINE, "kim", NOW)
+        store.reviews.label(member_id, 1, PairLabel.GENUINE, "kim", NOW)
     host = Host(no_face=frozenset({"https://h/m1/1.jpg"}))
     found = gathered(store, host, ["m1", "m2"])
     assert [owner for owner, _ in found.genuine] == [1]

@@ -160,7 +160,7 @@ def test_a_right_that_is_missing_is_named_with_its_table(says: Callable[..., str
     with account(made, "SELECT, UPDATE, DELETE, LOCK TABLES ON *") as url:
         store = Store(build_engine(url))
         with pytest.raises(StoreUnavailable, match=r"\(INSERT on member\): worker/grants.sql"):
-            store.accept(a_job(), "verify", NOW)
+            store.requests.accept(a_job(), "verify", NOW)
         store.close()
 
 
@@ -207,14 +207,14 @@ def test_a_demoted_primary_is_left_for_whoever_answers_at_its_address_now(
         store = Store(build_engine(url))
 
         def connection() -> object:
-            with store.engine.connect() as c:
+            with store.database.engine.connect() as c:
                 return c.scalar(sa.text("SELECT CONNECTION_ID()"))
 
         first = connection()
         assert connection() == first
         read_only()
         with pytest.raises(StoreUnavailable, match="read-only"):
-            store.accept(a_job(), "verify", NOW)
+            store.requests.accept(a_job(), "verify", NOW)
         assert connection() != first
         store.close()
 
@@ -275,7 +275,7 @@ def test_a_file_that_may_not_be_written(migrated_sqlite: Path) -> None:
         file.chmod(0o444)
         Path(made).chmod(0o555)
         with nobody(), pytest.raises(StoreUnavailable, match="may not write the file, or its folder"):
-            Store(build_engine(f"sqlite:///{file}")).accept(a_job(), "verify", NOW)
+            Store(build_engine(f"sqlite:///{file}")).requests.accept(a_job(), "verify", NOW)
         Path(made).chmod(0o755)
 
 
@@ -288,7 +288,7 @@ def test_a_full_disk(migrated_sqlite: Path, tmp_path: Path) -> None:
 
     def fill() -> None:
         for number in range(500):
-            store.accept(a_job(f"r{number}", f"m{number}"), "verify", NOW)
+            store.requests.accept(a_job(f"r{number}", f"m{number}"), "verify", NOW)
 
     with pytest.raises(StoreUnavailable, match="its disk is full: make room"):
         fill()

@@ -27,7 +27,7 @@ def here(here: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 def garbage(store: Store, reason: str = "no_task", body: bytes = b"garbage") -> int:
-    return store.bury(DeadJob(reason, "no job", body, "verify"), NOW)
+    return store.dead_jobs.add(DeadJob(reason, "no job", body, "verify"), NOW)
 
 
 def open_ones(here: Cli) -> int:
@@ -42,7 +42,7 @@ def test_one_that_is_dismissed_is_counted_no_more_and_stays_on_record(here: Cli,
     assert (result.exit_code, result.stdout) == (0, "1 dismissed, says kim.\n")
     assert open_ones(here) == 1
     assert [dead["id"] for dead in json.loads(here("requeue", "--json").stdout)] == [other]
-    [record] = [dead for dead in store.dead_jobs(closed=True) if dead.id == number]
+    [record] = [dead for dead in store.dead_jobs.latest(closed=True) if dead.id == number]
     assert (record.dismissed_by, record.dismissed_note) == ("kim", "the app is mended")
     assert record.dismissed_at is not None
 
@@ -52,7 +52,7 @@ def test_a_flood_is_dismissed_by_its_reason(here: Cli, store: Store) -> None:
         garbage(store)
     left = garbage(store, "bad_json")
     assert here("dismiss", "--reason", "no_task", "--by", "kim").stdout == "30 dismissed, says kim.\n"
-    assert [dead.id for dead in store.dead_jobs()] == [left]
+    assert [dead.id for dead in store.dead_jobs.latest()] == [left]
 
 
 def test_who_dismisses_says_who_and_which(here: Cli, store: Store) -> None:
@@ -60,32 +60,32 @@ def test_who_dismisses_says_who_and_which(here: Cli, store: Store) -> None:
     for words in (("dismiss", number), ("dismiss", "--by", "kim"), ("dismiss", "x", "--by", "kim")):
         assert here(*words).exit_code == 2
     assert here("dismiss", number, "--by", "kim", "--note", "x" * 1001).exit_code == 2
-    assert len(store.dead_jobs()) == 1
+    assert len(store.dead_jobs.latest()) == 1
 
 
 def test_what_is_closed_or_unknown_cannot_be_dismissed_and_the_others_are(here: Cli, store: Store) -> None:
     done, other = garbage(store), garbage(store)
-    store.dismiss(done, "lee", "", NOW)
+    store.dead_jobs.dismiss(done, "lee", "", NOW)
     result = here("dismiss", done, other, other + 7, "--by", "kim")
     assert result.exit_code == 1
     assert f"dead job {done}: lee dismissed it" in result.stderr
     assert f"dead job {other + 7}: there is none" in result.stderr
-    assert store.dead_jobs() == []
-    store.accept(a_job(), "verify", NOW)
-    store.give_up("r1", "poison", "boom", NOW)
-    number = store.dead_jobs()[0].id
-    store.requeue(number, NOW)
+    assert store.dead_jobs.latest() == []
+    store.requests.accept(a_job(), "verify", NOW)
+    store.requests.give_up("r1", "poison", "boom", NOW)
+    number = store.dead_jobs.latest()[0].id
+    store.dead_jobs.requeue(number, NOW)
     with pytest.raises(NotPossible, match="put back"):
-        store.dismiss(number, "kim", "", NOW)
+        store.dead_jobs.dismiss(number, "kim", "", NOW)
 
 
 def test_one_that_was_dismissed_by_mistake_can_be_put_back(store: Store) -> None:
-    store.accept(a_job(), "verify", NOW)
-    store.give_up("r1", "poison", "boom", NOW)
-    [dead] = store.dead_jobs()
-    store.dismiss(dead.id, "kim", "", NOW)
-    assert store.requeue(dead.id, later(1)).job == a_job()
-    request = store.request("r1")
+    store.requests.accept(a_job(), "verify", NOW)
+    store.requests.give_up("r1", "poison", "boom", NOW)
+    [dead] = store.dead_jobs.latest()
+    store.dead_jobs.dismiss(dead.id, "kim", "", NOW)
+    assert store.dead_jobs.requeue(dead.id, later(1)).job == a_job()
+    request = store.requests.find("r1")
     assert request is not None
     assert request.state is State.QUEUED
 
@@ -93,8 +93,8 @@ def test_one_that_was_dismissed_by_mistake_can_be_put_back(store: Store) -> None
 def test_a_purge_closes_nothing_and_what_it_made_impossible_says_so(here: Cli, store: Store) -> None:
     """Nobody decided about it: it is counted and listed until somebody dismisses it."""
     number = garbage(store, "unknown_schema", json.dumps(a_message()).encode())
-    assert store.dead_jobs()[0].message_kept
-    assert purge_old(store, load_settings(), NOW + timedelta(days=31)).dead_jobs == 1
+    assert store.dead_jobs.latest()[0].message_kept
+    assert purge_old(store.retention, load_settings(), NOW + timedelta(days=31)).dead_jobs == 1
     assert open_ones(here) == 1
     assert "gone" in here("requeue").stdout
     refused = here("requeue", number)
@@ -104,15 +104,15 @@ def test_a_purge_closes_nothing_and_what_it_made_impossible_says_so(here: Cli, s
 
 
 def test_a_request_that_is_in_the_database_is_put_back_without_the_message(store: Store) -> None:
-    store.accept(a_job(), "verify", NOW)
-    store.give_up("r1", "poison", "boom", NOW)
-    purge_old(store, load_settings(), NOW + timedelta(days=31))
-    [dead] = store.dead_jobs()
+    store.requests.accept(a_job(), "verify", NOW)
+    store.requests.give_up("r1", "poison", "boom", NOW)
+    purge_old(store.retention, load_settings(), NOW + timedelta(days=31))
+    [dead] = store.dead_jobs.latest()
     assert not dead.message_kept
-    assert store.requeue(dead.id, NOW).job == a_job()
+    assert store.dead_jobs.requeue(dead.id, NOW).job == a_job()
 
 
 @pytest.mark.parametrize("body", [b"", b"garbage", json.dumps(a_message(why="no reason")).encode()])
 def test_what_was_no_job_says_that_nothing_of_it_can_be_put_back(store: Store, body: bytes) -> None:
     with pytest.raises(NotRequeueable, match="it was no job"):
-        store.requeue(garbage(store, body=body), NOW)
+        store.dead_jobs.requeue(garbage(store, body=body), NOW)

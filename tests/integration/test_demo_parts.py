@@ -59,10 +59,10 @@ def an_act(number: int = 0, **changes: object) -> Act:
 def test_the_excel_file_of_the_demo_is_imported_without_a_complaint(tmp_path: Path) -> None:
     store = open_empty_store(f"sqlite:///{tmp_path}/verify.db")
     write_workbook(tmp_path / "members.xlsx", BASE)
-    report = import_workbook(tmp_path / "members.xlsx", store, errors_file=tmp_path / "errors.xlsx")
+    report = import_workbook(tmp_path / "members.xlsx", store.members, errors_file=tmp_path / "errors.xlsx")
     assert (report.changes, report.refused, report.warnings) == ({Change.CREATED: len(CAST)}, 0, [])
     for role in CAST:
-        member = store.member(role.member_id)
+        member = store.members.find(role.member_id)
         assert member
         assert member.declared_gender == role.declared
         assert member.selfie_url == f"{BASE}/{role.selfie}"

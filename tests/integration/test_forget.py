@@ -23,7 +23,7 @@ from worker.errors import MemberForgotten, NotRequeueable, RequestConflict
 from worker.jobs.verify_job import parse_job
 from worker.migrations import migrate
 from worker.store import Attempt, Change, DeadJob, Forgotten, NewMember, Store, build_engine
-from worker.store.mentions import claimed_member
+from worker.store.requests.dead_letters import claimed_member
 from worker.store.tables.states import PairLabel
 from worker.verification.dead_letters import buried
 from worker.verification.delivery import DeliveryRules, Handled, Judged, Photo, Verification
@@ -48,10 +48,10 @@ NEW = NewMember(MEMBER, Gender.MALE, URLS["selfie_url"], tuple(URLS["photo_urls"
 
 
 def judged(store: Store, job: Any) -> None:
-    store.accept(job, "verify", NOW)
-    attempt = store.start_attempt(job.request_id, "w", LEASE, MOST, NOW)
+    store.requests.accept(job, "verify", NOW)
+    attempt = store.requests.acquire(job.request_id, "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(), NOW)
+    assert store.requests.finish(attempt, a_verdict(), NOW)
 
 
 def deliver(store: Store, message: object, meanwhile: Callable[[], object] = lambda: None) -> Handled:
@@ -66,29 +66,36 @@ def deliver(store: Store, message: object, meanwhile: Callable[[], object] = lam
             return [url.encode() for url in urls]
 
     service = Verification(
-        requests=store, fetcher=Photos(), judge=judge, rules=DeliveryRules(), worker="w", clock=lambda: NOW
+        requests=store.requests,
+        dead_jobs=store.dead_jobs,
+        shadows=store.shadows,
+        fetcher=Photos(),
+        judge=judge,
+        rules=DeliveryRules(),
+        worker="w",
+        clock=lambda: NOW,
     )
     return service.handle(message, "verify")
 
 
 def traces(store: Store) -> set[str]:
-    return tables_that_hold(store.engine, MEMBER, SECRET)
+    return tables_that_hold(store.database.engine, MEMBER, SECRET)
 
 
 def a_full_life(store: Store) -> None:
     """Something about the member in every table that can hold it."""
-    store.import_members([NEW], NOW)
+    store.members.import_list([NEW], NOW)
     judged(store, a_job_of_theirs("r1"))
     judged(store, a_job_of_theirs("r2", 1))
-    store.label(MEMBER, 1, PairLabel.GENUINE, "kim", NOW)
-    store.decide(MEMBER, Status.REJECTED, "kim", NOW)
-    store.note_look(MEMBER, "kim", "show", NOW)
-    store.note_shadow("r1", a_verdict(), a_verdict(), NOW)
+    store.reviews.label(MEMBER, 1, PairLabel.GENUINE, "kim", NOW)
+    store.reviews.decide(MEMBER, Status.REJECTED, "kim", NOW)
+    store.members.note_access(MEMBER, "kim", "show", NOW)
+    store.shadows.note("r1", a_verdict(), a_verdict(), NOW)
     with pytest.raises(RequestConflict):
-        store.accept(a_job_of_theirs("r1", why="operator"), "verify", NOW)
-    store.accept(a_job_of_theirs("r3", 2), "verify", NOW)
-    store.give_up("r3", "poison", "boom", NOW)
-    store.set_consent(MEMBER, NOW, training=True)
+        store.requests.accept(a_job_of_theirs("r1", why="operator"), "verify", NOW)
+    store.requests.accept(a_job_of_theirs("r3", 2), "verify", NOW)
+    store.requests.give_up("r3", "poison", "boom", NOW)
+    store.members.set_consent(MEMBER, NOW, training=True)
     learn_from_one(store, SECRET.encode())
 
 
@@ -128,16 +135,16 @@ def jobs_of_theirs() -> list[bytes]:
 def test_nothing_of_a_full_life_is_left_in_any_table(store: Store) -> None:
     a_full_life(store)
     for body in jobs_of_theirs():
-        store.bury(DeadJob("unknown_schema", "no job", body, "verify"), NOW)
+        store.dead_jobs.add(DeadJob("unknown_schema", "no job", body, "verify"), NOW)
     assert len(traces(store)) >= 5
-    removed = store.forget(MEMBER, NOW).removed
+    removed = store.members.forget(MEMBER, NOW).removed
     assert traces(store) == set()
     assert min(removed.values()) >= 1
     assert removed["dead_job"] == 2 + len(jobs_of_theirs())
-    with store.engine.connect() as c:
+    with store.database.engine.connect() as c:
         left = {
             t.name: c.scalar(sa.select(sa.func.count()).select_from(t))
-            for t in store.t.metadata.sorted_tables
+            for t in store.database.t.metadata.sorted_tables
         }
     assert {name for name, rows in left.items() if rows} == {"tombstone", "training_run"}
 
@@ -145,18 +152,18 @@ def test_nothing_of_a_full_life_is_left_in_any_table(store: Store) -> None:
 @pytest.mark.parametrize("body", garbage_of_theirs())
 def test_of_garbage_stays_nothing_but_a_row_without_the_member(store: Store, body: bytes) -> None:
     """In whatever encoding, and with whomever else in it: what was no job is not kept at all."""
-    number = store.bury(DeadJob("bad_json", "no job", body, "verify"), NOW)
-    [dead] = store.dead_jobs()
+    number = store.dead_jobs.add(DeadJob("bad_json", "no job", body, "verify"), NOW)
+    [dead] = store.dead_jobs.latest()
     assert (dead.id, dead.reason, dead.message_length) == (number, "bad_json", len(body))
     assert not dead.message_kept
     assert dead.member_id == MEMBER or traces(store) == set()
-    store.forget(MEMBER, NOW)
+    store.members.forget(MEMBER, NOW)
     assert traces(store) == set()
 
 
 def test_of_a_message_without_a_member_the_request_id_is_not_kept_either(store: Store) -> None:
     """The app chooses it, perhaps with the member's in it, and no erasure would look there."""
-    store.bury(DeadJob("missing_field", "no job", b"{}", "verify", f"{MEMBER}-signup"), NOW)
+    store.dead_jobs.add(DeadJob("missing_field", "no job", b"{}", "verify", f"{MEMBER}-signup"), NOW)
     assert traces(store) == set()
 
 
@@ -164,44 +171,44 @@ def test_of_a_message_without_a_member_the_request_id_is_not_kept_either(store: 
     "words", [{"code": "member_zero"}, {"code": "bad_json", "text": MEMBER}, {"queue": MEMBER}]
 )
 def test_a_forged_burial_cannot_leave_words_of_its_own(store: Store, words: dict[str, str]) -> None:
-    store.bury(buried({"excerpt": base64.b64encode(MEMBER.encode()).decode(), **words}), NOW)
-    assert tables_that_hold(store.engine, MEMBER, "member_zero") == set()
-    assert len(store.dead_jobs()) == 1
+    store.dead_jobs.add(buried({"excerpt": base64.b64encode(MEMBER.encode()).decode(), **words}), NOW)
+    assert tables_that_hold(store.database.engine, MEMBER, "member_zero") == set()
+    assert len(store.dead_jobs.latest()) == 1
 
 
 def test_what_can_be_put_back_is_kept_whole_under_its_member(store: Store) -> None:
     for body in jobs_of_theirs():
-        store.bury(DeadJob("unknown_schema", "no job", body, "verify"), NOW)
-    newer, readable = reversed(store.dead_jobs())
+        store.dead_jobs.add(DeadJob("unknown_schema", "no job", body, "verify"), NOW)
+    newer, readable = reversed(store.dead_jobs.latest())
     assert (newer.member_id, newer.message_kept) == (MEMBER, True)
     with pytest.raises(NotRequeueable, match="only version 1 is known"):
-        store.requeue(newer.id, NOW)
-    assert store.requeue(readable.id, NOW).job == parse_job(a_message_of_theirs(), NOW)
-    assert tables_that_hold(store.engine, "m1/selfie.jpg") == set()  # a job has no field `also`
-    store.forget(MEMBER, NOW)
+        store.dead_jobs.requeue(newer.id, NOW)
+    assert store.dead_jobs.requeue(readable.id, NOW).job == parse_job(a_message_of_theirs(), NOW)
+    assert tables_that_hold(store.database.engine, "m1/selfie.jpg") == set()  # a job has no field `also`
+    store.members.forget(MEMBER, NOW)
     assert traces(store) == set()
 
 
 def test_a_dead_job_of_somebody_else_under_a_request_of_theirs_goes_too(store: Store) -> None:
     """The app chooses request IDs, perhaps with the member's in them."""
     name = f"{MEMBER}-signup"
-    store.accept(a_job_of_theirs(name), "verify", NOW)
+    store.requests.accept(a_job_of_theirs(name), "verify", NOW)
     with pytest.raises(RequestConflict):
-        store.accept(a_job(name, "other"), "verify", NOW)
-    assert store.stored_about(MEMBER)["dead_job"] == 1
-    store.forget(MEMBER, NOW)
+        store.requests.accept(a_job(name, "other"), "verify", NOW)
+    assert store.members.stored_about(MEMBER)["dead_job"] == 1
+    store.members.forget(MEMBER, NOW)
     assert traces(store) == set()
 
 
 def test_members_with_a_similar_id_keep_everything(store: Store) -> None:
     judged(store, a_job("r1", "m1", photo_urls=["https://h/m1/1.jpg"]))
     judged(store, a_job("r2", "m12", photo_urls=["https://h/m12/1.jpg"]))
-    store.bury(DeadJob("no_task", "x", b'{"member_id": "m12", "was": "m1"}', "verify"), NOW)
-    store.bury(DeadJob("no_task", "x", b"garbage", "verify"), NOW)
-    before = store.request("r2")
-    store.forget("m1", NOW)
-    assert store.request("r2") == before
-    assert len(store.dead_jobs()) == 2
+    store.dead_jobs.add(DeadJob("no_task", "x", b'{"member_id": "m12", "was": "m1"}', "verify"), NOW)
+    store.dead_jobs.add(DeadJob("no_task", "x", b"garbage", "verify"), NOW)
+    before = store.requests.find("r2")
+    store.members.forget("m1", NOW)
+    assert store.requests.find("r2") == before
+    assert len(store.dead_jobs.latest()) == 2
 
 
 def test_no_trace_is_left_in_the_files_of_the_embedded_database(tmp_path: Path) -> None:
@@ -211,7 +218,7 @@ def test_no_trace_is_left_in_the_files_of_the_embedded_database(tmp_path: Path) 
     store = Store(engine, tombstone_key=b"key")
     a_full_life(store)
     assert files_that_hold(tmp_path, MEMBER, SECRET)
-    store.forget(MEMBER, NOW)
+    store.members.forget(MEMBER, NOW)
     assert files_that_hold(tmp_path, MEMBER, SECRET) == set()
     store.close()
 
@@ -222,19 +229,19 @@ def _leave_what_is_deleted(connection: Any, _record: Any) -> None:
 
 
 def test_a_job_that_is_running_finishes_late_and_writes_nothing(store: Store) -> None:
-    handled = deliver(store, a_message_of_theirs(), meanwhile=lambda: store.forget(MEMBER, NOW))
+    handled = deliver(store, a_message_of_theirs(), meanwhile=lambda: store.members.forget(MEMBER, NOW))
     assert handled is Handled.LOST
     assert traces(store) == set()
-    store.import_members([NewMember("other", None, "https://h/s.jpg", ())], NOW)
-    assert store.import_members([NEW], later(1)) == [Change.FORGOTTEN]
+    store.members.import_list([NewMember("other", None, "https://h/s.jpg", ())], NOW)
+    assert store.members.import_list([NEW], later(1)) == [Change.FORGOTTEN]
     assert traces(store) == set()
 
 
 def test_a_message_that_was_queued_is_refused_and_a_dead_job_says_so_without_the_member(store: Store) -> None:
-    store.forget(MEMBER, NOW)
+    store.members.forget(MEMBER, NOW)
     assert deliver(store, a_message_of_theirs()) is Handled.FORGOTTEN
     assert traces(store) == set()
-    [dead] = store.dead_jobs()
+    [dead] = store.dead_jobs.latest()
     assert (dead.reason, dead.request_id, dead.queue) == ("forgotten", "r1", "verify")
     assert (dead.member_id, dead.message_kept) == (None, False)
     assert dead.message_length > 200
@@ -244,41 +251,43 @@ def test_a_message_that_was_queued_is_refused_and_a_dead_job_says_so_without_the
 def test_of_a_message_in_disorder_that_comes_later_nothing_is_kept_either(
     store: Store, change: dict[str, Any]
 ) -> None:
-    store.forget(MEMBER, NOW)
+    store.members.forget(MEMBER, NOW)
     assert deliver(store, a_message_of_theirs(**change)) is Handled.BURIED
     assert traces(store) == set()
-    assert [dead.reason for dead in store.dead_jobs()] == ["forgotten"]
+    assert [dead.reason for dead in store.dead_jobs.latest()] == ["forgotten"]
 
 
 def test_of_garbage_that_names_the_member_nothing_is_kept(store: Store) -> None:
-    store.forget(MEMBER, NOW)
+    store.members.forget(MEMBER, NOW)
     named = [body for body in garbage_of_theirs() if claimed_member(body) == MEMBER]
     assert len(named) >= 4
-    numbers = {store.bury(DeadJob("no_task", "x", body, "verify"), NOW) for body in named}
-    store.bury(DeadJob("no_task", "x", b"garbage", "verify"), NOW)
+    numbers = {store.dead_jobs.add(DeadJob("no_task", "x", body, "verify"), NOW) for body in named}
+    store.dead_jobs.add(DeadJob("no_task", "x", b"garbage", "verify"), NOW)
     assert traces(store) == set()
-    found = {dead.id: dead.reason for dead in store.dead_jobs()}
+    found = {dead.id: dead.reason for dead in store.dead_jobs.latest()}
     assert sorted(found.values()) == ["forgotten"] * len(numbers) + ["no_task"]
     assert numbers <= found.keys()
 
 
 def test_a_conflict_that_is_recorded_late_names_nobody(store: Store) -> None:
-    store.accept(a_job_of_theirs(), "verify", NOW)
-    store.forget(MEMBER, NOW)
-    store._write(lambda c: store._bury_conflict(c, a_job_of_theirs(why="operator"), "verify", NOW))
+    store.requests.accept(a_job_of_theirs(), "verify", NOW)
+    store.members.forget(MEMBER, NOW)
+    store.database.write(
+        lambda c: store.requests._acceptance.write_conflict(c, a_job_of_theirs(why="operator"), "verify", NOW)
+    )
     assert traces(store) == set()
-    assert [dead.reason for dead in store.dead_jobs()] == ["forgotten"]
+    assert [dead.reason for dead in store.dead_jobs.latest()] == ["forgotten"]
 
 
 def test_a_dead_job_goes_with_the_member_and_cannot_be_put_back(store: Store) -> None:
-    store.accept(a_job_of_theirs(), "verify", NOW)
-    store.give_up("r1", "poison", "boom", NOW)
-    [dead] = store.dead_jobs()
-    store.forget(MEMBER, NOW)
+    store.requests.accept(a_job_of_theirs(), "verify", NOW)
+    store.requests.give_up("r1", "poison", "boom", NOW)
+    [dead] = store.dead_jobs.latest()
+    store.members.forget(MEMBER, NOW)
     with pytest.raises(NotRequeueable):
-        store.requeue(dead.id, NOW)
+        store.dead_jobs.requeue(dead.id, NOW)
     with pytest.raises(NotRequeueable):
-        store.requeue_request("r1", NOW)
+        store.requests.requeue("r1", NOW)
     assert traces(store) == set()
 
 
@@ -287,31 +296,31 @@ def test_whatever_happens_at_that_very_moment_the_member_is_gone(store: Store) -
     for turn in range(6):
         _race(store, turn)
         assert traces(store) == set(), turn
-        assert {dead.reason for dead in store.dead_jobs()} <= {"forgotten"}
-        with store.engine.begin() as c:
-            c.execute(sa.delete(store.t.tombstone))
+        assert {dead.reason for dead in store.dead_jobs.latest()} <= {"forgotten"}
+        with store.database.engine.begin() as c:
+            c.execute(sa.delete(store.database.t.tombstone))
 
 
 def _race(store: Store, turn: int) -> None:
     judged(store, a_job_of_theirs("r1"))
     job = a_job_of_theirs("r2", 1)
-    store.accept(job, "verify", NOW)
-    attempt = store.start_attempt("r2", "w", LEASE, MOST, NOW)
+    store.requests.accept(job, "verify", NOW)
+    attempt = store.requests.acquire("r2", "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
     garbage = DeadJob("no_task", "x", garbage_of_theirs()[0], "verify")
 
     def forget() -> object:
         time.sleep(0.004 * turn)  # later each turn, so that it meets the others at different points
-        return store.forget(MEMBER, NOW)
+        return store.members.forget(MEMBER, NOW)
 
     done = together(
         [
-            lambda: store.import_members([NEW], NOW),
-            lambda: store.accept(a_job_of_theirs("r3", 2), "verify", NOW),
-            lambda: store.bury(garbage, NOW),
-            lambda: store.finish(attempt, a_verdict(), NOW),
-            lambda: store.note_look(MEMBER, "kim", "show", NOW),
-            lambda: store.enqueue_members([MEMBER], "bulk", NOW),
+            lambda: store.members.import_list([NEW], NOW),
+            lambda: store.requests.accept(a_job_of_theirs("r3", 2), "verify", NOW),
+            lambda: store.dead_jobs.add(garbage, NOW),
+            lambda: store.requests.finish(attempt, a_verdict(), NOW),
+            lambda: store.members.note_access(MEMBER, "kim", "show", NOW),
+            lambda: store.pending.enqueue_members([MEMBER], "bulk", NOW),
             forget,
         ]
     )

@@ -78,9 +78,9 @@ def store_of(engine: sa.Engine) -> Store:
 
 
 def judged(store: Store, request_id: str) -> None:
-    attempt = store.start_attempt(request_id, "w", LEASE, MOST, NOW)
+    attempt = store.requests.acquire(request_id, "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(), NOW)
+    assert store.requests.finish(attempt, a_verdict(), NOW)
 
 
 def insert_member(engine: sa.Engine) -> None:
@@ -106,7 +106,7 @@ def as_the_app(engine: sa.Engine, statements: str, *, alone: bool = False) -> li
 
 def swept(store: Store, at: float) -> list[VerifyJob]:
     broker = Lists()
-    sweep(store, broker, later(at))
+    sweep(store.requests, store.pending, broker, later(at))
     return [job for job, _ in broker.sent]
 
 
@@ -128,17 +128,17 @@ def test_a_new_account_is_locked_until_it_has_a_password() -> None:
 
 def test_the_worker_does_its_work(engine_of: Callable[[str], sa.Engine]) -> None:
     store = store_of(engine_of("verify_worker"))
-    store.accept(a_job("r1"), "verify", NOW)
+    store.requests.accept(a_job("r1"), "verify", NOW)
     judged(store, "r1")
-    store.accept(a_job("r2", at=later(1), photo_urls=["https://h/9.jpg"]), "verify", NOW)
-    store.give_up("r2", "poison", "boom", NOW)
-    store.bury(DeadJob("unknown_schema", "x", json.dumps(a_message()).encode(), "verify"), NOW)
-    store.accept(a_job("r3", at=later(2)), "verify", NOW)
-    assert [queued.job.request_id for queued in store.unfinished(later(999))] == ["r3"]
+    store.requests.accept(a_job("r2", at=later(1), photo_urls=["https://h/9.jpg"]), "verify", NOW)
+    store.requests.give_up("r2", "poison", "boom", NOW)
+    store.dead_jobs.add(DeadJob("unknown_schema", "x", json.dumps(a_message()).encode(), "verify"), NOW)
+    store.requests.accept(a_job("r3", at=later(2)), "verify", NOW)
+    assert [queued.job.request_id for queued in store.requests.unfinished(later(999))] == ["r3"]
     insert_member(engine_of("verify_app"))
-    assert len(store.enqueue_pending("bulk", NOW).jobs) == 1
-    assert store.note_shadow("r1", a_verdict(), a_verdict(), NOW)
-    purged = store.purge(numbers=later(9), dead_jobs=later(9), looks=later(9))
+    assert len(store.pending.enqueue("bulk", NOW).jobs) == 1
+    assert store.shadows.note("r1", a_verdict(), a_verdict(), NOW)
+    purged = store.retention.purge(numbers=later(9), dead_jobs=later(9), looks=later(9))
     assert (purged.photos, purged.dead_jobs, purged.shadows) == (4, 2, 1)
 
 
@@ -146,27 +146,27 @@ def test_the_worker_publishes_promotes_and_pulls_heads(
     engine_of: Callable[[str], sa.Engine], tmp_path: Path
 ) -> None:
     store = store_of(engine_of("verify_worker"))
-    version = publish(store, a_bundle(tmp_path / "bundle"), NOW)
-    store.set_shadow(version, on=True)
-    store.note_refusal(version, "here", "damaged", NOW)
-    store.clear_refusal(version, "here")
-    store.promote(version, NOW)
-    assert store.head(store.champion() or "") is not None
-    assert store.rollback().champion is None
+    version = publish(store.models, a_bundle(tmp_path / "bundle"), NOW)
+    store.models.set_shadow(version, on=True)
+    store.models.note_problem(version, "here", "damaged", NOW)
+    store.models.clear_problem(version, "here")
+    store.models.promote(version, NOW)
+    assert store.models.head(store.models.champion() or "") is not None
+    assert store.models.rollback().champion is None
 
 
 def test_the_worker_retrains_on_what_the_operator_asked_for(engine_of: Callable[[str], sa.Engine]) -> None:
     operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
     labelled_member(operator, "m1", judge=worker)
-    assert operator.training_truth().members == 1
+    assert operator.labels.truth().members == 1
     bench = Bench(worker)
-    assert operator.ask_for_run("kim", NOW)
+    assert operator.training_runs.ask("kim", NOW)
     bench.step()
     bench.deliver()
-    assert worker.run_due(later(9999)) is True
+    assert worker.training_runs.due(later(9999)) is True
     assert bench.step() == "ended"
-    assert operator.runs()[0].state is RunState.PROMOTED
-    assert operator.status(NOW).training is not None
+    assert operator.training_runs.latest()[0].state is RunState.PROMOTED
+    assert operator.reports.status(NOW).training is not None
 
 
 @pytest.mark.parametrize("alone", [False, True], ids=["in one transaction", "each by itself"])
@@ -211,44 +211,44 @@ def test_the_app_may_insert_photos_long_after_their_member(engine_of: Callable[[
 
 def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) -> None:
     operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
-    operator.import_members([NEW], NOW)
-    [queued] = operator.enqueue_pending("bulk", NOW).jobs
+    operator.members.import_list([NEW], NOW)
+    [queued] = operator.pending.enqueue("bulk", NOW).jobs
     judged(worker, queued.job.request_id)
-    assert operator.note_look("m1", "kim", "show", NOW)
-    assert len(operator.looks_at("m1")) == 1
-    operator.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
-    operator.decide("m1", Status.REJECTED, "kim", NOW)
-    operator.set_consent("m1", NOW, training=False)
-    [again] = operator.enqueue_members(["m1"], "verify", later(1)).jobs
-    assert worker.give_up(again.job.request_id, "poison", "boom", later(2))
-    [dead] = operator.dead_jobs()
-    assert operator.requeue(dead.id, NOW).queue == "verify"
-    assert operator.status(NOW).members == 1
-    worker.note_shadow(queued.job.request_id, a_verdict(), a_verdict(), NOW)
-    operator.set_consent("m1", NOW, training=True)
+    assert operator.members.note_access("m1", "kim", "show", NOW)
+    assert len(operator.members.accesses("m1")) == 1
+    operator.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    operator.reviews.decide("m1", Status.REJECTED, "kim", NOW)
+    operator.members.set_consent("m1", NOW, training=False)
+    [again] = operator.pending.enqueue_members(["m1"], "verify", later(1)).jobs
+    assert worker.requests.give_up(again.job.request_id, "poison", "boom", later(2))
+    [dead] = operator.dead_jobs.latest()
+    assert operator.dead_jobs.requeue(dead.id, NOW).queue == "verify"
+    assert operator.reports.status(NOW).members == 1
+    worker.shadows.note(queued.job.request_id, a_verdict(), a_verdict(), NOW)
+    operator.members.set_consent("m1", NOW, training=True)
     learn_from_one(worker, b"vectors")
-    assert all(operator.stored_about("m1").values())
-    removed = operator.forget("m1", NOW).removed
+    assert all(operator.members.stored_about("m1").values())
+    removed = operator.members.forget("m1", NOW).removed
     assert all(removed.values()), removed
     with pytest.raises(MemberForgotten):
-        worker.accept(a_job("r9", "m1"), "verify", NOW)
-    assert operator.import_members([NEW], NOW)[0] == "forgotten"
-    [number] = operator.lift("m1", "kim", NOW).refused
-    operator.dismiss(number, "kim", "the app sent it again", NOW)
-    assert worker.accept(a_job("r9", "m1"), "verify", NOW).new
+        worker.requests.accept(a_job("r9", "m1"), "verify", NOW)
+    assert operator.members.import_list([NEW], NOW)[0] == "forgotten"
+    [number] = operator.members.lift("m1", "kim", NOW).refused
+    operator.dead_jobs.dismiss(number, "kim", "the app sent it again", NOW)
+    assert worker.requests.accept(a_job("r9", "m1"), "verify", NOW).new
 
 
 def test_the_operator_runs_the_commands_about_models(
     engine_of: Callable[[str], sa.Engine], tmp_path: Path
 ) -> None:
     operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
-    version = publish(operator, a_bundle(tmp_path / "bundle"), NOW)
-    worker.note_refusal(version, "here", "damaged", NOW)
-    operator.set_shadow(version, on=True)
-    assert operator.shadow_report(version).verdicts == 0
-    operator.promote(version, NOW)
-    assert [record.refused for record in operator.models()] == [()]
-    assert operator.rollback(to=operator.previous_champion()).champion is None
+    version = publish(operator.models, a_bundle(tmp_path / "bundle"), NOW)
+    worker.models.note_problem(version, "here", "damaged", NOW)
+    operator.models.set_shadow(version, on=True)
+    assert operator.shadows.report(version).verdicts == 0
+    operator.models.promote(version, NOW)
+    assert [record.refused for record in operator.models.latest()] == [()]
+    assert operator.models.rollback(to=operator.models.previous_champion()).champion is None
 
 
 @pytest.mark.parametrize(
@@ -337,13 +337,13 @@ def watched(engine_of: Callable[[str], sa.Engine]) -> Callable[[str], sa.Engine]
     """With m1 in a review, about whom people have written; m2 has been let in by a person."""
     operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
     for number in (1, 2):
-        worker.accept(a_job(f"r{number}", f"m{number}"), "verify", NOW)
-        attempt = worker.start_attempt(f"r{number}", "w", LEASE, MOST, NOW)
+        worker.requests.accept(a_job(f"r{number}", f"m{number}"), "verify", NOW)
+        attempt = worker.requests.acquire(f"r{number}", "w", LEASE, MOST, NOW)
         assert isinstance(attempt, Attempt)
-        worker.finish(attempt, a_verdict(Status.REVIEW, Reason.DIFFERENT_PERSON), NOW)
-    operator.note_look("m1", "kim", "show", NOW)
-    operator.label("m1", 1, PairLabel.IMPOSTOR, "kim", NOW)
-    operator.decide("m2", Status.APPROVED, "kim", NOW)
+        worker.requests.finish(attempt, a_verdict(Status.REVIEW, Reason.DIFFERENT_PERSON), NOW)
+    operator.members.note_access("m1", "kim", "show", NOW)
+    operator.reviews.label("m1", 1, PairLabel.IMPOSTOR, "kim", NOW)
+    operator.reviews.decide("m2", Status.APPROVED, "kim", NOW)
     return engine_of
 
 
@@ -382,7 +382,7 @@ def test_no_account_deletes_a_member_about_whom_people_have_written(
 
 def test_the_worker_deletes_no_requests_with_their_member(engine_of: Callable[[str], sa.Engine]) -> None:
     engine = engine_of("verify_worker")
-    store_of(engine).accept(a_job("r1"), "verify", NOW)
+    store_of(engine).requests.accept(a_job("r1"), "verify", NOW)
     assert done(engine, "DELETE FROM member") == 0
     assert number_of(engine, "verification") == 1
 
@@ -402,9 +402,9 @@ def test_the_operator_deletes_what_people_wrote_only_of_whom_a_tombstone_names(
 
 def test_a_tombstone_serves_one_erasure_only(watched: Callable[[str], sa.Engine]) -> None:
     engine = watched("verify_operator")
-    store_of(engine).forget("m1", NOW)
+    store_of(engine).members.forget("m1", NOW)
     assert done(engine, "INSERT INTO member (member_id, pending) VALUES ('m1', FALSE)") == 1
-    assert store_of(engine).note_look("m1", "kim", "show", NOW)
+    assert store_of(engine).members.note_access("m1", "kim", "show", NOW)
     assert done(engine, "DELETE FROM access_log_of_forgotten") == 0
     assert done(engine, "DELETE FROM member WHERE member_id = 'm1'") == 0
     assert number_of(engine, "access_log") == 1
@@ -434,9 +434,9 @@ def test_a_put_back_member_is_erased_again_by_the_worker_and_the_import(
 ) -> None:
     operator, worker = engine_of("verify_operator"), engine_of("verify_worker")
     for member_id in ("app-1", "m1"):
-        store_of(operator).forget(member_id, NOW)
+        store_of(operator).members.forget(member_id, NOW)
     insert_member(engine_of("verify_app"))
     assert swept(store_of(worker), 400) == []
     insert_member(engine_of("verify_app"))
-    assert store_of(operator).import_members([replace(NEW, member_id="app-1")], NOW) == ["forgotten"]
+    assert store_of(operator).members.import_list([replace(NEW, member_id="app-1")], NOW) == ["forgotten"]
     assert number_of(operator, "member") == number_of(operator, "photo") == 0

@@ -22,11 +22,13 @@ SHEET = "xl/worksheets/sheet1.xml"
 
 
 def run(path: Path, store: Store | None, **options: Any) -> Report:
-    return import_workbook(path, store, errors_file=path.with_suffix(".errors.xlsx"), **options)
+    return import_workbook(
+        path, store.members if store else None, errors_file=path.with_suffix(".errors.xlsx"), **options
+    )
 
 
 def known(store: Store, member_id: str) -> MemberRecord:
-    found = store.member(member_id)
+    found = store.members.find(member_id)
     assert found is not None
     return found
 
@@ -46,7 +48,7 @@ def test_members_are_written_down_and_wait_for_a_request(store: Store, tmp_path:
     member = known(store, "m2")
     assert (member.declared_gender, member.selfie_url) == (Gender.MALE, photo("m2", "selfie"))
     assert member.photo_urls == (photo("m2", 1),)
-    assert [one.member_id for one in store.pending()] == ["m1", "m2"]
+    assert [one.member_id for one in store.pending.members()] == ["m1", "m2"]
 
 
 def test_a_bad_row_comes_back_with_its_reason_and_stops_no_other(store: Store, tmp_path: Path) -> None:
@@ -76,13 +78,13 @@ def test_the_rows_that_came_back_can_be_mended_and_imported(store: Store, tmp_pa
 
 def test_a_second_import_tells_what_changed(store: Store, tmp_path: Path) -> None:
     run(a_workbook(tmp_path / "1.xlsx", [a_row("m1"), a_row("m2"), a_row("m3")]), store)
-    store.enqueue_pending("bulk", utc_now())
+    store.pending.enqueue("bulk", utc_now())
     changed = ["m2", "여", f"{photo('m2', 1)} {photo('m2', 2)}", photo("m2", "selfie")]
     report = run(
         a_workbook(tmp_path / "2.xlsx", [a_row("m1"), changed, a_row("m3", "남"), a_row("m4")]), store
     )
     assert report.changes == {Change.UNCHANGED: 1, Change.CHANGED: 2, Change.CREATED: 1}
-    assert [one.member_id for one in store.pending()] == ["m2", "m3", "m4"]
+    assert [one.member_id for one in store.pending.members()] == ["m2", "m3", "m4"]
     assert known(store, "m2").photo_urls == (photo("m2", 1), photo("m2", 2))
 
 
@@ -97,20 +99,20 @@ def test_a_dry_run_says_the_same_and_writes_nothing(store: Store, tmp_path: Path
     assert report.errors_file is None
     assert not path.with_suffix(".errors.xlsx").exists()
     assert known(store, "m2").declared_gender is Gender.FEMALE
-    assert store.member("m3") is None
+    assert store.members.find("m3") is None
 
 
 def test_a_member_who_was_erased_stays_erased(store: Store, tmp_path: Path) -> None:
     path = a_workbook(tmp_path / "m.xlsx", [a_row("m1"), a_row("m2")])
     run(path, store)
-    store.forget("m1", utc_now())
+    store.members.forget("m1", utc_now())
     report = run(path, store)
     assert report.changes == {Change.FORGOTTEN: 1, Change.UNCHANGED: 1}
     [row] = refused(path)
     assert row[1:3] == (2, "m1")
     assert "삭제된 회원번호" in row[0]
     assert "was erased" in row[0]
-    assert store.member("m1") is None
+    assert store.members.find("m1") is None
     assert run(path, store, dry_run=True).changes == {Change.FORGOTTEN: 1, Change.UNCHANGED: 1}
 
 
@@ -120,14 +122,14 @@ def test_consent_to_training_comes_with_the_list_and_verifies_nobody_again(
     headers = [*HEADERS, "학습 동의"]
     run(a_workbook(tmp_path / "1.xlsx", [[*a_row("m1"), "예"], [*a_row("m2"), ""]], headers), store)
     assert [known(store, m).training_consent for m in ("m1", "m2")] == [True, False]
-    store.enqueue_pending("bulk", utc_now())
+    store.pending.enqueue("bulk", utc_now())
     rows = [[*a_row("m1"), ""], [*a_row("m2"), "O"], [*a_row("m3"), "perhaps"]]
     path = a_workbook(tmp_path / "2.xlsx", rows, headers)
     for dry_run in (True, False):
         report = run(path, store, dry_run=dry_run)
         assert report.changes == {Change.UNCHANGED: 1, Change.CHANGED: 1}
     assert [known(store, m).training_consent for m in ("m1", "m2")] == [True, True]
-    assert store.pending() == []
+    assert store.pending.members() == []
     assert "unknown training consent" in refused(path)[0][0]
 
 
@@ -137,7 +139,7 @@ def test_rows_that_contradict_each_other_are_not_taken(store: Store, tmp_path: P
     assert report.changes == {Change.CREATED: 1}
     assert [row[1:3] for row in refused(path)] == [(2, "m1"), (4, "m1")]
     assert all("the rows differ in gender" in row[0] for row in refused(path))
-    assert store.member("m1") is None
+    assert store.members.find("m1") is None
 
 
 def test_ids_that_differ_only_in_case_are_two_members_and_a_warning(store: Store, tmp_path: Path) -> None:
@@ -161,7 +163,7 @@ def test_a_file_of_several_batches_comes_in_whole(store: Store, tmp_path: Path) 
         a_workbook(tmp_path / "m.xlsx", rows), store, progress=lambda done, total: steps.append((done, total))
     )
     assert (report.changes, report.refused) == ({Change.CREATED: 445}, 5)
-    assert store.status(utc_now()).members == 445
+    assert store.reports.status(utc_now()).members == 445
     assert [done for done, _ in steps] == sorted(done for done, _ in steps)
     assert {total for _, total in steps} == {450}
     assert steps[-1][0] == 450
@@ -303,7 +305,7 @@ def test_of_a_file_that_is_damaged_at_its_end_nothing_is_taken(
     broken = rewritten(path, SHEET, broken_off)
     with pytest.raises(BadWorkbook, match="damaged"):
         run(broken, store)
-    assert store.status(utc_now()).members == 0
+    assert store.reports.status(utc_now()).members == 0
 
 
 @pytest.mark.parametrize("part", [SHEET, "xl/workbook.xml", "xl/styles.xml"])

@@ -29,7 +29,9 @@ CASES = ROOT.parent / "shared" / "cases" / "queue"
 
 
 def run(path: Path, store: Store | None = None, **options: Any) -> Report:
-    return import_workbook(path, store, errors_file=path.with_suffix(".errors.xlsx"), **options)
+    return import_workbook(
+        path, store.members if store else None, errors_file=path.with_suffix(".errors.xlsx"), **options
+    )
 
 
 def refused(path: Path) -> dict[int, str]:
@@ -38,7 +40,7 @@ def refused(path: Path) -> dict[int, str]:
 
 
 def photos(store: Store, member_id: str) -> tuple[str, ...]:
-    member = store.member(member_id)
+    member = store.members.find(member_id)
     assert member is not None
     return member.photo_urls
 
@@ -250,7 +252,7 @@ def test_the_rows_of_a_member_come_back_together_and_are_imported_together(
     path = a_workbook(tmp_path / "m.xlsx", rows)
     assert run(path, store).changes == {Change.CREATED: 1}
     assert list(refused(path)) == [2, 4, 5]
-    assert store.member("m1") is None
+    assert store.members.find("m1") is None
     errors = path.with_suffix(".errors.xlsx")
     book = openpyxl.load_workbook(errors)
     assert book.worksheets[0]["E3"].value == "see mail"
@@ -382,7 +384,7 @@ def test_ids_come_as_they_are_shown_and_go_back_as_they_came(store: Store, tmp_p
     rows = [HEADERS, *[a_row(44_000 + n) for n in range(len(codes))]]
     path = a_sheet(tmp_path / "m.xlsx", rows, change)
     assert run(path, store).changes == {Change.CREATED: 2}
-    assert [one.member_id for one in store.pending()] == ["0004-4001", "M-44000"]
+    assert [one.member_id for one in store.pending.members()] == ["0004-4001", "M-44000"]
     assert list(refused(path)) == [4, 5, 6]
     assert list(refused_again(path)) == [2, 3, 4]
 

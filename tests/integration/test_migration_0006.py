@@ -82,7 +82,7 @@ def test_no_row_is_lost(engine: sa.Engine) -> None:
     assert rows(engine) == before
     assert sum(before.values()) == 8
     store = Store(engine)
-    store.forget("m1", datetime.fromisoformat(f"{AT}+00:00"))
+    store.members.forget("m1", datetime.fromisoformat(f"{AT}+00:00"))
     assert rows(engine)["verification_photo"] == 0  # the cascades are there as before
 
 
@@ -103,7 +103,7 @@ def test_what_a_person_decided_is_told_from_what_the_machine_found(
     a_decision(engine, decided, *machine)
     migrate(engine)
     store = Store(engine)
-    member, request = store.member("m1"), store.request("m1")
+    member, request = store.members.find("m1"), store.requests.find("m1")
     assert member is not None
     assert request is not None
     assert member.reason == request.reason == f"{decided}_by_person"
@@ -117,14 +117,14 @@ def test_a_second_decision_followed_a_person_and_not_the_machine(engine: sa.Engi
     a_decision(engine, "rejected", "review", "primary_unsure")
     a_decision(engine, "approved", "rejected", "primary_unsure", at=LATER)
     migrate(engine)
-    request = Store(engine).request("m1")
+    request = Store(engine).requests.find("m1")
     assert request is not None
     assert [each.previous_reason for each in request.decisions] == [
         Reason.PRIMARY_UNSURE,
         Reason.REJECTED_BY_PERSON,
     ]
     assert (request.reason, request.machine_reason) == (Reason.APPROVED_BY_PERSON, Reason.PRIMARY_UNSURE)
-    member = Store(engine).member("m1")
+    member = Store(engine).members.find("m1")
     assert member is not None
     assert (member.reason, member.same_person) == (Reason.APPROVED_BY_PERSON, None)
 
@@ -133,7 +133,7 @@ def test_a_verdict_by_machine_that_came_after_the_decision_stays(engine: sa.Engi
     a_member(engine, "approved", "same_person", same=True, at=LATER)
     a_decision(engine, "approved", "review", "different_person")
     migrate(engine)
-    member = Store(engine).member("m1")
+    member = Store(engine).members.find("m1")
     assert member is not None
     assert (member.status, member.reason, member.same_person) == (
         Status.APPROVED,
@@ -152,6 +152,6 @@ def test_a_migration_that_broke_off_goes_on(engine: sa.Engine) -> None:
     with engine.begin() as c:
         c.execute(sa.text("UPDATE verify_schema_version SET version_num = :v"), {"v": before})
     migrate(engine)
-    request = Store(engine).request("m1")
+    request = Store(engine).requests.find("m1")
     assert request is not None
     assert (request.reason, request.machine_reason) == (Reason.REJECTED_BY_PERSON, Reason.SAME_PERSON)

@@ -151,7 +151,7 @@ def test_tables_of_other_people_with_our_names_are_refused_and_left_alone(engine
 
 def test_the_store_says_how_to_make_the_tables_that_are_missing(engine: sa.Engine) -> None:
     with pytest.raises(StoreUnavailable, match="init-db"):
-        Store(engine).member("m1")
+        Store(engine).members.find("m1")
 
 
 def test_words_outside_of_an_enum_are_refused_by_the_database(engine: sa.Engine) -> None:
@@ -179,7 +179,7 @@ def share_one_version_table(engine: sa.Engine) -> None:
 def stands(engine: sa.Engine, prefix: str) -> bool:
     """Whether the tables of this prefix are there, at the newest revision, and can be worked with."""
     revision = migrate(engine, prefix)
-    assert Store(engine, tables(prefix)).member("m1") is None
+    assert Store(engine, tables(prefix)).members.find("m1") is None
     return current_revision(engine, prefix) == revision
 
 
@@ -204,7 +204,7 @@ def test_an_installation_in_mapped_mode_goes_on_after_the_update(
         migrate(engine, prefix)
     assert stands(engine, "verify_")
     assert stands(engine, "")
-    assert Store(engine, tables("verify_")).member("m7")
+    assert Store(engine, tables("verify_")).members.find("m7")
 
 
 def test_a_default_installation_goes_on_after_the_update(engine: sa.Engine) -> None:
@@ -214,7 +214,7 @@ def test_a_default_installation_goes_on_after_the_update(engine: sa.Engine) -> N
     assert current_revision(engine) == "0004"
     migrate(engine)
     assert stands(engine, "verify_")
-    assert Store(engine).member("m7")
+    assert Store(engine).members.find("m7")
 
 
 def test_two_sets_of_tables_that_shared_a_version_table_keep_their_revision(engine: sa.Engine) -> None:

@@ -40,10 +40,10 @@ def judged(
     store: Store, request_id: str = "r1", member_id: str = "m1", seconds: float = 0, **verdict: Any
 ) -> None:
     at = later(seconds)
-    store.accept(a_job(request_id, member_id, at), "verify", at)
-    attempt = store.start_attempt(request_id, "w", LEASE, MOST, at)
+    store.requests.accept(a_job(request_id, member_id, at), "verify", at)
+    attempt = store.requests.acquire(request_id, "w", LEASE, MOST, at)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(**verdict), at)
+    assert store.requests.finish(attempt, a_verdict(**verdict), at)
 
 
 def in_review(store: Store, request_id: str = "r1", member_id: str = "m1", **more: Any) -> None:
@@ -51,12 +51,12 @@ def in_review(store: Store, request_id: str = "r1", member_id: str = "m1", **mor
 
 
 def rows_of(store: Store, table: sa.Table) -> list[dict[str, Any]]:
-    with store.engine.connect() as c:
+    with store.database.engine.connect() as c:
         return [dict(row) for row in c.execute(sa.select(table)).mappings()]
 
 
 def standing(store: Store, member_id: str = "m1") -> tuple[Status | None, Reason | None, bool | None]:
-    member = store.member(member_id)
+    member = store.members.find(member_id)
     assert member is not None
     return member.status, member.reason, member.same_person
 
@@ -70,13 +70,13 @@ def test_a_label_says_who_said_what_of_which_photo_and_when(here: Cli, store: St
     assert result.exit_code == 0
     assert "impostor, says Kim Ji-won" in result.stdout
     assert "Training consent: no" in result.stdout
-    [row] = rows_of(store, store.t.label)
+    [row] = rows_of(store, store.database.t.label)
     assert (row["request_id"], row["position"], row["label"]) == ("r1", 1, PairLabel.IMPOSTOR)
     assert (row["gender"], row["labelled_by"]) == (Gender.MALE, "Kim Ji-won")
     assert abs(utc_now() - row["labelled_at"]) < timedelta(minutes=5)
     here("consent", "m1", "on")
     assert "Training consent: yes" in here("label", "m1", 1, "genuine", "--by", "Lee").stdout
-    assert [row["label"] for row in rows_of(store, store.t.label)] == ["impostor", "genuine"]
+    assert [row["label"] for row in rows_of(store, store.database.t.label)] == ["impostor", "genuine"]
 
 
 @pytest.mark.parametrize(
@@ -93,11 +93,11 @@ def test_what_was_never_judged_cannot_be_labelled(
     here: Cli, store: Store, words: tuple[object, ...], why: str
 ) -> None:
     judged(store)
-    store.accept(a_job("r9", "new"), "verify", NOW)
+    store.requests.accept(a_job("r9", "new"), "verify", NOW)
     result = here("label", *words, "--by", "kim")
     assert result.exit_code == 1
     assert why in result.stderr
-    assert rows_of(store, store.t.label) == []
+    assert rows_of(store, store.database.t.label) == []
 
 
 @pytest.mark.parametrize(
@@ -119,14 +119,14 @@ def test_a_label_and_a_decision_want_a_name(here: Cli, store: Store, monkeypatch
         assert "--by NAME" in result.stderr
     monkeypatch.setenv("VERIFY_OPERATOR", "lee")
     assert here("review", "m1", "approve").exit_code == 0
-    assert rows_of(store, store.t.decision)[0]["decided_by"] == "lee"
+    assert rows_of(store, store.database.t.decision)[0]["decided_by"] == "lee"
 
 
 def test_labels_are_about_the_latest_judged_request(store: Store) -> None:
     judged(store, "r1")
     judged(store, "r2", seconds=1)
-    store.accept(a_job("r3", at=later(2)), "verify", later(2))
-    assert store.label("m1", 1, PairLabel.GENUINE, "kim", NOW).request_id == "r2"
+    store.requests.accept(a_job("r3", at=later(2)), "verify", later(2))
+    assert store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW).request_id == "r2"
 
 
 # Decisions
@@ -137,10 +137,10 @@ def test_a_person_approves_and_the_member_and_the_request_say_so(here: Cli, stor
     result = here("review", "m1", "approve", "--by", "kim")
     assert result.exit_code == 0
     assert standing(store) == (Status.APPROVED, Reason.APPROVED_BY_PERSON, None)
-    request = store.request("r1")
+    request = store.requests.find("r1")
     assert request is not None
     assert (request.status, request.decided_by) == (Status.APPROVED, Decider.PERSON)
-    [row] = rows_of(store, store.t.decision)
+    [row] = rows_of(store, store.database.t.decision)
     assert (row["previous_status"], row["previous_reason"]) == (Status.REVIEW, Reason.BLIND_AUDIT)
     assert (row["status"], row["decided_by"]) == (Status.APPROVED, "kim")
 
@@ -159,9 +159,9 @@ def test_a_decision_says_nothing_but_what_the_person_said_and_leaves_the_machine
     store: Store, decision: Status, status: Status, reason: Reason, same: bool | None
 ) -> None:
     judged(store, status=status, reason=reason, same_person=same, similarity=0.997)
-    store.decide("m1", decision, "kim", NOW)
+    store.reviews.decide("m1", decision, "kim", NOW)
     assert standing(store) == (decision, f"{decision}_by_person", same)
-    member, request = store.member("m1"), store.request("r1")
+    member, request = store.members.find("m1"), store.requests.find("r1")
     assert member is not None
     assert request is not None
     assert (request.status, request.reason) == (decision, f"{decision}_by_person")
@@ -174,9 +174,9 @@ def test_after_several_decisions_the_latest_counts_and_the_machines_verdict_is_s
     store: Store,
 ) -> None:
     in_review(store)
-    store.decide("m1", Status.REJECTED, "kim", NOW)
-    store.decide("m1", Status.APPROVED, "lee", later(1))
-    request = store.request("r1")
+    store.reviews.decide("m1", Status.REJECTED, "kim", NOW)
+    store.reviews.decide("m1", Status.APPROVED, "lee", later(1))
+    request = store.requests.find("r1")
     assert request is not None
     assert (request.status, request.machine_reason) == (Status.APPROVED, Reason.BLIND_AUDIT)
     first, second = request.decisions
@@ -186,7 +186,7 @@ def test_after_several_decisions_the_latest_counts_and_the_machines_verdict_is_s
 
 def test_show_says_what_the_machine_found_and_what_the_person_decided(here: Cli, store: Store) -> None:
     judged(store, similarity=0.997, same_person=True)
-    store.decide("m1", Status.REJECTED, "kim [boss]", NOW)
+    store.reviews.decide("m1", Status.REJECTED, "kim [boss]", NOW)
     shown = here("show", "m1").stdout
     assert "rejected_by_person: A person rejected" in shown
     assert "kim [boss], 2026-11-24" in shown
@@ -202,7 +202,7 @@ def test_show_says_what_the_machine_found_and_what_the_person_decided(here: Cli,
 def test_a_verdict_by_machine_has_no_decision_beside_it(here: Cli, store: Store) -> None:
     judged(store)
     assert "decided by" not in here("show", "m1").stdout
-    request = store.request("r1")
+    request = store.requests.find("r1")
     assert request is not None
     assert (request.machine_status, request.machine_reason) == (request.status, request.reason)
 
@@ -222,28 +222,28 @@ def test_only_the_newest_request_and_only_a_judged_one_is_decided(here: Cli, sto
     in_review(store)
     assert here("review", "m1", "approve", "--by", "kim", "--request", "r0").exit_code == 1
     assert "no member nobody" in here("review", "nobody", "reject", "--by", "kim").stderr
-    store.accept(a_job("r2", at=later(1)), "verify", later(1))
+    store.requests.accept(a_job("r2", at=later(1)), "verify", later(1))
     result = here("review", "m1", "approve", "--by", "kim")
     assert (result.exit_code, "is queued" in result.stderr) == (1, True)
     assert standing(store)[0] is Status.REVIEW
-    assert rows_of(store, store.t.decision) == []
+    assert rows_of(store, store.database.t.decision) == []
 
 
 def test_an_error_is_nothing_to_decide(store: Store) -> None:
     judged(store, status=Status.ERROR, reason=Reason.INTERNAL_ERROR)
     with pytest.raises(NotPossible, match="error"):
-        store.decide("m1", Status.APPROVED, "kim", NOW)
+        store.reviews.decide("m1", Status.APPROVED, "kim", NOW)
 
 
 def test_of_two_reviewers_at_once_both_are_on_record_and_the_second_saw_the_first(store: Store) -> None:
     in_review(store)
     together(
         [
-            lambda: store.decide("m1", Status.APPROVED, "kim", NOW),
-            lambda: store.decide("m1", Status.REJECTED, "lee", NOW),
+            lambda: store.reviews.decide("m1", Status.APPROVED, "kim", NOW),
+            lambda: store.reviews.decide("m1", Status.REJECTED, "lee", NOW),
         ]
     )
-    first, second = rows_of(store, store.t.decision)
+    first, second = rows_of(store, store.database.t.decision)
     assert second["previous_status"] == first["status"]
     assert standing(store)[0] == second["status"]
 
@@ -252,9 +252,9 @@ def test_a_decision_waits_for_a_request_that_comes_in_and_then_refuses(store: St
     in_review(store)
     newer = a_job("r2", at=later(1))
     outcome = while_open(
-        store.engine,
-        lambda c: store._accept(c, newer, "verify", later(1)),
-        lambda: store.decide("m1", Status.APPROVED, "kim", later(1)),
+        store.database.engine,
+        lambda c: store.requests._acceptance.accept(c, newer, "verify", later(1)),
+        lambda: store.reviews.decide("m1", Status.APPROVED, "kim", later(1)),
     )
     assert isinstance(outcome, NotPossible)
     assert standing(store)[0] is Status.REVIEW
@@ -269,7 +269,7 @@ def test_a_decision_is_written_into_the_apps_own_table_too(engine: sa.Engine) ->
     try:
         store = Store(engine, mapped=MappedMember(engine, "users", "id"), tombstone_key=b"k")
         judged(store, same_person=True)
-        store.decide("m1", Status.REJECTED, "kim", NOW)
+        store.reviews.decide("m1", Status.REJECTED, "kim", NOW)
         with engine.connect() as c:
             row = c.execute(sa.text("SELECT verification_status, reason, same_person FROM users")).one()
         assert tuple(row) == ("rejected", "rejected_by_person", True)
@@ -289,7 +289,7 @@ def test_who_looks_at_a_member_is_on_record(here: Cli, store: Store, monkeypatch
     here("show", "m1", "--json")
     here("show", "m1", "--en")
     here("show", "nobody")
-    looks = store.looks_at("m1")
+    looks = store.members.accesses("m1")
     assert [(look.looked_by, look.way) for look in looks] == [
         ("kim", "text"),
         ("kim", "json"),
@@ -298,17 +298,17 @@ def test_who_looks_at_a_member_is_on_record(here: Cli, store: Store, monkeypatch
     shown = here("show", "m1", "--looks").stdout
     assert "the-login" in shown
     assert "similarity" not in shown
-    assert store.looks_at("nobody") == []
+    assert store.members.accesses("nobody") == []
 
 
 def test_nothing_is_shown_where_the_look_cannot_be_recorded(here: Cli, store: Store) -> None:
     judged(store)
-    log = store.t.access_log
-    log.drop(store.engine)
+    log = store.database.t.access_log
+    log.drop(store.database.engine)
     try:
         result = here("show", "m1")
     finally:
-        log.create(store.engine)
+        log.create(store.database.engine)
     assert result.exit_code == 1
     assert "approved" not in result.stdout
 
@@ -318,7 +318,7 @@ def test_a_reviewer_sees_the_guess_at_the_gender_only_after_deciding(here: Cli, 
     assert "0.980" not in here("show", "m1").stdout
     hidden = json.loads(here("show", "m1", "--json").stdout)
     assert [hidden["member"]["gender"], hidden["requests"][0]["gender_probability"]] == [None, None]
-    store.decide("m1", Status.APPROVED, "kim", NOW)
+    store.reviews.decide("m1", Status.APPROVED, "kim", NOW)
     assert "0.980" in here("show", "m1").stdout
 
 
@@ -328,11 +328,11 @@ def test_a_reviewer_sees_the_guess_at_the_gender_only_after_deciding(here: Cli, 
 def test_consent_is_switched_on_and_off_and_seen(here: Cli, store: Store) -> None:
     judged(store)
     assert here("consent", "m1", "on").exit_code == 0
-    assert store.member("m1").training_consent  # type: ignore[union-attr]
+    assert store.members.find("m1").training_consent  # type: ignore[union-attr]
     assert "as it was" in here("consent", "m1", "on").stdout
     assert "training consent" in here("show", "m1").stdout
     here("consent", "m1", "off")
-    assert not store.member("m1").training_consent  # type: ignore[union-attr]
+    assert not store.members.find("m1").training_consent  # type: ignore[union-attr]
     assert here("consent", "nobody", "on").exit_code == 1
     assert here("consent", "m1", "maybe").exit_code == 2
 
@@ -345,23 +345,25 @@ def test_old_numbers_bodies_and_looks_go_and_verdicts_stay(store: Store) -> None
     judged(store, "new", "m2")
     for number, days in enumerate((40, 20)):
         body = json.dumps(a_message(request_id=f"d{number}")).encode()
-        store.bury(DeadJob("unknown_schema", "x", body, "verify"), NOW - timedelta(days=days))
+        store.dead_jobs.add(DeadJob("unknown_schema", "x", body, "verify"), NOW - timedelta(days=days))
     for days in (800, 700):
-        store.note_look("m1", "kim", "show", NOW - timedelta(days=days))
+        store.members.note_access("m1", "kim", "show", NOW - timedelta(days=days))
     for request in ("old", "new"):
         judged_at = NOW - timedelta(days=200 if request == "old" else 0)
-        assert store.note_shadow(request, a_verdict(), a_verdict(), judged_at)
-    assert purge_old(store, load_settings(), NOW) == Purged(photos=4, dead_jobs=1, looks=1, shadows=1)
-    assert purge_old(store, load_settings(), NOW) == Purged(0, 0, 0, 0)
-    old, new = store.request("old"), store.request("new")
+        assert store.shadows.note(request, a_verdict(), a_verdict(), judged_at)
+    assert purge_old(store.retention, load_settings(), NOW) == Purged(
+        photos=4, dead_jobs=1, looks=1, shadows=1
+    )
+    assert purge_old(store.retention, load_settings(), NOW) == Purged(0, 0, 0, 0)
+    old, new = store.requests.find("old"), store.requests.find("new")
     assert old is not None
     assert new is not None
     assert (old.status, old.photos[0].outcome) == (new.status, new.photos[0].outcome)
     assert new.photos[0].comparison is not None
     for finding in (old.selfie or SELFIE, *old.photos):
         assert (finding.comparison, finding.box, finding.gate, finding.quality) == (None, None, None, {})
-    assert [bool(row["message_head"]) for row in rows_of(store, store.t.dead_job)] == [False, True]
-    assert len(store.looks_at("m1")) == 1
+    assert [bool(row["message_head"]) for row in rows_of(store, store.database.t.dead_job)] == [False, True]
+    assert len(store.members.accesses("m1")) == 1
 
 
 def test_the_daily_task_purges_and_has_its_time_and_a_consumer(
@@ -378,16 +380,16 @@ def test_the_daily_task_purges_and_has_its_time_and_a_consumer(
 
 def test_what_is_still_under_way_keeps_its_numbers(store: Store) -> None:
     judged(store, seconds=-200 * 86400, status=Status.ERROR, reason=Reason.SELFIE_NOT_FETCHED)
-    store.requeue_request("r1", NOW)
-    assert purge_old(store, load_settings(), NOW).photos == 0
+    store.requests.requeue("r1", NOW)
+    assert purge_old(store.retention, load_settings(), NOW).photos == 0
 
 
 def test_more_than_one_transaction_holds_is_purged(store: Store) -> None:
     judged(store)
     rows = [{"member_id": "m1", "looked_by": "k", "way": "show", "looked_at": NOW}] * 1203
-    with store.engine.begin() as c:
-        c.execute(sa.insert(store.t.access_log), rows)
-    assert purge_old(store, load_settings(), NOW + timedelta(days=731)).looks == 1203
+    with store.database.engine.begin() as c:
+        c.execute(sa.insert(store.database.t.access_log), rows)
+    assert purge_old(store.retention, load_settings(), NOW + timedelta(days=731)).looks == 1203
 
 
 def test_purged_photos_can_still_be_shown_and_a_command_says_how_many(here: Cli, store: Store) -> None:

@@ -212,14 +212,14 @@ def test_each_service_reaches_mysql_with_its_own_account_over_tls(
 def test_mysql_lets_nobody_in_with_a_guessed_password(tls_mariadb: TlsMariaDb, tls: Path) -> None:
     url = address("verify", "VERIFY_DATABASE_URL", tls_mariadb.port, tls).replace("worker-word", "guessed")
     with pytest.raises(StoreUnavailable):
-        open_store(load_settings({"database_url": url})).member("m1")
+        open_store(load_settings({"database_url": url})).members.find("m1")
 
 
 def test_a_worker_refuses_a_mysql_with_a_strangers_certificate(tls_mariadb: TlsMariaDb, tls: Path) -> None:
     stranger = make_certificates(tls.parent / "stranger")
     url = address("verify", "VERIFY_DATABASE_URL", tls_mariadb.port, stranger)
     with pytest.raises(StoreUnavailable):
-        open_store(load_settings({"database_url": url})).member("m1")
+        open_store(load_settings({"database_url": url})).members.find("m1")
 
 
 @pytest.mark.parametrize("name", ["worker", "app", "operator"])

@@ -30,7 +30,7 @@ from worker.retraining.embedding import BUDGET_SECONDS
 from worker.retraining.process import Order, Trained
 from worker.retraining.run import MOST_LAPSES, MOST_SENDS
 from worker.retraining.training_set import OTHER_NETWORKS, Sampling, lesson_of
-from worker.store import HeldRun, LearnedFace, RunRecord, Store
+from worker.store import LearnedFace, RunLease, RunRecord, Store
 from worker.store.tables.states import ModelState, PairLabel, RunState
 
 GENUINE, IMPOSTOR = PairLabel.GENUINE, PairLabel.IMPOSTOR
@@ -47,12 +47,12 @@ def bench(store: Store) -> Bench:
 
 
 def latest(store: Store) -> RunRecord:
-    return store.runs(1)[0]
+    return store.training_runs.latest(1)[0]
 
 
-def held(store: Store, worker: str = "w", at: float = 0) -> HeldRun:
-    found = store.take_run(worker, LEASE, MOST_LAPSES, later(at))
-    assert isinstance(found, HeldRun)
+def held(store: Store, worker: str = "w", at: float = 0) -> RunLease:
+    found = store.training_runs.acquire(worker, LEASE, MOST_LAPSES, later(at))
+    assert isinstance(found, RunLease)
     return found
 
 
@@ -65,7 +65,7 @@ def test_a_run_goes_from_labels_to_a_promoted_head(bench: Bench, store: Store) -
     assert bench.step() == "ended"
     run = latest(store)
     assert (run.state, run.version, run.problem) == (RunState.PROMOTED, "retrained-1", None)
-    assert store.champion() == "retrained-1"
+    assert store.models.champion() == "retrained-1"
     [order] = bench.orders
     assert len(order.lesson.identity) == 18
     assert len(np.unique(order.lesson.identity)) == 6
@@ -76,14 +76,14 @@ def test_a_run_goes_from_labels_to_a_promoted_head(bench: Bench, store: Store) -
 
 def test_nothing_of_what_was_learned_from_is_kept_when_the_run_has_ended(bench: Bench, store: Store) -> None:
     bench.collect()
-    assert len(rows(store, store.t.training_face)) == 18
+    assert len(rows(store, store.database.t.training_face)) == 18
     bench.step()
-    assert rows(store, store.t.training_face) == []
-    assert rows(store, store.t.training_member) == []
+    assert rows(store, store.database.t.training_face) == []
+    assert rows(store, store.database.t.training_member) == []
 
 
 def test_messages_name_no_member_and_no_photo(bench: Bench) -> None:
-    assert bench.store.ask_for_run("kim", NOW)
+    assert bench.store.training_runs.ask("kim", NOW)
     bench.step()
     assert [job.to_message() for job in bench.sent] == [
         {"schema": 1, "run_id": latest(bench.store).run_id, "batch": batch} for batch in (0, 1)
@@ -91,17 +91,17 @@ def test_messages_name_no_member_and_no_photo(bench: Bench) -> None:
 
 
 def test_the_last_verify_worker_says_that_the_training_may_begin(bench: Bench, store: Store) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
     assert bench.deliver() == ["nothing", "training"]
 
 
 def test_a_delivery_that_took_its_time_leaves_the_rest_of_the_batch(bench: Bench, store: Store) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
     slow = bench.extraction(stopwatch=partial(next, count(0.0, BUDGET_SECONDS + 0.1)))
     assert str(slow.handle(bench.sent[0].to_message(), "bulk")) == "rest_of_the_batch"
-    assert store.training_progress(latest(store).run_id).done == 1
+    assert store.training_members.progress(latest(store).run_id).done == 1
 
 
 def test_a_head_that_the_gate_refuses_is_kept_as_rejected(bench: Bench, store: Store) -> None:
@@ -109,8 +109,8 @@ def test_a_head_that_the_gate_refuses_is_kept_as_rejected(bench: Bench, store: S
     bench.collect()
     bench.step()
     assert latest(store).state is RunState.REJECTED
-    assert [(m.version, m.state) for m in store.models()] == [("retrained-1", ModelState.REJECTED)]
-    assert store.champion() is None
+    assert [(m.version, m.state) for m in store.models.latest()] == [("retrained-1", ModelState.REJECTED)]
+    assert store.models.champion() is None
     report = latest(store).report
     assert report is not None
     assert report["gate"]["reasons"] == ["it is worse"]
@@ -121,19 +121,19 @@ def test_a_head_waits_for_a_person_where_the_settings_say_so(bench: Bench, store
     bench.collect()
     bench.step()
     assert latest(store).state is RunState.DONE
-    assert store.models()[0].state is ModelState.CHALLENGER
+    assert store.models.latest()[0].state is ModelState.CHALLENGER
 
 
 def test_a_head_that_was_held_against_another_champion_is_not_promoted(bench: Bench, store: Store) -> None:
     def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
-        store.add_model(a_trained_head(version="by-hand").head, NOW)
-        store.promote("by-hand", NOW)
+        store.models.add(a_trained_head(version="by-hand").head, NOW)
+        store.models.promote("by-hand", NOW)
         return a_trained_head()
 
     bench.train = train
     bench.collect()
     bench.step()
-    assert (latest(store).state, store.champion()) == (RunState.DONE, "by-hand")
+    assert (latest(store).state, store.models.champion()) == (RunState.DONE, "by-hand")
     assert "not promoted" in str(latest(store).problem)
 
 
@@ -152,24 +152,24 @@ def test_a_run_that_cannot_learn_fails_visibly_and_leaves_the_champion(
                 bench.faces[content_of(url_of(f"m{number:02}", position))] = "no_face"
     bench.collect()
     assert bench.step() == "ended"
-    status = store.status(bench.now).training
+    status = store.reports.status(bench.now).training
     assert status is not None
     assert status.state is RunState.FAILED
     assert status.problem == ("too few" if error else "no face could be learned from")
-    assert store.models() == []
+    assert store.models.latest() == []
 
 
 # One at a time.
 
 
 def test_of_two_workers_one_gets_the_run(store: Store) -> None:
-    assert store.ask_for_run("kim", NOW)
-    got = together([lambda: store.take_run("w", LEASE, MOST_LAPSES, NOW)] * 3)
-    assert [type(one) for one in got if one is not None] == [HeldRun]
+    assert store.training_runs.ask("kim", NOW)
+    got = together([lambda: store.training_runs.acquire("w", LEASE, MOST_LAPSES, NOW)] * 3)
+    assert [type(one) for one in got if one is not None] == [RunLease]
 
 
 def test_of_two_who_ask_at_once_both_get_the_same_run(store: Store) -> None:
-    asked = together([lambda: store.ask_for_run("kim", NOW)] * 3)
+    asked = together([lambda: store.training_runs.ask("kim", NOW)] * 3)
     assert len({one.run_id for one in asked}) == 1
     assert sorted(one.new for one in asked) == [False, False, True]
 
@@ -191,11 +191,11 @@ def test_a_run_whose_worker_was_killed_is_taken_up_again(bench: Bench, store: St
     bench.collect()
     held(store, "killed", 1)
     bench.later(seconds=30)
-    assert not store.run_due(bench.now)
+    assert not store.training_runs.due(bench.now)
     assert bench.step() == "nothing"
     bench.later(seconds=31)
-    assert store.run_due(bench.now)
-    assert not store.run_due(bench.now)
+    assert store.training_runs.due(bench.now)
+    assert not store.training_runs.due(bench.now)
     assert bench.step() == "ended"
     assert (latest(store).state, latest(store).lapses) == (RunState.PROMOTED, 1)
 
@@ -218,12 +218,12 @@ def test_a_run_whose_training_breaks_off_time_and_again_fails_with_the_reason(
     bench.collect()
     for _ in range(MOST_LAPSES):
         assert bench.step() == "interrupted"
-        assert store.run_due(bench.now)
+        assert store.training_runs.due(bench.now)
     assert bench.step() == "ended"
     assert latest(store).state is RunState.FAILED
     assert str(latest(store).problem).startswith(f"broken off 3 times; {problem}")
-    assert store.models() == []
-    assert rows(store, store.t.training_face) == []
+    assert store.models.latest() == []
+    assert rows(store, store.database.t.training_face) == []
 
 
 def test_a_run_whose_worker_is_killed_time_and_again_fails_and_says_so(bench: Bench, store: Store) -> None:
@@ -250,24 +250,24 @@ def test_a_database_that_is_away_for_a_moment_is_no_reason_to_give_a_run_up(
 
 
 def test_a_run_that_no_worker_takes_up_is_failed_after_a_day(bench: Bench, store: Store) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.later(hours=23)
-    assert store.run_due(bench.now)
+    assert store.training_runs.due(bench.now)
     assert latest(store).state is RunState.QUEUED
     bench.later(hours=1)
-    assert not store.run_due(bench.now)
+    assert not store.training_runs.due(bench.now)
     run = latest(store)
     assert (run.state, run.finished_at) == (RunState.FAILED, bench.now)
     assert "does one serve the queue `retrain`" in str(run.problem)
     assert bench.step() == "nothing"
-    assert store.ask_for_run("kim", bench.now)
+    assert store.training_runs.ask("kim", bench.now)
 
 
 def test_a_run_that_a_worker_took_up_is_not_failed_for_its_age(bench: Bench, store: Store) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
     bench.later(days=2)
-    assert store.run_due(bench.now)
+    assert store.training_runs.due(bench.now)
     assert latest(store).state is RunState.COLLECTING
 
 
@@ -284,7 +284,7 @@ def test_who_has_lost_the_run_writes_nothing(bench: Bench, store: Store) -> None
     bench.collect()
     assert bench.step() == "lost"
     assert goes_on == [True, False]
-    assert store.models() == []
+    assert store.models.latest() == []
     assert latest(store).state is RunState.TRAINING
 
 
@@ -294,7 +294,7 @@ def test_who_has_lost_the_run_writes_nothing(bench: Bench, store: Store) -> None
 def test_members_whose_message_was_lost_are_told_of_again_and_at_last_given_up(
     bench: Bench, store: Store
 ) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
     bench.sent.pop()  # lost
     bench.deliver()
@@ -313,7 +313,7 @@ def test_members_whose_message_was_lost_are_told_of_again_and_at_last_given_up(
 
 
 def test_a_run_whose_members_are_slow_to_come_is_not_given_up(bench: Bench, store: Store) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
     messages = list(bench.sent)
     for _ in range(MOST_SENDS - 1):
@@ -331,34 +331,34 @@ def test_a_run_whose_members_are_slow_to_come_is_not_given_up(bench: Bench, stor
 
 
 def test_a_message_that_is_delivered_twice_does_everything_once(bench: Bench, store: Store) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
     bench.sent *= 2
     together([bench.deliver, bench.deliver])
-    assert len(rows(store, store.t.training_face)) == 18
-    assert store.training_progress(latest(store).run_id).done == 6
+    assert len(rows(store, store.database.t.training_face)) == 18
+    assert store.training_members.progress(latest(store).run_id).done == 6
 
 
 def test_two_verify_workers_with_one_batch_share_its_members(bench: Bench, store: Store) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
     run_id = latest(store).run_id
-    claimed = together([lambda: store.claim_member(run_id, 0, LEASE, MOST, NOW)] * 4)
+    claimed = together([lambda: store.training_members.acquire(run_id, 0, LEASE, MOST, NOW)] * 4)
     assert sorted(one.member_id for one in claimed) == ["m00", "m01", "m02", "m03"]
 
 
 def test_a_member_whose_photos_kill_their_process_is_left_out_after_a_few_tries(
     bench: Bench, store: Store
 ) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
     run_id = latest(store).run_id
     for _ in range(MOST):
-        assert store.claim_member(run_id, 1, LEASE, MOST, bench.now)
-        assert store.claim_member(run_id, 1, LEASE, MOST, bench.now)
+        assert store.training_members.acquire(run_id, 1, LEASE, MOST, bench.now)
+        assert store.training_members.acquire(run_id, 1, LEASE, MOST, bench.now)
         bench.later(minutes=2)
-    assert store.claim_member(run_id, 1, LEASE, MOST, bench.now) is None
-    assert store.failed_members(run_id) == {"crashed": 2}
+    assert store.training_members.acquire(run_id, 1, LEASE, MOST, bench.now) is None
+    assert store.training_members.failed(run_id) == {"crashed": 2}
 
 
 def test_photos_that_are_gone_changed_or_unfit_are_counted_and_no_more(bench: Bench, store: Store) -> None:
@@ -378,7 +378,7 @@ def test_a_host_in_trouble_is_asked_again_later_and_then_done_without(bench: Ben
     bench.pictures[url_of("m00", 1)] = BROKEN
     bench.collect()
     for _ in range(MOST - 1):
-        assert store.training_progress(latest(store).run_id).waiting == 1
+        assert store.training_members.progress(latest(store).run_id).waiting == 1
         bench.later(minutes=30)
         bench.step()
         bench.deliver()
@@ -394,9 +394,9 @@ def test_a_host_in_trouble_is_asked_again_later_and_then_done_without(bench: Ben
 def test_only_members_who_consented_are_learned_from(bench: Bench, store: Store) -> None:
     labelled_member(store, "silent", consent=False)
     judged_member(store, "unlabelled")
-    assert store.training_truth().members == 6
+    assert store.labels.truth().members == 6
     bench.collect()
-    assert {row["member_id"] for row in rows(store, store.t.training_member)} == {
+    assert {row["member_id"] for row in rows(store, store.database.t.training_member)} == {
         f"m{n:02}" for n in range(6)
     }
 
@@ -405,11 +405,11 @@ def test_only_members_who_consented_are_learned_from(bench: Bench, store: Store)
 def test_consent_that_is_withdrawn_while_the_run_goes_counts_at_once(
     bench: Bench, store: Store, when: str
 ) -> None:
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
     if when == "after":
         bench.deliver()
-    store.set_consent("m03", NOW, training=False)
+    store.members.set_consent("m03", NOW, training=False)
     bench.deliver()
     bench.step()
     assert len(np.unique(bench.orders[0].lesson.identity)) == 5
@@ -419,10 +419,10 @@ def test_faces_of_whom_consent_is_withdrawn_are_removed_before_the_run_has_ended
     bench: Bench, store: Store
 ) -> None:
     bench.collect()
-    store.set_consent("m03", NOW, training=False)
-    assert store.clear_training() == 1
-    assert len(rows(store, store.t.training_face)) == 15
-    assert store.clear_training() == 0
+    store.members.set_consent("m03", NOW, training=False)
+    assert store.training_members.clear() == 1
+    assert len(rows(store, store.database.t.training_face)) == 15
+    assert store.training_members.clear() == 0
 
 
 @pytest.mark.parametrize("when", ["listed", "claimed", "embedded", "training"])
@@ -430,23 +430,25 @@ def test_a_member_who_is_forgotten_in_the_middle_leaves_no_trace(
     bench: Bench, store: Store, when: str
 ) -> None:
     def forget() -> None:
-        removed = store.forget("m03", bench.now).removed
+        removed = store.members.forget("m03", bench.now).removed
         assert removed["training_member"] == 1
         assert removed["training_face"] == (3 if when in ("embedded", "training") else 0)
         assert traces() == set()
 
     def traces() -> set[str]:
-        return tables_that_hold(store.engine, "m03", "/m03/")
+        return tables_that_hold(store.database.engine, "m03", "/m03/")
 
     def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
         forget()
         return a_trained_head()
 
-    assert store.ask_for_run("kim", NOW)
+    assert store.training_runs.ask("kim", NOW)
     bench.step()
-    study = store.claim_member(latest(store).run_id, 0, LEASE, 99, NOW) if when == "claimed" else None
+    study = (
+        store.training_members.acquire(latest(store).run_id, 0, LEASE, 99, NOW) if when == "claimed" else None
+    )
     while study and study.member_id != "m03":
-        study = store.claim_member(latest(store).run_id, 0, LEASE, 99, NOW)
+        study = store.training_members.acquire(latest(store).run_id, 0, LEASE, 99, NOW)
     if when in ("embedded", "training"):
         bench.deliver()
     if when == "training":
@@ -454,7 +456,7 @@ def test_a_member_who_is_forgotten_in_the_middle_leaves_no_trace(
     else:
         forget()
     if study:
-        assert not store.note_member(study, [])
+        assert not store.training_members.note(study, [])
         bench.later(minutes=3)
     bench.deliver()
     assert bench.step() == "ended"
@@ -462,9 +464,9 @@ def test_a_member_who_is_forgotten_in_the_middle_leaves_no_trace(
 
 
 def test_the_latest_word_about_a_photo_counts(bench: Bench, store: Store) -> None:
-    store.label("m00", 2, IMPOSTOR, "lee", later(1), gender=Gender.MALE)
+    store.reviews.label("m00", 2, IMPOSTOR, "lee", later(1), gender=Gender.MALE)
     bench.collect()
-    mine = [row for row in rows(store, store.t.training_face) if row["member_id"] == "m00"]
+    mine = [row for row in rows(store, store.database.t.training_face) if row["member_id"] == "m00"]
     assert [row["label"] for row in mine] == [None, "genuine", "impostor"]
     assert [row["gender"] for row in mine] == ["female", "female", "male"]
 
@@ -472,37 +474,43 @@ def test_the_latest_word_about_a_photo_counts(bench: Bench, store: Store) -> Non
 def test_the_latest_word_about_a_picture_counts_in_whatever_request_it_was_seen(store: Store) -> None:
     labelled_member(store, "m1", (GENUINE, GENUINE))
     judged_member(store, "m1", 2, at=later(9), request_id="r2")
-    store.label("m1", 2, IMPOSTOR, "kim", later(10))
-    with store.engine.begin() as c:  # a second look at the first request, later still
+    store.reviews.label("m1", 2, IMPOSTOR, "kim", later(10))
+    with store.database.engine.begin() as c:  # a second look at the first request, later still
         row = {"request_id": "r-m1", "position": 2, "label": GENUINE, "labelled_by": "lee"}
-        c.execute(sa.insert(store.t.label).values(**row, labelled_at=later(11)))
+        c.execute(sa.insert(store.database.t.label).values(**row, labelled_at=later(11)))
     bench = Bench(store)
     bench.collect()
-    assert [row["label"] for row in rows(store, store.t.training_face)] == [None, "genuine", "genuine"]
+    assert [row["label"] for row in rows(store, store.database.t.training_face)] == [
+        None,
+        "genuine",
+        "genuine",
+    ]
 
 
 def test_of_several_strangers_photos_one_is_used_for_they_may_show_one_stranger(store: Store) -> None:
     labelled_member(store, "m1", (IMPOSTOR, IMPOSTOR, GENUINE, IMPOSTOR))
     bench = Bench(store)
     bench.collect()
-    kept = [row["label"] for row in rows(store, store.t.training_face) if row["reason"] is None]
+    kept = [row["label"] for row in rows(store, store.database.t.training_face) if row["reason"] is None]
     assert kept == [None, "genuine", "impostor"]
-    assert store.kept_out(latest(store).run_id) == {"further_impostor": 2}
+    assert store.training_members.kept_out(latest(store).run_id) == {"further_impostor": 2}
 
 
 def test_a_selfie_counts_as_the_member_only_beside_a_photo_that_a_person_called_genuine(store: Store) -> None:
     labelled_member(store, "m1", (GENUINE,))
     again = judged_member(store, "m1", 2, at=later(9), request_id="r2")
-    with store.engine.begin() as c:  # another person's selfie, and nobody said that it matches anything
-        v, vp = store.t.verification, store.t.verification_photo
+    with (
+        store.database.engine.begin() as c
+    ):  # another person's selfie, and nobody said that it matches anything
+        v, vp = store.database.t.verification, store.database.t.verification_photo
         message = {"selfie_url": "https://photos.example.com/other.jpg", "photo_urls": ["-", url_of("m1", 2)]}
         c.execute(sa.update(v).where(v.c.request_id == again).values(message=message))
         first = sa.and_(vp.c.request_id == again, vp.c.position == 0)
         c.execute(sa.update(vp).where(first).values(sha256="e" * 64))
-    store.label("m1", 2, IMPOSTOR, "kim", later(10))
+    store.reviews.label("m1", 2, IMPOSTOR, "kim", later(10))
     bench = Bench(store)
     bench.collect()
-    faces = rows(store, store.t.training_face)
+    faces = rows(store, store.database.t.training_face)
     assert [row["label"] for row in faces] == [None, "genuine", "impostor"]
     assert all(row["reason"] is None for row in faces)
 
@@ -510,16 +518,16 @@ def test_a_selfie_counts_as_the_member_only_beside_a_photo_that_a_person_called_
 def test_one_picture_that_is_called_the_member_and_a_stranger_is_believed_neither(store: Store) -> None:
     labelled_member(store, "m1", (GENUINE,))
     again = judged_member(store, "m1", 1, at=later(9), request_id="r2")
-    with store.engine.begin() as c:
-        vp = store.t.verification_photo
+    with store.database.engine.begin() as c:
+        vp = store.database.t.verification_photo
         selfie = sa.select(vp.c.sha256).where(vp.c.request_id == "r-m1", vp.c.position == 0).scalar_subquery()
         digest = c.scalar(sa.select(selfie))
         second = sa.and_(vp.c.request_id == again, vp.c.position == 1)
         c.execute(sa.update(vp).where(second).values(sha256=digest))
-    store.label("m1", 1, IMPOSTOR, "kim", later(10))
+    store.reviews.label("m1", 1, IMPOSTOR, "kim", later(10))
     bench = Bench(store)
     bench.collect()
-    assert store.kept_out(latest(store).run_id) == {"contradiction": 2}
+    assert store.training_members.kept_out(latest(store).run_id) == {"contradiction": 2}
 
 
 # The audit.
@@ -531,12 +539,14 @@ def test_the_blind_audit_says_how_many_approvals_are_wrong_whatever_the_consent(
         labelled_member(store, f"m{number}", (label,), reason=Reason.BLIND_AUDIT, consent=number == 1)
     for number, status in enumerate((Status.APPROVED, Status.REJECTED, Status.REJECTED, Status.APPROVED)):
         judged_member(store, f"d{number}", reason=Reason.BLIND_AUDIT)
-        store.decide(f"d{number}", status, "kim", NOW)
-    store.decide("d2", Status.APPROVED, "lee", later(1))  # on second thoughts
-    store.label("d3", 1, IMPOSTOR, "kim", NOW)  # a friend's photo; the member was approved all the same
+        store.reviews.decide(f"d{number}", status, "kim", NOW)
+    store.reviews.decide("d2", Status.APPROVED, "lee", later(1))  # on second thoughts
+    store.reviews.label(
+        "d3", 1, IMPOSTOR, "kim", NOW
+    )  # a friend's photo; the member was approved all the same
     labelled_member(store, "doubtful", (IMPOSTOR,))
     judged_member(store, "not-yet", reason=Reason.BLIND_AUDIT)
-    audit = store.audit()
+    audit = store.labels.audit()
     assert (audit.drawn, audit.judged, audit.wrong) == (8, 7, 2)
     bench = Bench(store)
     bench.collect()
@@ -592,23 +602,23 @@ def test_faces_of_other_networks_are_left_out_and_counted() -> None:
 
 
 def test_beat_starts_a_run_only_with_enough_new_labels(bench: Bench, store: Store) -> None:
-    assert store.ask_for_run("beat", NOW, at_least=13) is None
-    assert store.runs() == []
-    assert store.ask_for_run("beat", NOW, at_least=12)
+    assert store.training_runs.ask("beat", NOW, at_least=13) is None
+    assert store.training_runs.latest() == []
+    assert store.training_runs.ask("beat", NOW, at_least=12)
     bench.step()
     bench.deliver()
     bench.step()
-    assert store.training_truth().new_labels == 0
-    assert store.ask_for_run("beat", NOW, at_least=1) is None
-    store.label("m00", 1, GENUINE, "kim", NOW)
-    assert store.ask_for_run("beat", NOW, at_least=1)
+    assert store.labels.truth().new_labels == 0
+    assert store.training_runs.ask("beat", NOW, at_least=1) is None
+    store.reviews.label("m00", 1, GENUINE, "kim", NOW)
+    assert store.training_runs.ask("beat", NOW, at_least=1)
 
 
 def test_labels_of_a_run_that_failed_are_still_new(bench: Bench, store: Store) -> None:
     bench.train = lambda _order, _goes_on: (_ for _ in ()).throw(TrainingFailed("x"))
     bench.collect()
     bench.step()
-    assert store.training_truth().new_labels == 12
+    assert store.labels.truth().new_labels == 12
 
 
 # Garbage.
@@ -630,7 +640,7 @@ def test_labels_of_a_run_that_failed_are_still_new(bench: Bench, store: Store) -
 )
 def test_a_message_that_is_no_batch_becomes_a_dead_job(store: Store, body: object, reason: str) -> None:
     assert str(Bench(store).extraction().handle(body, "bulk")) == "nothing"
-    assert [dead.reason for dead in store.dead_jobs()] == [reason]
+    assert [dead.reason for dead in store.dead_jobs.latest()] == [reason]
 
 
 def test_a_batch_of_no_run_or_of_one_that_is_over_is_nothing_to_do(bench: Bench, store: Store) -> None:
@@ -638,4 +648,4 @@ def test_a_batch_of_no_run_or_of_one_that_is_over_is_nothing_to_do(bench: Bench,
     bench.collect()
     bench.step()
     assert str(bench.extraction().handle(EmbedJob(latest(store).run_id, 0).to_message(), "bulk")) == "nothing"
-    assert store.dead_jobs() == []
+    assert store.dead_jobs.latest() == []

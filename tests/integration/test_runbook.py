@@ -111,9 +111,9 @@ class Scene:
     def prepare(self) -> None:
         """A member who waits for a review, and a dead job."""
         judged(self.worker, "r1", "m1", a_verdict(Status.REVIEW, Reason.DIFFERENT_PERSON))
-        self.worker.accept(a_job("r2", "m2"), "verify", NOW)
-        self.worker.give_up("r2", "poison", "boom", NOW)
-        [dead] = self.operator.dead_jobs()
+        self.worker.requests.accept(a_job("r2", "m2"), "verify", NOW)
+        self.worker.requests.give_up("r2", "poison", "boom", NOW)
+        [dead] = self.operator.dead_jobs.latest()
         self.stands_for |= {"MEMBER": "m1", "NUMBER": str(dead.id), "ID": "r1", "NAME": "kim"}
 
     def fill(self, words: tuple[str, ...]) -> list[str]:
@@ -122,19 +122,19 @@ class Scene:
 
 
 def judged(store: Store, request_id: str, member_id: str, verdict: Verdict, at: datetime = NOW) -> None:
-    store.accept(a_job(request_id, member_id, at), "verify", at)
-    attempt = store.start_attempt(request_id, "w", LEASE, MOST, at)
+    store.requests.accept(a_job(request_id, member_id, at), "verify", at)
+    attempt = store.requests.acquire(request_id, "w", LEASE, MOST, at)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, verdict, at)
+    assert store.requests.finish(attempt, verdict, at)
 
 
 # What some commands need besides.
 
 
 def barred(scene: Scene) -> None:
-    scene.operator.forget("m3", NOW)
+    scene.operator.members.forget("m3", NOW)
     with pytest.raises(MemberForgotten):
-        scene.worker.accept(a_job("r3", "m3"), "verify", NOW)
+        scene.worker.requests.accept(a_job("r3", "m3"), "verify", NOW)
     scene.stands_for["MEMBER"] = "m3"
 
 
@@ -144,29 +144,33 @@ def an_error(scene: Scene) -> None:
 
 
 def garbage(scene: Scene) -> None:
-    scene.worker.bury(DeadJob("no_task", "no job", b"garbage", "verify"), NOW)
+    scene.worker.dead_jobs.add(DeadJob("no_task", "no job", b"garbage", "verify"), NOW)
 
 
 def a_pending_member(scene: Scene) -> None:
-    scene.operator.import_members([NewMember("m3", None, "https://h/s.jpg", ())], NOW)
+    scene.operator.members.import_list([NewMember("m3", None, "https://h/s.jpg", ())], NOW)
 
 
 def long_ago(scene: Scene) -> None:
     """Something of everything that is purged."""
     then = NOW - timedelta(days=2000)
     judged(scene.worker, "old", "m3", a_verdict(), then)
-    scene.worker.note_shadow("old", a_verdict(), a_verdict(), then)
-    scene.worker.bury(DeadJob("unknown_schema", "no job", json.dumps(a_message()).encode(), "verify"), then)
-    scene.operator.note_look("m1", "kim", "show", then)
+    scene.worker.shadows.note("old", a_verdict(), a_verdict(), then)
+    scene.worker.dead_jobs.add(
+        DeadJob("unknown_schema", "no job", json.dumps(a_message()).encode(), "verify"), then
+    )
+    scene.operator.members.note_access("m1", "kim", "show", then)
 
 
 def heads(scene: Scene) -> None:
     """A champion with one before it, and a challenger that has judged in shadow."""
     scene.settings["VERIFY_BUNDLE"] = str(a_bundle(scene.folder / "shipped", "default"))
     for name in ("first", "second"):
-        scene.worker.promote(publish(scene.worker, a_bundle(scene.folder / name, name), NOW), NOW)
-    version = publish(scene.worker, a_bundle(scene.folder / "third", "third"), NOW)
-    scene.worker.note_shadow("r1", a_verdict(), replace(a_verdict(), model_version=version), NOW)
+        scene.worker.models.promote(
+            publish(scene.worker.models, a_bundle(scene.folder / name, name), NOW), NOW
+        )
+    version = publish(scene.worker.models, a_bundle(scene.folder / "third", "third"), NOW)
+    scene.worker.shadows.note("r1", a_verdict(), replace(a_verdict(), model_version=version), NOW)
     scene.stands_for |= {"VERSION": version, "DIR": str(a_bundle(scene.folder / "new", "new"))}
 
 
@@ -176,7 +180,7 @@ def a_retraining(scene: Scene) -> None:
     bench = Bench(scene.worker, promote=False)
     bench.collect()
     assert bench.step() == "ended"
-    scene.operator.label("m4", 1, PairLabel.GENUINE, "kim", NOW)
+    scene.operator.reviews.label("m4", 1, PairLabel.GENUINE, "kim", NOW)
     scene.settings["VERIFY_RETRAIN_MIN_LABELS"] = "1"
     workers = Bench(scene.worker, promote=False, now=utc_now())
     scene.meanwhile = lambda: (workers.step(), workers.deliver())

@@ -46,7 +46,7 @@ class Process:
 
     def __post_init__(self) -> None:
         self.serving = Serving(
-            heads=self.store,
+            heads=self.store.models,
             shipped=cast("Models", self.shipped),
             compose=self.compose,
             host="here",
@@ -78,25 +78,25 @@ def process(store: Store, tmp_path: Path) -> Process:
 
 @pytest.fixture
 def version(store: Store, tmp_path: Path) -> str:
-    return publish(store, a_bundle(tmp_path / "a", "a"), NOW)
+    return publish(store.models, a_bundle(tmp_path / "a", "a"), NOW)
 
 
 def test_it_serves_what_it_was_shipped_with_until_a_head_is_promoted(process: Process, version: str) -> None:
     assert process.version() == "default-1"
-    process.store.promote(version, NOW)
+    process.store.models.promote(version, NOW)
     assert process.version() == version
-    process.store.rollback()
+    process.store.models.rollback()
     assert process.version() == "default-1"
 
 
 def test_a_head_is_read_once_and_not_before_every_job(process: Process, version: str) -> None:
-    process.store.promote(version, NOW)
+    process.store.models.promote(version, NOW)
     assert {process.version() for _ in range(5)} == {version}
     assert process.composed == [version]
 
 
 def test_a_process_that_starts_later_takes_the_champion_at_once(process: Process, version: str) -> None:
-    process.store.promote(version, NOW)
+    process.store.models.promote(version, NOW)
     assert Process(process.store, process.shipped).version() == version
 
 
@@ -111,51 +111,51 @@ DAMAGES: dict[str, dict[str, Any] | None] = {
 def test_a_damaged_row_is_refused_once_and_the_head_before_it_serves_on(
     process: Process, version: str, tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store, bad = process.store, publish(process.store, a_bundle(tmp_path / "b", "b"), NOW)
-    store.promote(version, NOW)
+    store, bad = process.store, publish(process.store.models, a_bundle(tmp_path / "b", "b"), NOW)
+    store.models.promote(version, NOW)
     assert process.version() == version
     spoil(store, bad, DAMAGES[damage] or {"manifest": manifest_of(store, version)})
-    store.promote(bad, NOW)
+    store.models.promote(bad, NOW)
     with caplog.at_level(logging.ERROR):
         assert {process.version() for _ in range(5)} == {version}
     assert len(caplog.messages) == 1
     assert f"{bad} is refused" in caplog.text
-    [refused] = store.status(NOW).refused_heads
+    [refused] = store.reports.status(NOW).refused_heads
     assert (refused.version, refused.host) == (bad, "here")
 
 
 def spoil(store: Store, version: str, values: dict[str, Any]) -> None:
-    m = store.t.model_version
-    with store.engine.begin() as c:
+    m = store.database.t.model_version
+    with store.database.engine.begin() as c:
         c.execute(sa.update(m).where(m.c.version == version).values(**values))
 
 
 def manifest_of(store: Store, version: str) -> Any:
-    m = store.t.model_version
-    with store.engine.connect() as c:
+    m = store.database.t.model_version
+    with store.database.engine.connect() as c:
         return c.scalar(sa.select(m.c.manifest).where(m.c.version == version))
 
 
 def test_a_row_that_was_mended_is_taken_after_a_while(process: Process, version: str) -> None:
-    store, head = process.store, process.store.head(version)
+    store, head = process.store, process.store.models.head(version)
     assert head is not None
     spoil(store, version, {"head": b"rubbish"})
-    store.promote(version, NOW)
+    store.models.promote(version, NOW)
     assert process.version() == "default-1"
     spoil(store, version, {"head": head.data})
     assert process.version() == "default-1"
     process.now += TRY_AGAIN + timedelta(seconds=1)
     assert process.version() == version
-    assert store.status(NOW).refused_heads == ()
+    assert store.reports.status(NOW).refused_heads == ()
 
 
 def test_a_head_for_networks_that_this_host_does_not_have_is_refused(
     store: Store, version: str, tmp_path: Path
 ) -> None:
     poor = Process(store, Head("poor-1", a_bundle(tmp_path / "poor", "poor", networks=("sface",))))
-    store.promote(version, NOW)
+    store.models.promote(version, NOW)
     assert poor.version() == "poor-1"
-    [refused] = store.status(NOW).refused_heads
+    [refused] = store.reports.status(NOW).refused_heads
     assert "facenet" in refused.problem
 
 
@@ -166,36 +166,36 @@ def test_a_head_of_a_form_that_this_program_does_not_know_harms_no_job(
         raise AttributeError("no such thing")
 
     process.serving._compose = stumble  # type: ignore[assignment]
-    process.store.promote(version, NOW)
+    process.store.models.promote(version, NOW)
     assert process.version() == "default-1"
-    [refused] = process.store.status(NOW).refused_heads
+    [refused] = process.store.reports.status(NOW).refused_heads
     assert refused.problem == "AttributeError: no such thing"
 
 
 def test_while_the_database_is_away_the_head_stays_as_it_is(
     process: Process, version: str, tmp_path: Path
 ) -> None:
-    process.store.promote(version, NOW)
+    process.store.models.promote(version, NOW)
     assert process.version() == version
     away = build_engine(f"sqlite:///{tmp_path / 'no tables here.db'}")
-    process.store._reader = away.execution_options(reads_only=True)
+    process.store.database._reader = away.execution_options(reads_only=True)
     assert process.version() == version
 
 
 def test_shadows_come_and_go_beside_the_champion(process: Process, version: str, tmp_path: Path) -> None:
-    store, other = process.store, publish(process.store, a_bundle(tmp_path / "b", "b"), NOW)
-    store.set_shadow(version, on=True)
-    store.set_shadow(other, on=True)
+    store, other = process.store, publish(process.store.models, a_bundle(tmp_path / "b", "b"), NOW)
+    store.models.set_shadow(version, on=True)
+    store.models.set_shadow(other, on=True)
     assert process.shadows() == [version, other]
-    store.promote(version, NOW)
+    store.models.promote(version, NOW)
     assert (process.version(), process.shadows()) == (version, [other])
     assert process.composed == [version, other]
-    store.set_shadow(other, on=False)
+    store.models.set_shadow(other, on=False)
     assert process.shadows() == []
 
 
 def test_a_damaged_shadow_is_left_out(process: Process, version: str) -> None:
-    process.store.set_shadow(version, on=True)
+    process.store.models.set_shadow(version, on=True)
     spoil(process.store, version, {"head": b"rubbish"})
     assert process.shadows() == []
     assert process.version() == "default-1"
@@ -218,8 +218,8 @@ def strict(store: Store, tmp_path: Path, signer: HeadSignatures) -> Process:
 
 
 def test_a_head_that_is_signed_judges(strict: Process, signer: HeadSignatures, tmp_path: Path) -> None:
-    signed = publish(strict.store, a_bundle(tmp_path / "a", "a"), NOW, signatures=signer)
-    strict.store.promote(signed, NOW)
+    signed = publish(strict.store.models, a_bundle(tmp_path / "a", "a"), NOW, signatures=signer)
+    strict.store.models.promote(signed, NOW)
     assert strict.version() == signed
 
 
@@ -227,11 +227,11 @@ def test_a_head_that_is_not_signed_or_by_another_key_is_refused(
     strict: Process, version: str, tmp_path: Path
 ) -> None:
     other = HeadSignatures.of(*key_pair(tmp_path / "other"))
-    foreign = publish(strict.store, a_bundle(tmp_path / "b", "b"), NOW, signatures=other)
+    foreign = publish(strict.store.models, a_bundle(tmp_path / "b", "b"), NOW, signatures=other)
     for refused, why in ((version, "not signed"), (foreign, "signature is not that of the key")):
-        strict.store.promote(refused, NOW)
+        strict.store.models.promote(refused, NOW)
         assert strict.version() == "default-1"
-        (said,) = strict.store.status(NOW).refused_heads
+        (said,) = strict.store.reports.status(NOW).refused_heads
         assert (said.version, why in said.problem) == (refused, True)
 
 
@@ -239,22 +239,22 @@ def test_a_signature_does_not_cover_another_head(
     strict: Process, signer: HeadSignatures, version: str, tmp_path: Path
 ) -> None:
     """Whoever may write rows takes the signature of a good head for a head of their own."""
-    signed = publish(strict.store, a_bundle(tmp_path / "b", "b"), NOW, signatures=signer)
-    m = strict.store.t.model_version
+    signed = publish(strict.store.models, a_bundle(tmp_path / "b", "b"), NOW, signatures=signer)
+    m = strict.store.database.t.model_version
     stolen = sa.select(m.c.signature).where(m.c.version == signed)
-    with strict.store.engine.begin() as c:
+    with strict.store.database.engine.begin() as c:
         c.execute(sa.update(m).where(m.c.version == version).values(signature=c.scalar(stolen)))
-    strict.store.promote(version, NOW)
+    strict.store.models.promote(version, NOW)
     assert strict.version() == "default-1"
 
 
 def test_a_head_from_before_there_was_a_key_can_be_signed(
     strict: Process, signer: HeadSignatures, version: str
 ) -> None:
-    head = strict.store.head(version)
+    head = strict.store.models.head(version)
     assert head is not None
-    strict.store.sign_model(signer.sign(head))
-    strict.store.promote(version, NOW)
+    strict.store.models.sign(signer.sign(head))
+    strict.store.models.promote(version, NOW)
     assert strict.version() == version
 
 
@@ -263,11 +263,11 @@ def test_nothing_is_published_that_every_host_would_refuse(
 ) -> None:
     public_only = HeadSignatures(public=signer.public)
     with pytest.raises(NotPossible, match="VERIFY_HEAD_SIGNING_KEY"):
-        publish(strict.store, a_bundle(tmp_path / "b", "b"), NOW, signatures=public_only)
+        publish(strict.store.models, a_bundle(tmp_path / "b", "b"), NOW, signatures=public_only)
     wrong_pair = HeadSignatures(public=signer.public, private=Ed25519PrivateKey.generate())
     with pytest.raises(ModelError, match="its signature"):
-        publish(strict.store, a_bundle(tmp_path / "b", "b"), NOW, signatures=wrong_pair)
-    assert strict.store.models() == []
+        publish(strict.store.models, a_bundle(tmp_path / "b", "b"), NOW, signatures=wrong_pair)
+    assert strict.store.models.latest() == []
 
 
 @pytest.mark.parametrize("which", [0, 1])

@@ -35,15 +35,15 @@ def judged(store: Store, request_id: str = "r1", seconds: float = 0, **verdict: 
     """A request of m1's ends with this verdict; `urls`: its gallery."""
     at, urls = later(seconds), verdict.pop("urls", None)
     job = a_job(request_id, at=at, **({"photo_urls": urls} if urls else {}))
-    store.accept(job, "verify", at)
+    store.requests.accept(job, "verify", at)
     again(store, request_id, seconds, **verdict)
 
 
 def again(store: Store, request_id: str, seconds: float, **verdict: Any) -> None:
     at = later(seconds)
-    attempt = store.start_attempt(request_id, "w", LEASE, MOST, at)
+    attempt = store.requests.acquire(request_id, "w", LEASE, MOST, at)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(**{"photos": SEEN, **verdict}), at)
+    assert store.requests.finish(attempt, a_verdict(**{"photos": SEEN, **verdict}), at)
 
 
 def failed(store: Store, request_id: str, seconds: float) -> None:
@@ -53,7 +53,7 @@ def failed(store: Store, request_id: str, seconds: float) -> None:
 
 
 def standing(store: Store) -> tuple[Status | None, Reason | None, str | None, str | None]:
-    member = store.member("m1")
+    member = store.members.find("m1")
     assert member is not None
     return member.status, member.reason, member.verified_request_id, member.request_id
 
@@ -61,7 +61,7 @@ def standing(store: Store) -> tuple[Status | None, Reason | None, str | None, st
 def sent(store: Store, seconds: float) -> list[str]:
     """The requests that a sweep at that time sends."""
     broker = Lists()
-    sweep(store, broker, later(seconds))
+    sweep(store.requests, store.pending, broker, later(seconds))
     return [job.request_id for job, _ in broker.sent]
 
 
@@ -70,14 +70,14 @@ def sent(store: Store, seconds: float) -> list[str]:
 
 def test_labels_and_the_files_that_they_are_about_outlive_another_judgement(store: Store) -> None:
     judged(store, status=Status.ERROR, reason=Reason.PHOTOS_NOT_FETCHED)
-    store.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
-    store.requeue_request("r1", later(1))
-    assert (standing(store)[0], store.request("r1").status) == (Status.ERROR, None)  # type: ignore[union-attr]
+    store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    store.requests.requeue("r1", later(1))
+    assert (standing(store)[0], store.requests.find("r1").status) == (Status.ERROR, None)  # type: ignore[union-attr]
     again(store, "r1", 2, photos=(replace(SEEN[0], sha256="f" * 64), SEEN[1]))
-    with store.engine.connect() as c:
-        [row] = c.execute(sa.select(store.t.label)).mappings().all()
+    with store.database.engine.connect() as c:
+        [row] = c.execute(sa.select(store.database.t.label)).mappings().all()
     assert (row["label"], row["sha256"], row["selfie_sha256"]) == ("genuine", SEEN[0].sha256, SELFIE.sha256)
-    request = store.request("r1")
+    request = store.requests.find("r1")
     assert request is not None
     assert (request.status, request.photos[0].sha256) == (Status.APPROVED, "f" * 64)
 
@@ -85,37 +85,37 @@ def test_labels_and_the_files_that_they_are_about_outlive_another_judgement(stor
 @pytest.mark.parametrize("table", ["member", "verification"])
 def test_no_row_goes_while_people_have_written_about_it(store: Store, table: str) -> None:
     judged(store)
-    store.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
-    store.decide("m1", Status.REJECTED, "kim", NOW)
-    store.note_look("m1", "kim", "show", NOW)
-    with pytest.raises(sa.exc.IntegrityError), store.engine.begin() as c:
+    store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    store.reviews.decide("m1", Status.REJECTED, "kim", NOW)
+    store.members.note_access("m1", "kim", "show", NOW)
+    with pytest.raises(sa.exc.IntegrityError), store.database.engine.begin() as c:
         c.execute(sa.text(f"DELETE FROM {table}"))
-    removed = store.forget("m1", NOW).removed
+    removed = store.members.forget("m1", NOW).removed
     assert [removed[name] for name in ("label", "decision", "access_log", "verification", "member")] == [
         1
     ] * 5
-    with store.engine.connect() as c:
-        assert c.scalars(sa.select(store.t.tombstone.c.erases)).all() == [None]
+    with store.database.engine.connect() as c:
+        assert c.scalars(sa.select(store.database.t.tombstone.c.erases)).all() == [None]
 
 
 def test_a_put_back_member_whom_somebody_has_looked_at_is_emptied_and_the_look_stays(store: Store) -> None:
-    store.forget("m1", NOW)
-    with store.engine.begin() as c:
-        c.execute(sa.insert(store.t.member).values(member_id="m1", selfie_url="https://h/s.jpg"))
-    store.note_look("m1", "kim", "show", NOW)
+    store.members.forget("m1", NOW)
+    with store.database.engine.begin() as c:
+        c.execute(sa.insert(store.database.t.member).values(member_id="m1", selfie_url="https://h/s.jpg"))
+    store.members.note_access("m1", "kim", "show", NOW)
     assert sent(store, 400) == []
-    member = store.member("m1")
+    member = store.members.find("m1")
     assert member is not None
     assert member.selfie_url is None
-    assert (sent(store, 800), len(store.looks_at("m1"))) == ([], 1)
-    assert store.forget("m1", later(900)).removed["access_log"] == 1
+    assert (sent(store, 800), len(store.members.accesses("m1"))) == ([], 1)
+    assert store.members.forget("m1", later(900)).removed["access_log"] == 1
 
 
 def test_decisions_say_what_stood_before_and_leave_what_the_machine_said(store: Store) -> None:
     judged(store, status=Status.REVIEW, reason=Reason.DIFFERENT_PERSON)
-    store.decide("m1", Status.APPROVED, "kim", NOW)
-    with store.engine.connect() as c:
-        row = c.execute(sa.select(store.t.verification)).one()
+    store.reviews.decide("m1", Status.APPROVED, "kim", NOW)
+    with store.database.engine.connect() as c:
+        row = c.execute(sa.select(store.database.t.verification)).one()
     assert (row.status, row.reason, row.decided_by) == ("review", "different_person", "machine")
     assert standing(store) == (Status.APPROVED, Reason.APPROVED_BY_PERSON, "r1", "r1")
 
@@ -142,7 +142,7 @@ def test_an_open_review_outlives_every_later_verdict_of_the_machine(
     judged(store, status=Status.REVIEW, reason=reason)
     judged(store, "r2", 9, status=status, reason=said, urls=["https://photos.example.com/m1/own.jpg"])
     assert standing(store) == (Status.REVIEW, reason, "r1", "r2")
-    [one] = store.waiting_reviews()
+    [one] = store.reviews.waiting()
     assert (one.reason, one.opened_by, one.since) == (reason, "r1", NOW)
     assert (one.request_id, one.newest_status, one.newest_reason) == ("r2", status, said)
 
@@ -157,10 +157,10 @@ def test_doubt_ends_with_better_photos(store: Store, reason: Reason) -> None:
 def test_after_a_decision_a_new_request_is_judged_anew(store: Store) -> None:
     judged(store, status=Status.REVIEW, reason=Reason.DIFFERENT_PERSON)
     judged(store, "r2", 9)
-    done = store.decide("m1", Status.REJECTED, "kim", later(10), request_id="r2")
+    done = store.reviews.decide("m1", Status.REJECTED, "kim", later(10), request_id="r2")
     assert (done.previous_status, done.previous_reason) == (Status.REVIEW, Reason.DIFFERENT_PERSON)
     assert standing(store) == (Status.REJECTED, Reason.REJECTED_BY_PERSON, "r2", "r2")
-    assert store.waiting_reviews() == []
+    assert store.reviews.waiting() == []
     judged(store, "r3", 20)
     assert standing(store)[0] is Status.APPROVED
 
@@ -169,8 +169,8 @@ def test_links_that_fail_are_no_way_out_of_a_review(store: Store) -> None:
     judged(store, status=Status.REVIEW, reason=Reason.SAME_PICTURE)
     failed(store, "r2", 9)
     with pytest.raises(NotPossible):
-        store.decide("m1", Status.APPROVED, "kim", later(10))
-    store.decide("m1", Status.REJECTED, "kim", later(10))
+        store.reviews.decide("m1", Status.APPROVED, "kim", later(10))
+    store.reviews.decide("m1", Status.REJECTED, "kim", later(10))
     assert standing(store) == (Status.REJECTED, Reason.REJECTED_BY_PERSON, "r2", "r2")
 
 
@@ -203,7 +203,7 @@ def test_the_verdicts_request_is_shown_however_many_have_come_since(here: Cli, s
     judged(store, status=Status.RETRY_PHOTO, reason=Reason.NO_USABLE_PHOTO, photos=SEEN, photo=2)
     text = here("show", "m1", "--en").stdout
     for number in range(2, 14):
-        store.accept(a_job(f"r{number}", at=later(number)), "verify", later(number))
+        store.requests.accept(a_job(f"r{number}", at=later(number)), "verify", later(number))
     assert here("show", "m1", "--en").stdout == text
 
 
@@ -211,37 +211,41 @@ def test_requests_that_failed_since_the_verdict_are_counted_until_one_is_judged(
     here: Cli, store: Store
 ) -> None:
     judged(store)
-    assert store.status(NOW).failed_since_verdict == 0
+    assert store.reports.status(NOW).failed_since_verdict == 0
     failed(store, "r2", 9)
     told = json.loads(here("status", "--json").stdout)
     assert (told["failed_since_verdict"], told["failed_requests"]) == (1, ["r2"])
     assert told["verdicts"]["error"] == 0
-    store.accept(a_job("r3", at=later(20)), "verify", later(20))
-    store.give_up("r3", "poison", "boom", later(20))
-    assert store.status(NOW).failed_requests == ("r3",)
-    store.requeue_request("r3", later(21))
-    assert store.status(NOW).failed_since_verdict == 0
+    store.requests.accept(a_job("r3", at=later(20)), "verify", later(20))
+    store.requests.give_up("r3", "poison", "boom", later(20))
+    assert store.reports.status(NOW).failed_requests == ("r3",)
+    store.requests.requeue("r3", later(21))
+    assert store.reports.status(NOW).failed_since_verdict == 0
     again(store, "r3", 22)
-    assert (store.status(NOW).failed_since_verdict, standing(store)[2]) == (0, "r3")
+    assert (store.reports.status(NOW).failed_since_verdict, standing(store)[2]) == (0, "r3")
 
 
 def test_the_app_may_have_the_verdicts_request_in_a_column_of_its_own(store: Store) -> None:
     users = sa.table("users", sa.column("id"), sa.column("verified_request_id"))
     columns = "verification_status VARCHAR(20), verified_request_id VARCHAR(64)"
-    with store.engine.begin() as c:
+    with store.database.engine.begin() as c:
         c.execute(sa.text(f"CREATE TABLE users (id VARCHAR(64) PRIMARY KEY, {columns})"))
         c.execute(sa.text("INSERT INTO users (id) VALUES ('m1')"))
     try:
-        mapped = Store(store.engine, mapped=MappedMember(store.engine, "users", "id"), tombstone_key=b"k")
+        mapped = Store(
+            store.database.engine,
+            mapped=MappedMember(store.database.engine, "users", "id"),
+            tombstone_key=b"k",
+        )
         judged(mapped)
         failed(mapped, "r2", 9)
-        with store.engine.connect() as c:
+        with store.database.engine.connect() as c:
             assert c.scalar(sa.select(users.c.verified_request_id)) == "r1"
-        mapped.forget("m1", NOW)
-        with store.engine.connect() as c:
+        mapped.members.forget("m1", NOW)
+        with store.database.engine.connect() as c:
             assert c.scalar(sa.select(users.c.verified_request_id)) is None
     finally:
-        with store.engine.begin() as c:
+        with store.database.engine.begin() as c:
             c.execute(sa.text("DROP TABLE users"))
 
 
@@ -270,7 +274,7 @@ def test_once_it_is_there_nothing_is_asked_for_any_more(store: Store) -> None:
 
 def test_what_a_person_has_decided_about_is_not_asked_for_again(store: Store) -> None:
     judged(store, photos=(SEEN[0], AWAY))
-    store.decide("m1", Status.REJECTED, "kim", NOW)
+    store.reviews.decide("m1", Status.REJECTED, "kim", NOW)
     assert sent(store, 60 * HOUR) == []
 
 
@@ -300,42 +304,42 @@ def test_a_picture_that_was_swapped_behind_its_link_is_noticed(
         judged(store, "r2", 9, photos=OTHER)
     assert "m1: at the links of 1 photos lie others" in caplog.text
     assert "example.com" not in caplog.text
-    request = store.request("r2")
+    request = store.requests.find("r2")
     assert request is not None
     assert request.swapped == (1,)
     assert "another picture" in " ".join(here("show", "m1").stdout.split())
     judged(store, "r3", 20, photos=OTHER)
-    assert store.request("r3").swapped == ()  # type: ignore[union-attr]
+    assert store.requests.find("r3").swapped == ()  # type: ignore[union-attr]
 
 
 def test_another_link_may_lead_to_another_picture(store: Store) -> None:
     judged(store)
     judged(store, "r2", 9, photos=OTHER, urls=["https://photos.example.com/m1/7.jpg"])
-    assert store.request("r2").swapped == ()  # type: ignore[union-attr]
+    assert store.requests.find("r2").swapped == ()  # type: ignore[union-attr]
 
 
 def test_a_retraining_that_meets_another_picture_has_the_member_verified_once(store: Store) -> None:
     labelled_member(store, "m1")
     judged_member(store, "m2")
     bench = Bench(store)
-    with store.engine.begin() as c:
-        vp, label = store.t.verification_photo, store.t.label
+    with store.database.engine.begin() as c:
+        vp, label = store.database.t.verification_photo, store.database.t.label
         first = sa.and_(vp.c.request_id == "r-m1", vp.c.position == 1)
         c.execute(sa.update(vp).where(first).values(sha256="e" * 64))  # what the verdict saw, once
         c.execute(sa.update(label).where(label.c.position == 1).values(sha256="e" * 64))
     bench.collect()
-    assert store.kept_out(store.runs()[0].run_id) == {"changed": 1}
-    assert [one.member_id for one in store.pending()] == ["m1"]
+    assert store.training_members.kept_out(store.training_runs.latest()[0].run_id) == {"changed": 1}
+    assert [one.member_id for one in store.pending.members()] == ["m1"]
 
 
 def test_what_the_newest_request_saw_is_not_verified_again(store: Store) -> None:
     judged(store)
     first = "https://photos.example.com/m1/1.jpg"
-    assert not store.note_contents("m1", {first: SEEN[0].sha256 or ""})
-    assert not store.note_contents("m1", {"https://photos.example.com/elsewhere.jpg": "e" * 64})
-    assert not store.note_contents("nobody", {first: "e" * 64})
-    assert store.note_contents("m1", {first: "e" * 64})
+    assert not store.requests.note_contents("m1", {first: SEEN[0].sha256 or ""})
+    assert not store.requests.note_contents("m1", {"https://photos.example.com/elsewhere.jpg": "e" * 64})
+    assert not store.requests.note_contents("nobody", {first: "e" * 64})
+    assert store.requests.note_contents("m1", {first: "e" * 64})
     [request_id] = sent(store, timedelta(minutes=1).total_seconds())
     again(store, request_id, 61, photos=OTHER)
-    assert not store.note_contents("m1", {first: "e" * 64})
-    assert store.request(request_id).state is State.DONE  # type: ignore[union-attr]
+    assert not store.requests.note_contents("m1", {first: "e" * 64})
+    assert store.requests.find(request_id).state is State.DONE  # type: ignore[union-attr]

@@ -15,7 +15,7 @@ from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.together import together
 from worker.jobs.verify_job import VerifyJob, Why
 from worker.store import Attempt, NewMember, Store, build_engine
-from worker.store.changes import COUNTED
+from worker.store.requests.changes import COUNTED
 from worker.store.tables.schema import tables
 from worker.store.tables.states import State
 from worker.verification.maintenance import sweep
@@ -55,14 +55,14 @@ def verified(store: Store, sql: Sql) -> None:
 def swept(store: Store, at: float) -> list[VerifyJob]:
     """The jobs of a sweep so many seconds after `NOW`."""
     broker = Lists()
-    sweep(store, broker, later(at))
+    sweep(store.requests, store.pending, broker, later(at))
     return [job for job, _ in broker.sent]
 
 
 def judge(store: Store, job: VerifyJob, at: float) -> None:
-    attempt = store.start_attempt(job.request_id, "w", LEASE, MOST, later(at))
+    attempt = store.requests.acquire(job.request_id, "w", LEASE, MOST, later(at))
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(), later(at))
+    assert store.requests.finish(attempt, a_verdict(), later(at))
 
 
 def requests(store: Store, first: int, last: int, member_id: str = "m1") -> list[tuple[int, VerifyJob]]:
@@ -98,10 +98,10 @@ def test_a_member_without_photos_is_judged_after_a_while_and_again_with_photos(
 
 def test_who_waits_for_photos_does_not_alarm_the_operator(store: Store, sql: Sql) -> None:
     sql(f"INSERT INTO member (member_id, selfie_url) VALUES ('m1', '{SELFIE}')")
-    assert store.status(later(0)).pending == 1
+    assert store.reports.status(later(0)).pending == 1
     swept(store, 0)
-    assert store.status(later(299)).pending == 0
-    assert store.status(later(300)).pending == 1
+    assert store.reports.status(later(299)).pending == 0
+    assert store.reports.status(later(300)).pending == 1
 
 
 def test_a_gallery_that_is_written_row_by_row_is_one_request(store: Store, sql: Sql, verified: None) -> None:
@@ -206,18 +206,18 @@ def test_what_was_refused_is_asked_for_once_it_is_mended(store: Store, sql: Sql)
         "PHOTO ('m1', 1, 'no link')",
     )
     assert requests(store, 0, 600) == []
-    assert [dead.reason for dead in store.dead_jobs()] == ["bad_url"]
+    assert [dead.reason for dead in store.dead_jobs.latest()] == ["bad_url"]
     sql("UPDATE photo SET url = 'https://h/1.jpg'")
     assert [job.photo_urls for _, job in requests(store, 600, 1200)] == [("https://h/1.jpg",)]
 
 
 def test_a_message_and_an_import_leave_nothing_to_find(store: Store) -> None:
-    store.accept(a_job(), "verify", NOW)
+    store.requests.accept(a_job(), "verify", NOW)
     judge(store, a_job(), 1)
-    store.import_members([NewMember("m2", Gender.MALE, SELFIE, ("https://h/1.jpg",))], NOW)
+    store.members.import_list([NewMember("m2", Gender.MALE, SELFIE, ("https://h/1.jpg",))], NOW)
     [(_, job)] = requests(store, 0, 600, "m2")
     assert job.why is Why.SIGNUP
-    store.accept(
+    store.requests.accept(
         a_job("r2", at=later(700), photo_urls=["https://h/7.jpg"], selfie_url=SELFIE), "verify", later(700)
     )
     judge(store, a_job("r2"), 701)
@@ -237,34 +237,34 @@ def test_who_is_set_pending_for_what_a_waiting_request_asks_gets_no_second_one(
     if state is State.DONE:
         judge(store, job, 1)
     elif state is not State.QUEUED:
-        attempt = store.start_attempt(job.request_id, "w", LEASE, MOST, NOW)
+        attempt = store.requests.acquire(job.request_id, "w", LEASE, MOST, NOW)
         assert isinstance(attempt, Attempt)
         if state is State.RETRY_WAIT:
-            store.postpone(attempt, later(90), "timeout", NOW)
+            store.requests.postpone(attempt, later(90), "timeout", NOW)
     sql("UPDATE member SET pending = TRUE")
     again = [other for other in swept(store, 15) if other.request_id != job.request_id]
     assert len(again) == (1 if state in (State.RUNNING, State.DONE) else 0)
-    assert store.pending() == []
+    assert store.pending.members() == []
     assert swept(store, 30) == []
 
 
 def test_a_change_after_a_request_from_a_clock_that_runs_ahead_is_the_newest(store: Store, sql: Sql) -> None:
-    store.accept(a_job(at=later(3600)), "verify", NOW)
+    store.requests.accept(a_job(at=later(3600)), "verify", NOW)
     judge(store, a_job(), 1)
     sql("UPDATE member SET selfie_url = 'https://h/s9.jpg', pending = TRUE")
     [job] = swept(store, 15)
-    record = store.request(job.request_id)
+    record = store.requests.find(job.request_id)
     assert record is not None
     assert (record.state, job.selfie_url) == (State.QUEUED, "https://h/s9.jpg")
     assert swept(store, 30) == []
 
 
 def test_a_photo_deleted_from_one_of_many_members_is_found_in_some_sweeps(store: Store, sql: Sql) -> None:
-    store.import_members(
+    store.members.import_list(
         [NewMember(f"m{i:04}", None, SELFIE, ("https://h/1.jpg", "https://h/2.jpg")) for i in range(1500)],
         NOW,
     )
-    while store.enqueue_pending("bulk", NOW, 500).jobs:
+    while store.pending.enqueue("bulk", NOW, 500).jobs:
         pass
     sql("DELETE FROM photo WHERE member_id IN ('m0003', 'm1400') AND position = 2")
     found = [job.member_id for at in (1, 2, 3) for job in swept(store, at)]
@@ -293,7 +293,7 @@ def test_whatever_is_written_while_a_sweep_reads_is_asked_for_in_the_end(
     assert answers == [None] * 3
     for at in (300, 315, 330, 345):
         swept(store, at)
-    [newest] = store.requests_of("m1", limit=1)
+    [newest] = store.requests.of_member("m1", limit=1)
     with engine.connect() as c:
         gallery = c.scalars(sa.text("SELECT url FROM photo ORDER BY position")).all()
         v = tables().verification

@@ -19,39 +19,39 @@ CROWD = 6
 
 
 def begin(store: Store, worker: str, at: float = 0, request_id: str = "r1") -> Attempt | Refused:
-    return store.start_attempt(request_id, worker, LEASE, MOST, later(at))
+    return store.requests.acquire(request_id, worker, LEASE, MOST, later(at))
 
 
 def test_two_deliveries_of_a_new_job_at_once_accept_it_once(store: Store) -> None:
     for round_ in range(5):
         job = a_job(f"r{round_}", f"m{round_}")
-        answers = together([partial(store.accept, job, "verify", NOW)] * CROWD)
+        answers = together([partial(store.requests.accept, job, "verify", NOW)] * CROWD)
         accepted = [answer for answer in answers if isinstance(answer, Accepted)]
         assert len(accepted) == CROWD, answers
         assert [a.new for a in accepted].count(True) == 1
-        assert len(store.requests_of(f"m{round_}")) == 1
+        assert len(store.requests.of_member(f"m{round_}")) == 1
 
 
 @pytest.mark.parametrize("engine", ["mariadb"], indirect=True)
 def test_the_sign_up_of_a_new_member_waits_for_no_other_ones(store: Store) -> None:
     """A server's default, REPEATABLE READ, locks the gap where a row is missing: all new ones lie in it."""
-    with store.engine.begin() as other:
-        assert store._lock_member(other, "m1") is None
-        assert store.accept(a_job("r2", "m2"), "verify", NOW).new
+    with store.database.engine.begin() as other:
+        assert store.database.lock_member(other, "m1") is None
+        assert store.requests.accept(a_job("r2", "m2"), "verify", NOW).new
 
 
 def test_of_many_deliveries_at_once_one_gets_the_attempt(store: Store) -> None:
-    store.accept(a_job(), "verify", NOW)
+    store.requests.accept(a_job(), "verify", NOW)
     answers = together([partial(begin, store, f"w{i}") for i in range(CROWD)])
     assert Counter(type(answer) for answer in answers) == {Attempt: 1, Refused: CROWD - 1}
     assert {a.why for a in answers if isinstance(a, Refused)} == {Refusal.RUNNING}
-    found = store.request("r1")
+    found = store.requests.find("r1")
     assert found is not None
     assert found.attempts == 1
 
 
 def test_of_many_who_take_over_a_lapsed_lease_one_succeeds(store: Store) -> None:
-    store.accept(a_job(), "verify", NOW)
+    store.requests.accept(a_job(), "verify", NOW)
     begin(store, "dead")
     answers = together([partial(begin, store, f"w{i}", 60) for i in range(CROWD)])
     assert Counter(type(answer) for answer in answers) == {Attempt: 1, Refused: CROWD - 1}
@@ -61,12 +61,12 @@ def test_of_the_slow_first_and_the_second_worker_one_result_stands(store: Store)
     """The first finishes in the moment when another takes over: one of them, never both."""
     for round_ in range(5):
         job = a_job(f"r{round_}", f"m{round_}")
-        store.accept(job, "verify", NOW)
+        store.requests.accept(job, "verify", NOW)
         first = begin(store, "slow", 0, job.request_id)
         assert isinstance(first, Attempt)
         done, taken = together(
             [
-                partial(store.finish, first, a_verdict(), later(61)),
+                partial(store.requests.finish, first, a_verdict(), later(61)),
                 partial(begin, store, "w2", 61, job.request_id),
             ]
         )
@@ -74,10 +74,10 @@ def test_of_the_slow_first_and_the_second_worker_one_result_stands(store: Store)
 
 
 def test_many_finishing_the_same_attempt_write_it_once(store: Store, engine: sa.Engine) -> None:
-    store.accept(a_job(), "verify", NOW)
+    store.requests.accept(a_job(), "verify", NOW)
     attempt = begin(store, "w")
     assert isinstance(attempt, Attempt)
-    answers = together([partial(store.finish, attempt, a_verdict(), NOW)] * CROWD)
+    answers = together([partial(store.requests.finish, attempt, a_verdict(), NOW)] * CROWD)
     assert Counter(answers) == {True: 1, False: CROWD - 1}
     with engine.connect() as c:
         assert c.scalar(sa.text("SELECT COUNT(*) FROM verification_photo")) == 4
@@ -86,29 +86,32 @@ def test_many_finishing_the_same_attempt_write_it_once(store: Store, engine: sa.
 def test_an_older_and_a_newer_request_that_finish_at_once_leave_the_newer(store: Store) -> None:
     for round_ in range(5):
         old, new = f"r{round_}a", f"r{round_}b"
-        store.accept(a_job(old, f"m{round_}"), "verify", NOW)
+        store.requests.accept(a_job(old, f"m{round_}"), "verify", NOW)
         older = begin(store, "w1", 0, old)
-        store.accept(a_job(new, f"m{round_}", at=later(1)), "verify", NOW)
+        store.requests.accept(a_job(new, f"m{round_}", at=later(1)), "verify", NOW)
         newer = begin(store, "w2", 0, new)
         assert isinstance(older, Attempt)
         assert isinstance(newer, Attempt)
         review = a_verdict(Status.REVIEW, Reason.DIFFERENT_PERSON)
         assert together(
-            [partial(store.finish, older, review, NOW), partial(store.finish, newer, a_verdict(), NOW)]
+            [
+                partial(store.requests.finish, older, review, NOW),
+                partial(store.requests.finish, newer, a_verdict(), NOW),
+            ]
         ) == [True, True]
-        member = store.member(f"m{round_}")
+        member = store.members.find(f"m{round_}")
         assert member is not None
         assert member.status is Status.APPROVED
 
 
 def test_requests_of_one_member_accepted_at_once_leave_only_the_newest(store: Store) -> None:
     jobs = [a_job(f"r{i}", at=later(i)) for i in range(CROWD)]
-    answers = together([partial(store.accept, job, "verify", later(CROWD)) for job in jobs])
+    answers = together([partial(store.requests.accept, job, "verify", later(CROWD)) for job in jobs])
     assert all(isinstance(answer, Accepted) for answer in answers), answers
-    states = {r.request_id: r.state for r in store.requests_of("m1")}
+    states = {r.request_id: r.state for r in store.requests.of_member("m1")}
     assert states.pop(f"r{CROWD - 1}") is State.QUEUED
     assert set(states.values()) == {State.SUPERSEDED}
-    member = store.member("m1")
+    member = store.members.find("m1")
     assert member is not None
     assert member.request_id == f"r{CROWD - 1}"
 
@@ -116,27 +119,27 @@ def test_requests_of_one_member_accepted_at_once_leave_only_the_newest(store: St
 def test_one_request_id_with_two_contents_at_once_is_one_request_and_one_conflict(store: Store) -> None:
     for round_ in range(5):
         one, other = a_job(f"r{round_}", "m1"), a_job(f"r{round_}", "m2")
-        answers = together([partial(store.accept, job, "verify", NOW) for job in (one, other)])
+        answers = together([partial(store.requests.accept, job, "verify", NOW) for job in (one, other)])
         assert Counter(type(answer) for answer in answers) == {Accepted: 1, RequestConflict: 1}
-    assert [dead.reason for dead in store.dead_jobs()] == ["conflict"] * 5
+    assert [dead.reason for dead in store.dead_jobs.latest()] == ["conflict"] * 5
 
 
 def test_two_sweeps_at_once_hand_out_each_request_once(store: Store) -> None:
     for i in range(40):
-        store.accept(a_job(f"r{i:02}", f"m{i:02}"), "verify", NOW)
-    answers = together([partial(store.unfinished, later(200))] * 3)
+        store.requests.accept(a_job(f"r{i:02}", f"m{i:02}"), "verify", NOW)
+    answers = together([partial(store.requests.unfinished, later(200))] * 3)
     found = [queued.job.request_id for answer in answers if isinstance(answer, list) for queued in answer]
-    missed = store.unfinished(later(200))  # what one had locked while another looked past it
+    missed = store.requests.unfinished(later(200))  # what one had locked while another looked past it
     handed_out = Counter(found + [queued.job.request_id for queued in missed])
     assert handed_out == {f"r{i:02}": 1 for i in range(40)}
 
 
 def test_two_who_enqueue_the_pending_share_the_members(store: Store) -> None:
     news = [NewMember(f"m{i:03}", None, "https://h/s.jpg", ("https://h/1.jpg",)) for i in range(120)]
-    store.import_members(news, NOW)
-    answers = together([partial(store.enqueue_pending, "bulk", NOW, 1000)] * 3)
+    store.members.import_list(news, NOW)
+    answers = together([partial(store.pending.enqueue, "bulk", NOW, 1000)] * 3)
     ids = [q.job.member_id for answer in answers if not isinstance(answer, Exception) for q in answer.jobs]
-    ids += [queued.job.member_id for queued in store.enqueue_pending("bulk", NOW, 1000).jobs]
+    ids += [queued.job.member_id for queued in store.pending.enqueue("bulk", NOW, 1000).jobs]
     assert Counter(ids) == {new.member_id: 1 for new in news}
 
 
@@ -146,55 +149,61 @@ def test_an_import_and_sign_ups_of_the_same_members_do_not_break_each_other(stor
     jobs = [a_job(f"r{i:02}", f"m{i:02}") for i in range(30)]
 
     def sign_up() -> int:
-        return sum(store.accept(job, "verify", NOW).new for job in jobs)
+        return sum(store.requests.accept(job, "verify", NOW).new for job in jobs)
 
     answers = together(
         [
-            lambda: len(store.import_members(news, NOW)),
-            lambda: len(store.import_members(backwards, NOW)),
+            lambda: len(store.members.import_list(news, NOW)),
+            lambda: len(store.members.import_list(backwards, NOW)),
             sign_up,
         ]
     )
     assert answers == [30, 30, 30]
-    assert store.status(NOW).members == 30
+    assert store.reports.status(NOW).members == 30
 
 
 def test_a_member_who_is_forgotten_while_a_job_arrives_stays_forgotten(store: Store) -> None:
     for round_ in range(8):
         job = a_job(f"r{round_}", f"m{round_}")
         accepted, _ = together(
-            [partial(store.accept, job, "verify", NOW), partial(store.forget, job.member_id, NOW)]
+            [
+                partial(store.requests.accept, job, "verify", NOW),
+                partial(store.members.forget, job.member_id, NOW),
+            ]
         )
         assert isinstance(accepted, Accepted | MemberForgotten)
-        assert store.member(job.member_id) is None
-        assert store.request(job.request_id) is None
+        assert store.members.find(job.member_id) is None
+        assert store.requests.find(job.request_id) is None
 
 
 def test_a_member_who_is_forgotten_while_a_verdict_is_written_stays_forgotten(store: Store) -> None:
     for round_ in range(8):
         job = a_job(f"r{round_}", f"m{round_}")
-        store.accept(job, "verify", NOW)
+        store.requests.accept(job, "verify", NOW)
         attempt = begin(store, "w", 0, job.request_id)
         assert isinstance(attempt, Attempt)
         answers = together(
-            [partial(store.finish, attempt, a_verdict(), NOW), partial(store.forget, job.member_id, NOW)]
+            [
+                partial(store.requests.finish, attempt, a_verdict(), NOW),
+                partial(store.members.forget, job.member_id, NOW),
+            ]
         )
         assert isinstance(answers[0], bool)
-        assert store.member(job.member_id) is None
-        assert store.request(job.request_id) is None
+        assert store.members.find(job.member_id) is None
+        assert store.requests.find(job.request_id) is None
 
 
 def test_a_verdict_waits_for_a_newer_request_that_is_being_written(store: Store) -> None:
-    store.accept(a_job("r1"), "verify", NOW)
+    store.requests.accept(a_job("r1"), "verify", NOW)
     attempt = begin(store, "w")
     assert isinstance(attempt, Attempt)
     newer = a_job("r2", at=later(1))
     assert while_open(
-        store.engine,
-        lambda c: store._accept(c, newer, "verify", NOW),
-        partial(store.finish, attempt, a_verdict(), NOW),
+        store.database.engine,
+        lambda c: store.requests._acceptance.accept(c, newer, "verify", NOW),
+        partial(store.requests.finish, attempt, a_verdict(), NOW),
     )
-    member, request = store.member("m1"), store.request("r1")
+    member, request = store.members.find("m1"), store.requests.find("r1")
     assert member is not None
     assert request is not None
     assert (member.request_id, member.status) == ("r2", None)
@@ -203,24 +212,30 @@ def test_a_verdict_waits_for_a_newer_request_that_is_being_written(store: Store)
 
 def test_a_new_member_waits_for_an_erasure_that_is_being_written(store: Store) -> None:
     refused = while_open(
-        store.engine, lambda c: store._forget(c, "m1", NOW), partial(store.accept, a_job(), "verify", NOW)
+        store.database.engine,
+        lambda c: store.members._forget(c, "m1", NOW),
+        partial(store.requests.accept, a_job(), "verify", NOW),
     )
     assert isinstance(refused, MemberForgotten)
-    assert store.member("m1") is None
+    assert store.members.find("m1") is None
 
 
 def test_an_erasure_waits_for_a_new_member_who_is_being_written(store: Store) -> None:
     gone = while_open(
-        store.engine, lambda c: store._accept(c, a_job(), "verify", NOW), partial(store.forget, "m1", NOW)
+        store.database.engine,
+        lambda c: store.requests._acceptance.accept(c, a_job(), "verify", NOW),
+        partial(store.members.forget, "m1", NOW),
     )
     assert tuple(gone.removed[name] for name in ("member", "verification", "photo")) == (1, 1, 2)
-    assert store.member("m1") is None
+    assert store.members.find("m1") is None
 
 
 def test_an_import_waits_for_an_erasure_that_is_being_written(store: Store) -> None:
     new = NewMember("m1", None, "https://h/s.jpg", ("https://h/1.jpg",))
     changes = while_open(
-        store.engine, lambda c: store._forget(c, "m1", NOW), partial(store.import_members, [new], NOW)
+        store.database.engine,
+        lambda c: store.members._forget(c, "m1", NOW),
+        partial(store.members.import_list, [new], NOW),
     )
     assert changes == [Change.FORGOTTEN]
-    assert store.member("m1") is None
+    assert store.members.find("m1") is None

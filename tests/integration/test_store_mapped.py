@@ -87,7 +87,9 @@ def users(app: sa.Engine, **mapping: Any) -> Store:
 def a_service(store: Store) -> Verification:
     """Deliveries, with photos that are always there and a judge that always approves."""
     return Verification(
-        requests=store,
+        requests=store.requests,
+        dead_jobs=store.dead_jobs,
+        shadows=store.shadows,
         fetcher=Photos(),
         judge=lambda *_: Judged(a_verdict()),
         rules=DeliveryRules(),
@@ -107,10 +109,10 @@ def rows(app: sa.Engine, table: str) -> list[dict[str, Any]]:
 
 
 def verify(store: Store, member_id: str, request_id: str = "r1", **changes: Any) -> None:
-    store.accept(a_job(request_id, member_id), "verify", NOW)
-    attempt = store.start_attempt(request_id, "w", LEASE, MOST, NOW)
+    store.requests.accept(a_job(request_id, member_id), "verify", NOW)
+    attempt = store.requests.acquire(request_id, "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(**changes), NOW)
+    assert store.requests.finish(attempt, a_verdict(**changes), NOW)
 
 
 def test_members_and_photos_in_sql_work_beside_the_apps_table(app: sa.Engine) -> None:
@@ -124,7 +126,7 @@ def test_members_and_photos_in_sql_work_beside_the_apps_table(app: sa.Engine) ->
 
     def swept(store: Store, at: float) -> list[VerifyJob]:
         broker = Lists()
-        sweep(store, broker, later(at))
+        sweep(store.requests, store.pending, broker, later(at))
         return [job for job, _ in broker.sent]
 
     photo = "INSERT INTO verify_photo (member_id, position, url) VALUES ('7', {0}, 'https://h/{0}.jpg')"
@@ -156,7 +158,7 @@ def test_the_verdict_lands_in_the_apps_columns_and_nowhere_else(app: sa.Engine) 
         "face_reason": "same_person",
         "model_version": "base",
     }
-    assert store.member("7") is not None
+    assert store.members.find("7") is not None
 
 
 def test_our_tables_stand_beside_the_apps_which_no_migration_touches(app: sa.Engine) -> None:
@@ -194,8 +196,8 @@ def test_an_error_wipes_no_standing_approval_there_either(app: sa.Engine) -> Non
     store = users(app)
     verify(store, "7", "r1")
     standing = rows(app, "tb_user")
-    store.accept(a_job("r2", "7", at=later(1)), "verify", NOW)
-    assert store.give_up("r2", "poison", "boom", NOW)
+    store.requests.accept(a_job("r2", "7", at=later(1)), "verify", NOW)
+    assert store.requests.give_up("r2", "poison", "boom", NOW)
     assert rows(app, "tb_user") == standing
     verify(store, "8", "r3", status=Status.ERROR, reason=Reason.SELFIE_NOT_FETCHED)
     assert rows(app, "tb_user")[1]["face_status"] == "error"
@@ -203,36 +205,36 @@ def test_an_error_wipes_no_standing_approval_there_either(app: sa.Engine) -> Non
 
 def test_a_superseded_verdict_does_not_reach_the_app(app: sa.Engine) -> None:
     store = users(app)
-    store.accept(a_job("r1", "7"), "verify", NOW)
-    old = store.start_attempt("r1", "w", LEASE, MOST, NOW)
+    store.requests.accept(a_job("r1", "7"), "verify", NOW)
+    old = store.requests.acquire("r1", "w", LEASE, MOST, NOW)
     assert isinstance(old, Attempt)
-    store.accept(a_job("r2", "7", at=later(1)), "verify", NOW)
-    store.finish(old, a_verdict(), NOW)
+    store.requests.accept(a_job("r2", "7", at=later(1)), "verify", NOW)
+    store.requests.finish(old, a_verdict(), NOW)
     assert rows(app, "tb_user")[0]["face_status"] is None
 
 
 def test_our_result_and_the_apps_are_one_transaction(app: sa.Engine) -> None:
     store = users(app)
-    store.accept(a_job("r1", "7"), "verify", NOW)
-    attempt = store.start_attempt("r1", "w", LEASE, MOST, NOW)
+    store.requests.accept(a_job("r1", "7"), "verify", NOW)
+    attempt = store.requests.acquire("r1", "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
     with app.begin() as c:
         c.execute(sa.text("ALTER TABLE tb_user RENAME TO tb_user_away"))
     with pytest.raises(Exception, match="tables are missing"):
-        store.finish(attempt, a_verdict(), NOW)
-    member = store.member("7")
+        store.requests.finish(attempt, a_verdict(), NOW)
+    member = store.members.find("7")
     assert member is not None
     assert member.status is None
     with app.begin() as c:
         c.execute(sa.text("ALTER TABLE tb_user_away RENAME TO tb_user"))
-    assert store.finish(attempt, a_verdict(), NOW)
+    assert store.requests.finish(attempt, a_verdict(), NOW)
     assert rows(app, "tb_user")[0]["face_status"] == "approved"
 
 
 def test_forgetting_takes_the_results_back(app: sa.Engine) -> None:
     store = users(app)
     verify(store, "7")
-    store.forget("7", NOW)
+    store.members.forget("7", NOW)
     row = rows(app, "tb_user")[0]
     assert [row["face_status"], row["is_same"], row["face_reason"], row["face_checked_at"]] == [None] * 4
     assert row["nickname"] == "영희"
@@ -329,12 +331,12 @@ def test_a_result_that_the_apps_table_refuses_ends_in_a_dead_job_and_not_in_a_lo
     break_status(app_on_mariadb)
     service = a_service(store)
     assert service.handle(a_message(member_id="7"), "verify") is Handled.BURIED
-    (dead,) = store.dead_jobs()
+    (dead,) = store.dead_jobs.latest()
     assert (dead.reason, "app's table" in dead.error) == ("not_stored", True)
-    member = store.member("7")
+    member = store.members.find("7")
     assert member is not None
     assert member.status is Status.ERROR
-    assert list(store.unfinished(later(10_000))) == []
+    assert list(store.requests.unfinished(later(10_000))) == []
 
 
 def test_such_a_request_is_judged_again_once_the_table_is_mended(app_on_mariadb: sa.Engine) -> None:
@@ -344,18 +346,18 @@ def test_such_a_request_is_judged_again_once_the_table_is_mended(app_on_mariadb:
     service.handle(a_message(member_id="7"), "verify")
     with app_on_mariadb.begin() as c:
         c.execute(sa.text("ALTER TABLE tb_user MODIFY face_status VARCHAR(20)"))
-    (dead,) = store.dead_jobs()
-    queued = store.requeue(dead.id, NOW)
+    (dead,) = store.dead_jobs.latest()
+    queued = store.dead_jobs.requeue(dead.id, NOW)
     assert service.handle(queued.job.to_message(), "verify") is Handled.STORED
     assert rows(app_on_mariadb, "tb_user")[0]["face_status"] == "approved"
 
 
 def test_a_poison_job_is_given_up_whatever_the_apps_table_takes(app_on_mariadb: sa.Engine) -> None:
     store = users(app_on_mariadb)
-    store.accept(a_job("r1", "7"), "verify", NOW)
+    store.requests.accept(a_job("r1", "7"), "verify", NOW)
     break_status(app_on_mariadb)
-    assert store.give_up("r1", "poison", "begun 3 times", NOW)
-    (dead,) = store.dead_jobs()
+    assert store.requests.give_up("r1", "poison", "begun 3 times", NOW)
+    (dead,) = store.dead_jobs.latest()
     assert dead.reason == "poison"
     assert "begun 3 times; the app's table did not take the result" in dead.error
 
@@ -414,13 +416,13 @@ def test_columns_that_are_never_null_get_their_default_or_an_empty_text(never_nu
     for member_id in ("m1", "m2"):
         verify(store, member_id, f"r-{member_id}")
     before = rows(never_null, "u")
-    forgotten = store.forget("m1", NOW)
+    forgotten = store.members.forget("m1", NOW)
     assert forgotten.not_emptied == ("reason", "verified_at")
     assert forgotten.removed["verify_member"] == 1
     first, second = rows(never_null, "u")
     assert EMPTY.items() <= first.items()
     assert (first["reason"], second) == ("same_person", before[1])
-    assert store.forget("nobody", NOW).not_emptied == ()
+    assert store.members.forget("nobody", NOW).not_emptied == ()
 
 
 def test_forget_names_what_the_apps_table_does_not_let_it_empty(
@@ -457,6 +459,6 @@ def test_an_enum_without_a_default_cannot_be_emptied_and_one_with_a_default_can(
         c.execute(sa.text("INSERT INTO u VALUES (7, 'none', 'unknown')"))
     store = open_mapped(engine, mapped_table="u", mapped_id_column="id")
     verify(store, "7")
-    assert store.forget("7", NOW).not_emptied == ("predicted_gender",)
+    assert store.members.forget("7", NOW).not_emptied == ("predicted_gender",)
     assert rows(engine, "u")[0]["verification_status"] == "none"
     engine.dispose()

@@ -30,18 +30,18 @@ def insert(engine: sa.Engine, sql: str, **values: object) -> None:
 
 
 def verified(store: Store, request_id: str, member_id: str, status: Status = Status.APPROVED) -> None:
-    store.accept(a_job(request_id, member_id), "verify", NOW)
-    attempt = store.start_attempt(request_id, "w", LEASE, MOST, NOW)
+    store.requests.accept(a_job(request_id, member_id), "verify", NOW)
+    attempt = store.requests.acquire(request_id, "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    assert store.finish(attempt, a_verdict(status), NOW)
+    assert store.requests.finish(attempt, a_verdict(status), NOW)
 
 
 def test_ids_that_a_careless_database_takes_for_one_are_different_members_and_requests(store: Store) -> None:
     for i, like in enumerate(LOOKALIKES):
-        store.accept(a_job(like, like, selfie_url=f"https://h/{i}.jpg"), "verify", NOW)
-    assert store.status(NOW).members == len(LOOKALIKES)
+        store.requests.accept(a_job(like, like, selfie_url=f"https://h/{i}.jpg"), "verify", NOW)
+    assert store.reports.status(NOW).members == len(LOOKALIKES)
     for i, like in enumerate(LOOKALIKES):
-        member, request = store.member(like), store.request(like)
+        member, request = store.members.find(like), store.requests.find(like)
         assert member is not None
         assert request is not None
         assert (member.member_id, member.selfie_url) == (like, f"https://h/{i}.jpg")
@@ -50,69 +50,69 @@ def test_ids_that_a_careless_database_takes_for_one_are_different_members_and_re
 
 @pytest.mark.parametrize("padded", ["ab1 ", " ab1", "ab1\t"])
 def test_an_id_with_a_space_is_nobodys(store: Store, padded: str) -> None:
-    store.accept(a_job("ab1", "ab1"), "verify", NOW)
-    assert store.member(padded) is None
-    assert store.request(padded) is None
-    assert store.start_attempt(padded, "w", LEASE, MOST, NOW) == Refused(padded, Refusal.UNKNOWN)
-    assert store.enqueue_members([padded], "verify", NOW).refused == {padded: "no such member"}
+    store.requests.accept(a_job("ab1", "ab1"), "verify", NOW)
+    assert store.members.find(padded) is None
+    assert store.requests.find(padded) is None
+    assert store.requests.acquire(padded, "w", LEASE, MOST, NOW) == Refused(padded, Refusal.UNKNOWN)
+    assert store.pending.enqueue_members([padded], "verify", NOW).refused == {padded: "no such member"}
     with pytest.raises(ValueError, match="not a member ID"):
-        store.forget(padded, NOW)
-    assert store.member("ab1") is not None
+        store.members.forget(padded, NOW)
+    assert store.members.find("ab1") is not None
 
 
 @pytest.mark.parametrize("table", ["member (member_id)", "photo (position, url, member_id)"])
 def test_the_tables_themselves_take_no_id_with_a_space(store: Store, engine: sa.Engine, table: str) -> None:
-    store.accept(a_job("r1", "ab1", photo_urls=[]), "verify", NOW)
+    store.requests.accept(a_job("r1", "ab1", photo_urls=[]), "verify", NOW)
     values = "('ab1 ')" if "photo" not in table else "(1, 'https://h/1.jpg', 'ab1 ')"
     with pytest.raises(sa.exc.DBAPIError):
         insert(engine, f"INSERT INTO {table} VALUES {values}")
 
 
 def test_an_import_says_what_became_of_each_member_in_the_order_given(store: Store) -> None:
-    store.import_members([a_new("m2"), a_new("m3")], NOW)
-    store.forget("m4", NOW)
-    changes = store.import_members(
+    store.members.import_list([a_new("m2"), a_new("m3")], NOW)
+    store.members.forget("m4", NOW)
+    changes = store.members.import_list(
         [a_new("m9"), a_new("m3", photo_urls=("https://h/new.jpg",)), a_new("m4"), a_new("m2")], later(1)
     )
     assert changes == [Change.CREATED, Change.CHANGED, Change.FORGOTTEN, Change.UNCHANGED]
-    assert store.member("m4") is None
-    member = store.member("m3")
+    assert store.members.find("m4") is None
+    member = store.members.find("m3")
     assert member is not None
     assert member.photo_urls == ("https://h/new.jpg",)
 
 
 def test_an_import_larger_than_one_transaction_is_whole(store: Store) -> None:
     news = [a_new(f"m{i:03}") for i in range(173)]
-    assert store.import_members(list(reversed(news)), NOW) == [Change.CREATED] * 173
-    assert store.import_members(news, NOW) == [Change.UNCHANGED] * 173
-    assert [pending.member_id for pending in store.pending(1000)] == [new.member_id for new in news]
+    assert store.members.import_list(list(reversed(news)), NOW) == [Change.CREATED] * 173
+    assert store.members.import_list(news, NOW) == [Change.UNCHANGED] * 173
+    assert [pending.member_id for pending in store.pending.members(1000)] == [new.member_id for new in news]
 
 
 def test_a_member_twice_in_one_import_is_a_mistake(store: Store) -> None:
     with pytest.raises(ValueError, match="twice"):
-        store.import_members([a_new(), a_new()], NOW)
+        store.members.import_list([a_new(), a_new()], NOW)
 
 
 def test_a_pending_member_gets_one_request_and_is_pending_no_more(store: Store) -> None:
-    store.import_members([a_new()], NOW)
-    [queued] = store.enqueue_pending("bulk", NOW).jobs
+    store.members.import_list([a_new()], NOW)
+    [queued] = store.pending.enqueue("bulk", NOW).jobs
     assert (queued.queue, queued.job.member_id, queued.job.why) == ("bulk", "m1", Why.SIGNUP)
     assert (queued.job.selfie_url, queued.job.photo_urls) == (a_new().selfie_url, a_new().photo_urls)
     assert queued.job.declared_gender is Gender.MALE
-    assert store.enqueue_pending("bulk", NOW).jobs == ()
-    request = store.request(queued.job.request_id)
+    assert store.pending.enqueue("bulk", NOW).jobs == ()
+    request = store.requests.find(queued.job.request_id)
     assert request is not None
     assert (request.state, request.queue) == (State.QUEUED, "bulk")
-    assert store.accept(queued.job, "bulk", NOW).new is False
+    assert store.requests.accept(queued.job, "bulk", NOW).new is False
 
 
 def test_a_member_whose_photos_changed_wants_a_new_request(store: Store) -> None:
-    store.import_members([a_new()], NOW)
-    [first] = store.enqueue_pending("bulk", NOW).jobs
-    store.import_members([a_new(photo_urls=("https://h/3.jpg",))], later(1))
-    [second] = store.enqueue_pending("bulk", later(1)).jobs
+    store.members.import_list([a_new()], NOW)
+    [first] = store.pending.enqueue("bulk", NOW).jobs
+    store.members.import_list([a_new(photo_urls=("https://h/3.jpg",))], later(1))
+    [second] = store.pending.enqueue("bulk", later(1)).jobs
     assert (second.job.why, second.job.photo_urls) == (Why.PHOTOS_CHANGED, ("https://h/3.jpg",))
-    superseded = store.request(first.job.request_id)
+    superseded = store.requests.find(first.job.request_id)
     assert superseded is not None
     assert superseded.state is State.SUPERSEDED
 
@@ -121,7 +121,7 @@ def test_a_row_that_the_app_inserted_itself_becomes_a_job(store: Store, engine: 
     insert(engine, "INSERT INTO member (member_id, selfie_url) VALUES ('app-7', 'https://h/s.jpg')")
     insert(engine, "INSERT INTO photo (member_id, position, url) VALUES ('app-7', 1, 'https://h/1.jpg')")
     insert(engine, "INSERT INTO member (member_id) VALUES ('no-selfie-yet')")
-    [queued] = store.enqueue_pending("bulk", NOW).jobs
+    [queued] = store.pending.enqueue("bulk", NOW).jobs
     assert (queued.job.member_id, queued.job.photo_urls) == ("app-7", ("https://h/1.jpg",))
 
 
@@ -131,25 +131,25 @@ def test_a_row_that_cannot_become_a_job_is_recorded_once_and_harms_no_other(
     insert(engine, "INSERT INTO member (member_id, selfie_url) VALUES ('a\tb', 'https://h/s.jpg')")
     insert(engine, "INSERT INTO member (member_id, selfie_url) VALUES ('m2', 'no address')")
     insert(engine, "INSERT INTO member (member_id, selfie_url) VALUES ('m3', 'https://h/s.jpg')")
-    assert store.enqueue_pending("bulk", NOW).jobs == ()  # their photos may be on their way
-    enqueued = store.enqueue_pending("bulk", later(300))
+    assert store.pending.enqueue("bulk", NOW).jobs == ()  # their photos may be on their way
+    enqueued = store.pending.enqueue("bulk", later(300))
     assert [queued.job.member_id for queued in enqueued.jobs] == ["m3"]
     assert set(enqueued.refused) == {"a\tb", "m2"}
-    assert sorted(dead.reason for dead in store.dead_jobs()) == ["bad_id", "bad_url"]
-    assert store.enqueue_pending("bulk", later(300)).refused == {}
+    assert sorted(dead.reason for dead in store.dead_jobs.latest()) == ["bad_id", "bad_url"]
+    assert store.pending.enqueue("bulk", later(300)).refused == {}
 
 
 def test_more_pending_members_than_one_transaction_holds_are_enqueued_up_to_the_limit(store: Store) -> None:
-    store.import_members([a_new(f"m{i:03}") for i in range(120)], NOW)
-    assert len(store.enqueue_pending("bulk", NOW, limit=110).jobs) == 110
-    assert len(store.enqueue_pending("bulk", NOW, limit=110).jobs) == 10
+    store.members.import_list([a_new(f"m{i:03}") for i in range(120)], NOW)
+    assert len(store.pending.enqueue("bulk", NOW, limit=110).jobs) == 110
+    assert len(store.pending.enqueue("bulk", NOW, limit=110).jobs) == 10
 
 
 def test_a_request_from_a_clock_that_runs_ahead_is_overtaken_by_what_comes_after_it(store: Store) -> None:
-    store.accept(a_job("r1", at=later(3600)), "verify", NOW)
-    [queued] = store.enqueue_members(["m1"], "bulk", NOW).jobs
-    assert store.accept(a_job("r3", at=later(1)), "verify", later(1)).state is State.QUEUED
-    states = {request.request_id: request.state for request in store.requests_of("m1")}
+    store.requests.accept(a_job("r1", at=later(3600)), "verify", NOW)
+    [queued] = store.pending.enqueue_members(["m1"], "bulk", NOW).jobs
+    assert store.requests.accept(a_job("r3", at=later(1)), "verify", later(1)).state is State.QUEUED
+    states = {request.request_id: request.state for request in store.requests.of_member("m1")}
     assert states == {
         "r1": State.SUPERSEDED,
         queued.job.request_id: State.SUPERSEDED,
@@ -159,7 +159,7 @@ def test_a_request_from_a_clock_that_runs_ahead_is_overtaken_by_what_comes_after
 
 def test_chosen_members_are_enqueued_again_and_unknown_ones_named(store: Store) -> None:
     verified(store, "r1", "m1")
-    enqueued = store.enqueue_members(["m1", "M1", "m1"], "verify", later(1))
+    enqueued = store.pending.enqueue_members(["m1", "M1", "m1"], "verify", later(1))
     assert [(q.job.member_id, q.job.why) for q in enqueued.jobs] == [("m1", Why.OPERATOR)]
     assert enqueued.refused == {"M1": "no such member"}
 
@@ -167,8 +167,8 @@ def test_chosen_members_are_enqueued_again_and_unknown_ones_named(store: Store) 
 def test_a_forgotten_member_leaves_nothing_but_a_hash(store: Store, engine: sa.Engine) -> None:
     verified(store, "r1", "member-zero")
     verified(store, "r2", "other")
-    store.bury(DeadJob("bad_url", "x", b"member-zero", "verify", "r1", "member-zero"), NOW)
-    gone = store.forget("member-zero", NOW)
+    store.dead_jobs.add(DeadJob("bad_url", "x", b"member-zero", "verify", "r1", "member-zero"), NOW)
+    gone = store.members.forget("member-zero", NOW)
     assert gone.removed == {
         "label": 0,
         "decision": 0,
@@ -186,46 +186,48 @@ def test_a_forgotten_member_leaves_nothing_but_a_hash(store: Store, engine: sa.E
         everything = {t.name: c.execute(sa.select(t)).all() for t in tables().metadata.sorted_tables}
     assert "member-zero" not in repr(everything)
     assert len(everything["tombstone"]) == 1
-    assert store.member("other") is not None
-    assert set(store.forget("member-zero", NOW).removed.values()) == {0}
+    assert store.members.find("other") is not None
+    assert set(store.members.forget("member-zero", NOW).removed.values()) == {0}
 
 
 def test_nothing_brings_a_forgotten_member_back(store: Store, engine: sa.Engine) -> None:
-    store.accept(a_job(), "verify", NOW)
-    running = store.start_attempt("r1", "w", LEASE, MOST, NOW)
+    store.requests.accept(a_job(), "verify", NOW)
+    running = store.requests.acquire("r1", "w", LEASE, MOST, NOW)
     assert isinstance(running, Attempt)
-    store.forget("m1", NOW)
-    assert not store.finish(running, a_verdict(), NOW)
-    assert not store.give_up("r1", "poison", "boom", NOW)
-    assert store.start_attempt("r1", "w", LEASE, MOST, NOW) == Refused("r1", Refusal.UNKNOWN)
+    store.members.forget("m1", NOW)
+    assert not store.requests.finish(running, a_verdict(), NOW)
+    assert not store.requests.give_up("r1", "poison", "boom", NOW)
+    assert store.requests.acquire("r1", "w", LEASE, MOST, NOW) == Refused("r1", Refusal.UNKNOWN)
     with pytest.raises(MemberForgotten):
-        store.accept(a_job(), "verify", NOW)
-    assert store.import_members([a_new("m1")], NOW) == [Change.FORGOTTEN]
+        store.requests.accept(a_job(), "verify", NOW)
+    assert store.members.import_list([a_new("m1")], NOW) == [Change.FORGOTTEN]
     insert(engine, "INSERT INTO member (member_id, selfie_url) VALUES ('m1', 'https://h/s.jpg')")
-    assert store.enqueue_pending("bulk", NOW).refused == {"m1": "the member was forgotten"}
-    assert store.member("m1") is None
-    assert [dead.reason for dead in store.dead_jobs()] == ["forgotten"] * 2  # all but the import say so here
+    assert store.pending.enqueue("bulk", NOW).refused == {"m1": "the member was forgotten"}
+    assert store.members.find("m1") is None
+    assert [dead.reason for dead in store.dead_jobs.latest()] == [
+        "forgotten"
+    ] * 2  # all but the import say so here
 
 
 def test_a_tombstone_cannot_be_read_without_the_key(store: Store, engine: sa.Engine) -> None:
-    store.forget("m1", NOW)
+    store.members.forget("m1", NOW)
     with pytest.raises(MemberForgotten):
-        store.accept(a_job(), "verify", NOW)
+        store.requests.accept(a_job(), "verify", NOW)
     other_key = Store(engine, tombstone_key=b"another key")
-    assert other_key.accept(a_job(), "verify", NOW).new
+    assert other_key.requests.accept(a_job(), "verify", NOW).new
 
 
 def test_the_status_adds_up(store: Store) -> None:
     verified(store, "r1", "m1")
     verified(store, "r2", "m2", Status.REVIEW)
-    store.accept(a_job("r3", "m3"), "verify", NOW)
-    store.accept(a_job("r4", "m3", at=later(1)), "verify", later(1))
-    store.accept(a_job("r5", "m5"), "bulk", later(10))
-    store.start_attempt("r5", "w", LEASE, MOST, later(10))
-    store.accept(a_job("r6", "m6"), "bulk", later(10))
-    store.give_up("r6", "poison", "boom", later(11))
-    store.import_members([a_new("m7")], NOW)
-    status = store.status(later(100))
+    store.requests.accept(a_job("r3", "m3"), "verify", NOW)
+    store.requests.accept(a_job("r4", "m3", at=later(1)), "verify", later(1))
+    store.requests.accept(a_job("r5", "m5"), "bulk", later(10))
+    store.requests.acquire("r5", "w", LEASE, MOST, later(10))
+    store.requests.accept(a_job("r6", "m6"), "bulk", later(10))
+    store.requests.give_up("r6", "poison", "boom", later(11))
+    store.members.import_list([a_new("m7")], NOW)
+    status = store.reports.status(later(100))
     assert status.members == 6
     assert status.pending == 1
     assert status.requests == {
@@ -250,6 +252,6 @@ def test_the_status_adds_up(store: Store) -> None:
 
 def test_the_history_of_a_member_is_told_from_the_newest(store: Store) -> None:
     for i in range(4):
-        store.accept(a_job(f"r{i}", at=later(i % 2)), "verify", later(2))
-    assert [request.request_id for request in store.requests_of("m1", limit=3)] == ["r3", "r1", "r2"]
-    assert store.requests_of("m2") == []
+        store.requests.accept(a_job(f"r{i}", at=later(i % 2)), "verify", later(2))
+    assert [request.request_id for request in store.requests.of_member("m1", limit=3)] == ["r3", "r1", "r2"]
+    assert store.requests.of_member("m2") == []

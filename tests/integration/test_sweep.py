@@ -22,44 +22,44 @@ class Broker(Lists):
     def sweep(self, store: Store, at: float) -> list[str]:
         """A sweep so many seconds after `NOW`; the requests that it sent."""
         before = len(self.sent)
-        sweep(store, self, later(at))
+        sweep(store.requests, store.pending, self, later(at))
         return [job.request_id for job, _ in self.sent[before:]]
 
 
 def swept(store: Store, at: float) -> tuple[Swept, Sent]:
     """A sweep so many seconds after `NOW` where the broker has lost everything, and what it sent."""
     broker = Broker()
-    return sweep(store, broker, later(at)), broker.sent
+    return sweep(store.requests, store.pending, broker, later(at)), broker.sent
 
 
 def test_a_job_whose_message_was_lost_is_sent_again_to_its_queue(store: Store) -> None:
-    store.accept(a_job(), "bulk", NOW)
+    store.requests.accept(a_job(), "bulk", NOW)
     assert swept(store, 60)[1] == []
     assert swept(store, 125)[1] == [(a_job(), "bulk")]
 
 
 def test_a_job_is_not_sent_again_by_every_sweep(store: Store) -> None:
-    store.accept(a_job(), "verify", NOW)
+    store.requests.accept(a_job(), "verify", NOW)
     assert [len(swept(store, at)[1]) for at in (125, 140, 155)] == [1, 0, 0]
 
 
 def test_a_job_whose_worker_was_killed_is_sent_again_when_its_lease_ends(store: Store) -> None:
-    store.accept(a_job(), "verify", NOW)
-    store.start_attempt("r1", "killed", LEASE, MOST, NOW)
+    store.requests.accept(a_job(), "verify", NOW)
+    store.requests.acquire("r1", "killed", LEASE, MOST, NOW)
     assert swept(store, 59)[1] == []
     assert len(swept(store, 61)[1]) == 1
 
 
 def test_a_job_that_ended_is_never_sent_again(store: Store) -> None:
-    store.accept(a_job(), "verify", NOW)
-    attempt = store.start_attempt("r1", "w", LEASE, MOST, NOW)
+    store.requests.accept(a_job(), "verify", NOW)
+    attempt = store.requests.acquire("r1", "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    store.finish(attempt, a_verdict(photos=PHOTOS[:2]), NOW)
+    store.requests.finish(attempt, a_verdict(photos=PHOTOS[:2]), NOW)
     assert swept(store, timedelta(days=2).total_seconds())[1] == []
 
 
 def test_members_in_the_database_without_a_request_get_one_on_the_bulk_queue(store: Store) -> None:
-    store.import_members([NewMember("new", None, "https://a/s.jpg", ("https://a/1.jpg",))], NOW)
+    store.members.import_list([NewMember("new", None, "https://a/s.jpg", ("https://a/1.jpg",))], NOW)
     counts, sent = swept(store, 0)
     assert counts == Swept(unfinished=0, pending=1)
     assert [(job.member_id, queue) for job, queue in sent] == [("new", "bulk")]
@@ -70,16 +70,16 @@ def test_a_member_who_cannot_become_a_job_does_not_stop_the_others(store: Store)
     broken, sound = (
         NewMember(name, None, url, ()) for name, url in [("a", "no url"), ("b", "https://a/s.jpg")]
     )
-    store.import_members([broken, sound], NOW)
+    store.members.import_list([broken, sound], NOW)
     assert [job.member_id for job, _ in swept(store, 0)[1]] == ["b"]
-    assert [dead.reason for dead in store.dead_jobs()] == ["bad_url"]
+    assert [dead.reason for dead in store.dead_jobs.latest()] == ["bad_url"]
 
 
 def accepted(store: Store, broker: Broker, count: int, queue: str = "bulk") -> list[str]:
     """Jobs that are in the database and on the broker, one second after the other; their requests."""
     names = [f"{queue}-{number}" for number in range(count)]
     for number, name in enumerate(names):
-        store.accept(a_job(request_id=name, member_id=name), queue, later(number))
+        store.requests.accept(a_job(request_id=name, member_id=name), queue, later(number))
     broker.held[queue] += count
     return names
 
@@ -104,7 +104,7 @@ def test_a_job_that_was_lost_behind_others_is_sent_when_they_are_done(store: Sto
     broker.held["bulk"] = 2
     assert broker.sweep(store, 200) == others[:1]  # nobody can know which one it was
     for name in others:
-        store.start_attempt(name, "w", LEASE, MOST, later(210))
+        store.requests.acquire(name, "w", LEASE, MOST, later(210))
     broker.held["bulk"] = 0
     assert lost in broker.sweep(store, 215)
 
@@ -130,9 +130,9 @@ def test_messages_that_are_not_in_the_database_yet_hold_nothing_back_when_they_a
 def test_a_job_that_waited_for_a_photo_host_is_sent_once_however_long_the_queue_is(store: Store) -> None:
     broker = Broker()
     (name,) = accepted(store, broker, 1)
-    attempt = store.start_attempt(name, "w", LEASE, MOST, NOW)
+    attempt = store.requests.acquire(name, "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    store.postpone(attempt, later(30), "timeout", NOW)
+    store.requests.postpone(attempt, later(30), "timeout", NOW)
     broker.held["bulk"] = 100
     assert [broker.sweep(store, at) for at in (29, 31, 46, 1000)] == [[], [name], [], []]
 
@@ -140,7 +140,7 @@ def test_a_job_that_waited_for_a_photo_host_is_sent_once_however_long_the_queue_
 def test_a_job_whose_worker_was_killed_is_sent_once_however_long_the_queue_is(store: Store) -> None:
     broker = Broker()
     (name,) = accepted(store, broker, 1)
-    store.start_attempt(name, "killed", LEASE, MOST, NOW)
+    store.requests.acquire(name, "killed", LEASE, MOST, NOW)
     broker.held["bulk"] = 100
     assert [broker.sweep(store, at) for at in (59, 61, 76, 1000)] == [[], [name], [], []]
 
@@ -160,9 +160,9 @@ def test_a_sweep_sends_no_more_than_it_may_whatever_was_lost(store: Store) -> No
     broker = Broker()
     for queue in ("verify", "bulk"):
         accepted(store, broker, 2, queue)
-    store.start_attempt("bulk-0", "killed", LEASE, MOST, NOW)
+    store.requests.acquire("bulk-0", "killed", LEASE, MOST, NOW)
     broker.held.clear()
-    sweep(store, broker, later(200), limit=3)
+    sweep(store.requests, store.pending, broker, later(200), limit=3)
     assert len(broker.sent) == 3
     broker.held.clear()
     assert len(broker.sweep(store, 201)) == 1

@@ -61,7 +61,9 @@ class Scene:
         """One delivery, so many seconds after the last one."""
         self.now += timedelta(seconds=after)
         service = Verification(
-            requests=self.store,
+            requests=self.store.requests,
+            dead_jobs=self.store.dead_jobs,
+            shadows=self.store.shadows,
             fetcher=self.photos,
             judge=self.judge,
             rules=self.rules,
@@ -71,13 +73,13 @@ class Scene:
         return service.handle(a_message() if body is None else body, "verify")
 
     def request(self) -> RequestRecord:
-        found = self.store.request("r1")
+        found = self.store.requests.find("r1")
         assert found is not None
         return found
 
     def due(self, after: float) -> bool:
         """Whether a sweep so many seconds from now would take the request."""
-        return any(self.store.unfinished(self.now + timedelta(seconds=after)))
+        return any(self.store.requests.unfinished(self.now + timedelta(seconds=after)))
 
 
 @pytest.fixture
@@ -169,27 +171,27 @@ def test_a_message_that_is_no_job_is_recorded_with_its_reason(
     scene: Scene, body: object, reason: str
 ) -> None:
     assert scene.deliver(body) is Handled.BURIED
-    assert [dead.reason for dead in scene.store.dead_jobs()] == [reason]
+    assert [dead.reason for dead in scene.store.dead_jobs.latest()] == [reason]
 
 
 def test_the_same_request_with_other_content_is_recorded_and_changes_nothing(scene: Scene) -> None:
     scene.deliver()
     other = a_message(selfie_url="https://photos.example.com/other.jpg")
     assert [scene.deliver(other) for _ in range(2)] == [Handled.BURIED] * 2
-    assert [dead.reason for dead in scene.store.dead_jobs()] == ["conflict"]
+    assert [dead.reason for dead in scene.store.dead_jobs.latest()] == ["conflict"]
     assert len(scene.seen) == 1
 
 
 def test_a_job_of_a_forgotten_member_is_dropped(scene: Scene) -> None:
-    scene.store.forget("m1", NOW)
+    scene.store.members.forget("m1", NOW)
     assert scene.deliver() is Handled.FORGOTTEN
-    assert scene.store.member("m1") is None
+    assert scene.store.members.find("m1") is None
 
 
 def test_a_member_forgotten_while_the_job_runs_stays_forgotten(scene: Scene) -> None:
-    scene.meanwhile = lambda: scene.store.forget("m1", NOW)
+    scene.meanwhile = lambda: scene.store.members.forget("m1", NOW)
     assert scene.deliver() is Handled.LOST
-    assert scene.store.member("m1") is None
+    assert scene.store.members.find("m1") is None
 
 
 class Killed(BaseException):
@@ -209,7 +211,7 @@ def test_a_job_that_kills_its_process_three_times_is_given_up_the_fourth(scene: 
         with pytest.raises(Killed):
             scene.deliver(after=61)
     assert scene.deliver(after=61) is Handled.BURIED
-    (dead,) = scene.store.dead_jobs()
+    (dead,) = scene.store.dead_jobs.latest()
     assert (dead.reason, dead.request_id, dead.attempts) == ("poison", "r1", 3)
     assert scene.request().state is State.DEAD
     assert scene.deliver(after=61) is Handled.REFUSED
@@ -249,15 +251,17 @@ def test_a_share_of_the_approvals_goes_to_a_person_and_always_the_same(scene: Sc
     scene.rules = DeliveryRules(blind_audit_share=0.3)
     for number in range(60):
         scene.deliver(a_message(request_id=f"a{number}", member_id=f"m{number}"))
-    reviewed = {n for n in range(60) if scene.store.request(f"a{n}").status is Status.REVIEW}  # type: ignore[union-attr]
+    reviewed = {n for n in range(60) if scene.store.requests.find(f"a{n}").status is Status.REVIEW}  # type: ignore[union-attr]
     assert 5 <= len(reviewed) <= 35
-    assert all(scene.store.request(f"a{n}").reason is Reason.BLIND_AUDIT for n in reviewed)  # type: ignore[union-attr]
+    assert all(scene.store.requests.find(f"a{n}").reason is Reason.BLIND_AUDIT for n in reviewed)  # type: ignore[union-attr]
 
 
 def test_nobody_without_the_key_can_tell_which_approvals_are_audited(scene: Scene) -> None:
     def audited(key: bytes) -> list[bool]:
         service = Verification(
-            requests=scene.store,
+            requests=scene.store.requests,
+            dead_jobs=scene.store.dead_jobs,
+            shadows=scene.store.shadows,
             fetcher=scene.photos,
             judge=scene.judge,
             rules=DeliveryRules(blind_audit_share=0.5, audit_key=key),
@@ -287,7 +291,7 @@ def test_what_a_head_in_shadow_says_is_noted_and_decides_nothing(scene: Scene) -
     scene.shadows = (a_shadow("new-1"),)
     assert scene.deliver() is Handled.STORED
     assert scene.request().status is Status.APPROVED
-    [flip] = scene.store.shadow_report("new-1").flips
+    [flip] = scene.store.shadows.report("new-1").flips
     assert (flip.decided, flip.shadow, flip.examples) == (Status.APPROVED, Status.REVIEW, ("r1",))
 
 
@@ -296,14 +300,14 @@ def test_an_audited_approval_is_no_flip(scene: Scene) -> None:
     scene.shadows = (lambda: replace(a_verdict(), model_version="new-1"),)
     scene.deliver()
     assert scene.request().reason is Reason.BLIND_AUDIT
-    assert scene.store.shadow_report("new-1").agreed == 1
+    assert scene.store.shadows.report("new-1").agreed == 1
 
 
 def test_a_head_in_shadow_that_fails_harms_neither_the_job_nor_another_shadow(scene: Scene) -> None:
     scene.shadows = (_fails, a_shadow("new-1"))
     assert scene.deliver() is Handled.STORED
     assert scene.request().state is State.DONE
-    assert scene.store.shadow_report("new-1").verdicts == 1
+    assert scene.store.shadows.report("new-1").verdicts == 1
 
 
 def _fails() -> Verdict:
@@ -323,7 +327,7 @@ def test_a_shadow_judges_only_after_the_member_has_a_result(scene: Scene) -> Non
 
 
 def test_nothing_is_noted_of_a_job_that_was_lost(scene: Scene) -> None:
-    scene.meanwhile = lambda: scene.store.forget("m1", NOW)
+    scene.meanwhile = lambda: scene.store.members.forget("m1", NOW)
     scene.shadows = (_fails, a_shadow("new-1"))
     assert scene.deliver() is Handled.LOST
-    assert scene.store.shadow_report("new-1").verdicts == 0
+    assert scene.store.shadows.report("new-1").verdicts == 0

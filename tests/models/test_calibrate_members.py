@@ -59,7 +59,7 @@ def join(store: Store, host: PhotoServer, gender: Gender, photos: Sequence[Path]
     for number, photo in enumerate(photos):
         url = host.add_photo(f"{gender}/{number}.jpg", photo)
         new = NewMember(f"{gender}-{number}", gender, url, (), training_consent=True)
-        store.import_members([new], datetime.now(UTC))
+        store.members.import_list([new], datetime.now(UTC))
 
 
 def calibrate(*words: str) -> Result:
@@ -72,15 +72,15 @@ def test_edges_are_set_on_members_and_published_as_a_challenger(
     for gender in (Gender.MALE, Gender.FEMALE):
         join(store, photo_server, gender, people(faces, gender))
     lost = NewMember("lost", Gender.MALE, photo_server.at("nothing.jpg"), (), training_consent=True)
-    store.import_members([lost], datetime.now(UTC))
+    store.members.import_list([lost], datetime.now(UTC))
     result = calibrate("--fmr", "0.01")
     assert result.exit_code == 0, result.output
     assert "left out: 1 selfies, gone" in result.output
-    [record] = store.models()
+    [record] = store.models.latest()
     assert (record.state, record.calibration) == (ModelState.CHALLENGER, "calibrated")
     assert record.figures is not None
     assert 150 < record.figures["impostors"] <= EACH * (EACH - 1)
-    head = store.head(record.version)
+    head = store.models.head(record.version)
     assert head is not None
     check_head(head, bundle_dir, runtime.backbones())
     edges = open_manifest(head.manifest).head["edges"]
@@ -96,7 +96,7 @@ def test_too_few_strangers_are_refused_and_nothing_is_published(
     result = calibrate("--members", "2")
     assert result.exit_code == 1
     assert "impostor pairs cannot show" in result.output
-    assert store.models() == []
+    assert store.models.latest() == []
 
 
 def test_without_consenting_members_it_says_so(store: Store) -> None:

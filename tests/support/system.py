@@ -124,7 +124,7 @@ class System:
 
     def state(self, request_id: str) -> State | None:
         """Where a request stands; None if the database does not know it."""
-        found = self.store.request(request_id)
+        found = self.store.requests.find(request_id)
         return found.state if found else None
 
     def wait_for(self, request_ids: Sequence[str], state: State = State.DONE, seconds: float = 240) -> None:
@@ -133,9 +133,9 @@ class System:
 
     def verifications(self) -> list[dict[str, Any]]:
         """All rows about requests."""
-        return rows(self.store, self.store.t.verification)
+        return rows(self.store, self.store.database.t.verification)
 
     @property
     def dead(self) -> list[str]:
         """The reasons of all dead jobs."""
-        return sorted(dead.reason for dead in self.store.dead_jobs(1000))
+        return sorted(dead.reason for dead in self.store.dead_jobs.latest(1000))

@@ -17,7 +17,7 @@ from worker.retraining.embedding import Embedded, Extraction, ExtractionRules
 from worker.retraining.process import Order, Trained
 from worker.retraining.run import Champion, Retraining, RetrainRules
 from worker.retraining.training_set import Sampling
-from worker.store import Attempt, HeldRun, PublishedHead, Store, StudiedPhoto
+from worker.store import Attempt, PublishedHead, RunLease, Store, StudiedPhoto
 from worker.store.tables.states import PairLabel
 
 NETWORKS = "facenet:0 sface:0"
@@ -63,8 +63,8 @@ def judged(
     request_id = request_id or f"r-{member_id}"
     urls = [*pictures]
     job = a_job(request_id, member_id, at, selfie_url=urls[0], photo_urls=urls[1:], **fields)
-    store.accept(job, "verify", at)
-    attempt = store.start_attempt(request_id, "w", LEASE, MOST, at)
+    store.requests.accept(job, "verify", at)
+    attempt = store.requests.acquire(request_id, "w", LEASE, MOST, at)
     assert isinstance(attempt, Attempt)
     digests = [hashlib.sha256(picture).hexdigest() for picture in pictures.values()]
     findings = tuple(
@@ -73,7 +73,7 @@ def judged(
     )
     status = Status.REVIEW if reason is Reason.BLIND_AUDIT else Status.APPROVED
     verdict = a_verdict(status, reason, selfie=replace(SELFIE, sha256=digests[0]), photos=findings)
-    assert store.finish(attempt, verdict, at)
+    assert store.requests.finish(attempt, verdict, at)
     return request_id
 
 
@@ -89,19 +89,19 @@ def labelled_member(
     """A judged member about whose photos a person has spoken."""
     judged_member(judge or store, member_id, len(labels), reason=reason)
     for position, label in enumerate(labels, 1):
-        store.label(member_id, position, label, "kim", NOW)
-    store.set_consent(member_id, NOW, training=consent)
+        store.reviews.label(member_id, position, label, "kim", NOW)
+    store.members.set_consent(member_id, NOW, training=consent)
 
 
 def learn_from_one(store: Store, vectors: bytes) -> None:
     """A retraining is under way, and these are the vectors of its first member's first face."""
-    store.ask_for_run("kim", NOW)
-    run = store.take_run("w", LEASE, MOST, NOW)
-    assert isinstance(run, HeldRun)
-    store.enter_members(run, 4)
-    study = store.claim_member(run.run_id, 0, LEASE, MOST, NOW)
+    store.training_runs.ask("kim", NOW)
+    run = store.training_runs.acquire("w", LEASE, MOST, NOW)
+    assert isinstance(run, RunLease)
+    store.training_members.enter(run, 4)
+    study = store.training_members.acquire(run.run_id, 0, LEASE, MOST, NOW)
     assert study
-    assert store.note_member(study, [StudiedPhoto(study.photos[0], "", "a" * 64, "n", vectors)])
+    assert store.training_members.note(study, [StudiedPhoto(study.photos[0], "", "a" * 64, "n", vectors)])
 
 
 def vectors_of(data: bytes) -> bytes:
@@ -139,7 +139,9 @@ class Bench:
             sampling=Sampling(b"key", 0.02),
         )
         return Retraining(
-            store=self.store,
+            runs=self.store.training_runs,
+            members=self.store.training_members,
+            labels=self.store.labels,
             send=self.sent.append,
             champion=lambda: self.champion,
             train=self._train,
@@ -151,7 +153,8 @@ class Bench:
     def extraction(self, stopwatch: Callable[[], float] = lambda: 0.0) -> Extraction:
         """The service of one verify worker; by default no time passes while it works."""
         return Extraction(
-            studies=self.store,
+            members=self.store.training_members,
+            dead_jobs=self.store.dead_jobs,
             fetcher=self,
             look=self._look,
             rules=ExtractionRules(lease=LEASE, most_attempts=MOST, wait=WAIT),
@@ -181,7 +184,7 @@ class Bench:
 
     def collect(self) -> None:
         """From nothing to the point where training may begin."""
-        assert self.store.ask_for_run("kim", self.now)
+        assert self.store.training_runs.ask("kim", self.now)
         self.step()
         self.deliver()
 

@@ -33,7 +33,7 @@ def open_store_at(database_url: str, stale_after: timedelta = timedelta(minutes=
 def open_empty_store(database_url: str, stale_after: timedelta = timedelta(minutes=2)) -> Store:
     """A store on a database that has no tables yet."""
     store = open_store_at(database_url, stale_after)
-    store.t.metadata.create_all(store.engine)
+    store.database.t.metadata.create_all(store.database.engine)
     return store
 
 
@@ -139,7 +139,7 @@ class Worker:
 
 def rows(store: Store, table: sa.Table) -> list[dict[str, object]]:
     """All rows of a table, in the order of its key."""
-    with store.engine.connect() as connection:
+    with store.database.engine.connect() as connection:
         return [
             dict(row) for row in connection.execute(sa.select(table).order_by(*table.primary_key)).mappings()
         ]

@@ -83,7 +83,7 @@ def play(cast: Sequence[Role], photos_url: str, say: Say) -> list[Act]:
     with _worker(say) as worker:
         _command(say, "import", "members.xlsx")
         _wait(worker, len(cast))
-    return [Act(role, runtime.store().requests_of(role.member_id)[0]) for role in cast]
+    return [Act(role, runtime.store().requests.of_member(role.member_id)[0]) for role in cast]
 
 
 def what_the_member_reads(member_id: str, say: Say) -> None:
@@ -122,7 +122,7 @@ def _worker(say: Say) -> Iterator[subprocess.Popen[bytes]]:
 
 def _wait(worker: subprocess.Popen[bytes], members: int) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    while sum(runtime.store().status(utc_now()).requests[state] for state in _ENDED) < members:
+    while sum(runtime.store().reports.status(utc_now()).requests[state] for state in _ENDED) < members:
         if worker.poll() is not None:
             raise DemoFailed(f"the worker ended: {_last_words()}")
         if time.monotonic() > deadline:

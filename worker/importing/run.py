@@ -30,14 +30,14 @@ Progress = Callable[[int, int], None]
 """Called with the number of rows that have been dealt with, and that of all."""
 
 
-class MemberStore(Protocol):
-    """The part of the store that an import needs."""
+class Members(Protocol):
+    """The members of the store, as an import needs them."""
 
-    def import_members(self, members: Sequence[NewMember], now: datetime) -> list[Change]:
+    def import_list(self, members: Sequence[NewMember], now: datetime) -> list[Change]:
         """One transaction; the answers in the order given."""
         ...
 
-    def member(self, member_id: str) -> MemberRecord | None:
+    def find(self, member_id: str) -> MemberRecord | None:
         """What is known of a member."""
         ...
 
@@ -69,7 +69,7 @@ class Report:
 
 def import_workbook(
     path: Path,
-    store: MemberStore | None,
+    store: Members | None,
     *,
     errors_file: Path,
     dry_run: bool = False,
@@ -90,7 +90,7 @@ def import_workbook(
 
 class _Import:
     def __init__(
-        self, workbook: Workbook, store: MemberStore | None, *, dry_run: bool, progress: Progress
+        self, workbook: Workbook, store: Members | None, *, dry_run: bool, progress: Progress
     ) -> None:
         self._workbook, self._store = workbook, store
         self._dry_run, self._progress = dry_run, progress
@@ -150,15 +150,15 @@ class _Import:
             self._note(batch, self._changes(self._store, [member for _, member in batch]))
         self._progress(self._report.rows, len(self._workbook.rows))
 
-    def _changes(self, store: MemberStore, members: Sequence[NewMember]) -> list[Change | str]:
+    def _changes(self, store: Members, members: Sequence[NewMember]) -> list[Change | str]:
         if self._dry_run:
             gone = store.forgotten([new.member_id for new in members])
             return [
-                Change.FORGOTTEN if new.member_id in gone else _would_be(store.member(new.member_id), new)
+                Change.FORGOTTEN if new.member_id in gone else _would_be(store.find(new.member_id), new)
                 for new in members
             ]
         try:
-            return [*store.import_members(members, utc_now())]
+            return [*store.import_list(members, utc_now())]
         except StoreRefused:
             return [_alone(store, member) for member in members]
 
@@ -172,10 +172,10 @@ class _Import:
                 self._refuse(entry, entry.refused(_FORGOTTEN))
 
 
-def _alone(store: MemberStore, member: NewMember) -> Change | str:
+def _alone(store: Members, member: NewMember) -> Change | str:
     """One by one where a batch was refused: the one that is at fault must not stop the others."""
     try:
-        return store.import_members([member], utc_now())[0]
+        return store.import_list([member], utc_now())[0]
     except StoreRefused as error:
         return f"데이터베이스가 받지 않았습니다 ({error})"
 

@@ -20,9 +20,9 @@ from pipeline.verdict import FetchProblem, NotFetched
 from worker.clock import utc_now
 from worker.errors import BadMessage
 from worker.jobs.embed_job import EmbedJob, parse_embed_job
-from worker.store import DeadJob, StudiedPhoto, ToStudy, TruePhoto
+from worker.store import StudiedPhoto, ToStudy, TruePhoto
 from worker.verification.dead_letters import unreadable
-from worker.verification.delivery import Fetcher, Photo
+from worker.verification.delivery import DeadJobs, Fetcher, Photo
 
 logger = logging.getLogger(__name__)
 
@@ -48,29 +48,25 @@ Look = Callable[[bytes], Embedded | str]
 """A photo's content to the vectors of its face, or the reason why it may not be learned from."""
 
 
-class Studies(Protocol):
-    """The part of the store that a delivery needs. All may raise StoreUnavailable."""
+class TrainingMembers(Protocol):
+    """The members of a run, as a delivery needs them. All may raise StoreUnavailable."""
 
-    def claim_member(
+    def acquire(
         self, run_id: int, batch: int, lease: timedelta, most_attempts: int, now: datetime
     ) -> ToStudy | None:
         """Committed on return."""
         ...
 
-    def note_member(self, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
+    def note(self, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
         """False where it is not wanted any more."""
         ...
 
-    def postpone_member(self, study: ToStudy, until: datetime) -> None:
+    def postpone(self, study: ToStudy, until: datetime) -> None:
         """Leave the member alone until then."""
         ...
 
-    def members_wait(self, run_id: int) -> bool:
+    def any_waiting(self, run_id: int) -> bool:
         """Whether any member of the run is still to be looked at."""
-        ...
-
-    def bury(self, dead: DeadJob, now: datetime) -> int:
-        """Write down what is no job."""
         ...
 
 
@@ -99,14 +95,16 @@ class Extraction:
     def __init__(
         self,
         *,
-        studies: Studies,
+        members: TrainingMembers,
+        dead_jobs: DeadJobs,
         fetcher: Fetcher,
         look: Look,
         rules: ExtractionRules,
         clock: Callable[[], datetime] = utc_now,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._studies = studies
+        self._members = members
+        self._dead_jobs = dead_jobs
         self._fetcher = fetcher
         self._look = look
         self._rules = rules
@@ -119,30 +117,30 @@ class Extraction:
             job = parse_embed_job(body)
         except BadMessage as bad:
             logger.warning("a job on %s goes to dead_job: %s", queue, bad)
-            self._studies.bury(unreadable(bad, body, queue), self._clock())
+            self._dead_jobs.add(unreadable(bad, body, queue), self._clock())
             return Left.NOTHING
         return self._work(job)
 
     def _work(self, job: EmbedJob) -> Left:
         rules, started = self._rules, self._stopwatch()
         worked = False
-        while study := self._studies.claim_member(
+        while study := self._members.acquire(
             job.run_id, job.batch, rules.lease, rules.most_attempts, self._clock()
         ):
             worked = True
             self._study(study)
             if self._stopwatch() - started > BUDGET_SECONDS:
                 return Left.REST_OF_THE_BATCH
-        return Left.TRAINING if worked and not self._studies.members_wait(job.run_id) else Left.NOTHING
+        return Left.TRAINING if worked and not self._members.any_waiting(job.run_id) else Left.NOTHING
 
     def _study(self, study: ToStudy) -> None:
         wanted = [photo for photo in study.photos if not photo.reason]
         fetched = dict(zip(wanted, self._fetcher.fetch_all([p.url for p in wanted]), strict=True))
         passing = [p for p in fetched.values() if isinstance(p, NotFetched) and p.problem.passing]
         if passing and study.attempt < self._rules.most_attempts:
-            self._studies.postpone_member(study, self._clock() + self._rules.wait)
+            self._members.postpone(study, self._clock() + self._rules.wait)
             return
-        self._studies.note_member(study, [self._found(photo, fetched.get(photo)) for photo in study.photos])
+        self._members.note(study, [self._found(photo, fetched.get(photo)) for photo in study.photos])
 
     def _found(self, photo: TruePhoto, data: Photo | None) -> StudiedPhoto:
         if data is None:

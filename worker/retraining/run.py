@@ -30,9 +30,12 @@ from worker.retraining.embedding import NOT_FETCHED
 from worker.retraining.process import Order, Trained
 from worker.retraining.training_set import Sampling, lesson_of
 from worker.serving.signatures import UNSIGNED
-from worker.store import Audit, Ending, HeldRun, Progress, PublishedHead, RunRecord, Store
+from worker.store import Audit, Ending, Progress, PublishedHead, RunLease, RunRecord
 from worker.store.tables.states import RunState
 from worker.store.tables.training import PROBLEM_LENGTH
+from worker.store.training.labels import Labels
+from worker.store.training.members import TrainingMembers
+from worker.store.training.runs import TrainingRuns
 
 logger = logging.getLogger(__name__)
 
@@ -90,7 +93,9 @@ class Retraining:
     def __init__(
         self,
         *,
-        store: Store,
+        runs: TrainingRuns,
+        members: TrainingMembers,
+        labels: Labels,
         send: Callable[[EmbedJob], None],
         champion: Callable[[], Champion],
         train: Train,
@@ -99,7 +104,9 @@ class Retraining:
         sign: Callable[[PublishedHead], PublishedHead] = UNSIGNED.sign,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._store = store
+        self._runs = runs
+        self._members = members
+        self._labels = labels
         self._send = send
         self._champion = champion
         self._train = train
@@ -110,16 +117,16 @@ class Retraining:
 
     def step(self) -> Stepped:
         """Go on with the run that is under way, as far as it goes. Raises StoreUnavailable."""
-        held = self._store.take_run(self._worker, self._rules.lease, MOST_LAPSES, self._clock())
+        held = self._runs.acquire(self._worker, self._rules.lease, MOST_LAPSES, self._clock())
         try:
             if isinstance(held, RunRecord):
                 logger.error("retraining %d failed: %s", held.run_id, held.problem)
                 return Stepped.ENDED
             return Stepped.NOTHING if held is None else self._taken(held)
         finally:
-            self._store.clear_training()
+            self._members.clear()
 
-    def _taken(self, held: HeldRun) -> Stepped:
+    def _taken(self, held: RunLease) -> Stepped:
         try:
             return self._go_on(held)
         except (TrainingFailed, NotPossible, PipelineError) as error:
@@ -133,43 +140,43 @@ class Retraining:
             logger.exception("retraining %d is interrupted", held.run_id)
             return self._broken_off(held, f"{type(error).__name__}: {error}")
 
-    def _go_on(self, held: HeldRun) -> Stepped:
+    def _go_on(self, held: RunLease) -> Stepped:
         if held.state is RunState.QUEUED:
-            members = self._store.enter_members(held, BATCH_SIZE)
+            members = self._members.enter(held, BATCH_SIZE)
             logger.info("retraining %d: %d members", held.run_id, members)
-        progress = self._store.training_progress(held.run_id)
+        progress = self._members.progress(held.run_id)
         if progress.waiting and not self._given_up(held, progress):
             return self._tell(held, progress)
         return self._learn(held)
 
-    def _given_up(self, held: HeldRun, progress: Progress) -> bool:
+    def _given_up(self, held: RunLease, progress: Progress) -> bool:
         """Whether those who are still missing were told of often enough, and nothing came of it."""
         if progress.reached > held.reached or held.sends < MOST_SENDS or self._clock() < held.send_at:
             return False
-        missing = self._store.give_up_waiting(held.run_id)
+        missing = self._members.give_up_waiting(held.run_id)
         logger.warning("retraining %d goes on without %d members", held.run_id, missing)
         return True
 
-    def _tell(self, held: HeldRun, progress: Progress) -> Stepped:
+    def _tell(self, held: RunLease, progress: Progress) -> Stepped:
         """Send messages for members whom nobody works on, if it is time, and let the run go."""
         now = self._clock()
         if now < held.send_at:
-            kept = self._store.let_run_go(held, held.send_at)
+            kept = self._runs.release(held, held.send_at)
             return Stepped.WAITING if kept else Stepped.LOST
         before = 0 if progress.reached > held.reached else held.sends
         again = now + self._rules.wait * 2**before
         told = {"sends": before + 1, "send_at": again, "counts": progress.counts()}
-        if not self._store.let_run_go(held, again, state=RunState.COLLECTING, **told):
+        if not self._runs.release(held, again, state=RunState.COLLECTING, **told):
             return Stepped.LOST
-        for batch in self._store.waiting_batches(held.run_id, now):
+        for batch in self._members.waiting_batches(held.run_id, now):
             self._send(EmbedJob(held.run_id, batch))
         return Stepped.WAITING
 
-    def _learn(self, held: HeldRun) -> Stepped:
-        if not self._store.hold_run(held, self._rules.lease, self._clock(), state=RunState.TRAINING):
+    def _learn(self, held: RunLease) -> Stepped:
+        if not self._runs.extend(held, self._rules.lease, self._clock(), state=RunState.TRAINING):
             return Stepped.LOST
         champion = self._champion()
-        faces = self._store.learned_faces(held.run_id)
+        faces = self._members.faces(held.run_id)
         lesson, left = lesson_of(faces, champion.networks, self._rules.sampling)
         collected = self._collected(held, left)
         if not len(lesson.identity):
@@ -179,27 +186,27 @@ class Retraining:
         trained = self._train(order, lambda: self._still_ours(held), every, self._rules.most_seconds)
         return Stepped.LOST if trained is None else self._end(held, champion, trained, collected)
 
-    def _still_ours(self, held: HeldRun) -> bool:
+    def _still_ours(self, held: RunLease) -> bool:
         """A database that is away for a while costs nothing, unless somebody takes the run over."""
         try:
-            return self._store.hold_run(held, self._rules.lease, self._clock())
+            return self._runs.extend(held, self._rules.lease, self._clock())
         except StoreUnavailable as error:
             logger.warning("%s; the training goes on", error)
             return True
 
-    def _collected(self, held: HeldRun, left: Mapping[str, int]) -> dict[str, Any]:
+    def _collected(self, held: RunLease, left: Mapping[str, int]) -> dict[str, Any]:
         """What the report says of members and photos: numbers, nobody's name."""
-        progress = self._store.training_progress(held.run_id)
-        kept_out = self._store.kept_out(held.run_id)
+        progress = self._members.progress(held.run_id)
+        kept_out = self._members.kept_out(held.run_id)
         return {
-            "members": {"looked_at": progress.done, "failed": self._store.failed_members(held.run_id)},
+            "members": {"looked_at": progress.done, "failed": self._members.failed(held.run_id)},
             "kept_out": {**kept_out, **left},
             "not_fetched": sum(kept_out.get(word, 0) for word in NOT_FETCHED),
-            "audit": audit_report(self._store.audit(), self._rules.sampling.audit_share),
+            "audit": audit_report(self._labels.audit(), self._rules.sampling.audit_share),
         }
 
     def _end(
-        self, held: HeldRun, champion: Champion, trained: Trained, collected: Mapping[str, Any]
+        self, held: RunLease, champion: Champion, trained: Trained, collected: Mapping[str, Any]
     ) -> Stepped:
         gate = {"passed": trained.passed, "reasons": list(trained.reasons), "figures": dict(trained.figures)}
         report = {**collected, "training": dict(trained.facts), "gate": gate}
@@ -210,7 +217,7 @@ class Retraining:
             reasons=trained.reasons,
             promote=self._rules.promote,
         )
-        state = self._store.publish_run(held, ending, report, self._clock())
+        state = self._runs.publish(held, ending, report, self._clock())
         if state is None:
             return Stepped.LOST
         told = logging.WARNING if state is RunState.REJECTED else logging.INFO
@@ -218,13 +225,13 @@ class Retraining:
         logger.log(told, "retraining %d, %s: %s%s", held.run_id, trained.head.version, state, why)
         return Stepped.ENDED
 
-    def _broken_off(self, held: HeldRun, why: str) -> Stepped:
+    def _broken_off(self, held: RunLease, why: str) -> Stepped:
         """Counts as a lease that has lapsed; the sweep sends the next step, or the last."""
-        self._store.hold_run(held, timedelta(0), self._clock(), problem=why[:PROBLEM_LENGTH])
+        self._runs.extend(held, timedelta(0), self._clock(), problem=why[:PROBLEM_LENGTH])
         return Stepped.INTERRUPTED
 
-    def _fail(self, held: HeldRun, why: str, report: Mapping[str, Any] | None = None) -> Stepped:
-        ended = self._store.end_run(held, RunState.FAILED, self._clock(), problem=why, report=report)
+    def _fail(self, held: RunLease, why: str, report: Mapping[str, Any] | None = None) -> Stepped:
+        ended = self._runs.end(held, RunState.FAILED, self._clock(), problem=why, report=report)
         logger.error("retraining %d failed: %s", held.run_id, why)
         return Stepped.ENDED if ended else Stepped.LOST
 

@@ -39,12 +39,16 @@ _CODES: Final = {Gender.MALE: MALE, Gender.FEMALE: FEMALE}
 Faces = Sequence[Mapping[str, Vectors] | None]
 
 
-class Members(Protocol):
-    """The part of the store that a calibration needs."""
+class Labels(Protocol):
+    """The labels of the store, as a calibration needs them."""
 
     def calibration_photos(self, member_ids: Collection[str]) -> list[Consenting]:
         """Those of them who consent still."""
         ...
+
+
+class Requests(Protocol):
+    """The requests of the store, as a calibration needs them."""
 
     def note_contents(self, member_id: str, seen: Mapping[str, str]) -> bool:
         """What lies at these URLs now (SHA-256): other pictures than were judged are verified anew."""
@@ -96,20 +100,22 @@ class Measured:
 
 
 def gather(
-    store: Members,
+    labels: Labels,
+    requests: Requests,
+    member_ids: Sequence[str],
+    *,
     fetch: Fetch,
     look: Look,
-    member_ids: Sequence[str],
     progress: Callable[[int, int | None], None],
 ) -> Gathered:
     """Fetch and embed the members' selfies; what cannot be had is counted. Raises StoreUnavailable."""
     found = Gathered()
     for start in range(0, len(member_ids), AT_ONCE):
         batch = member_ids[start : start + AT_ONCE]
-        members = store.calibration_photos(batch)  # asked for each batch: consent may end meanwhile
+        members = labels.calibration_photos(batch)  # asked for each batch: consent may end meanwhile
         found.lost[WITHDRAWN] += len(batch) - len(members)
         for member, selfie, photos in _fetched(fetch, members):
-            store.note_contents(member.member_id, _contents(member, [selfie, *photos]))
+            requests.note_contents(member.member_id, _contents(member, [selfie, *photos]))
             if isinstance(selfie, NotFetched):
                 found.lost[str(selfie.problem)] += 1
             else:

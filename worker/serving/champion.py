@@ -40,11 +40,11 @@ class Heads(Protocol):
         """What is published under this version, unchecked."""
         ...
 
-    def note_refusal(self, version: str, host: str, problem: str, now: datetime) -> None:
+    def note_problem(self, version: str, host: str, problem: str, now: datetime) -> None:
         """For operators: this host cannot use it."""
         ...
 
-    def clear_refusal(self, version: str, host: str) -> None:
+    def clear_problem(self, version: str, host: str) -> None:
         """This host can."""
         ...
 
@@ -115,7 +115,7 @@ class Serving:
             self._refuse(version, str(error) if meant else f"{type(error).__name__}: {error}")
             return None
         self._refused.pop(version, None)
-        self._on_record(lambda: self._heads.clear_refusal(version, self._host))
+        self._on_record(lambda: self._heads.clear_problem(version, self._host))
         return models
 
     def _held(self) -> Sequence[Models]:
@@ -134,7 +134,7 @@ class Serving:
     def _refuse(self, version: str, problem: str) -> None:
         logger.error("the head %s is refused: %s", version, problem)
         self._refused[version] = now = self._clock()
-        self._on_record(lambda: self._heads.note_refusal(version, self._host, problem, now))
+        self._on_record(lambda: self._heads.note_problem(version, self._host, problem, now))
 
     def _on_record(self, write: Callable[[], None]) -> None:
         try:

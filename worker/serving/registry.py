@@ -37,7 +37,7 @@ NOTHING: Final = Manifest("", "", {}, {})
 class Versions(Protocol):
     """The part of the store that takes heads."""
 
-    def add_model(
+    def add(
         self,
         head: PublishedHead,
         now: datetime,
@@ -58,7 +58,7 @@ def read_head(folder: Path) -> PublishedHead:
 
 
 def publish(
-    store: Versions,
+    versions: Versions,
     folder: Path,
     now: datetime,
     *,
@@ -72,7 +72,7 @@ def publish(
     state is by now stays. Raises ModelError, NotPossible, StoreUnavailable.
     """
     head = signatures.sign(read_head(folder))
-    store.add_model(head, now, figures=figures, state=state)
+    versions.add(head, now, figures=figures, state=state)
     return head.version
 
 

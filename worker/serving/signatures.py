@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from pipeline.bundles.bundle import open_manifest, seal_of
 from pipeline.errors import WeightsCorrupt
 from worker.errors import BadSettings, NotPossible
-from worker.store.model_records import PublishedHead
+from worker.store.models.records import PublishedHead
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey

@@ -1,58 +1,58 @@
 """The truth about members and requests, in SQL; the broker is only a courier.
 
-`Store` is made of one small class per concern. Every public method is one short transaction,
-may be called by many processes at once, and raises `StoreUnavailable` when trying again later
-may help. Times go in as `now` and come out in UTC.
+`Store` has a repository for each subject. Every public method of a repository is one short transaction,
+may be called by many processes at once, and raises `StoreUnavailable` when trying again later may help;
+what takes a connection works within the transaction of another. Times go in as `now` and come out in UTC.
 """
 
-from worker.store.engine import build_engine
+from worker.store.database import build_engine
 from worker.store.mapped import MappedMember
-from worker.store.model_records import (
+from worker.store.members.records import (
+    AccessRecord,
+    Change,
+    Decided,
+    DecisionRecord,
+    Forgotten,
+    Labelled,
+    Lifted,
+    MemberRecord,
+    NewMember,
+    WaitingReview,
+)
+from worker.store.models.records import (
     ANY_CHAMPION,
-    Consenting,
     Flip,
-    HeadRefused,
+    HeadProblem,
     ModelRecord,
     PublishedHead,
     Replaced,
     ShadowReport,
     Standing,
 )
-from worker.store.people_records import (
-    Decided,
-    DecisionRecord,
-    Forgotten,
-    Labelled,
-    Lifted,
-    Look,
-    WaitingReview,
-)
-from worker.store.records import (
+from worker.store.reports import StatusReport
+from worker.store.requests.records import (
     Accepted,
     Attempt,
-    Change,
     DeadJob,
     DeadJobRecord,
     Enqueued,
-    MemberRecord,
-    NewMember,
     PendingMember,
-    Purged,
     Queued,
     Refusal,
     Refused,
     RequestRecord,
-    StatusReport,
 )
+from worker.store.retention import Purged
 from worker.store.store import Store, open_store
 from worker.store.tables.states import Decider, State
-from worker.store.training_records import (
+from worker.store.training.records import (
     Asked,
     Audit,
+    Consenting,
     Ending,
-    HeldRun,
     LearnedFace,
     Progress,
+    RunLease,
     RunRecord,
     StudiedPhoto,
     ToStudy,
@@ -63,6 +63,7 @@ from worker.store.training_records import (
 __all__ = [
     "ANY_CHAMPION",
     "Accepted",
+    "AccessRecord",
     "Asked",
     "Attempt",
     "Audit",
@@ -77,12 +78,10 @@ __all__ = [
     "Enqueued",
     "Flip",
     "Forgotten",
-    "HeadRefused",
-    "HeldRun",
+    "HeadProblem",
     "Labelled",
     "LearnedFace",
     "Lifted",
-    "Look",
     "MappedMember",
     "MemberRecord",
     "ModelRecord",
@@ -96,6 +95,7 @@ __all__ = [
     "Refused",
     "Replaced",
     "RequestRecord",
+    "RunLease",
     "RunRecord",
     "ShadowReport",
     "Standing",

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from worker.store.base import Database
-from worker.store.records import Purged
+from worker.store.database import Database
 
 _AT_ONCE: Final = 500
 """Rows of one transaction: nobody waits long for them."""
@@ -18,8 +18,26 @@ _NUMBERS: Final = (
 )
 
 
-class Retention(Database):
-    """`purge`."""
+@dataclass(frozen=True, slots=True)
+class Purged:
+    """How much was purged for its age."""
+
+    photos: int
+    """Photos whose numbers went; what was found in them stays."""
+    dead_jobs: int
+    """Dead jobs whose message went; their reason stays."""
+    looks: int
+    """Entries of the access log that went."""
+    shadows: int
+    """Verdicts of heads in shadow that went."""
+
+
+class Retention:
+    """Removes what was kept long enough."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._t = database.t
 
     def purge(self, *, numbers: datetime, dead_jobs: datetime, looks: datetime) -> Purged:
         """Remove what is older than these moments. Safe to break off and to call again."""
@@ -32,7 +50,7 @@ class Retention(Database):
 
     def _purge_numbers(self, before: datetime) -> int:
         """The numbers of faces in old requests that have ended; what was decided stays."""
-        v, vp = self.t.verification, self.t.verification_photo
+        v, vp = self._t.verification, self._t.verification_photo
         old = (
             sa.select(vp.c.request_id)
             .distinct()
@@ -44,18 +62,18 @@ class Retention(Database):
         return self._in_steps(old, lambda ids: update.where(vp.c.request_id.in_(ids)))
 
     def _purge_shadows(self, before: datetime) -> int:
-        s = self.t.shadow_verdict
+        s = self._t.shadow_verdict
         old = sa.select(s.c.request_id).distinct().where(s.c.judged_at < before)
         rows = sa.delete(s).where(s.c.judged_at < before)
         return self._in_steps(old, lambda ids: rows.where(s.c.request_id.in_(ids)))
 
     def _purge_bodies(self, before: datetime) -> int:
-        d = self.t.dead_job
+        d = self._t.dead_job
         old = sa.select(d.c.id).where(d.c.created_at < before, sa.func.length(d.c.message_head) > 0)
         return self._in_steps(old, lambda ids: sa.update(d).where(d.c.id.in_(ids)).values(message_head=b""))
 
     def _purge_looks(self, before: datetime) -> int:
-        log = self.t.access_log
+        log = self._t.access_log
         old = sa.select(log.c.id).where(log.c.looked_at < before)
         return self._in_steps(old, lambda ids: sa.delete(log).where(log.c.id.in_(ids)))
 
@@ -63,7 +81,7 @@ class Retention(Database):
         """Rows changed, in small transactions, until nothing old is left."""
         changed = 0
         while True:
-            step = self._write(lambda c: self._step(c, old, change))
+            step = self._db.write(lambda c: self._step(c, old, change))
             changed += step
             if not step:
                 return changed

@@ -1,48 +1,65 @@
-"""All of the store behind one name."""
+"""The repositories by name, over one database."""
 
 from __future__ import annotations
+
+from datetime import timedelta
 
 import sqlalchemy as sa
 
 from worker.settings import Settings
-from worker.store.attempts import Attempts
-from worker.store.consenting import ConsentingMembers
-from worker.store.dead_jobs import DeadJobs
-from worker.store.engine import build_engine
-from worker.store.enqueueing import Enqueueing
-from worker.store.erasure import Erasure
-from worker.store.imports import Imports
+from worker.store.database import Database, build_engine
 from worker.store.mapped import MappedMember
-from worker.store.people import People
+from worker.store.members.members import Members
+from worker.store.members.reviews import Reviews
+from worker.store.members.tombstones import Tombstones
+from worker.store.models.models import Models
+from worker.store.models.shadows import Shadows
 from worker.store.reports import Reports
-from worker.store.requeueing import Requeueing
+from worker.store.requests.acceptance import Acceptance
+from worker.store.requests.dead_jobs import DeadJobs
+from worker.store.requests.dead_letters import DeadLetters
+from worker.store.requests.pending import PendingMembers
+from worker.store.requests.requests import Requests
+from worker.store.requests.results import Results
 from worker.store.retention import Retention
-from worker.store.shadows import Shadows
-from worker.store.sweeping import Sweeping
-from worker.store.tables.schema import tables
-from worker.store.training_ends import TrainingEnds
+from worker.store.tables.schema import Tables, tables
+from worker.store.training.labels import Labels
+from worker.store.training.members import TrainingMembers
+from worker.store.training.runs import TrainingRuns
 
 
-class Store(
-    Imports,
-    Enqueueing,
-    Erasure,
-    Attempts,
-    Sweeping,
-    Requeueing,
-    People,
-    Retention,
-    DeadJobs,
-    Reports,
-    Shadows,
-    ConsentingMembers,
-    TrainingEnds,
-):
-    """Requests, members, people, dead jobs and models; see the classes for what each part does."""
+class Store:
+    """One database, and a repository for each subject."""
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        schema: Tables | None = None,
+        *,
+        mapped: MappedMember | None = None,
+        tombstone_key: bytes = b"",
+        stale_after: timedelta = timedelta(minutes=2),
+    ) -> None:
+        self.database = database = Database(engine, schema)
+        tombstones = Tombstones(database.t, tombstone_key)
+        letters = DeadLetters(database.t, tombstones)
+        acceptance = Acceptance(database, tombstones, letters, stale_after)
+        self.requests = Requests(database, acceptance, Results(database, mapped), stale_after)
+        self.dead_jobs = DeadJobs(database, tombstones, letters, acceptance)
+        self.pending = PendingMembers(database, tombstones, letters, acceptance)
+        self.members = Members(database, tombstones, mapped)
+        self.reviews = Reviews(database, mapped)
+        self.models = Models(database)
+        self.shadows = Shadows(database)
+        self.labels = Labels(database)
+        self.training_runs = TrainingRuns(database, self.labels, self.models, stale_after)
+        self.training_members = TrainingMembers(database, self.labels)
+        self.reports = Reports(database, self.models, self.training_runs)
+        self.retention = Retention(database)
 
     def close(self) -> None:
         """Give the connections back; the store can still be used, with new ones."""
-        self.engine.dispose()
+        self.database.engine.dispose()
 
 
 def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:

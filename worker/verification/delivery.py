@@ -67,13 +67,13 @@ class Judge(Protocol):
 
 
 class Requests(Protocol):
-    """The part of the store that a delivery needs. All may raise StoreUnavailable."""
+    """The requests of the store, as a delivery needs them. All may raise StoreUnavailable."""
 
     def accept(self, job: VerifyJob, queue: str, now: datetime) -> Accepted:
         """Raises RequestConflict and MemberForgotten."""
         ...
 
-    def start_attempt(
+    def acquire(
         self, request_id: str, worker: str, lease: timedelta, max_attempts: int, now: datetime
     ) -> Attempt | Refused:
         """Committed on return."""
@@ -91,18 +91,26 @@ class Requests(Protocol):
         """False when the attempt has lost the request."""
         ...
 
-    def note_shadow(self, request_id: str, decided: Verdict, shadow: Verdict, now: datetime) -> bool:
-        """Write down what a head in shadow says."""
-        ...
-
     def give_up(
         self, request_id: str, reason: str, message: str, now: datetime, *, attempt: Attempt | None = None
     ) -> bool:
         """End the request dead."""
         ...
 
-    def bury(self, dead: DeadJob, now: datetime) -> int:
+
+class DeadJobs(Protocol):
+    """The dead jobs of the store."""
+
+    def add(self, dead: DeadJob, now: datetime) -> int:
         """Write down what is no job."""
+        ...
+
+
+class Shadows(Protocol):
+    """The verdicts of heads in shadow."""
+
+    def note(self, request_id: str, decided: Verdict, shadow: Verdict, now: datetime) -> bool:
+        """Write down what a head in shadow says."""
         ...
 
 
@@ -145,6 +153,8 @@ class Verification:
         self,
         *,
         requests: Requests,
+        dead_jobs: DeadJobs,
+        shadows: Shadows,
         fetcher: Fetcher,
         judge: Judge,
         rules: DeliveryRules,
@@ -152,6 +162,8 @@ class Verification:
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._requests = requests
+        self._dead_jobs = dead_jobs
+        self._shadows = shadows
         self._fetcher = fetcher
         self._judge = judge
         self._rules = rules
@@ -171,7 +183,7 @@ class Verification:
         logger.warning("a job on %s goes to dead_job: %s", queue, bad)
         request_id, member_id = (_text(body, name) for name in ("request_id", "member_id"))
         dead = replace(unreadable(bad, body, queue), request_id=request_id, member_id=member_id)
-        self._requests.bury(dead, self._clock())
+        self._dead_jobs.add(dead, self._clock())
         return Handled.BURIED
 
     def _accept_and_run(self, job: VerifyJob, queue: str) -> Handled:
@@ -184,7 +196,7 @@ class Verification:
             logger.warning("the member was forgotten and is barred; that this one came goes to dead_job")
             return Handled.FORGOTTEN  # in dead_job by the store
         rules = self._rules
-        begun = self._requests.start_attempt(
+        begun = self._requests.acquire(
             job.request_id, self._worker, rules.lease, rules.max_attempts, self._clock()
         )
         if isinstance(begun, Refused):
@@ -239,7 +251,7 @@ class Verification:
         """After the member has a result; whatever goes wrong here is the shadow's trouble alone."""
         for shadow in judged.shadows:
             try:
-                self._requests.note_shadow(request_id, judged.verdict, shadow(), self._clock())
+                self._shadows.note(request_id, judged.verdict, shadow(), self._clock())
             except Exception:
                 logger.exception("a head in shadow failed; the verdict stands")
 

@@ -24,18 +24,22 @@ AT_ONCE: Final = 500
 """Jobs of one sweep: a broker that lost everything is filled again in steps."""
 
 
-class Unfinished(Protocol):
-    """The part of the store that a sweep needs. Two sweeps at once get different jobs."""
+class Requests(Protocol):
+    """The requests of the store, as a sweep needs them. Two sweeps at once get different jobs."""
 
     def unfinished(self, now: datetime, limit: int, waiting: Mapping[str, int]) -> Sequence[Queued]:
         """Accepted, not ended, due, and not among the messages that wait on the queues."""
         ...
 
+
+class PendingMembers(Protocol):
+    """The members of the store who want a request."""
+
     def notice_changes(self, now: datetime) -> None:
         """Members whose photos the app has changed want a request."""
         ...
 
-    def enqueue_pending(self, queue: str, now: datetime, limit: int) -> Enqueued:
+    def enqueue(self, queue: str, now: datetime, limit: int) -> Enqueued:
         """A request for each member who wants one."""
         ...
 
@@ -60,17 +64,19 @@ class Swept:
     pending: int
 
 
-def sweep(store: Unfinished, broker: Broker, now: datetime, limit: int = AT_ONCE) -> Swept:
+def sweep(
+    requests: Requests, pending: PendingMembers, broker: Broker, now: datetime, limit: int = AT_ONCE
+) -> Swept:
     """Enqueue what is unfinished, then members who wait for a request.
 
     Raises NotSent where the broker takes nothing; what was not sent then is due again later.
     """
     # Asked before the database: what is taken in between counts as waiting, and is not sent again for it.
     waiting = {queue: broker.waiting(queue) for queue in sorted(JUDGING)}
-    lost = store.unfinished(now, limit, waiting)
+    lost = requests.unfinished(now, limit, waiting)
     _send(broker, lost)
-    store.notice_changes(now)
-    new = store.enqueue_pending(BULK, now, limit)
+    pending.notice_changes(now)
+    new = pending.enqueue(BULK, now, limit)
     _send(broker, new.jobs)
     for member_id, problem in new.refused.items():
         logger.warning("member %s cannot be enqueued: %s", member_id, problem)
@@ -88,17 +94,17 @@ def _send(broker: Broker, jobs: Sequence[Queued]) -> None:
 logger = logging.getLogger(__name__)
 
 
-class Old(Protocol):
-    """The part of the store that a purge needs."""
+class Retention(Protocol):
+    """The part of the store that purges."""
 
     def purge(self, *, numbers: datetime, dead_jobs: datetime, looks: datetime) -> Purged:
         """Remove what is older than these moments."""
         ...
 
 
-def purge_old(store: Old, settings: Settings, now: datetime) -> Purged:
+def purge_old(retention: Retention, settings: Settings, now: datetime) -> Purged:
     """Remove what was kept long enough. Raises StoreUnavailable; calling it again is safe."""
-    purged = store.purge(
+    purged = retention.purge(
         numbers=now - timedelta(days=settings.retention_days),
         dead_jobs=now - timedelta(days=settings.dead_job_days),
         looks=now - timedelta(days=settings.access_log_days),

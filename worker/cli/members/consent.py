@@ -13,5 +13,5 @@ from worker.clock import utc_now
 @click.argument("answer", metavar="(on|off)", type=click.Choice(["on", "off"]))
 def consent(member_id: str, answer: str) -> None:
     """Note whether a member agrees that labelled photos are used for training."""
-    changed = runtime.store().set_consent(member_id, utc_now(), training=answer == "on")
+    changed = runtime.store().members.set_consent(member_id, utc_now(), training=answer == "on")
     click.echo(f"Training consent of {member_id}: {answer}{'' if changed else ', as it was'}.")

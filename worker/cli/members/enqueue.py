@@ -37,7 +37,7 @@ def enqueue(members: tuple[str, ...], pending: bool, queue: str) -> None:
             with progress("queued") as step:
                 sent = enqueue_pending(store, publisher, queue, step)
         else:
-            found = store.enqueue_members(members, queue, utc_now())
+            found = store.pending.enqueue_members(members, queue, utc_now())
             sent = Sent(refused=dict(found.refused))
             send_all(publisher, found.jobs, sent)
     report(sent)

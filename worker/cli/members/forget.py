@@ -34,7 +34,7 @@ def forget(member_id: str, yes: bool, unknown: bool, as_json: bool) -> None:
     _warn_without_key()
     store = runtime.store()
     _make_sure(store, member_id, yes=yes, unknown=unknown)
-    forgotten = store.forget(member_id, utc_now())
+    forgotten = store.members.forget(member_id, utc_now())
     if as_json:
         print_json({"forgotten": member_id, **asdict(forgotten)})
         return
@@ -55,8 +55,8 @@ def _warn_without_key() -> None:
 
 def _make_sure(store: Store, member_id: str, *, yes: bool, unknown: bool) -> None:
     """A slip of the finger would bar somebody else. Who is barred already may be forgotten again."""
-    found = store.stored_about(member_id)
-    if not any(found.values()) and not unknown and not store.forgotten([member_id]):
+    found = store.members.stored_about(member_id)
+    if not any(found.values()) and not unknown and not store.members.forgotten([member_id]):
         raise click.ClickException(
             f"nothing is stored about {member_id}: is the ID right? --unknown bars it all the same"
         )

@@ -61,7 +61,7 @@ def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue:
     with progress("rows") as step:
         done = import_workbook(
             file,
-            store,
+            store.members if store else None,
             errors_file=errors_file or file.with_name(f"{file.stem}.errors.xlsx"),
             dry_run=dry_run,
             progress=step,
@@ -82,12 +82,12 @@ def _store(dry_run: bool) -> Store | None:
     """A dry run works without a database, and then cannot say what would change."""
     store = runtime.store()
     if dry_run:
-        url = store.engine.url
+        url = store.database.engine.url
         if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
             click.echo("Not compared with the database: there is none yet", err=True)
             return None
         try:
-            store.member("-")
+            store.members.find("-")
         except StoreUnavailable as error:
             click.echo(f"Not compared with the database: {error}", err=True)
             return None

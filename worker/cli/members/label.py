@@ -28,7 +28,7 @@ def label(member_id: str, photo: int, answer: str, gender: str | None, by: str |
     the same photo corrects the first.
     """
     name = operator(by)
-    done = runtime.store().label(
+    done = runtime.store().reviews.label(
         member_id, photo, PairLabel(answer), name, utc_now(), gender=Gender(gender) if gender else None
     )
     click.echo(f"Photo {photo} of {member_id} ({done.outcome} by the machine): {answer}, says {name}.")

@@ -42,7 +42,7 @@ def review(
     if decision is None:
         raise click.UsageError("say approve or reject")
     name = operator(by)
-    done = store.decide(member_id, _DECISIONS[decision], name, utc_now(), request_id=request_id)
+    done = store.reviews.decide(member_id, _DECISIONS[decision], name, utc_now(), request_id=request_id)
     if as_json:
         print_json({"member_id": member_id, "decided_by": name, "decision": done})
         return
@@ -51,7 +51,7 @@ def review(
 
 
 def _list(store: Store, as_json: bool, now: datetime) -> None:
-    waiting = store.waiting_reviews()
+    waiting = store.reviews.waiting()
     if as_json:
         print_json(waiting)
         return

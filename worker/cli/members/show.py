@@ -14,7 +14,7 @@ from worker import runtime
 from worker.cli.output import STYLES, plain, print_json, without_query
 from worker.cli.who import onlooker
 from worker.clock import utc_now
-from worker.store import Look, MemberRecord, RequestRecord, Store
+from worker.store import AccessRecord, MemberRecord, RequestRecord, Store
 from worker.verification.texts import Language, fetch_text, member_text, operator_text
 
 
@@ -35,17 +35,17 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
     store = runtime.store()
     way = "json" if as_json else "text" if ko or en else "looks" if looks else "show"
     # Before anything is shown: where it cannot be written down, nothing is.
-    store.note_look(member_id, onlooker(), way, utc_now())
-    member = store.member(member_id)
+    store.members.note_access(member_id, onlooker(), way, utc_now())
+    member = store.members.find(member_id)
     if member is None:
         raise click.ClickException(f"no member {member_id}")
-    requests = _with_standing(store, member, store.requests_of(member_id))
+    requests = _with_standing(store, member, store.requests.of_member(member_id))
     if as_json:
         print_json(_as_json(member, requests))
     elif ko or en:
         click.echo(_text(member, requests, Language.KO if ko else Language.EN))
     elif looks:
-        _print_looks(store.looks_at(member_id))
+        _print_looks(store.members.accesses(member_id))
     else:
         _print(member, requests)
 
@@ -55,7 +55,7 @@ def _with_standing(store: Store, member: MemberRecord, requests: list[RequestRec
     wanted = member.verified_request_id
     if wanted is None or wanted in [one.request_id for one in requests]:
         return requests
-    older = store.request(wanted)
+    older = store.requests.find(wanted)
     return requests if older is None else [*requests, older]
 
 
@@ -216,7 +216,7 @@ def _history(requests: list[RequestRecord]) -> Table:
     return table
 
 
-def _print_looks(looks: list[Look]) -> None:
+def _print_looks(looks: list[AccessRecord]) -> None:
     table = new_table("when (UTC)", "who", "how")
     for look in looks:
         table.add_row(f"{look.looked_at:%Y-%m-%d %H:%M:%S}", look.looked_by, look.way)

@@ -19,7 +19,7 @@ def unbar(member_id: str, by: str | None) -> None:
     refused meanwhile was not kept: the app must send it again.
     """
     name = operator(by)
-    lifted = runtime.store().lift(member_id, name, utc_now())
+    lifted = runtime.store().members.lift(member_id, name, utc_now())
     since = f"{lifted.forgotten_at:%Y-%m-%d %H:%M} UTC"
     click.echo(f"{member_id} is barred no more, says {name} (it was since {since}).")
     if lifted.refused:

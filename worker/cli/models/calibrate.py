@@ -30,7 +30,7 @@ def calibrate(from_members: bool, fmr: float, most: int, seed: int, dry_run: boo
     shadow, then promote it.
     """
     store = runtime.store()
-    ids = store.consenting_members()
+    ids = store.labels.consenting()
     chosen = sorted(random.Random(seed).sample(ids, min(most, len(ids))))  # noqa: S311 - no secret
     try:
         with progress("members") as step:
@@ -43,7 +43,7 @@ def calibrate(from_members: bool, fmr: float, most: int, seed: int, dry_run: boo
     if dry_run:
         click.echo("Nothing was published.")
         return
-    store.add_model(runtime.signatures().sign(done.head), utc_now(), figures=done.figures())
+    store.models.add(runtime.signatures().sign(done.head), utc_now(), figures=done.figures())
     click.echo(f"{done.head.version} is published; `models promote {done.head.version}` puts it to work.")
 
 

@@ -41,7 +41,7 @@ def models() -> None:
 @click.option("--json", "as_json", is_flag=True, help="With the figures, as JSON.")
 def list_(as_json: bool) -> None:
     """All versions, the newest first."""
-    records = runtime.store().models()
+    records = runtime.store().models.latest()
     if as_json:
         print_json(records)
         return
@@ -82,7 +82,7 @@ def promote(version: str, force: bool) -> None:
     store = runtime.store()
     with _refusing(force):
         _check(store, version)
-    _say(store.promote(version, utc_now(), force=force))
+    _say(store.models.promote(version, utc_now(), force=force))
 
 
 @models.command(short_help="Back to the champion before this one.")
@@ -90,10 +90,10 @@ def promote(version: str, force: bool) -> None:
 def rollback(force: bool) -> None:
     """Back to the champion before this one; before the first there is the bundle as shipped."""
     store = runtime.store()
-    back_to = store.previous_champion()
+    back_to = store.models.previous_champion()
     with _refusing(force):
         _check(store, back_to)
-    _say(store.rollback(to=back_to))
+    _say(store.models.rollback(to=back_to))
 
 
 @models.command(short_help="Let a challenger judge live jobs without deciding.")
@@ -105,7 +105,7 @@ def shadow(version: str, off: bool) -> None:
     if not off:
         with _refusing(force=False):
             _check(store, version)
-    changed = store.set_shadow(version, on=not off)
+    changed = store.models.set_shadow(version, on=not off)
     state = "not in shadow" if off else "in shadow"
     click.echo(f"{version} is {state}" + (" from now on." if changed else " already."))
 
@@ -116,7 +116,7 @@ def shadow(version: str, off: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def report(version: str, examples: int, as_json: bool) -> None:
     """Which verdicts would have been others with VERSION, by what it said in shadow."""
-    found = runtime.store().shadow_report(version, examples)
+    found = runtime.store().shadows.report(version, examples)
     if as_json:
         print_json(found)
         return
@@ -146,7 +146,7 @@ def publish_(folder: Path) -> None:
     that cannot fetch them refuse the head.
     """
     with _refusing(force=False):
-        version = publish(runtime.store(), folder, utc_now(), signatures=runtime.signatures())
+        version = publish(runtime.store().models, folder, utc_now(), signatures=runtime.signatures())
         foreign = foreign_networks(folder, runtime.settings().bundle)
         left = runtime.backbones().offer(folder, foreign)
     if left:
@@ -162,20 +162,20 @@ def sign(version: str) -> None:
     You vouch for it: look at its figures and at what it said in shadow first.
     """
     store = runtime.store()
-    head = store.head(version)
+    head = store.models.head(version)
     if head is None:
         raise click.ClickException(f"no version {version}: see `models list`")
     if runtime.signatures().private is None:
         raise click.UsageError("VERIFY_HEAD_SIGNING_KEY is not set")
     with _refusing(force=False):
-        store.sign_model(runtime.signatures().sign(head))
+        store.models.sign(runtime.signatures().sign(head))
     click.echo(f"{version} is signed. Hosts that refused it look again within five minutes.")
 
 
 def _check(store: Store, version: str | None) -> None:
     """Whether a worker here could judge with it. Raises ModelError; an unknown version passes."""
     bundle = runtime.settings().bundle
-    head = None if version is None else store.head(version)
+    head = None if version is None else store.models.head(version)
     if version is None and shipped_version(bundle) is None:
         raise ModelError(f"there is no bundle at {bundle} to go back to")
     if head is not None:

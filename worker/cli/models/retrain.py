@@ -51,7 +51,11 @@ def retrain(force: bool, wait: bool, report: str | None, as_json: bool) -> None:
 def _found(store: Store, wanted: str) -> RunRecord:
     if wanted != _LATEST and not wanted.isdecimal():
         raise click.UsageError(f"{wanted} is no number of a run")
-    run = store.run(int(wanted)) if wanted != _LATEST else next(iter(store.runs(1)), None)
+    run = (
+        store.training_runs.find(int(wanted))
+        if wanted != _LATEST
+        else next(iter(store.training_runs.latest(1)), None)
+    )
     if run is None:
         raise click.ClickException("there was no such retraining")
     return run
@@ -60,14 +64,14 @@ def _found(store: Store, wanted: str) -> RunRecord:
 def _ask(store: Store, at_least: int) -> int:
     if problem := runtime.retrain_problem():
         raise click.ClickException(problem)
-    truth = store.training_truth()
+    truth = store.labels.truth()
     click.echo(
         f"{truth.labels:,} labels of {truth.members:,} members who consented, {truth.new_labels:,} of them "
         "since the last retraining."
     )
     if not truth.labels:
         raise click.ClickException("there is nothing to learn from: `label` photos, note `consent`")
-    asked = store.ask_for_run(onlooker(), utc_now(), at_least=at_least)
+    asked = store.training_runs.ask(onlooker(), utc_now(), at_least=at_least)
     if asked is None:
         raise click.ClickException(
             f"fewer than {at_least:,} new labels (VERIFY_RETRAIN_MIN_LABELS); --force goes ahead all the same"
@@ -98,7 +102,7 @@ def _until_ended(store: Store, run_id: int, show: Callable[[int, int | None], No
             click.echo(f"{utc_now():%H:%M:%S} {said}", err=True)
         if run.state.ended:
             return run
-        members = store.training_progress(run_id)
+        members = store.training_members.progress(run_id)
         show(members.members - members.waiting, members.members or None)
         time.sleep(_EVERY_SECONDS)
 

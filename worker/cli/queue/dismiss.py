@@ -33,11 +33,11 @@ def dismiss(numbers: tuple[int, ...], reason: str | None, by: str | None, note: 
     if not numbers and reason is None:
         raise click.UsageError("name dead jobs by their NUMBER (see `requeue`), or give --reason")
     name, store = operator(by), runtime.store()
-    alike = [dead.id for dead in store.dead_jobs(10_000, reason=reason)] if reason else []
+    alike = [dead.id for dead in store.dead_jobs.latest(10_000, reason=reason)] if reason else []
     done, failed = 0, 0
     for number in sorted({*numbers, *alike}):
         try:
-            store.dismiss(number, name, note, utc_now())
+            store.dead_jobs.dismiss(number, name, note, utc_now())
             done += 1
         except NotPossible as error:
             failed += 1

@@ -33,7 +33,7 @@ def enqueue_pending(
     """A request for every member who waits for one."""
     sent = Sent()
     while True:
-        found = store.enqueue_pending(queue, utc_now(), BATCH)
+        found = store.pending.enqueue(queue, utc_now(), BATCH)
         send_all(publisher, found.jobs, sent)
         sent.refused.update(found.refused)
         progress(sent.accepted, None)

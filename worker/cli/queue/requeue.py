@@ -34,7 +34,7 @@ def requeue(numbers: tuple[int, ...], everything: bool, requests: tuple[str, ...
         _list(store, as_json)
         return
     if everything:
-        numbers = tuple(sorted({*numbers, *(dead.id for dead in store.dead_jobs(10_000))}))
+        numbers = tuple(sorted({*numbers, *(dead.id for dead in store.dead_jobs.latest(10_000))}))
     sent = Sent()
     with Publisher.of(runtime.settings()) as publisher:
         for queued in _revived(store, numbers, requests, sent):
@@ -45,7 +45,7 @@ def requeue(numbers: tuple[int, ...], everything: bool, requests: tuple[str, ...
 
 
 def _list(store: Store, as_json: bool) -> None:
-    dead = store.dead_jobs(1000)
+    dead = store.dead_jobs.latest(1000)
     if as_json:
         print_json(dead)
         return
@@ -70,8 +70,11 @@ def _list(store: Store, as_json: bool) -> None:
 def _revived(store: Store, numbers: Iterable[int], requests: Iterable[str], sent: Sent) -> Iterable[Queued]:
     """Those that can be put back; why others cannot is noted in ``sent``."""
     todo: list[tuple[str, Callable[[], Queued]]] = [
-        *((f"dead job {number}", lambda n=number: store.requeue(n, utc_now())) for number in numbers),
-        *((f"request {one}", lambda i=one: store.requeue_request(i, utc_now())) for one in requests),
+        *(
+            (f"dead job {number}", lambda n=number: store.dead_jobs.requeue(n, utc_now()))
+            for number in numbers
+        ),
+        *((f"request {one}", lambda i=one: store.requests.requeue(i, utc_now())) for one in requests),
     ]
     for name, revive in todo:
         try:

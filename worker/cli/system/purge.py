@@ -21,7 +21,7 @@ def purge(as_json: bool) -> None:
     VERIFY_ACCESS_LOG_DAYS   who looked at a member
     Verdicts and reasons stay.
     """
-    purged = purge_old(runtime.store(), runtime.settings(), utc_now())
+    purged = purge_old(runtime.store().retention, runtime.settings(), utc_now())
     if as_json:
         print_json(purged)
         return

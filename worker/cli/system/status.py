@@ -41,7 +41,7 @@ def status(watch: bool, as_json: bool) -> None:
 
 
 def _once(store: Store, as_json: bool, indent: int | None = 2) -> None:
-    report = store.status(utc_now())
+    report = store.reports.status(utc_now())
     if as_json:
         print_json(report, indent)
     else:
@@ -54,10 +54,10 @@ def _for_ever(store: Store, as_json: bool) -> None:
         while True:
             _once(store, as_json, indent=None)
             time.sleep(_EVERY_SECONDS)
-    with Live(_picture(store.status(utc_now())), console=out, auto_refresh=False) as live:
+    with Live(_picture(store.reports.status(utc_now())), console=out, auto_refresh=False) as live:
         while True:
             time.sleep(_EVERY_SECONDS)
-            live.update(_picture(store.status(utc_now())), refresh=True)
+            live.update(_picture(store.reports.status(utc_now())), refresh=True)
 
 
 def _picture(report: StatusReport) -> Group:

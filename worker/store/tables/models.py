@@ -19,7 +19,7 @@ from worker.store.tables.states import ModelState
 
 VERSION_LENGTH = 64
 HOST_LENGTH = 255
-PROBLEM_LENGTH = 255
+REFUSAL_LENGTH = 255
 
 
 def model_version(build: TableBuilder) -> sa.Table:
@@ -47,7 +47,7 @@ def model_refusal(build: TableBuilder) -> sa.Table:
         "model_refusal",
         sa.Column("version", ascii_text(VERSION_LENGTH), primary_key=True),
         sa.Column("host", ascii_text(HOST_LENGTH), primary_key=True),
-        sa.Column("problem", sa.String(PROBLEM_LENGTH), nullable=False),
+        sa.Column("problem", sa.String(REFUSAL_LENGTH), nullable=False),
         sa.Column("refused_at", UtcDateTime, nullable=False),
         build.parent("model_version.version"),
     )

@@ -267,7 +267,7 @@ def _tombstone(build: TableBuilder) -> sa.Table:
 
     An ID is barred while one of its rows was not lifted. Rows are never deleted, so a member who was
     forgotten, let in and forgotten again has two. ``erases`` is the member's ID until the member's row
-    goes: what people wrote about a member can be deleted only then (see `worker.store.guarded`).
+    goes: what people wrote about a member can be deleted only then (see `worker.store.tables.views`).
     """
     return build.table(
         "tombstone",
@@ -278,3 +278,8 @@ def _tombstone(build: TableBuilder) -> sa.Table:
         sa.Column("erases", identifier()),
         sa.ForeignKeyConstraint(["erases"], [f"{build.prefix}member.member_id"], ondelete="SET NULL"),
     )
+
+
+def is_open(dead_job: sa.Table) -> sa.ColumnElement[bool]:
+    """Neither put back nor dismissed: somebody must still do something about it."""
+    return sa.and_(dead_job.c.requeued_at.is_(None), dead_job.c.dismissed_at.is_(None))

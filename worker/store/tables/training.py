@@ -87,7 +87,7 @@ def training_face(build: TableBuilder) -> sa.Table:
         # Why it is not learned from; NULL for a face that is.
         sa.Column("reason", code()),
         sa.Column("sha256", sha256()),
-        # Which networks made the vectors, with how many numbers each: "facenet:512 sface:128 ...".
+        # Which networks made the vectors: each one's name and the first twelve digits of its hash.
         sa.Column("networks", ascii_text(255)),
         sa.Column("vectors", sa.LargeBinary),
         build.parent("training_member.run_id", "training_member.member_id"),

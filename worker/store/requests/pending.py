@@ -13,28 +13,50 @@ import sqlalchemy as sa
 from worker.errors import BadMessage
 from worker.jobs.identifiers import is_identifier, new_request_id
 from worker.jobs.verify_job import VerifyJob, Why, new_job
-from worker.store.acceptance import Acceptance, just_after
-from worker.store.base import BATCH, AnyRow
-from worker.store.changes import Changes, content
-from worker.store.dead_jobs import FORGOTTEN, dead_job_values
-from worker.store.records import DeadJob, Enqueued, PendingMember, Queued
+from worker.store.database import BATCH, AnyRow, Database
+from worker.store.members.galleries import Galleries
+from worker.store.members.tombstones import Tombstones
+from worker.store.requests.acceptance import Acceptance, just_after
+from worker.store.requests.changes import Changes, content
+from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
+from worker.store.requests.records import DeadJob, Enqueued, PendingMember, Queued
 from worker.store.tables.states import State
 
 Answers = dict[str, Queued | str]
 """By the member's ID: the job, or the reason why there is none."""
 
 
-class Enqueueing(Acceptance, Changes):
-    """`pending`, `enqueue_pending`, `enqueue_members`."""
+class PendingMembers:
+    """Members who want a request: the app or an import has written them down, or changed their photos."""
 
-    def pending(self, limit: int = 100) -> list[PendingMember]:
+    def __init__(
+        self, database: Database, tombstones: Tombstones, letters: DeadLetters, acceptance: Acceptance
+    ) -> None:
+        self._db = database
+        self._t = database.t
+        self._tombstones = tombstones
+        self._letters = letters
+        self._acceptance = acceptance
+        self._galleries = Galleries(database.t)
+        self._changes = Changes(database, tombstones)
+
+    def members(self, limit: int = 100) -> list[PendingMember]:
         """Members who want a request, in the order of their IDs; changes nothing."""
-        m = self.t.member
+        m = self._t.member
         query = sa.select(m).where(m.c.needs_request).order_by(m.c.member_id).limit(limit)
-        return self._read(lambda c: self._described(c, c.execute(query).all()))
+        return self._db.read(lambda c: self._described(c, c.execute(query).all()))
+
+    def notice_changes(self, now: datetime) -> None:
+        """Members with photos that no request knows, or with fewer than it knew, become pending; so do
+        those with photos that could not be had, after some time.
+
+        Deleted photos are found once all members were counted, `COUNTED` at each call: at the next
+        call where there are no more members than that.
+        """
+        self._changes.notice(now)
 
     def _described(self, c: sa.Connection, rows: Sequence[AnyRow]) -> list[PendingMember]:
-        galleries = self._galleries(c, [row.member_id for row in rows])
+        galleries = self._galleries.of(c, [row.member_id for row in rows])
         return [
             PendingMember(
                 member_id=row.member_id,
@@ -46,15 +68,15 @@ class Enqueueing(Acceptance, Changes):
             for row in rows
         ]
 
-    def enqueue_pending(self, queue: str, now: datetime, limit: int = 100) -> Enqueued:
+    def enqueue(self, queue: str, now: datetime, limit: int = 100) -> Enqueued:
         """Accept a request for each member who needs one; the jobs belong on the broker's queue.
 
         Who needs one first gets it first; a member without photos waits `PHOTOS_WAIT` for them. Two
         callers at once share the members out. A member whose row cannot become a job gets a `dead_job`
         row instead, and needs none any more. Call it until it returns nothing.
         """
-        m = self.t.member
-        self._note_newcomers(now)
+        m = self._t.member
+        self._changes.note_newcomers(now)
         query = (
             sa.select(m)
             .where(m.c.needs_request, m.c.request_after <= now)
@@ -62,10 +84,10 @@ class Enqueueing(Acceptance, Changes):
             .with_for_update(skip_locked=True)
         )
 
-        def enqueue(size: int, c: sa.Connection) -> list[tuple[str, Queued | str]]:
+        def batch(size: int, c: sa.Connection) -> list[tuple[str, Queued | str]]:
             return list(self._enqueue(c, query.limit(size), None, queue, now=now).items())
 
-        return _enqueued(dict(self._write_batches(enqueue, limit)))
+        return _enqueued(dict(self._db.write_batches(batch, limit)))
 
     def enqueue_members(
         self, member_ids: Iterable[str], queue: str, now: datetime, why: Why = Why.OPERATOR
@@ -73,23 +95,23 @@ class Enqueueing(Acceptance, Changes):
         """Accept a new request for each of these members, pending or not."""
         ids = sorted(set(member_ids))
         answers: Answers = dict.fromkeys(ids, "no such member")
-        m = self.t.member
+        m = self._t.member
         for start in range(0, len(ids), BATCH):
             # MariaDB would find `m1` for `m1 `, which is no ID.
             chosen = m.c.member_id.in_(list(filter(is_identifier, ids[start : start + BATCH])))
             query = sa.select(m).where(chosen).order_by(m.c.member_id).with_for_update()
-            answers |= self._write(partial(self._enqueue, query=query, why=why, queue=queue, now=now))
+            answers |= self._db.write(partial(self._enqueue, query=query, why=why, queue=queue, now=now))
         return _enqueued(answers)
 
     def _enqueue(
         self, c: sa.Connection, query: sa.Select[Any], why: Why | None, queue: str, *, now: datetime
     ) -> Answers:
         rows = {row.member_id: row for row in c.execute(query).all()}
-        forgotten = self._forgotten(c, rows)
+        forgotten = self._tombstones.among(c, rows)
         self._erase_again(c, [rows[member_id] for member_id in forgotten], queue, now)
         answers: Answers = dict.fromkeys(forgotten, "the member was forgotten")
         jobs = []
-        self._lock_photos(c, rows)
+        self._galleries.lock(c, rows)
         members = self._described(c, [row for i, row in rows.items() if i not in forgotten])
         for member in members if why else self._settle_asked(c, members, rows.values()):
             try:
@@ -101,29 +123,29 @@ class Enqueueing(Acceptance, Changes):
                 jobs.append(job)
                 answers[member.member_id] = Queued(job, queue)
         if jobs:
-            self._enter(c, [(job, job.requested_at) for job in jobs], queue, now)
+            self._acceptance.enter(c, [(job, job.requested_at) for job in jobs], queue, now)
         return answers
 
     def _erase_again(self, c: sa.Connection, rows: Sequence[AnyRow], queue: str, now: datetime) -> None:
         """Members whom somebody put back in SQL, behind the tombstone's back."""
         for member in self._described(c, rows):
-            self._bury_barred(c, _dead(member, FORGOTTEN, "", queue), now)
+            self._letters.write_barred(c, _dead(member, FORGOTTEN, "", queue), now)
         if rows:
-            self._erase_put_back(c, [row.member_id for row in rows])
+            self._tombstones.erase_put_back(c, [row.member_id for row in rows])
 
     def _refuse(
         self, c: sa.Connection, member: PendingMember, error: BadMessage, queue: str, *, now: datetime
     ) -> None:
         """Once and for all, or every sweep would find the row again."""
         dead = _dead(member, error.code, error.text, queue)
-        c.execute(sa.insert(self.t.dead_job).values(**dead_job_values(dead, now)))
+        c.execute(sa.insert(self._t.dead_job).values(**dead_job_values(dead, now)))
         self._settle(c, member)
 
     def _settle_asked(
         self, c: sa.Connection, members: Sequence[PendingMember], rows: Iterable[AnyRow]
     ) -> list[PendingMember]:
         """Settle for whom just this is asked already, by a request that is still to fetch it; the others."""
-        asked = self._asked(c, rows, State.QUEUED, State.RETRY_WAIT)
+        asked = self._changes.asked(c, rows, State.QUEUED, State.RETRY_WAIT)
         same = [one for one in members if asked.get(one.member_id) == content(one, one.photo_urls)]
         for member in same:
             self._settle(c, member)
@@ -131,7 +153,7 @@ class Enqueueing(Acceptance, Changes):
 
     def _settle(self, c: sa.Connection, member: PendingMember) -> None:
         """Nothing is left to ask for: the member is known as he stands."""
-        m = self.t.member
+        m = self._t.member
         known = {
             "requested_selfie_url": member.selfie_url,
             "requested_gender": member.declared_gender,
@@ -139,7 +161,7 @@ class Enqueueing(Acceptance, Changes):
         }
         update = sa.update(m).where(m.c.member_id == member.member_id)
         c.execute(update.values(pending=False, request_after=None, **known))
-        self._know_photos(c, self._photos(c, [member.member_id]))
+        self._galleries.know(c, self._galleries.photos(c, [member.member_id]))
 
 
 def _enqueued(answers: Answers) -> Enqueued:

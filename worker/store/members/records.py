@@ -1,12 +1,13 @@
-"""What people do and look at, as it goes into the store and comes out of it."""
+"""Members, and what people do about them: frozen values, no rows and no connections."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
-from pipeline.verdict import Outcome, Reason, Status
+from pipeline.verdict import Gender, Outcome, Reason, Status
 from worker.store.tables.states import State
 
 BY_PERSON: Final = {
@@ -83,9 +84,56 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class AccessRecord:
     """One entry of the access log."""
 
     looked_at: datetime
     looked_by: str
     way: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    """A member as an import brings it. IDs and URLs must have been checked at the door."""
+
+    member_id: str
+    declared_gender: Gender | None
+    selfie_url: str
+    photo_urls: tuple[str, ...]
+    training_consent: bool | None = None
+    """None: nothing is said about it, what is known stays."""
+
+
+class Change(StrEnum):
+    """What became of an imported member."""
+
+    CREATED = "created"
+    CHANGED = "changed"
+    UNCHANGED = "unchanged"
+    FORGOTTEN = "forgotten"
+    """Erased at an earlier time: nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemberRecord:
+    """A member with the latest result; the result is None before there was one."""
+
+    member_id: str
+    declared_gender: Gender | None
+    selfie_url: str | None
+    photo_urls: tuple[str, ...]
+    status: Status | None
+    same_person: bool | None
+    """The machine's, and so are the numbers; whatever a person decided."""
+    similarity: float | None
+    gender: Gender | None
+    gender_probability: float | None
+    reason: Reason | None
+    model_version: str | None
+    verified_at: datetime | None
+    verified_request_id: str | None
+    """The request that the result is from."""
+    request_id: str | None
+    """The newest request, which may be another one."""
+    training_consent: bool = False
+    """Whether the member agreed that labelled photos are trained on."""

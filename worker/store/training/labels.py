@@ -5,16 +5,16 @@ The model's own verdicts are no truth and are not asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Reason, Status
-from worker.store.base import AnyRow, Database
+from worker.store.database import AnyRow, Database
 from worker.store.tables.states import PairLabel, RunState
-from worker.store.training_records import Audit, TruePhoto, Truth
+from worker.store.training.records import Audit, Consenting, TruePhoto, Truth
 
 MOST_PHOTOS: Final = 16
 """Of one member: more teach little, and cost everybody time."""
@@ -26,20 +26,25 @@ ENOUGH_PHOTOS: Final = "enough_photos"
 _CAME_TO_AN_END: Final = (RunState.DONE, RunState.REJECTED, RunState.PROMOTED)
 
 
-class TrainingTruth(Database):
-    """`training_truth`, `audit`."""
+class Labels:
+    """What may be learned from, and what the blind audit says."""
 
-    def training_truth(self) -> Truth:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._t = database.t
+
+    def truth(self) -> Truth:
         """How much there is to learn from."""
-        return self._read(self._training_truth)
+        return self._db.read(self.truth_on)
 
-    def _training_truth(self, c: sa.Connection) -> Truth:
-        r = self.t.training_run
+    def truth_on(self, c: sa.Connection) -> Truth:
+        """The same within the transaction of another."""
+        r = self._t.training_run
         last = c.scalar(sa.select(sa.func.max(r.c.last_label)).where(r.c.state.in_(_CAME_TO_AN_END))) or 0
-        label, v = self.t.label, self.t.verification
+        label, v = self._t.label, self._t.verification
         columns = (sa.func.count(), sa.func.count(v.c.member_id.distinct()))
-        labels, members = c.execute(self._consented(*columns)).one()
-        new = c.scalar(self._consented(sa.func.count()).where(label.c.id > last)) or 0
+        labels, members = c.execute(self.of_consenting(*columns)).one()
+        new = c.scalar(self.of_consenting(sa.func.count()).where(label.c.id > last)) or 0
         return Truth(labels=labels, new_labels=new, members=members)
 
     def audit(self) -> Audit:
@@ -47,10 +52,10 @@ class TrainingTruth(Database):
 
         Consent plays no part: nothing is learned from it but this one number.
         """
-        return self._read(self._audit)
+        return self._db.read(self._audit)
 
     def _audit(self, c: sa.Connection) -> Audit:
-        v, d, label = self.t.verification, self.t.decision, self.t.label
+        v, d, label = self._t.verification, self._t.decision, self._t.label
         drawn = c.scalar(sa.select(sa.func.count()).select_from(v).where(self._drawn())) or 0
         decisions = sa.select(d.c.request_id, d.c.status).join(v, v.c.request_id == d.c.request_id)
         rows = c.execute(decisions.where(self._drawn()).order_by(d.c.id))
@@ -65,11 +70,11 @@ class TrainingTruth(Database):
 
     def _drawn(self) -> sa.ColumnElement[bool]:
         """Whether a request's approval was drawn for the blind audit, decided since or not."""
-        return self.t.verification.c.reason == Reason.BLIND_AUDIT
+        return self._t.verification.c.reason == Reason.BLIND_AUDIT
 
-    def _consented(self, *columns: Any) -> sa.Select[Any]:
+    def of_consenting(self, *columns: Any) -> sa.Select[Any]:
         """Labels of members who consented."""
-        label, v, m = self.t.label, self.t.verification, self.t.member
+        label, v, m = self._t.label, self._t.verification, self._t.member
         return (
             sa.select(*columns)
             .select_from(label)
@@ -78,10 +83,10 @@ class TrainingTruth(Database):
             .where(m.c.training_consent)
         )
 
-    def _true_photos(self, c: sa.Connection, member_id: str) -> tuple[TruePhoto, ...]:
+    def true_photos(self, c: sa.Connection, member_id: str) -> tuple[TruePhoto, ...]:
         """The member's labelled photos and the selfies that they were compared with."""
-        label, v, m = self.t.label, self.t.verification, self.t.member
-        query = self._consented(
+        label, v, m = self._t.label, self._t.verification, self._t.member
+        query = self.of_consenting(
             label.c.id,
             label.c.request_id,
             label.c.position,
@@ -97,9 +102,57 @@ class TrainingTruth(Database):
 
     def _file(self, position: sa.ColumnElement[int] | int) -> sa.ScalarSelect[str]:
         """SHA-256 of a photo of the label's request, for labels without: it is of when it was judged last."""
-        label, vp = self.t.label, self.t.verification_photo
+        label, vp = self._t.label, self._t.verification_photo
         same = (vp.c.request_id == label.c.request_id, vp.c.position == position)
         return sa.select(vp.c.sha256).where(*same).correlate(label).scalar_subquery()
+
+    def consenting(self) -> list[str]:
+        """IDs of members with training consent, a declared gender and a selfie, in the IDs' order.
+
+        Whom a person has rejected is left out: people who are turned away come back under other IDs.
+        """
+        m = self._t.member
+        rejected = sa.func.coalesce(m.c.verification_status, "") == Status.REJECTED
+        query = (
+            sa.select(m.c.member_id).where(*self._may_calibrate(), sa.not_(rejected)).order_by(m.c.member_id)
+        )
+        return list(self._db.read(lambda c: c.scalars(query).all()))
+
+    def calibration_photos(self, member_ids: Collection[str]) -> list[Consenting]:
+        """The photos of those of these members who consent still."""
+        return self._db.read(lambda c: self._calibration_photos(c, member_ids))
+
+    def _calibration_photos(self, c: sa.Connection, member_ids: Collection[str]) -> list[Consenting]:
+        m = self._t.member
+        query = sa.select(m.c.member_id, m.c.declared_gender, m.c.selfie_url)
+        rows = c.execute(query.where(*self._may_calibrate(), m.c.member_id.in_(member_ids))).all()
+        genuine = self._genuine(c, {row.member_id: row.selfie_url for row in rows})
+        return [Consenting(i, Gender(gender), url, tuple(genuine.get(i, ()))) for i, gender, url in rows]
+
+    def _may_calibrate(self) -> tuple[sa.ColumnElement[bool], ...]:
+        m = self._t.member
+        return (
+            m.c.training_consent,
+            m.c.declared_gender.in_([Gender.MALE, Gender.FEMALE]),
+            m.c.selfie_url.is_not(None),
+        )
+
+    def _genuine(self, c: sa.Connection, selfies: dict[str, str]) -> dict[str, list[str]]:
+        """Gallery photos that people called genuine beside this very selfie; the latest label counts."""
+        label, v = self._t.label, self._t.verification
+        latest = sa.select(sa.func.max(label.c.id)).group_by(label.c.request_id, label.c.position)
+        rows = c.execute(
+            sa.select(v.c.member_id, v.c.message, label.c.position)
+            .join(v, v.c.request_id == label.c.request_id)
+            .where(v.c.member_id.in_(selfies), label.c.label == PairLabel.GENUINE, label.c.id.in_(latest))
+            .order_by(label.c.id)
+        )
+        found: dict[str, list[str]] = {}
+        for member_id, message, position in rows:
+            urls = list(message.get("photo_urls") or ())
+            if message.get("selfie_url") == selfies[member_id] and 0 < position <= len(urls):
+                found.setdefault(member_id, []).append(str(urls[position - 1]))
+        return {member_id: list(dict.fromkeys(urls)) for member_id, urls in found.items()}
 
 
 def assemble(rows: Sequence[AnyRow]) -> tuple[TruePhoto, ...]:

@@ -1,4 +1,4 @@
-"""What the store knows about models: frozen values, as in `records`."""
+"""What the store knows about models: frozen values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from pipeline.verdict import Gender, Status
+from pipeline.verdict import Status
 from worker.store.tables.states import ModelState
 
 ANY_CHAMPION: Final = "*"
@@ -45,7 +45,7 @@ class Replaced:
 
 
 @dataclass(frozen=True, slots=True)
-class HeadRefused:
+class HeadProblem:
     """A host that could not use a head, the last time it tried."""
 
     version: str
@@ -67,7 +67,7 @@ class ModelRecord:
     promoted_at: datetime | None
     shadow_verdicts: int
     """Jobs that it has judged in shadow."""
-    refused: tuple[HeadRefused, ...]
+    refused: tuple[HeadProblem, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,3 @@ class ShadowReport:
     last_at: datetime | None
     flips: tuple[Flip, ...]
     """The most frequent first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Consenting:
-    """A member whose photos may be calibrated on."""
-
-    member_id: str
-    declared_gender: Gender
-    selfie_url: str
-    genuine_urls: tuple[str, ...]
-    """Gallery photos of which a person said that they show whom the selfie shows."""

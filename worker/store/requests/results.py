@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -10,15 +12,17 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.verdict import FetchProblem, Reason, Status, Verdict
-from worker.store.attempts import holds
-from worker.store.base import AnyRow, is_newer
-from worker.store.contents import Contents, urls_of
-from worker.store.dead_jobs import dead_job_values
+from worker.store.database import AnyRow, Database
 from worker.store.failures import lost_race, translate
-from worker.store.records import Attempt, DeadJob
-from worker.store.rows import finding_values, member_values, verdict_values
-from worker.store.tables.schema import TEXT_LENGTH
+from worker.store.leases import is_leased
+from worker.store.mapped import MappedMember
+from worker.store.requests.dead_letters import dead_job_values
+from worker.store.requests.records import Attempt, DeadJob
+from worker.store.requests.rows import finding_values, is_newer, member_values, verdict_values
+from worker.store.tables.schema import TEXT_LENGTH, Tables
 from worker.store.tables.states import Decider, State
+
+logger = logging.getLogger(__name__)
 
 _SURVIVES_ERROR = frozenset({Status.APPROVED, Status.REVIEW, Status.REJECTED})
 """What an error of ours may not wipe: a standing approval, and what a person must see or has said."""
@@ -30,22 +34,18 @@ them, the second and the third of a day."""
 _DAY: Final = timedelta(hours=24)
 
 
-class Results(Contents):
-    """`finish`, `give_up`."""
+class Results:
+    """Ends requests within the transactions of others."""
 
-    def finish(self, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
-        """Write the verdict: the request, its photos and the member, together or not at all.
+    def __init__(self, database: Database, mapped: MappedMember | None) -> None:
+        self._db = database
+        self._t = database.t
+        self._mapped = mapped
 
-        The member's row is left alone where a newer request is known (this one ends `superseded`,
-        its numbers are kept), where an error would wipe a standing verdict, and while a review is open
-        for another reason than doubt. False, and nothing written, when the attempt has lost the request
-        or the member was forgotten.
-        """
-        return self._write(lambda c: self._finish(c, attempt, verdict, now))
-
-    def _finish(self, c: sa.Connection, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
-        both = self._lock_both(c, attempt.request_id)
-        if both is None or not holds(both[1], attempt):
+    def finish(self, c: sa.Connection, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
+        """See `Requests.finish`."""
+        both = self._db.lock_both(c, attempt.request_id)
+        if both is None or not _holds(both[1], attempt):
             return False
         member, request = both
         late = is_newer(member, request.requested_at, request.request_id)
@@ -64,7 +64,7 @@ class Results(Contents):
         findings = (verdict.selfie, *verdict.photos)
         urls = urls_of(request.message)
         seen = {urls[f.position]: f.sha256 for f in findings if f.sha256 and f.position < len(urls)}
-        swapped = self._swapped(c, member, seen)
+        swapped = swapped_photos(c, self._t, member, seen)
         positions = [f.position for f in findings if f.position < len(urls) and urls[f.position] in swapped]
         return {"swapped": positions or None, "refetch_at": self._refetch_at(c, request, verdict, now)}
 
@@ -75,7 +75,7 @@ class Results(Contents):
         problems = [f.fetch_problem for f in (verdict.selfie, *verdict.photos) if f.fetch_problem]
         if verdict.status in (Status.REVIEW, Status.REJECTED) or not any(p.passing for p in problems):
             return None
-        v, vp = self.t.verification, self.t.verification_photo
+        v, vp = self._t.verification, self._t.verification_photo
         passing = [problem for problem in FetchProblem if problem.passing]
         missing = sa.exists().where(vp.c.request_id == v.c.request_id, vp.c.fetch_problem.in_(passing))
         of_today = (v.c.member_id == request.member_id, v.c.finished_at > now - _DAY)
@@ -85,24 +85,6 @@ class Results(Contents):
 
     def give_up(
         self,
-        request_id: str,
-        reason: str,
-        message: str,
-        now: datetime,
-        *,
-        attempt: Attempt | None = None,
-    ) -> bool:
-        """End the request `dead`, with a `dead_job` row; the member's verdict becomes `error`.
-
-        With the ``attempt`` only while that one holds the request; without, only while nobody does.
-        Where the app's own table does not take the result, the dead job says so: it is written all the same.
-        False, and nothing written, otherwise, and when the request has ended or is unknown.
-        ``reason`` is a stable code, ``message`` is for operators.
-        """
-        return self._write(lambda c: self._give_up(c, request_id, reason, message, attempt, now=now))
-
-    def _give_up(
-        self,
         c: sa.Connection,
         request_id: str,
         reason: str,
@@ -111,7 +93,8 @@ class Results(Contents):
         *,
         now: datetime,
     ) -> bool:
-        both = self._lock_both(c, request_id)
+        """See `Requests.give_up`."""
+        both = self._db.lock_both(c, request_id)
         if both is None or not _may_give_up(both[1], attempt, now):
             return False
         member, request = both
@@ -128,7 +111,7 @@ class Results(Contents):
             member_id=request.member_id,
             attempts=request.attempts,
         )
-        c.execute(sa.insert(self.t.dead_job).values(**dead_job_values(dead, now)))
+        c.execute(sa.insert(self._t.dead_job).values(**dead_job_values(dead, now)))
         return True
 
     def _write_error(self, c: sa.Connection, member: AnyRow, request_id: str, now: datetime) -> str:
@@ -152,7 +135,7 @@ class Results(Contents):
     def _end_request(
         self, c: sa.Connection, request_id: str, state: State, now: datetime, **values: Any
     ) -> None:
-        self._update_request(
+        self._db.update_request(
             c,
             request_id,
             state=state,
@@ -166,7 +149,7 @@ class Results(Contents):
 
     def _write_findings(self, c: sa.Connection, request_id: str, verdict: Verdict) -> None:
         """One row per photo; over those that an earlier end of the request left, which has as many."""
-        vp = self.t.verification_photo
+        vp = self._t.verification_photo
         rows = [finding_values(finding) for finding in (verdict.selfie, *verdict.photos)]
         known = set(c.scalars(sa.select(vp.c.position).where(vp.c.request_id == request_id)))
         new = [{"request_id": request_id, **row} for row in rows if row["position"] not in known]
@@ -186,7 +169,7 @@ class Results(Contents):
         """Into our member row; False where that would wipe what must stand."""
         if _stands(member, values["verification_status"]):
             return False
-        m = self.t.member
+        m = self._t.member
         c.execute(sa.update(m).where(m.c.member_id == member.member_id).values(updated_at=now, **values))
         return True
 
@@ -198,8 +181,58 @@ def _stands(member: AnyRow, status: Status) -> bool:
     return member.verification_status == Status.REVIEW and member.reason not in _DOUBT
 
 
+def _holds(request: AnyRow, attempt: Attempt) -> bool:
+    """Whether the attempt is still the one that may finish the request.
+
+    A lease that has ended but was not taken over does no harm: the work is done, nobody else began.
+    """
+    return bool(request.state == State.RUNNING and request.attempts == attempt.number)
+
+
 def _may_give_up(request: AnyRow, attempt: Attempt | None, now: datetime) -> bool:
     if attempt is not None:
-        return holds(request, attempt)
+        return _holds(request, attempt)
     state = State(request.state)
-    return not state.ended and not (state is State.RUNNING and request.lease_until > now)
+    return not state.ended and not (state is State.RUNNING and is_leased(request, now))
+
+
+def note_contents(c: sa.Connection, database: Database, member_id: str, seen: Mapping[str, str]) -> bool:
+    """See `Requests.note_contents`."""
+    member = database.lock_member(c, member_id)
+    if member is None or not swapped_photos(c, database.t, member, seen, member.request_id):
+        return False  # what the newest request has seen is judged already
+    m = database.t.member
+    c.execute(sa.update(m).where(m.c.member_id == member_id).values(pending=True))
+    return True
+
+
+def swapped_photos(
+    c: sa.Connection, t: Tables, member: AnyRow, seen: Mapping[str, str], newest: str | None = None
+) -> set[str]:
+    """Those of the URLs where the standing verdict, or a newest request since, saw another picture."""
+    before = {**_seen_by(c, t, member.verified_request_id), **_seen_by(c, t, newest)}
+    swapped = {url for url, digest in seen.items() if before.get(url, digest) != digest}
+    if swapped:
+        text = "member %s: at the links of %d photos lie others than were judged"
+        logger.warning(text, member.member_id, len(swapped))
+    return swapped
+
+
+def _seen_by(c: sa.Connection, t: Tables, request_id: str | None) -> dict[str, str]:
+    """What a request saw at which URL."""
+    if request_id is None:
+        return {}
+    v, vp = t.verification, t.verification_photo
+    query = sa.select(vp.c.position, vp.c.sha256, v.c.message).join(v, v.c.request_id == vp.c.request_id)
+    rows = c.execute(query.where(v.c.request_id == request_id, vp.c.sha256.is_not(None)))
+    return {_url(row): row.sha256 for row in rows}
+
+
+def urls_of(message: Mapping[str, Any]) -> list[str]:
+    """The links of a request by the photos' positions; the selfie's is 0."""
+    return [str(message.get("selfie_url") or ""), *map(str, message.get("photo_urls") or ())]
+
+
+def _url(row: AnyRow) -> str:
+    urls = urls_of(row.message)
+    return urls[row.position] if row.position < len(urls) else ""

@@ -15,9 +15,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender
-from worker.store.base import AnyRow
-from worker.store.galleries import Galleries, Gallery, by_member
-from worker.store.records import PendingMember
+from worker.store.database import AnyRow, Database
+from worker.store.members.galleries import Galleries, Gallery, by_member
+from worker.store.members.tombstones import Tombstones
+from worker.store.requests.records import PendingMember
 from worker.store.tables.states import State
 
 QUIET: Final = timedelta(seconds=10)
@@ -33,25 +34,25 @@ _MOST: Final = 10_000
 """Changes of one sweep; the rest is for the next."""
 
 
-class Changes(Galleries):
-    """`notice_changes`."""
+class Changes:
+    """Finds members whose photos are others than their request knew."""
 
-    _counted_up_to = ""
+    def __init__(self, database: Database, tombstones: Tombstones) -> None:
+        self._db = database
+        self._t = database.t
+        self._tombstones = tombstones
+        self._galleries = Galleries(database.t)
+        self._counted_up_to = ""
 
-    def notice_changes(self, now: datetime) -> None:
-        """Members with photos that no request knows, or with fewer than it knew, become pending; so do
-        those with photos that could not be had, after some time.
-
-        Deleted photos are found once all members were counted, `COUNTED` at each call: at the next
-        call where there are no more members than that.
-        """
-        self._write_batches(partial(self._notice_photos, now), _MOST)
-        self._write_batches(partial(self._notice_missing, now), _MOST)
+    def notice(self, now: datetime) -> None:
+        """See `PendingMembers.notice_changes`."""
+        self._db.write_batches(partial(self._notice_photos, now), _MOST)
+        self._db.write_batches(partial(self._notice_missing, now), _MOST)
         self._notice_deleted()
 
     def _notice_missing(self, now: datetime, size: int, c: sa.Connection) -> Sequence[AnyRow]:
         """Photos that could not be had are asked for again, unless a person has decided without them."""
-        v, m, d = self.t.verification, self.t.member, self.t.decision
+        v, m, d = self._t.verification, self._t.member, self._t.decision
         due = v.c.refetch_at <= now
         of = c.scalars(sa.select(v.c.member_id).where(due).order_by(v.c.refetch_at).limit(size)).all()
         query = sa.select(m).where(m.c.member_id.in_(of)).order_by(m.c.member_id)
@@ -65,15 +66,15 @@ class Changes(Galleries):
         return members
 
     def _notice_photos(self, now: datetime, size: int, c: sa.Connection) -> Sequence[AnyRow]:
-        p, m = self.t.photo, self.t.member
+        p, m = self._t.photo, self._t.member
         changed = c.scalars(sa.select(p.c.member_id).where(p.c.changed).distinct().limit(size)).all()
         if not changed:
             return ()
         query = sa.select(m).where(m.c.member_id.in_(changed)).order_by(m.c.member_id)
         members = c.execute(query.with_for_update(skip_locked=True)).all()
         ids = [member.member_id for member in members]
-        photos = self._photos(c, ids)
-        self._know_photos(c, photos)
+        photos = self._galleries.photos(c, ids)
+        self._galleries.know(c, photos)
         self._take_after(c, self._late(c, members, by_member(ids, photos)), now + QUIET)
         return members
 
@@ -85,7 +86,7 @@ class Changes(Galleries):
         Nobody is verified for photos alone whom the app has never wanted to be, nor because the app
         has written the same photos anew.
         """
-        asked = self._asked(c, members, *State)
+        asked = self.asked(c, members, *State)
         return [
             member.member_id
             for member in members
@@ -96,47 +97,47 @@ class Changes(Galleries):
             )
         ]
 
-    def _asked(self, c: sa.Connection, members: Iterable[AnyRow], *states: State) -> dict[str, Content]:
+    def asked(self, c: sa.Connection, members: Iterable[AnyRow], *states: State) -> dict[str, Content]:
         """What the newest requests of these members ask about, of those that are in one of the states."""
-        v = self.t.verification
+        v = self._t.verification
         newest = v.c.request_id.in_([member.request_id for member in members if member.request_id])
         query = sa.select(v.c.member_id, v.c.message).where(newest, v.c.state.in_(states))
         return {
             row.member_id: {field: row.message.get(field) for field in CONTENT} for row in c.execute(query)
         }
 
-    def _note_newcomers(self, now: datetime) -> None:
+    def note_newcomers(self, now: datetime) -> None:
         """When members get their request who need one since the last look: now, if they have photos."""
-        self._write_batches(partial(self._note_batch, now), _MOST)
+        self._db.write_batches(partial(self._note_batch, now), _MOST)
 
     def _note_batch(self, now: datetime, size: int, c: sa.Connection) -> Sequence[str]:
-        m, p = self.t.member, self.t.photo
+        m, p = self._t.member, self._t.photo
         query = sa.select(m.c.member_id).where(m.c.needs_request, m.c.request_after.is_(None)).limit(size)
         ids = c.scalars(query.with_for_update(skip_locked=True)).all()
         if not ids:
             return ()
         with_photos = c.scalars(sa.select(p.c.member_id).where(p.c.member_id.in_(ids))).all()
-        ready = {*with_photos, *self._forgotten(c, ids)}
+        ready = {*with_photos, *self._tombstones.among(c, ids)}
         self._take_after(c, [i for i in ids if i in ready], now)
         self._take_after(c, [i for i in ids if i not in ready], now + PHOTOS_WAIT)
         return ids
 
     def _take_after(self, c: sa.Connection, member_ids: Sequence[str], at: datetime) -> None:
-        m = self.t.member
+        m = self._t.member
         if member_ids:
             update = sa.update(m).where(m.c.member_id.in_(member_ids))
             c.execute(update.values(pending=True, request_after=at))
 
     def _notice_deleted(self) -> None:
         """The next members in the order of their IDs; after the last one the first ones again."""
-        ids, last = self._read(partial(self._short, self._counted_up_to))
+        ids, last = self._db.read(partial(self._short, self._counted_up_to))
         if ids:
-            self._write(partial(self._set_pending, ids))
+            self._db.write(partial(self._set_pending, ids))
         self._counted_up_to = last
 
     def _short(self, after: str, c: sa.Connection) -> tuple[list[str], str]:
         """Members with fewer photos than their request knew, and how far they were counted ("": all)."""
-        m, p = self.t.member, self.t.photo
+        m, p = self._t.member, self._t.photo
         some = sa.select(m.c.member_id, m.c.requested_photos, m.c.pending).where(m.c.member_id > after)
         rows = c.execute(some.order_by(m.c.member_id).limit(COUNTED)).all()
         last = rows[-1].member_id if rows else ""
@@ -147,7 +148,7 @@ class Changes(Galleries):
         return short, last if len(rows) == COUNTED else ""
 
     def _set_pending(self, member_ids: list[str], c: sa.Connection) -> None:
-        m, p = self.t.member, self.t.photo
+        m, p = self._t.member, self._t.photo
         c.execute(sa.select(m.c.member_id).where(m.c.member_id.in_(member_ids)).with_for_update()).all()
         there = sa.select(sa.func.count()).where(p.c.member_id == m.c.member_id).scalar_subquery()
         short = m.c.member_id.in_(member_ids) & (there < m.c.requested_photos) & ~m.c.pending

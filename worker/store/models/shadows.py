@@ -1,4 +1,4 @@
-"""What heads in shadow would have said."""
+"""Verdicts of heads in shadow."""
 
 from __future__ import annotations
 
@@ -9,27 +9,31 @@ from typing import Any
 import sqlalchemy as sa
 
 from pipeline.verdict import Status, Verdict
-from worker.store.base import Database
-from worker.store.model_records import Flip, ShadowReport
-from worker.store.rows import finite
+from worker.store.database import Database
+from worker.store.models.records import Flip, ShadowReport
+from worker.store.requests.rows import finite
 
 
-class Shadows(Database):
-    """`note_shadow`, `shadow_report`."""
+class Shadows:
+    """What challengers in shadow would have said, beside what was decided."""
 
-    def note_shadow(self, request_id: str, decided: Verdict, shadow: Verdict, now: datetime) -> bool:
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._t = database.t
+
+    def note(self, request_id: str, decided: Verdict, shadow: Verdict, now: datetime) -> bool:
         """Write down what a shadow says of a request that was decided; in place of what it said before.
 
         False, and nothing written, where the member was forgotten meanwhile.
         """
-        return self._write(lambda c: self._note_shadow(c, request_id, decided, shadow, now))
+        return self._db.write(lambda c: self._note(c, request_id, decided, shadow, now))
 
-    def _note_shadow(
+    def _note(
         self, c: sa.Connection, request_id: str, decided: Verdict, shadow: Verdict, now: datetime
     ) -> bool:
-        if self._lock_both(c, request_id) is None:
+        if self._db.lock_both(c, request_id) is None:
             return False
-        s = self.t.shadow_verdict
+        s = self._t.shadow_verdict
         same = sa.and_(s.c.request_id == request_id, s.c.version == shadow.model_version)
         c.execute(sa.delete(s).where(same))
         c.execute(
@@ -47,12 +51,12 @@ class Shadows(Database):
         )
         return True
 
-    def shadow_report(self, version: str, examples: int = 5) -> ShadowReport:
+    def report(self, version: str, examples: int = 5) -> ShadowReport:
         """How often a version agrees with what was decided, and where it does not."""
-        return self._read(lambda c: self._shadow_report(c, version, examples))
+        return self._db.read(lambda c: self._report(c, version, examples))
 
-    def _shadow_report(self, c: sa.Connection, version: str, examples: int) -> ShadowReport:
-        s = self.t.shadow_verdict
+    def _report(self, c: sa.Connection, version: str, examples: int) -> ShadowReport:
+        s = self._t.shadow_verdict
         span = (sa.func.min(s.c.judged_at), sa.func.max(s.c.judged_at))
         first, last = c.execute(sa.select(*span).where(s.c.version == version)).one()
         kind = (s.c.decided_status, s.c.status)
@@ -77,7 +81,7 @@ class Shadows(Database):
         )
 
     def _examples(self, c: sa.Connection, version: str, kind: Sequence[str], limit: int) -> tuple[str, ...]:
-        s = self.t.shadow_verdict
+        s = self._t.shadow_verdict
         query: sa.Select[Any] = (
             sa.select(s.c.request_id)
             .where(s.c.version == version, s.c.decided_status == kind[0], s.c.status == kind[1])

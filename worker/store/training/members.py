@@ -14,11 +14,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender
-from worker.store.base import BATCH, AnyRow
-from worker.store.contents import Contents
+from worker.store.database import BATCH, AnyRow, Database
+from worker.store.leases import is_free, update_leased
+from worker.store.requests.results import note_contents
 from worker.store.tables.states import PairLabel, Studied
-from worker.store.training_records import HeldRun, LearnedFace, Progress, StudiedPhoto, ToStudy
-from worker.store.training_runs import TrainingRuns
+from worker.store.training.labels import Labels
+from worker.store.training.records import LearnedFace, Progress, RunLease, StudiedPhoto, ToStudy
 
 CRASHED: Final = "crashed"
 """The photos of the member killed their process, or their host was in trouble, time and again."""
@@ -27,23 +28,28 @@ NOT_REACHED: Final = "not_reached"
 _AT_ONCE: Final = 500
 
 
-class TrainingMembers(TrainingRuns, Contents):
+class TrainingMembers:
     """Who is learned from, how far that is, and what was found in the photos."""
 
-    def enter_members(self, held: HeldRun, size: int) -> int:
+    def __init__(self, database: Database, labels: Labels) -> None:
+        self._db = database
+        self._t = database.t
+        self._labels = labels
+
+    def enter(self, held: RunLease, size: int) -> int:
         """Put all labelled members who consented on the run's list, in batches of ``size``; how many.
 
         Goes on where an earlier try broke off.
         """
-        entered = self.training_progress(held.run_id).members
-        while step := self._write(partial(self._enter_some, held.run_id, entered, size)):
+        entered = self.progress(held.run_id).members
+        while step := self._db.write(partial(self._enter_some, held.run_id, entered, size)):
             entered += step
         return entered
 
     def _enter_some(self, run_id: int, entered: int, size: int, c: sa.Connection) -> int:
-        m, mine = self.t.member, self.t.training_member
+        m, mine = self._t.member, self._t.training_member
         last = c.scalar(sa.select(sa.func.max(mine.c.member_id)).where(mine.c.run_id == run_id)) or ""
-        some = self._consented(m.c.member_id).distinct().where(m.c.member_id > last)
+        some = self._labels.of_consenting(m.c.member_id).distinct().where(m.c.member_id > last)
         found = c.scalars(some.order_by(m.c.member_id).limit(BATCH)).all()
         there = sa.select(m.c.member_id).where(m.c.member_id.in_(found)).order_by(m.c.member_id)
         rows = [
@@ -62,35 +68,34 @@ class TrainingMembers(TrainingRuns, Contents):
 
     def waiting_batches(self, run_id: int, now: datetime) -> list[int]:
         """Batches with a member whom nobody works on."""
-        mine = self.t.training_member
-        query = sa.select(mine.c.batch).distinct().where(mine.c.run_id == run_id, self._claimable(now))
-        return [*self._read(lambda c: c.scalars(query.order_by(mine.c.batch)).all())]
+        mine = self._t.training_member
+        query = sa.select(mine.c.batch).distinct().where(mine.c.run_id == run_id, self._available(now))
+        return [*self._db.read(lambda c: c.scalars(query.order_by(mine.c.batch)).all())]
 
-    def _claimable(self, now: datetime) -> sa.ColumnElement[bool]:
-        mine = self.t.training_member
-        free = sa.or_(mine.c.lease_until.is_(None), mine.c.lease_until <= now)
-        return sa.and_(mine.c.state == Studied.WAITING, free)
+    def _available(self, now: datetime) -> sa.ColumnElement[bool]:
+        mine = self._t.training_member
+        return sa.and_(mine.c.state == Studied.WAITING, is_free(mine, now))
 
-    def claim_member(
+    def acquire(
         self, run_id: int, batch: int, lease: timedelta, most_attempts: int, now: datetime
     ) -> ToStudy | None:
         """The next member of a batch to look at, for as long as the lease; None when none is left.
 
         Committed on return, so that photos that kill their process are counted.
         """
-        mine, r = self.t.training_member, self.t.training_run
+        mine, r = self._t.training_member, self._t.training_run
         under_way = sa.exists().where(r.c.run_id == run_id, r.c.unfinished)
         of_batch = sa.and_(mine.c.run_id == run_id, mine.c.batch == batch, under_way)
-        free = sa.select(mine).where(of_batch, self._claimable(now)).order_by(mine.c.member_id)
-        return self._write(lambda c: self._claim_first(c, free, now + lease, most_attempts))
+        free = sa.select(mine).where(of_batch, self._available(now)).order_by(mine.c.member_id)
+        return self._db.write(lambda c: self._acquire_first(c, free, now + lease, most_attempts))
 
-    def _claim_first(
+    def _acquire_first(
         self, c: sa.Connection, free: sa.Select[Any], until: datetime, most: int
     ) -> ToStudy | None:
-        mine = self.t.training_member
+        mine = self._t.training_member
         first = free.limit(1).with_for_update(skip_locked=True)
         while (row := c.execute(first).one_or_none()) is not None:
-            photos = self._true_photos(c, row.member_id)
+            photos = self._labels.true_photos(c, row.member_id)
             if row.attempts >= most:
                 self._update_member(c, row, state=Studied.FAILED, reason=CRASHED)
             elif not photos:
@@ -101,30 +106,29 @@ class TrainingMembers(TrainingRuns, Contents):
         return None
 
     def _is(self, row: AnyRow | ToStudy) -> sa.ColumnElement[bool]:
-        mine = self.t.training_member
+        mine = self._t.training_member
         return sa.and_(mine.c.run_id == row.run_id, mine.c.member_id == row.member_id)
 
     def _update_member(self, c: sa.Connection, row: AnyRow, **values: Any) -> None:
-        c.execute(sa.update(self.t.training_member).where(self._is(row)).values(**values))
+        c.execute(sa.update(self._t.training_member).where(self._is(row)).values(**values))
 
-    def postpone_member(self, study: ToStudy, until: datetime) -> None:
+    def postpone(self, study: ToStudy, until: datetime) -> None:
         """Leave the member alone until a photo host may have recovered."""
-        mine = self.t.training_member
-        same = sa.and_(self._is(study), mine.c.attempts == study.attempt)
-        self._write(lambda c: c.execute(sa.update(mine).where(same).values(lease_until=until)))
+        mine, its = self._t.training_member, self._is(study)
+        self._db.write(lambda c: update_leased(c, mine, study.attempt, its, lease_until=until))
 
-    def note_member(self, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
+    def note(self, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
         """Write down what was found; False, and nothing written, where it is not wanted any more.
 
         A member at whose links other pictures lie than were judged gets a request.
 
         That is: found before, the run is over, the member was forgotten or has withdrawn consent.
         """
-        return self._write(lambda c: self._note_member(c, study, photos))
+        return self._db.write(lambda c: self._note(c, study, photos))
 
-    def _note_member(self, c: sa.Connection, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
-        mine, face = self.t.training_member, self.t.training_face
-        member = self._lock_member(c, study.member_id)
+    def _note(self, c: sa.Connection, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
+        mine, face = self._t.training_member, self._t.training_face
+        member = self._db.lock_member(c, study.member_id)
         row = c.execute(sa.select(mine).where(self._is(study)).with_for_update()).one_or_none()
         if member is None or row is None:
             return False
@@ -137,7 +141,7 @@ class TrainingMembers(TrainingRuns, Contents):
         if rows:
             c.execute(sa.insert(face), rows)
         seen = {found.photo.url: found.sha256 for found in photos if found.sha256}
-        self._note_contents(c, study.member_id, seen)
+        note_contents(c, self._db, study.member_id, seen)
         self._update_member(c, row, state=Studied.DONE, lease_until=None)
         return True
 
@@ -158,27 +162,27 @@ class TrainingMembers(TrainingRuns, Contents):
 
     def give_up_waiting(self, run_id: int) -> int:
         """Go on without those who still wait; how many."""
-        mine = self.t.training_member
+        mine = self._t.training_member
         waiting = sa.update(mine).where(mine.c.run_id == run_id, mine.c.state == Studied.WAITING)
         values = {"state": Studied.FAILED, "reason": NOT_REACHED}
-        return self._write(lambda c: c.execute(waiting.values(**values)).rowcount)
+        return self._db.write(lambda c: c.execute(waiting.values(**values)).rowcount)
 
-    def training_progress(self, run_id: int) -> Progress:
+    def progress(self, run_id: int) -> Progress:
         """How far the run's members are."""
-        mine = self.t.training_member
+        mine = self._t.training_member
         query = sa.select(mine.c.state, sa.func.count()).where(mine.c.run_id == run_id)
         found = {
-            row[0]: row[1] for row in self._read(lambda c: c.execute(query.group_by(mine.c.state)).all())
+            row[0]: row[1] for row in self._db.read(lambda c: c.execute(query.group_by(mine.c.state)).all())
         }
         return Progress(*(found.get(state, 0) for state in (Studied.WAITING, Studied.DONE, Studied.FAILED)))
 
-    def members_wait(self, run_id: int) -> bool:
+    def any_waiting(self, run_id: int) -> bool:
         """Whether any member of the run is still to be looked at."""
-        return self.training_progress(run_id).waiting > 0
+        return self.progress(run_id).waiting > 0
 
-    def learned_faces(self, run_id: int) -> list[LearnedFace]:
+    def faces(self, run_id: int) -> list[LearnedFace]:
         """All faces that may be learned from, of members who still consent, in a stable order."""
-        face, m = self.t.training_face, self.t.member
+        face, m = self._t.training_face, self._t.member
         names = ("member_id", "label", "gender", "audited", "networks", "vectors")
         query = (
             sa.select(*(face.c[name] for name in names))
@@ -186,35 +190,35 @@ class TrainingMembers(TrainingRuns, Contents):
             .where(face.c.run_id == run_id, face.c.reason.is_(None), m.c.training_consent)
             .order_by(face.c.member_id, face.c.number)
         )
-        return [_learned(row) for row in self._read(lambda c: c.execute(query).all())]
+        return [_learned(row) for row in self._db.read(lambda c: c.execute(query).all())]
 
     def kept_out(self, run_id: int) -> dict[str, int]:
         """Photos that are not learned from, by reason."""
-        face = self.t.training_face
+        face = self._t.training_face
         return self._by_reason(face.c.reason, face.c.run_id == run_id)
 
-    def failed_members(self, run_id: int) -> dict[str, int]:
+    def failed(self, run_id: int) -> dict[str, int]:
         """Members none of whose photos could be looked at, by reason."""
-        mine = self.t.training_member
+        mine = self._t.training_member
         return self._by_reason(mine.c.reason, mine.c.run_id == run_id)
 
     def _by_reason(self, reason: sa.Column[Any], which: sa.ColumnElement[bool]) -> dict[str, int]:
         query = sa.select(reason, sa.func.count()).where(which, reason.is_not(None)).group_by(reason)
-        found = self._read(lambda c: c.execute(query.order_by(sa.func.count().desc(), reason)).all())
+        found = self._db.read(lambda c: c.execute(query.order_by(sa.func.count().desc(), reason)).all())
         return {row[0]: row[1] for row in found}
 
-    def clear_training(self) -> int:
+    def clear(self) -> int:
         """Remove what nobody may learn from any more; how many members' went.
 
         That is: all of a run that is over, and who has withdrawn consent, whoever wrote that down.
         """
         cleared = 0
-        while step := self._write(self._clear_some):
+        while step := self._db.write(self._clear_some):
             cleared += step
         return cleared
 
     def _clear_some(self, c: sa.Connection) -> int:
-        mine, r, m = self.t.training_member, self.t.training_run, self.t.member
+        mine, r, m = self._t.training_member, self._t.training_run, self._t.member
         done_with = (
             sa.select(mine.c.run_id, mine.c.member_id)
             .join(r, r.c.run_id == mine.c.run_id)

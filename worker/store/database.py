@@ -1,25 +1,114 @@
-"""Engines: one per process, built after the fork."""
+"""The database: an engine for each process, built after the fork, and transactions, tried again."""
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.exc import SQLAlchemyError
 
 from worker import clock
 from worker.errors import StoreUnavailable
-from worker.store.failures import READ_ONLY, number_of
+from worker.jobs.identifiers import is_identifier
+from worker.store.failures import READ_ONLY, lost_race, number_of, translate
+from worker.store.tables.schema import Tables, tables
 
-_LOCK_WAIT_SECONDS = 4
+T = TypeVar("T")
+AnyRow = sa.Row[*tuple[Any, ...]]
+
+BATCH: Final = 50
+"""Members or requests that one transaction of a longer work takes on: a sign-up waits for no more."""
+_TRIES: Final = 6
+_LOCK_WAIT_SECONDS: Final = 4
 """How long a statement waits for another one's lock before its transaction starts over.
 
 All tries together must end well before a job's time limit.
 """
+# A report is of several statements: they should see the same moment. (SQLite's always do.)
+_SNAPSHOT: Final = {"mysql": {"isolation_level": "REPEATABLE READ"}}
+
+
+class Database:
+    """An engine with our tables and the rules for transactions on them.
+
+    Locks are always taken in the same order: member, then its requests. Whoever holds the member's
+    row is alone with that member.
+    """
+
+    def __init__(self, engine: sa.Engine, schema: Tables | None = None) -> None:
+        self.engine = engine
+        self._reader = engine.execution_options(reads_only=True, **_SNAPSHOT.get(engine.dialect.name, {}))
+        self.t = schema or tables()
+
+    def write(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run the work in a transaction of its own; again, from the start, after a lost race."""
+        tried = 0
+        while True:
+            tried += 1
+            try:
+                with self.engine.begin() as connection:
+                    return work(connection)
+            except SQLAlchemyError as error:
+                if tried >= _TRIES or not lost_race(error):
+                    raise translate(error) from error
+            time.sleep(random.uniform(0, 0.01 * 2**tried))  # noqa: S311  # spreads the losers, no secret
+
+    def write_batches(self, work: Callable[[int, sa.Connection], Sequence[T]], limit: int) -> list[T]:
+        """Small transactions, one after the other, until the limit or until one finds less than it may."""
+        found: list[T] = []
+        while len(found) < limit:
+            size = min(BATCH, limit - len(found))
+            batch = self.write(partial(work, size))
+            found += batch
+            if len(batch) < size:
+                break
+        return found
+
+    def read(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run the work on one consistent view of the database."""
+        try:
+            with self._reader.connect() as connection:
+                return work(connection)
+        except SQLAlchemyError as error:
+            raise translate(error) from error
+
+    def lock_member(self, c: sa.Connection, member_id: str) -> AnyRow | None:
+        """The member's row, ours alone until the end of the transaction."""
+        return c.execute(
+            sa.select(self.t.member).where(self.t.member.c.member_id == member_id).with_for_update()
+        ).one_or_none()
+
+    def lock_request(self, c: sa.Connection, request_id: str) -> AnyRow | None:
+        """The request's row. The member's must have been locked before."""
+        return c.execute(
+            sa.select(self.t.verification)
+            .where(self.t.verification.c.request_id == request_id)
+            .with_for_update()
+        ).one_or_none()
+
+    def lock_both(self, c: sa.Connection, request_id: str) -> tuple[AnyRow, AnyRow] | None:
+        """Member and request, locked in that order; None if either is not there."""
+        if not is_identifier(request_id):  # MariaDB would find `r1` for `r1 `
+            return None
+        member_id = c.scalar(
+            sa.select(self.t.verification.c.member_id).where(self.t.verification.c.request_id == request_id)
+        )
+        member = None if member_id is None else self.lock_member(c, member_id)
+        request = None if member is None else self.lock_request(c, request_id)
+        return None if member is None or request is None else (member, request)
+
+    def update_request(self, c: sa.Connection, request_id: str, **values: Any) -> None:
+        """Write these columns of a request."""
+        v = self.t.verification
+        c.execute(sa.update(v).where(v.c.request_id == request_id).values(**values))
 
 
 def build_engine(url: str) -> sa.Engine:

@@ -18,26 +18,30 @@ import sqlalchemy as sa
 
 from worker.errors import NotPossible
 from worker.jobs.identifiers import is_identifier
-from worker.store.base import AnyRow, Database
-from worker.store.model_records import (
+from worker.store.database import AnyRow, Database
+from worker.store.models.records import (
     ANY_CHAMPION,
-    HeadRefused,
+    HeadProblem,
     ModelRecord,
     PublishedHead,
     Replaced,
     Standing,
 )
-from worker.store.tables.models import HOST_LENGTH, PROBLEM_LENGTH
+from worker.store.tables.models import HOST_LENGTH, REFUSAL_LENGTH
 from worker.store.tables.states import ModelState
 
 _TICK: Final = timedelta(microseconds=1)
 _MAY_BE_ADDED: Final = frozenset({ModelState.CHALLENGER, ModelState.REJECTED})
 
 
-class Models(Database):
-    """`add_model`, `promote`, `rollback`, `set_shadow`, `standing`, `head`, `models`, `note_refusal`."""
+class Models:
+    """Versions of the head, and which of them judge."""
 
-    def add_model(
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._t = database.t
+
+    def add(
         self,
         head: PublishedHead,
         now: datetime,
@@ -51,10 +55,11 @@ class Models(Database):
         no identifier, is there with other content, or holds a number that JSON does not know.
         """
         row = row_of_model(head, now, figures, state)
-        return self._write(lambda c: self._add(c, row))
+        return self._db.write(lambda c: self.add_row(c, row))
 
-    def _add(self, c: sa.Connection, row: dict[str, Any]) -> ModelState:
-        m = self.t.model_version
+    def add_row(self, c: sa.Connection, row: dict[str, Any]) -> ModelState:
+        """The same within the transaction of another; ``row`` is of `row_of_model`."""
+        m = self._t.model_version
         known = c.execute(
             sa.select(m.c.state, m.c.head_sha256, m.c.head, _text_of(m.c.manifest)).where(
                 m.c.version == row["version"]
@@ -68,9 +73,9 @@ class Models(Database):
             raise NotPossible(f"{row['version']} stands in the database with other content")
         return ModelState(known.state)
 
-    def sign_model(self, head: PublishedHead) -> None:
+    def sign(self, head: PublishedHead) -> None:
         """Keep the signature of a version that stands there already. Raises NotPossible."""
-        self._write(lambda c: self._sign(c, head))
+        self._db.write(lambda c: self._sign(c, head))
 
     def _sign(self, c: sa.Connection, head: PublishedHead) -> None:
         _known(self._lock_models(c), head.version)
@@ -84,11 +89,12 @@ class Models(Database):
         With ``over`` only while that one is champion (None: the shipped bundle). Raises NotPossible,
         also for a rejected version, unless ``force``.
         """
-        return self._write(lambda c: self._promote(c, version, over, now, force=force))
+        return self._db.write(lambda c: self.promote_on(c, version, over, now, force=force))
 
-    def _promote(
-        self, c: sa.Connection, version: str, over: str | None, now: datetime, *, force: bool
+    def promote_on(
+        self, c: sa.Connection, version: str, over: str | None, now: datetime, *, force: bool = False
     ) -> Replaced:
+        """The same within the transaction of another."""
         rows = self._lock_models(c)
         chosen, champion = _known(rows, version), _champion(rows)
         before = champion.version if champion else None
@@ -102,7 +108,7 @@ class Models(Database):
             now = max(now, champion.promoted_at + _TICK)  # clocks of two hosts differ
             self._set_model(c, champion.version, state=ModelState.RETIRED)
         self._set_model(c, version, state=ModelState.CHAMPION, promoted_at=now)
-        refusal = self.t.model_refusal
+        refusal = self._t.model_refusal
         c.execute(sa.delete(refusal).where(refusal.c.version == version))
         return Replaced(version, before)
 
@@ -111,7 +117,7 @@ class Models(Database):
 
         With ``to`` only if that is the one. Raises NotPossible where nothing was promoted.
         """
-        return self._write(lambda c: self._rollback(c, to))
+        return self._db.write(lambda c: self._rollback(c, to))
 
     def _rollback(self, c: sa.Connection, to: str | None) -> Replaced:
         rows = self._lock_models(c)
@@ -127,14 +133,14 @@ class Models(Database):
 
     def previous_champion(self) -> str | None:
         """Where `rollback` would go back to: None for the shipped bundle."""
-        return _earlier(self._read(lambda c: self._states(c, sa.true())))
+        return _earlier(self._db.read(lambda c: self._states(c, sa.true())))
 
     def set_shadow(self, version: str, *, on: bool) -> bool:
         """Let a challenger judge live jobs without deciding, or no longer; False if it was so before.
 
         Raises NotPossible.
         """
-        return self._write(lambda c: self._set_shadow(c, version, on=on))
+        return self._db.write(lambda c: self._set_shadow(c, version, on=on))
 
     def _set_shadow(self, c: sa.Connection, version: str, *, on: bool) -> bool:
         state = ModelState(_known(self._lock_models(c), version).state)
@@ -146,10 +152,11 @@ class Models(Database):
 
     def standing(self) -> Standing:
         """Whose word counts; one small indexed read, asked before every job."""
-        return self._read(self._standing)
+        return self._db.read(self.standing_on)
 
-    def _standing(self, c: sa.Connection) -> Standing:
-        m = self.t.model_version
+    def standing_on(self, c: sa.Connection) -> Standing:
+        """The same within the transaction of another."""
+        m = self._t.model_version
         rows = self._states(c, m.c.state.in_([ModelState.CHAMPION, ModelState.SHADOW]))
         champion = _champion(rows)
         shadows = tuple(sorted(v for v, row in rows.items() if row.state == ModelState.SHADOW))
@@ -161,27 +168,27 @@ class Models(Database):
 
     def head(self, version: str) -> PublishedHead | None:
         """A version's head as it stands there, unchecked; None if there is no such version."""
-        m = self.t.model_version
+        m = self._t.model_version
         columns = (m.c.version, _text_of(m.c.manifest), m.c.head, m.c.signature)
         query = sa.select(*columns).where(m.c.version == version)
-        row = self._read(lambda c: c.execute(query).one_or_none()) if is_identifier(version) else None
+        row = self._db.read(lambda c: c.execute(query).one_or_none()) if is_identifier(version) else None
         return (
             None if row is None else PublishedHead(row.version, row.manifest, bytes(row.head), row.signature)
         )
 
-    def models(self) -> list[ModelRecord]:
+    def latest(self) -> list[ModelRecord]:
         """All versions, the newest first."""
-        return self._read(self._models)
+        return self._db.read(self._latest)
 
-    def _models(self, c: sa.Connection) -> list[ModelRecord]:
-        m, s = self.t.model_version, self.t.shadow_verdict
+    def _latest(self, c: sa.Connection) -> list[ModelRecord]:
+        m, s = self._t.model_version, self._t.shadow_verdict
         columns = (m.c.version, m.c.state, m.c.figures, m.c.created_at, m.c.promoted_at)
         rows = c.execute(
             sa.select(*columns, _text_of(m.c.manifest)).order_by(m.c.created_at.desc(), m.c.version)
         ).all()
         judged = sa.select(s.c.version, sa.func.count().label("n")).group_by(s.c.version)
         counts = {row.version: row.n for row in c.execute(judged)}
-        refused = self._refusals(c)
+        refused = self.problems_on(c)
         return [
             ModelRecord(
                 version=row.version,
@@ -196,23 +203,24 @@ class Models(Database):
             for row in rows
         ]
 
-    def _refusals(self, c: sa.Connection) -> list[HeadRefused]:
-        r = self.t.model_refusal
-        return [HeadRefused(*row) for row in c.execute(sa.select(r).order_by(r.c.version, r.c.host))]
+    def problems_on(self, c: sa.Connection) -> list[HeadProblem]:
+        """What hosts could not use."""
+        r = self._t.model_refusal
+        return [HeadProblem(*row) for row in c.execute(sa.select(r).order_by(r.c.version, r.c.host))]
 
-    def note_refusal(self, version: str, host: str, problem: str, now: datetime) -> None:
+    def note_problem(self, version: str, host: str, problem: str, now: datetime) -> None:
         """A host could not use a head."""
-        row = {"version": version, "host": host[:HOST_LENGTH], "problem": problem[:PROBLEM_LENGTH]}
-        self._write(lambda c: self._replace_refusal(c, version, host, {**row, "refused_at": now}))
+        row = {"version": version, "host": host[:HOST_LENGTH], "problem": problem[:REFUSAL_LENGTH]}
+        self._db.write(lambda c: self._replace_problem(c, version, host, {**row, "refused_at": now}))
 
-    def clear_refusal(self, version: str, host: str) -> None:
+    def clear_problem(self, version: str, host: str) -> None:
         """The host can use it now."""
-        self._write(lambda c: self._replace_refusal(c, version, host, None))
+        self._db.write(lambda c: self._replace_problem(c, version, host, None))
 
-    def _replace_refusal(
+    def _replace_problem(
         self, c: sa.Connection, version: str, host: str, row: Mapping[str, Any] | None
     ) -> None:
-        r = self.t.model_refusal
+        r = self._t.model_refusal
         c.execute(sa.delete(r).where(r.c.version == version, r.c.host == host[:HOST_LENGTH]))
         if row is not None:
             c.execute(sa.insert(r).values(**row))
@@ -224,13 +232,13 @@ class Models(Database):
     def _states(
         self, c: sa.Connection, where: sa.ColumnElement[bool], *, lock: bool = False
     ) -> dict[str, AnyRow]:
-        m = self.t.model_version
+        m = self._t.model_version
         query = sa.select(m.c.version, m.c.state, m.c.promoted_at).where(where).order_by(m.c.version)
         rows = c.execute(query.with_for_update() if lock else query).all()
         return {row.version: row for row in rows}
 
     def _set_model(self, c: sa.Connection, version: str, **values: Any) -> None:
-        m = self.t.model_version
+        m = self._t.model_version
         c.execute(sa.update(m).where(m.c.version == version).values(**values))
 
 

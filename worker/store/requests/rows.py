@@ -21,9 +21,9 @@ from pipeline.verdict import (
     Verdict,
 )
 from worker.jobs.verify_job import Why
-from worker.store.base import AnyRow
-from worker.store.people_records import BY_PERSON, DecisionRecord
-from worker.store.records import MemberRecord, RequestRecord
+from worker.store.database import AnyRow
+from worker.store.members.records import BY_PERSON, DecisionRecord
+from worker.store.requests.records import RequestRecord
 from worker.store.tables.schema import TEXT_LENGTH
 from worker.store.tables.states import Decider, State
 
@@ -153,27 +153,6 @@ def decision_of(row: AnyRow) -> DecisionRecord:
     )
 
 
-def member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
-    """The member out of a row of `member` and the photos' URLs."""
-    return MemberRecord(
-        member_id=row.member_id,
-        declared_gender=row.declared_gender and Gender(row.declared_gender),
-        selfie_url=row.selfie_url,
-        photo_urls=gallery,
-        status=row.verification_status and Status(row.verification_status),
-        same_person=row.same_person,
-        similarity=row.similarity,
-        gender=row.predicted_gender and Gender(row.predicted_gender),
-        gender_probability=row.gender_probability,
-        reason=row.reason and Reason(row.reason),
-        model_version=row.model_version,
-        verified_at=row.verified_at,
-        verified_request_id=row.verified_request_id,
-        request_id=row.request_id,
-        training_consent=bool(row.training_consent),
-    )
-
-
 def request_of(
     row: AnyRow, findings: Sequence[PhotoFinding], decisions: Sequence[DecisionRecord]
 ) -> RequestRecord:
@@ -216,3 +195,10 @@ def request_of(
 
 def _said(row: AnyRow) -> tuple[Status | None, Reason | None]:
     return row.status and Status(row.status), row.reason and Reason(row.reason)
+
+
+def is_newer(member: AnyRow | None, requested_at: datetime, request_id: str) -> bool:
+    """Whether the member's newest request is newer than this one."""
+    if member is None or member.request_id is None:
+        return False
+    return bool((member.requested_at, member.request_id) > (requested_at, request_id))

@@ -8,37 +8,42 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from worker.store.base import AnyRow, Database
+from worker.store.database import AnyRow
+from worker.store.tables.schema import Tables
 
 Gallery = tuple[str, ...]
 """URLs in the member's order; the first is the primary photo."""
 
 
-class Galleries(Database):
-    """Reads and writes of `photo` within the transactions of others."""
+class Galleries:
+    """Reads and writes `photo` within the transactions of others."""
 
-    def _galleries(self, c: sa.Connection, member_ids: Collection[str]) -> dict[str, Gallery]:
+    def __init__(self, t: Tables) -> None:
+        self._t = t
+
+    def of(self, c: sa.Connection, member_ids: Collection[str]) -> dict[str, Gallery]:
         """The photos of each of the members, of whom some may have none."""
-        return by_member(member_ids, self._photos(c, member_ids))
+        return by_member(member_ids, self.photos(c, member_ids))
 
-    def _photos(self, c: sa.Connection, member_ids: Collection[str]) -> Sequence[AnyRow]:
-        p = self.t.photo
+    def photos(self, c: sa.Connection, member_ids: Collection[str]) -> Sequence[AnyRow]:
+        """Their rows, by position."""
+        p = self._t.photo
         return c.execute(sa.select(p).where(p.c.member_id.in_(member_ids)).order_by(p.c.position)).all()
 
-    def _lock_photos(self, c: sa.Connection, member_ids: Iterable[str]) -> None:
+    def lock(self, c: sa.Connection, member_ids: Iterable[str]) -> None:
         """What is read of the photos after this stays so until the end of the transaction.
 
         The members are locked, so that no photo can come in: the app must not change one in between.
         """
-        p = self.t.photo
+        p = self._t.photo
         c.execute(sa.select(p.c.position).where(p.c.member_id.in_(list(member_ids))).with_for_update()).all()
 
-    def _replace_galleries(self, c: sa.Connection, wanted: Mapping[str, Gallery], now: datetime) -> None:
+    def replace(self, c: sa.Connection, wanted: Mapping[str, Gallery], now: datetime) -> None:
         """Make these the members' photos, touching only what is different; they are known then."""
-        photos = self._photos(c, wanted.keys())
+        photos = self.photos(c, wanted.keys())
         there = by_member(wanted.keys(), photos)
         changed = [member_id for member_id, urls in wanted.items() if there[member_id] != urls]
-        p = self.t.photo
+        p = self._t.photo
         if any(there[member_id] for member_id in changed):
             c.execute(sa.delete(p).where(p.c.member_id.in_(changed)))
         rows = [
@@ -48,24 +53,11 @@ class Galleries(Database):
         ]
         if rows:
             c.execute(sa.insert(p), rows)
-        self._know_photos(c, [photo for photo in photos if photo.member_id not in changed])
+        self.know(c, [photo for photo in photos if photo.member_id not in changed])
 
-    def _erase_put_back(self, c: sa.Connection, member_ids: Collection[str]) -> None:
-        """Members whom somebody put back in SQL, behind the tombstone's back.
-
-        Of one whom a person has looked at meanwhile the row stays, empty, until `forget`: a look on record
-        goes with nothing else.
-        """
-        m, log = self.t.member, self.t.access_log
-        c.execute(sa.delete(self.t.photo).where(self.t.photo.c.member_id.in_(member_ids)))
-        back = m.c.member_id.in_(member_ids)
-        c.execute(sa.delete(m).where(back, m.c.member_id.not_in(sa.select(log.c.member_id))))
-        empty = dict.fromkeys(("selfie_url", "declared_gender", "requested_selfie_url", "request_after"))
-        c.execute(sa.update(m).where(back).values(pending=False, **empty))
-
-    def _know_photos(self, c: sa.Connection, photos: Iterable[AnyRow]) -> None:
+    def know(self, c: sa.Connection, photos: Iterable[AnyRow]) -> None:
         """They are changes no more, as they were read: what the app has written since is one."""
-        p = self.t.photo
+        p = self._t.photo
         known = [
             {"of": photo.member_id, "at": photo.position, "requested_url": photo.url}
             for photo in photos

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.verdict import Gender
-from worker.store.model_records import PublishedHead
+from worker.store.models.records import PublishedHead
 from worker.store.tables.states import PairLabel, RunState
 
 
@@ -50,7 +50,7 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldRun:
+class RunLease:
     """The right to go on with a run until the lease ends; ``attempt`` fences."""
 
     run_id: int
@@ -161,3 +161,14 @@ class Ending:
     """Why not."""
     promote: bool
     """Whether it becomes champion then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consenting:
+    """A member whose photos may be calibrated on."""
+
+    member_id: str
+    declared_gender: Gender
+    selfie_url: str
+    genuine_urls: tuple[str, ...]
+    """Gallery photos of which a person said that they show whom the selfie shows."""

@@ -11,12 +11,15 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from worker.errors import MemberForgotten, RequestConflict
-from worker.jobs.verify_job import VerifyJob
-from worker.store.base import AnyRow
-from worker.store.dead_jobs import FORGOTTEN, DeadJobs, dead_job_values
-from worker.store.galleries import Galleries
-from worker.store.records import Accepted, DeadJob
+from pipeline.verdict import Status
+from worker.errors import BadMessage, MemberForgotten, NotRequeueable, RequestConflict
+from worker.jobs.verify_job import VerifyJob, read_message
+from worker.store.database import AnyRow, Database
+from worker.store.members.galleries import Galleries
+from worker.store.members.tombstones import Tombstones
+from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
+from worker.store.requests.records import Accepted, DeadJob, Queued
+from worker.store.requests.rows import is_newer
 from worker.store.tables.states import State
 
 logger = logging.getLogger(__name__)
@@ -26,36 +29,28 @@ _NOTABLE: Final = timedelta(minutes=1)
 """A clock that is further ahead than this is told to the operator."""
 
 
-class Acceptance(DeadJobs, Galleries):
-    """`accept`."""
+class Acceptance:
+    """Writes requests down within the transactions of others."""
 
-    def accept(self, job: VerifyJob, queue: str, now: datetime) -> Accepted:
-        """Write the request down; the same message a second time changes nothing.
+    def __init__(
+        self, database: Database, tombstones: Tombstones, letters: DeadLetters, stale_after: timedelta
+    ) -> None:
+        self._db = database
+        self._t = database.t
+        self._tombstones = tombstones
+        self._letters = letters
+        self._galleries = Galleries(database.t)
+        self._stale_after = stale_after
 
-        Creates the member if need be, and takes selfie, gallery and declared gender from the newest
-        request. Older requests of the member that have not started end `superseded`; so does this
-        one, at once, where its sender has sent a newer one before. No clock counts but the sender's
-        against itself: a request that comes later is the newer one, and none lies in the future.
-
-        Raises RequestConflict and MemberForgotten; a `dead_job` row is written here already.
-        """
-        try:
-            return self._write(lambda c: self._accept(c, job, queue, now))
-        except RequestConflict:
-            self._write(lambda c: self._bury_conflict(c, job, queue, now))
-            raise
-        except MemberForgotten:
-            self._write(lambda c: self._bury_barred(c, _dead(job, queue), now))
-            raise
-
-    def _accept(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> Accepted:
-        member = self._lock_member(c, job.member_id)
+    def accept(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> Accepted:
+        """See `Requests.accept`."""
+        member = self._db.lock_member(c, job.member_id)
         if member is None:
             row = {"member_id": job.member_id, "created_at": now, "updated_at": now}
-            c.execute(sa.insert(self.t.member), [row])
-        if self._forgotten(c, [job.member_id]):
+            c.execute(sa.insert(self._t.member), [row])
+        if self._tombstones.among(c, [job.member_id]):
             raise MemberForgotten("the member was forgotten")
-        known = self._lock_request(c, job.request_id)
+        known = self._db.lock_request(c, job.request_id)
         if known is not None:
             if known.content_hash != job.content_hash():
                 raise RequestConflict(job.request_id)
@@ -65,20 +60,20 @@ class Acceptance(DeadJobs, Galleries):
             logger.warning("the sender's clock is ahead of ours: the request counts from now")
         if _was_sent_before(job, sent_at, member, now):
             row = self._request_values(job, sent_at, State.SUPERSEDED, queue, now)
-            c.execute(sa.insert(self.t.verification), [row])
+            c.execute(sa.insert(self._t.verification), [row])
             return Accepted(job.request_id, State.SUPERSEDED, new=True)
-        self._enter(c, [(job, just_after(member, sent_at))], queue, now)
-        m = self.t.member
+        self.enter(c, [(job, just_after(member, sent_at))], queue, now)
+        m = self._t.member
         c.execute(sa.update(m).where(m.c.member_id == job.member_id).values(sent_at=sent_at))
         return Accepted(job.request_id, State.QUEUED, new=True)
 
-    def _enter(
+    def enter(
         self, c: sa.Connection, jobs: Sequence[tuple[VerifyJob, datetime]], queue: str, now: datetime
     ) -> None:
         """Write the newest requests of different members, who are locked, with when each counts from:
         `just_after` the member's newest."""
         rows = [self._request_values(job, at, State.QUEUED, queue, now) for job, at in jobs]
-        c.execute(sa.insert(self.t.verification), rows)
+        c.execute(sa.insert(self._t.verification), rows)
         self._make_newest(c, jobs, now)
 
     def _request_values(
@@ -107,16 +102,16 @@ class Acceptance(DeadJobs, Galleries):
     ) -> None:
         """The members are what their newest requests say."""
         jobs = [job for job, _ in entered]
-        m = self.t.member
+        m = self._t.member
         newest = sa.update(m).where(m.c.member_id == sa.bindparam("id"))
         settled = newest.values(pending=False, request_after=None)
         c.execute(settled, [_member_values(job, at, now) for job, at in entered])
         self._supersede_waiting(c, jobs, now)
-        self._replace_galleries(c, {job.member_id: job.photo_urls for job in jobs}, now)
+        self._galleries.replace(c, {job.member_id: job.photo_urls for job in jobs}, now)
 
     def _supersede_waiting(self, c: sa.Connection, jobs: Sequence[VerifyJob], now: datetime) -> None:
         """End what waits; what runs ends by itself, and finds out then."""
-        v = self.t.verification
+        v = self._t.verification
         c.execute(
             sa.update(v)
             .where(
@@ -129,21 +124,56 @@ class Acceptance(DeadJobs, Galleries):
             )
         )
 
-    def _bury_conflict(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:
+    def write_conflict(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:
         """Once for each content, however often the message is delivered."""
         error = "this request ID was sent before with other content"
-        d, dead = self.t.dead_job, replace(_dead(job, queue), reason=CONFLICT, error=error)
+        d, dead = self._t.dead_job, replace(_dead(job, queue), reason=CONFLICT, error=error)
         values = dead_job_values(dead, now)
         there = sa.select(d.c.id).where(
             d.c.request_id == job.request_id,
             d.c.reason == CONFLICT,
             d.c.message_sha256 == values["message_sha256"],
         )
-        self._lock_member(c, job.member_id)
-        if self._forgotten(c, [job.member_id]):
-            self._bury_barred(c, dead, now)
+        self._db.lock_member(c, job.member_id)
+        if self._tombstones.among(c, [job.member_id]):
+            self._letters.write_barred(c, dead, now)
         elif c.execute(there).first() is None:
             c.execute(sa.insert(d).values(**values))
+
+    def write_forgotten(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:
+        """A request for a member who is barred."""
+        self._letters.write_barred(c, _dead(job, queue), now)
+
+    def revive(self, c: sa.Connection, request_id: str, now: datetime) -> Queued:
+        """Put a request back; see `Requests.requeue`."""
+        both = self._db.lock_both(c, request_id)
+        if both is None:
+            raise NotRequeueable("there is no such request, or its member was forgotten")
+        member, request = both
+        state = State(request.state)
+        if state is not State.DEAD and not (state.ended and request.status == Status.ERROR):
+            raise NotRequeueable(f"the request is {request.state}, neither dead nor ended in an error")
+        if is_newer(member, request.requested_at, request_id):
+            raise NotRequeueable("the member has a newer request")
+        job = _readable(request.message)
+        self._db.update_request(
+            c,
+            request_id,
+            state=State.QUEUED,
+            open_attempts=0,
+            postponed=0,
+            sweeps=0,
+            due_at=now + self._stale_after,
+            finished_at=None,  # what it ended with counts no more until it ends again
+        )
+        return Queued(job, request.queue)
+
+
+def _readable(message: object) -> VerifyJob:
+    try:
+        return read_message(message)
+    except BadMessage as error:
+        raise NotRequeueable(f"no job any more: {error}") from None
 
 
 def _dead(job: VerifyJob, queue: str) -> DeadJob:

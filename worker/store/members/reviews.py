@@ -1,4 +1,4 @@
-"""What people do: they label photos, decide reviews, set consent, and look at members."""
+"""Reviews: people decide about requests, and label photos."""
 
 from __future__ import annotations
 
@@ -9,19 +9,24 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Outcome, Reason, Status
 from worker.errors import NotPossible
-from worker.jobs.identifiers import is_identifier
-from worker.store.base import AnyRow
-from worker.store.guarded import decided
-from worker.store.people_records import BY_PERSON, Decided, Labelled, Look, WaitingReview
-from worker.store.results import Results
+from worker.store.database import AnyRow, Database
+from worker.store.mapped import MappedMember
+from worker.store.members.members import existing_member
+from worker.store.members.records import BY_PERSON, Decided, Labelled, WaitingReview
 from worker.store.tables.people import NAME_LENGTH
 from worker.store.tables.states import PairLabel, State
+from worker.store.tables.views import decided
 
 _DECIDABLE: Final = frozenset({Status.APPROVED, Status.REVIEW, Status.RETRY_PHOTO, Status.REJECTED})
 
 
-class People(Results):
-    """`label`, `decide`, `waiting_reviews`, `set_consent`, `note_look`, `looks_at`."""
+class Reviews:
+    """A person's look at a request: the decision, and what was said of each photo."""
+
+    def __init__(self, database: Database, mapped: MappedMember | None) -> None:
+        self._db = database
+        self._t = database.t
+        self._mapped = mapped
 
     def label(
         self,
@@ -38,7 +43,9 @@ class People(Results):
         About the photo in the member's latest judged request. Another label of the same photo is
         added to the first; the latest counts. Raises NotPossible.
         """
-        return self._write(lambda c: self._label(c, member_id, position, label, by, gender=gender, now=now))
+        return self._db.write(
+            lambda c: self._label(c, member_id, position, label, by, gender=gender, now=now)
+        )
 
     def _label(
         self,
@@ -51,7 +58,7 @@ class People(Results):
         gender: Gender | None,
         now: datetime,
     ) -> Labelled:
-        member = self._existing(c, member_id)
+        member = existing_member(c, self._db, member_id)
         found = c.execute(self._latest_findings(member_id)).all()
         photo = next((row for row in found if row.position == position and position > 0), None)
         if photo is None:
@@ -62,13 +69,13 @@ class People(Results):
         row = {"request_id": photo.request_id, "position": position, "label": label, "gender": gender}
         files = {"sha256": photo.sha256, "selfie_sha256": found[0].sha256}
         said = {**row, **files, "labelled_by": by[:NAME_LENGTH], "labelled_at": now}
-        c.execute(sa.insert(self.t.label).values(**said))
+        c.execute(sa.insert(self._t.label).values(**said))
         consent = bool(member.training_consent)
         return Labelled(photo.request_id, position, Outcome(photo.outcome), consent)
 
     def _latest_findings(self, member_id: str) -> sa.Select[Any]:
         """Photos of the latest request that was judged, the selfie's first."""
-        v, vp = self.t.verification, self.t.verification_photo
+        v, vp = self._t.verification, self._t.verification_photo
         latest = (
             sa.select(v.c.request_id)
             .where(v.c.member_id == member_id, v.c.finished_at.is_not(None))
@@ -90,7 +97,7 @@ class People(Results):
         """
         if status not in BY_PERSON:
             raise ValueError("a person approves or rejects")
-        return self._write(lambda c: self._decide(c, member_id, status, by, request_id, now=now))
+        return self._db.write(lambda c: self._decide(c, member_id, status, by, request_id, now=now))
 
     def _decide(
         self,
@@ -102,8 +109,8 @@ class People(Results):
         *,
         now: datetime,
     ) -> Decided:
-        member = self._existing(c, member_id)
-        request = self._lock_request(c, member.request_id or "")
+        member = existing_member(c, self._db, member_id)
+        request = self._db.lock_request(c, member.request_id or "")
         if request is None:
             raise NotPossible(f"{member_id} has no request yet: there is nothing to decide")
         _check_decidable(member, request, status, request_id)
@@ -120,7 +127,7 @@ class People(Results):
             "verified_at": now,
             "verified_request_id": done.request_id,
         }
-        m = decided(c, self.t.member)
+        m = decided(c, self._t.member)
         c.execute(sa.update(m).where(m.c.member_id == member_id).values(updated_at=now, **result))
         if self._mapped is not None:
             self._mapped.write(c, member_id, result)
@@ -134,11 +141,11 @@ class People(Results):
             "decided_by": by[:NAME_LENGTH],
             "decided_at": now,
         }
-        c.execute(sa.insert(self.t.decision).values(**row))
+        c.execute(sa.insert(self._t.decision).values(**row))
 
-    def waiting_reviews(self, limit: int = 100) -> list[WaitingReview]:
+    def waiting(self, limit: int = 100) -> list[WaitingReview]:
         """Members whom a person must decide about, those who wait longest first."""
-        m, v = self.t.member, self.t.verification
+        m, v = self._t.member, self._t.verification
         opened = (m.c.member_id, m.c.reason, m.c.verified_at, m.c.verified_request_id)
         query = (
             sa.select(*opened, v.c.request_id, v.c.state, v.c.status, v.c.reason.label("newest_reason"))
@@ -148,51 +155,8 @@ class People(Results):
             .order_by(m.c.verified_at, m.c.member_id)
             .limit(limit)
         )
-        rows = self._read(lambda c: c.execute(query).all())
+        rows = self._db.read(lambda c: c.execute(query).all())
         return [_waiting(row) for row in rows]
-
-    def set_consent(self, member_id: str, now: datetime, *, training: bool) -> bool:
-        """Whether the member's labelled photos may be trained on; False if it was so before.
-
-        Raises NotPossible.
-        """
-        return self._write(lambda c: self._set_consent(c, member_id, now, training=training))
-
-    def _set_consent(self, c: sa.Connection, member_id: str, now: datetime, *, training: bool) -> bool:
-        before = bool(self._existing(c, member_id).training_consent)
-        m = self.t.member
-        update = sa.update(m).where(m.c.member_id == member_id)
-        c.execute(update.values(training_consent=training, updated_at=now))
-        return before != training
-
-    def note_look(self, member_id: str, by: str, way: str, now: datetime) -> bool:
-        """Write down that somebody looks at a member; False if there is none of that ID."""
-        return self._write(lambda c: self._note_look(c, member_id, by, way, now=now))
-
-    def _note_look(self, c: sa.Connection, member_id: str, by: str, way: str, *, now: datetime) -> bool:
-        if not is_identifier(member_id) or self._lock_member(c, member_id) is None:
-            return False
-        row = {"member_id": member_id, "looked_by": by[:NAME_LENGTH], "way": way[:32], "looked_at": now}
-        c.execute(sa.insert(self.t.access_log).values(**row))
-        return True
-
-    def looks_at(self, member_id: str, limit: int = 100) -> list[Look]:
-        """Who looked at a member, the latest first."""
-        log = self.t.access_log
-        query = (
-            sa.select(log.c.looked_at, log.c.looked_by, log.c.way)
-            .where(log.c.member_id == member_id)
-            .order_by(log.c.id.desc())
-            .limit(limit)
-        )
-        return [Look(*row) for row in self._read(lambda c: c.execute(query).all())]
-
-    def _existing(self, c: sa.Connection, member_id: str) -> AnyRow:
-        """The member's row, locked. Raises NotPossible."""
-        member = self._lock_member(c, member_id) if is_identifier(member_id) else None
-        if member is None:
-            raise NotPossible(f"no member {member_id}")
-        return member
 
 
 def _no_photo(member_id: str, position: int, photos: int) -> str:

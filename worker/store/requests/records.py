@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 
 from pipeline.verdict import Gender, PhotoFinding, Reason, Status
 from worker.jobs.verify_job import VerifyJob, Why
-from worker.store.model_records import HeadRefused
-from worker.store.people_records import DecisionRecord
+from worker.store.members.records import DecisionRecord
 from worker.store.tables.states import Decider, State
-from worker.store.training_records import RunRecord
 
 
 class Refusal(StrEnum):
@@ -59,7 +57,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Returned by start_attempt when the delivery may not start work."""
+    """Returned by acquire when the delivery may not start work."""
 
     request_id: str
     why: Refusal
@@ -125,28 +123,6 @@ class Enqueued:
 
 
 @dataclass(frozen=True, slots=True)
-class NewMember:
-    """A member as an import brings it. IDs and URLs must have been checked at the door."""
-
-    member_id: str
-    declared_gender: Gender | None
-    selfie_url: str
-    photo_urls: tuple[str, ...]
-    training_consent: bool | None = None
-    """None: nothing is said about it, what is known stays."""
-
-
-class Change(StrEnum):
-    """What became of an imported member."""
-
-    CREATED = "created"
-    CHANGED = "changed"
-    UNCHANGED = "unchanged"
-    FORGOTTEN = "forgotten"
-    """Erased at an earlier time: nothing was written."""
-
-
-@dataclass(frozen=True, slots=True)
 class PendingMember:
     """A member with a selfie who wants a request. An app may have written it in SQL: nothing is checked."""
 
@@ -156,31 +132,6 @@ class PendingMember:
     photo_urls: tuple[str, ...]
     seen_before: bool
     """Whether an earlier request of the member was accepted."""
-
-
-@dataclass(frozen=True, slots=True)
-class MemberRecord:
-    """A member with the latest result; the result is None before there was one."""
-
-    member_id: str
-    declared_gender: Gender | None
-    selfie_url: str | None
-    photo_urls: tuple[str, ...]
-    status: Status | None
-    same_person: bool | None
-    """The machine's, and so are the numbers; whatever a person decided."""
-    similarity: float | None
-    gender: Gender | None
-    gender_probability: float | None
-    reason: Reason | None
-    model_version: str | None
-    verified_at: datetime | None
-    verified_request_id: str | None
-    """The request that the result is from."""
-    request_id: str | None
-    """The newest request, which may be another one."""
-    training_consent: bool = False
-    """Whether the member agreed that labelled photos are trained on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,49 +172,3 @@ class RequestRecord:
     photos: tuple[PhotoFinding, ...] = ()
     swapped: tuple[int, ...] = ()
     """Positions of photos at whose address another picture lay when the verdict before was made."""
-
-
-@dataclass(frozen=True, slots=True)
-class StatusReport:
-    """How much there is of what. The counts of ``requests`` add up to all requests ever accepted."""
-
-    members: int
-    pending: int
-    """Members who want a request and have none yet."""
-    requests: Mapping[State, int]
-    verdicts: Mapping[Status, int]
-    """Members by their standing status; members without one are in none."""
-    queued: Mapping[str, int]
-    """Unfinished requests by queue."""
-    lapsed: int
-    """Running requests whose lease has ended."""
-    failed_since_verdict: int
-    """Members whose newest request failed: their standing verdict is of an earlier one."""
-    failed_requests: tuple[str, ...]
-    """The newest of these requests, a few."""
-    dead_jobs: int
-    """Dead jobs that are open: neither put back nor dismissed."""
-    oldest_waiting: timedelta | None
-    """How long the oldest unfinished request has been there."""
-    champion: str | None
-    """The head that judges; None: the bundle that each host was shipped with."""
-    shadows: tuple[str, ...]
-    """Heads that judge live jobs without deciding."""
-    refused_heads: tuple[HeadRefused, ...]
-    """Hosts that cannot use one of these heads, and go on with the one they have."""
-    training: RunRecord | None
-    """The latest retraining, without its report."""
-
-
-@dataclass(frozen=True, slots=True)
-class Purged:
-    """How much was purged for its age."""
-
-    photos: int
-    """Photos whose numbers went; what was found in them stays."""
-    dead_jobs: int
-    """Dead jobs whose message went; their reason stays."""
-    looks: int
-    """Entries of the access log that went."""
-    shadows: int
-    """Verdicts of heads in shadow that went."""

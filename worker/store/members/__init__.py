@@ -1,0 +1,1 @@
+"""Members, the reviews of people, and who was forgotten."""

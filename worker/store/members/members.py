@@ -1,0 +1,319 @@
+"""Members: written down from a list, looked at by people, forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Gender, Reason, Status
+from worker.errors import NotPossible
+from worker.jobs.identifiers import is_identifier
+from worker.store.database import BATCH, AnyRow, Database
+from worker.store.mapped import MappedMember
+from worker.store.members.galleries import Galleries, Gallery
+from worker.store.members.records import AccessRecord, Change, Forgotten, Lifted, MemberRecord, NewMember
+from worker.store.members.tombstones import Tombstones
+from worker.store.tables.people import NAME_LENGTH
+from worker.store.tables.schema import is_open
+from worker.store.tables.views import of_forgotten
+
+
+class Members:
+    """Who they are, who looked at them, and that nothing of them is left."""
+
+    def __init__(self, database: Database, tombstones: Tombstones, mapped: MappedMember | None) -> None:
+        self._db = database
+        self._t = database.t
+        self._tombstones = tombstones
+        self._galleries = Galleries(database.t)
+        self._mapped = mapped
+
+    def find(self, member_id: str) -> MemberRecord | None:
+        """The member with the standing result; None if there is none of that ID."""
+        return self._db.read(lambda c: self._find(c, member_id))
+
+    def _find(self, c: sa.Connection, member_id: str) -> MemberRecord | None:
+        if not is_identifier(member_id):  # MariaDB would find `m1` for `m1 `
+            return None
+        m = self._t.member
+        row = c.execute(sa.select(m).where(m.c.member_id == member_id)).one_or_none()
+        return None if row is None else _member_of(row, self._galleries.of(c, [member_id])[member_id])
+
+    def import_list(self, members: Sequence[NewMember], now: datetime) -> list[Change]:
+        """Write down new and changed members, who then are pending; the answers in the order given.
+
+        In small transactions, so that sign-ups need not wait: what broke off is imported again.
+        Raises ValueError where a member is in the list twice.
+        """
+        ids = [new.member_id for new in members]
+        if len(set(ids)) < len(ids):
+            raise ValueError("a member is in the list twice")
+        # In the order of the IDs, whatever the list's: two imports do not wait for each other.
+        ordered = sorted(members, key=lambda new: new.member_id)
+        changes: dict[str, Change] = {}
+        for start in range(0, len(ordered), BATCH):
+            batch = {new.member_id: new for new in ordered[start : start + BATCH]}
+            changes |= self._db.write(partial(self._import, batch, now))
+        return [changes[member_id] for member_id in ids]
+
+    def _import(self, news: Mapping[str, NewMember], now: datetime, c: sa.Connection) -> dict[str, Change]:
+        known = self._lock_or_insert(c, news.keys(), now)
+        forgotten = self._tombstones.among(c, news)
+        if forgotten:
+            self._tombstones.erase_put_back(c, forgotten)
+        galleries = self._galleries.of(c, news.keys())
+        changes = {
+            member_id: Change.FORGOTTEN
+            if member_id in forgotten
+            else _change(new, known.get(member_id), galleries)
+            for member_id, new in news.items()
+        }
+        written = [new for i, new in news.items() if changes[i] in (Change.CREATED, Change.CHANGED)]
+        self._note_consents(c, written, now)
+        # A consent alone is no reason to verify the member again.
+        others = [new for new in written if not _same_photos(new, known.get(new.member_id), galleries)]
+        self._overwrite(c, others, now)
+        return changes
+
+    def _note_consents(self, c: sa.Connection, news: Sequence[NewMember], now: datetime) -> None:
+        rows = [
+            {"id": new.member_id, "training_consent": new.training_consent}
+            for new in news
+            if new.training_consent is not None
+        ]
+        m = self._t.member
+        if rows:
+            c.execute(sa.update(m).where(m.c.member_id == sa.bindparam("id")).values(updated_at=now), rows)
+
+    def _lock_or_insert(
+        self, c: sa.Connection, member_ids: Collection[str], now: datetime
+    ) -> dict[str, AnyRow]:
+        """The members who were there, as they were; all are ours alone then."""
+        m = self._t.member
+        query = sa.select(m).where(m.c.member_id.in_(member_ids)).order_by(m.c.member_id).with_for_update()
+        known = {row.member_id: row for row in c.execute(query)}
+        missing = [i for i in member_ids if i not in known]
+        if missing:
+            c.execute(sa.insert(m), [{"member_id": i, "created_at": now, "updated_at": now} for i in missing])
+        return known
+
+    def _overwrite(self, c: sa.Connection, news: Sequence[NewMember], now: datetime) -> None:
+        if not news:
+            return
+        m = self._t.member
+        update = sa.update(m).where(m.c.member_id == sa.bindparam("id"))
+        c.execute(
+            # A list is whole: nobody waits for photos that are not in it.
+            update.values(pending=True, request_after=now, updated_at=now),
+            [
+                {"id": new.member_id, "declared_gender": new.declared_gender, "selfie_url": new.selfie_url}
+                for new in news
+            ],
+        )
+        self._galleries.replace(c, {new.member_id: new.photo_urls for new in news}, now)
+
+    def set_consent(self, member_id: str, now: datetime, *, training: bool) -> bool:
+        """Whether the member's labelled photos may be trained on; False if it was so before.
+
+        Raises NotPossible.
+        """
+        return self._db.write(lambda c: self._set_consent(c, member_id, now, training=training))
+
+    def _set_consent(self, c: sa.Connection, member_id: str, now: datetime, *, training: bool) -> bool:
+        before = bool(existing_member(c, self._db, member_id).training_consent)
+        m = self._t.member
+        update = sa.update(m).where(m.c.member_id == member_id)
+        c.execute(update.values(training_consent=training, updated_at=now))
+        return before != training
+
+    def note_access(self, member_id: str, by: str, way: str, now: datetime) -> bool:
+        """Write down that somebody looks at a member; False if there is none of that ID."""
+        return self._db.write(lambda c: self._note_access(c, member_id, by, way, now=now))
+
+    def _note_access(self, c: sa.Connection, member_id: str, by: str, way: str, *, now: datetime) -> bool:
+        if not is_identifier(member_id) or self._db.lock_member(c, member_id) is None:
+            return False
+        row = {"member_id": member_id, "looked_by": by[:NAME_LENGTH], "way": way[:32], "looked_at": now}
+        c.execute(sa.insert(self._t.access_log).values(**row))
+        return True
+
+    def accesses(self, member_id: str, limit: int = 100) -> list[AccessRecord]:
+        """Who looked at a member, the latest first."""
+        log = self._t.access_log
+        query = (
+            sa.select(log.c.looked_at, log.c.looked_by, log.c.way)
+            .where(log.c.member_id == member_id)
+            .order_by(log.c.id.desc())
+            .limit(limit)
+        )
+        return [AccessRecord(*row) for row in self._db.read(lambda c: c.execute(query).all())]
+
+    def forget(self, member_id: str, now: datetime) -> Forgotten:
+        """Erase a member.
+
+        A tombstone, from which nobody can read who it was, keeps running jobs, queued messages,
+        dead jobs and imports from bringing the member back. Raises ValueError for what is no ID.
+        """
+        if not is_identifier(member_id):
+            raise ValueError("not a member ID")
+        gone = self._db.write(lambda c: self._forget(c, member_id, now))
+        if self._db.engine.dialect.name == "sqlite":
+            self._empty_write_ahead_log()
+        return gone
+
+    def _empty_write_ahead_log(self) -> None:
+        """It holds pages as they were. A reader in the way is no error: the next checkpoint does it."""
+        with self._db.engine.connect() as c:
+            raw = c.connection.driver_connection
+            if raw is not None:
+                c.rollback()
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def forgotten(self, member_ids: Iterable[str]) -> set[str]:
+        """Those of the members whose ID is barred; changes nothing."""
+        hashes = {self._tombstones.hash_of(member_id): member_id for member_id in member_ids}
+        return {
+            hashes[each]
+            for each in self._db.read(lambda c: c.scalars(self._tombstones.standing(hashes)).all())
+        }
+
+    def stored_about(self, member_id: str) -> dict[str, int]:
+        """How many rows `forget` would remove from each table; changes nothing."""
+        return self._db.read(lambda c: self._stored_about(c, member_id))
+
+    def _stored_about(self, c: sa.Connection, member_id: str) -> dict[str, int]:
+        m, d = self._t.member, self._t.dead_job
+        member = sa.select(sa.func.count()).where(m.c.member_id == member_id)
+        return {
+            **self._counts(c, member_id),
+            d.name: len(c.execute(sa.select(d.c.id).where(self._about(member_id))).all()),
+            m.name: c.scalar(member) or 0,
+        }
+
+    def lift(self, member_id: str, by: str, now: datetime) -> Lifted:
+        """Let a forgotten member's ID in again; who did it, and when, stays. Raises NotPossible."""
+        return self._db.write(lambda c: self._lift(c, member_id, by, now))
+
+    def _lift(self, c: sa.Connection, member_id: str, by: str, now: datetime) -> Lifted:
+        t, d = self._t.tombstone, self._t.dead_job
+        its = (t.c.member_hash == self._tombstones.hash_of(member_id), t.c.lifted_at.is_(None))
+        since = c.scalar(sa.select(sa.func.min(t.c.forgotten_at)).where(*its))
+        if since is None:
+            raise NotPossible(f"{member_id} is not barred")
+        c.execute(sa.update(t).where(*its).values(lifted_at=now, lifted_by=by[:NAME_LENGTH]))
+        refused = sa.select(d.c.id).where(d.c.member_hash == self._tombstones.hash_of(member_id), is_open(d))
+        return Lifted(since, tuple(c.scalars(refused.order_by(d.c.id))))
+
+    def _forget(self, c: sa.Connection, member_id: str, now: datetime) -> Forgotten:
+        t = self._t
+        self._raise_tombstones(c, member_id, now)
+        gone = self._counts(c, member_id)
+        d = t.dead_job
+        gone[d.name] = c.execute(sa.delete(d).where(self._about(member_id))).rowcount
+        self._delete_records(c, member_id)
+        # Takes the rest along (ON DELETE CASCADE): photos, and what a retraining has of the member.
+        member = sa.delete(t.member).where(t.member.c.member_id == member_id)
+        gone[t.member.name] = c.execute(member).rowcount
+        return Forgotten(gone, self._mapped.clear(c, member_id) if self._mapped is not None else ())
+
+    def _delete_records(self, c: sa.Connection, member_id: str) -> None:
+        """What outlives everything else; with the requests go what was found, and what shadows said."""
+        requests = self._request_ids(member_id)
+        for table in (self._t.label, self._t.decision):
+            rows = of_forgotten(c, table)
+            c.execute(sa.delete(rows).where(rows.c.request_id.in_(requests)))
+        for table in (self._t.access_log, self._t.verification):
+            rows = of_forgotten(c, table)
+            c.execute(sa.delete(rows).where(rows.c.member_id == member_id))
+
+    def _counts(self, c: sa.Connection, member_id: str) -> dict[str, int]:
+        t = self._t
+        requests = self._request_ids(member_id)
+        wheres = {
+            t.label: t.label.c.request_id.in_(requests),
+            t.decision: t.decision.c.request_id.in_(requests),
+            t.shadow_verdict: t.shadow_verdict.c.request_id.in_(requests),
+            t.verification_photo: t.verification_photo.c.request_id.in_(requests),
+            t.verification: t.verification.c.member_id == member_id,
+            t.access_log: t.access_log.c.member_id == member_id,
+            t.photo: t.photo.c.member_id == member_id,
+            t.training_face: t.training_face.c.member_id == member_id,
+            t.training_member: t.training_member.c.member_id == member_id,
+        }
+        counts = {table.name: sa.select(sa.func.count()).where(where) for table, where in wheres.items()}
+        return {name: c.scalar(query) or 0 for name, query in counts.items()}
+
+    def _request_ids(self, member_id: str) -> sa.Select[tuple[str]]:
+        v = self._t.verification
+        return sa.select(v.c.request_id).where(v.c.member_id == member_id)
+
+    def _about(self, member_id: str) -> sa.ColumnElement[bool]:
+        """Dead jobs of the member and of the member's requests. What no other column says, none keeps."""
+        d = self._t.dead_job
+        return sa.or_(d.c.member_id == member_id, d.c.request_id.in_(self._request_ids(member_id)))
+
+    def _raise_tombstones(self, c: sa.Connection, member_id: str, now: datetime) -> None:
+        """One that names the member, who is locked then, until the row goes; one at least, if none stands.
+
+        A member who comes in at this very moment is seen after the first one: so there may be two.
+        """
+        there = self._db.lock_member(c, member_id) is not None
+        if there or not self._tombstones.among(c, [member_id]):
+            self._raise_tombstone(c, member_id, now, there=there)
+        if not there and self._db.lock_member(c, member_id) is not None:
+            self._raise_tombstone(c, member_id, now, there=True)
+
+    def _raise_tombstone(self, c: sa.Connection, member_id: str, now: datetime, *, there: bool) -> None:
+        t, member_hash = self._t.tombstone, self._tombstones.hash_of(member_id)
+        latest = c.scalar(sa.select(sa.func.max(t.c.forgotten_at)).where(t.c.member_hash == member_hash))
+        at = now if latest is None else max(now, latest + timedelta(microseconds=1))
+        grave = {"member_hash": member_hash, "forgotten_at": at, "erases": member_id if there else None}
+        c.execute(sa.insert(t).values(**grave))
+
+
+def existing_member(c: sa.Connection, database: Database, member_id: str) -> AnyRow:
+    """The member's row, locked. Raises NotPossible."""
+    member = database.lock_member(c, member_id) if is_identifier(member_id) else None
+    if member is None:
+        raise NotPossible(f"no member {member_id}")
+    return member
+
+
+def _change(new: NewMember, known: AnyRow | None, galleries: Mapping[str, Gallery]) -> Change:
+    if known is None:
+        return Change.CREATED
+    same_consent = new.training_consent in (None, bool(known.training_consent))
+    same = same_consent and _same_photos(new, known, galleries)
+    return Change.UNCHANGED if same else Change.CHANGED
+
+
+def _same_photos(new: NewMember, known: AnyRow | None, galleries: Mapping[str, Gallery]) -> bool:
+    """Whether all that a verdict depends on is as it was."""
+    if known is None:
+        return False
+    there = (known.declared_gender, known.selfie_url, galleries[new.member_id])
+    return there == (new.declared_gender, new.selfie_url, new.photo_urls)
+
+
+def _member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
+    """The member out of a row of `member` and the photos' URLs."""
+    return MemberRecord(
+        member_id=row.member_id,
+        declared_gender=row.declared_gender and Gender(row.declared_gender),
+        selfie_url=row.selfie_url,
+        photo_urls=gallery,
+        status=row.verification_status and Status(row.verification_status),
+        same_person=row.same_person,
+        similarity=row.similarity,
+        gender=row.predicted_gender and Gender(row.predicted_gender),
+        gender_probability=row.gender_probability,
+        reason=row.reason and Reason(row.reason),
+        model_version=row.model_version,
+        verified_at=row.verified_at,
+        verified_request_id=row.verified_request_id,
+        request_id=row.request_id,
+        training_consent=bool(row.training_consent),
+    )

@@ -1,0 +1,1 @@
+"""Heads as rows, and what challengers in shadow say."""

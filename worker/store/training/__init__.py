@@ -1,0 +1,1 @@
+"""Retrainings, their members and faces, and the labels that they learn from."""
