@@ -32,7 +32,6 @@ from worker.retraining.training_set import Sampling, lesson_of
 from worker.serving.signatures import UNSIGNED
 from worker.store import Audit, Ending, Progress, PublishedHead, RunLease, RunRecord
 from worker.store.tables.states import RunState
-from worker.store.tables.training import PROBLEM_LENGTH
 from worker.store.training.labels import Labels
 from worker.store.training.members import TrainingMembers
 from worker.store.training.runs import TrainingRuns
@@ -227,7 +226,7 @@ class Retraining:
 
     def _broken_off(self, held: RunLease, why: str) -> Stepped:
         """Counts as a lease that has lapsed; the sweep sends the next step, or the last."""
-        self._runs.extend(held, timedelta(0), self._clock(), problem=why[:PROBLEM_LENGTH])
+        self._runs.extend(held, timedelta(0), self._clock(), problem=why)
         return Stepped.INTERRUPTED
 
     def _fail(self, held: RunLease, why: str, report: Mapping[str, Any] | None = None) -> Stepped:

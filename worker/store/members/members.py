@@ -16,7 +16,6 @@ from worker.store.mapped import MappedMember
 from worker.store.members.galleries import Galleries, Gallery
 from worker.store.members.records import AccessRecord, Change, Forgotten, Lifted, MemberRecord, NewMember
 from worker.store.members.tombstones import Tombstones
-from worker.store.tables.people import NAME_LENGTH
 from worker.store.tables.schema import is_open
 from worker.store.tables.views import of_forgotten
 
@@ -136,7 +135,7 @@ class Members:
     def _note_access(self, c: sa.Connection, member_id: str, by: str, way: str, *, now: datetime) -> bool:
         if not is_identifier(member_id) or self._db.lock_member(c, member_id) is None:
             return False
-        row = {"member_id": member_id, "looked_by": by[:NAME_LENGTH], "way": way[:32], "looked_at": now}
+        row = {"member_id": member_id, "looked_by": by, "way": way, "looked_at": now}
         c.execute(sa.insert(self._t.access_log).values(**row))
         return True
 
@@ -203,7 +202,7 @@ class Members:
         since = c.scalar(sa.select(sa.func.min(t.c.forgotten_at)).where(*its))
         if since is None:
             raise NotPossible(f"{member_id} is not barred")
-        c.execute(sa.update(t).where(*its).values(lifted_at=now, lifted_by=by[:NAME_LENGTH]))
+        c.execute(sa.update(t).where(*its).values(lifted_at=now, lifted_by=by))
         refused = sa.select(d.c.id).where(d.c.member_hash == self._tombstones.hash_of(member_id), is_open(d))
         return Lifted(since, tuple(c.scalars(refused.order_by(d.c.id))))
 

@@ -13,7 +13,6 @@ from worker.store.database import AnyRow, Database
 from worker.store.mapped import MappedMember
 from worker.store.members.members import existing_member
 from worker.store.members.records import BY_PERSON, Decided, Labelled, WaitingReview
-from worker.store.tables.people import NAME_LENGTH
 from worker.store.tables.states import PairLabel, State
 from worker.store.tables.views import decided
 
@@ -68,7 +67,7 @@ class Reviews:
             raise NotPossible(f"no face was seen in the {where} ({photo.outcome}): there is nothing to label")
         row = {"request_id": photo.request_id, "position": position, "label": label, "gender": gender}
         files = {"sha256": photo.sha256, "selfie_sha256": found[0].sha256}
-        said = {**row, **files, "labelled_by": by[:NAME_LENGTH], "labelled_at": now}
+        said = {**row, **files, "labelled_by": by, "labelled_at": now}
         c.execute(sa.insert(self._t.label).values(**said))
         consent = bool(member.training_consent)
         return Labelled(photo.request_id, position, Outcome(photo.outcome), consent)
@@ -138,7 +137,7 @@ class Reviews:
             "status": done.status,
             "previous_status": done.previous_status,
             "previous_reason": done.previous_reason,
-            "decided_by": by[:NAME_LENGTH],
+            "decided_by": by,
             "decided_at": now,
         }
         c.execute(sa.insert(self._t.decision).values(**row))

@@ -27,7 +27,6 @@ from worker.store.models.records import (
     Replaced,
     Standing,
 )
-from worker.store.tables.models import HOST_LENGTH, REFUSAL_LENGTH
 from worker.store.tables.states import ModelState
 
 _TICK: Final = timedelta(microseconds=1)
@@ -210,7 +209,7 @@ class Models:
 
     def note_problem(self, version: str, host: str, problem: str, now: datetime) -> None:
         """A host could not use a head."""
-        row = {"version": version, "host": host[:HOST_LENGTH], "problem": problem[:REFUSAL_LENGTH]}
+        row = {"version": version, "host": host, "problem": problem}
         self._db.write(lambda c: self._replace_problem(c, version, host, {**row, "refused_at": now}))
 
     def clear_problem(self, version: str, host: str) -> None:
@@ -221,7 +220,7 @@ class Models:
         self, c: sa.Connection, version: str, host: str, row: Mapping[str, Any] | None
     ) -> None:
         r = self._t.model_refusal
-        c.execute(sa.delete(r).where(r.c.version == version, r.c.host == host[:HOST_LENGTH]))
+        c.execute(sa.delete(r).where(r.c.version == version, r.c.host == host))
         if row is not None:
             c.execute(sa.insert(r).values(**row))
 

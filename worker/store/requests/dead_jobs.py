@@ -13,7 +13,6 @@ from worker.store.members.tombstones import Tombstones
 from worker.store.requests.acceptance import CONFLICT, Acceptance
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters
 from worker.store.requests.records import DeadJob, DeadJobRecord, Queued
-from worker.store.tables.people import NAME_LENGTH
 from worker.store.tables.schema import is_open
 
 
@@ -64,7 +63,7 @@ class DeadJobs:
             raise NotPossible(f"it was put back on {row.requeued_at:%Y-%m-%d %H:%M} UTC")
         if row.dismissed_at is not None:
             raise NotPossible(f"{row.dismissed_by} dismissed it on {row.dismissed_at:%Y-%m-%d %H:%M} UTC")
-        said = {"dismissed_at": now, "dismissed_by": by[:NAME_LENGTH], "dismissed_note": note or None}
+        said = {"dismissed_at": now, "dismissed_by": by, "dismissed_note": note or None}
         c.execute(sa.update(d).where(d.c.id == number).values(**said))
 
     def requeue(self, dead_id: int, now: datetime) -> Queued:

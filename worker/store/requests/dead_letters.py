@@ -17,7 +17,7 @@ from worker.jobs.identifiers import is_identifier
 from worker.jobs.verify_job import read_job
 from worker.store.members.tombstones import Tombstones
 from worker.store.requests.records import DeadJob
-from worker.store.tables.schema import ERROR_LENGTH, MESSAGE_BYTES, Tables, is_open
+from worker.store.tables.schema import MESSAGE_BYTES, Tables, is_open
 
 FORGOTTEN: Final = "forgotten"
 """Reason of a dead job whose member is barred: of it stays what says nothing about the member."""
@@ -76,9 +76,9 @@ def dead_job_values(dead: DeadJob, now: datetime) -> dict[str, Any]:
     claimed = dead.member_id or job.get("member_id") or claimed_member(dead.body)
     member_id = claimed if is_identifier(claimed) else None
     return {
-        "reason": dead.reason[:32],
-        "error": dead.error[:ERROR_LENGTH],
-        "queue": dead.queue[:32],
+        "reason": dead.reason,
+        "error": dead.error,
+        "queue": dead.queue,
         "request_id": dead.request_id if member_id and is_identifier(dead.request_id) else None,
         "member_id": member_id,
         "attempts": dead.attempts,

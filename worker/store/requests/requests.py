@@ -19,7 +19,6 @@ from worker.store.requests.acceptance import Acceptance
 from worker.store.requests.records import Accepted, Attempt, Queued, Refusal, Refused, RequestRecord
 from worker.store.requests.results import Results, note_contents
 from worker.store.requests.rows import decision_of, finding_of, is_newer, request_of
-from worker.store.tables.schema import TEXT_LENGTH
 from worker.store.tables.states import State
 
 _MOST_DOUBLINGS: Final = 5
@@ -83,7 +82,7 @@ class Requests:
             self._db.update_request(c, request_id, state=State.SUPERSEDED, finished_at=now, **ended)
         if why is not None:
             return Refused(request_id, why)
-        return self._begin(c, request, worker[:TEXT_LENGTH], until, now)
+        return self._begin(c, request, worker, until, now)
 
     def _begin(
         self, c: sa.Connection, request: AnyRow, worker: str, until: datetime, now: datetime
@@ -123,7 +122,7 @@ class Requests:
             state=State.RETRY_WAIT,
             open_attempts=v.c.open_attempts - 1,
             postponed=v.c.postponed + 1,
-            problem=problem[:TEXT_LENGTH],
+            problem=problem,
             lease_until=None,
             next_attempt_at=until,
             due_at=max(until, now),

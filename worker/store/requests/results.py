@@ -19,7 +19,7 @@ from worker.store.mapped import MappedMember
 from worker.store.requests.dead_letters import dead_job_values
 from worker.store.requests.records import Attempt, DeadJob
 from worker.store.requests.rows import finding_values, is_newer, member_values, verdict_values
-from worker.store.tables.schema import TEXT_LENGTH, Tables
+from worker.store.tables.schema import Tables
 from worker.store.tables.states import Decider, State
 
 logger = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ class Results:
         if not is_newer(member, request.requested_at, request_id):
             message += self._write_error(c, member, request_id, now)
         failure = {"status": Status.ERROR, "reason": Reason.INTERNAL_ERROR, "decided_by": Decider.MACHINE}
-        self._end_request(c, request_id, State.DEAD, now, problem=message[:TEXT_LENGTH], **failure)
+        self._end_request(c, request_id, State.DEAD, now, problem=message, **failure)
         dead = DeadJob(
             reason=reason,
             error=message,

@@ -24,7 +24,6 @@ from worker.jobs.verify_job import Why
 from worker.store.database import AnyRow
 from worker.store.members.records import BY_PERSON, DecisionRecord
 from worker.store.requests.records import RequestRecord
-from worker.store.tables.schema import TEXT_LENGTH
 from worker.store.tables.states import Decider, State
 
 
@@ -73,7 +72,7 @@ def finding_values(finding: PhotoFinding) -> dict[str, Any]:
         "quality": _finite_map(finding.quality),
         **_comparison_values(finding.comparison),
         "fetch_problem": finding.fetch_problem,
-        "detail": finding.detail[:TEXT_LENGTH],
+        "detail": finding.detail,
         "replay": finding.replay,
         "verdict": finding.verdict,
     }

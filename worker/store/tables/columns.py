@@ -42,6 +42,27 @@ class UtcDateTime(TypeDecorator[datetime]):
         return None if value is None else value.replace(tzinfo=UTC)
 
 
+class CutText(TypeDecorator[str]):
+    """Text for operators: what is longer than the column is cut."""
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, length: int, *, ascii_only: bool = False) -> None:
+        super().__init__(length)
+        self.length = length
+        self.ascii_only = ascii_only
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The same column as without cutting."""
+        plain = ascii_text(self.length) if self.ascii_only else sa.String(self.length)
+        return plain.dialect_impl(dialect)
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:  # noqa: ARG002
+        """As much of it as fits."""
+        return None if value is None else value[: self.length]
+
+
 def ascii_text(length: int) -> TypeEngine[str]:
     """Text of IDs, codes and hashes: compared byte by byte."""
     binary = mysql.VARCHAR(length, charset="ascii", collation="ascii_bin")

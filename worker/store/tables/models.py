@@ -7,6 +7,7 @@ from sqlalchemy.dialects import mysql
 
 from pipeline.verdict import Reason, Status
 from worker.store.tables.columns import (
+    CutText,
     TableBuilder,
     UtcDateTime,
     ascii_text,
@@ -18,8 +19,6 @@ from worker.store.tables.columns import (
 from worker.store.tables.states import ModelState
 
 VERSION_LENGTH = 64
-HOST_LENGTH = 255
-REFUSAL_LENGTH = 255
 
 
 def model_version(build: TableBuilder) -> sa.Table:
@@ -46,8 +45,8 @@ def model_refusal(build: TableBuilder) -> sa.Table:
     return build.table(
         "model_refusal",
         sa.Column("version", ascii_text(VERSION_LENGTH), primary_key=True),
-        sa.Column("host", ascii_text(HOST_LENGTH), primary_key=True),
-        sa.Column("problem", sa.String(REFUSAL_LENGTH), nullable=False),
+        sa.Column("host", CutText(255, ascii_only=True), primary_key=True),
+        sa.Column("problem", CutText(255), nullable=False),
         sa.Column("refused_at", UtcDateTime, nullable=False),
         build.parent("model_version.version"),
     )

@@ -9,17 +9,15 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Reason, Status
 from worker.store.tables.columns import (
+    CutText,
     TableBuilder,
     UtcDateTime,
-    code,
     identifier,
     one_of,
     row_number,
     sha256,
 )
 from worker.store.tables.states import PairLabel
-
-NAME_LENGTH = 255
 
 
 def decision(build: TableBuilder) -> sa.Table:
@@ -31,7 +29,7 @@ def decision(build: TableBuilder) -> sa.Table:
         *one_of("status", Status, nullable=False),
         *one_of("previous_status", Status, nullable=False),
         *one_of("previous_reason", Reason),
-        sa.Column("decided_by", sa.String(NAME_LENGTH), nullable=False),
+        sa.Column("decided_by", CutText(255), nullable=False),
         sa.Column("decided_at", UtcDateTime, nullable=False),
         build.parent("verification.request_id", cascade=False),
         sa.Index(None, "request_id"),
@@ -44,8 +42,8 @@ def access_log(build: TableBuilder) -> sa.Table:
         "access_log",
         sa.Column("id", row_number(), primary_key=True),
         sa.Column("member_id", identifier(), nullable=False),
-        sa.Column("looked_by", sa.String(NAME_LENGTH), nullable=False),
-        sa.Column("way", code(), nullable=False),
+        sa.Column("looked_by", CutText(255), nullable=False),
+        sa.Column("way", CutText(32, ascii_only=True), nullable=False),
         sa.Column("looked_at", UtcDateTime, nullable=False),
         build.parent("member.member_id", cascade=False),
         sa.Index(None, "member_id", "looked_at"),
@@ -62,7 +60,7 @@ def label(build: TableBuilder) -> sa.Table:
         sa.Column("position", sa.Integer, nullable=False),
         *one_of("label", PairLabel, nullable=False),
         *one_of("gender", Gender),
-        sa.Column("labelled_by", sa.String(NAME_LENGTH), nullable=False),
+        sa.Column("labelled_by", CutText(255), nullable=False),
         sa.Column("labelled_at", UtcDateTime, nullable=False),
         # Of the two files that the person compared: what lies at their addresses may change.
         sa.Column("sha256", sha256()),

@@ -22,6 +22,7 @@ from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, PhotoVerdict,
 from worker.jobs.verify_job import MAX_URL, Why
 from worker.store.tables.columns import (
     NAMING,
+    CutText,
     TableBuilder,
     UtcDateTime,
     code,
@@ -33,14 +34,12 @@ from worker.store.tables.columns import (
     sha256,
 )
 from worker.store.tables.models import model_refusal, model_version, shadow_verdict
-from worker.store.tables.people import NAME_LENGTH, access_log, decision, label
+from worker.store.tables.people import access_log, decision, label
 from worker.store.tables.states import Decider, State
 from worker.store.tables.training import training_face, training_member, training_run
 from worker.store.tables.views import add_views
 
 MESSAGE_BYTES = 65_535  # of MySQL's BLOB
-TEXT_LENGTH = 255
-ERROR_LENGTH = 1000
 NOTE_LENGTH = 1000
 
 # The database compares what the app writes with what we know of it: so changes made in SQL are found
@@ -177,8 +176,8 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Column("open_attempts", sa.Integer, nullable=False),  # starts without an end: kills are counted
         sa.Column("postponed", sa.Integer, nullable=False),
         sa.Column("sweeps", sa.Integer, nullable=False),
-        sa.Column("worker", sa.String(TEXT_LENGTH)),
-        sa.Column("problem", sa.String(TEXT_LENGTH)),
+        sa.Column("worker", CutText(255)),
+        sa.Column("problem", CutText(255)),
         sa.Column("lease_until", UtcDateTime),
         sa.Column("next_attempt_at", UtcDateTime),
         sa.Column("due_at", UtcDateTime),  # for the sweep; NULL once it has ended
@@ -226,7 +225,7 @@ def _verification_photo(build: TableBuilder) -> sa.Table:
         sa.Column("cosines", json_map()),
         sa.Column("distances", json_map()),
         *one_of("fetch_problem", FetchProblem),
-        sa.Column("detail", sa.String(TEXT_LENGTH), nullable=False),
+        sa.Column("detail", CutText(255), nullable=False),
         sa.Column("replay", sa.Boolean, nullable=False),
         # What the photo may be shown as; none of the selfie.
         *one_of("verdict", PhotoVerdict),
@@ -239,9 +238,9 @@ def _dead_job(build: TableBuilder) -> sa.Table:
     return build.table(
         "dead_job",
         sa.Column("id", row_number(), primary_key=True),
-        sa.Column("reason", code(), nullable=False),
-        sa.Column("error", sa.String(ERROR_LENGTH), nullable=False),
-        sa.Column("queue", code(), nullable=False),
+        sa.Column("reason", CutText(32, ascii_only=True), nullable=False),
+        sa.Column("error", CutText(1000), nullable=False),
+        sa.Column("queue", CutText(32, ascii_only=True), nullable=False),
         sa.Column("request_id", identifier()),
         sa.Column("member_id", identifier()),
         sa.Column("attempts", sa.Integer, nullable=False),
@@ -252,7 +251,7 @@ def _dead_job(build: TableBuilder) -> sa.Table:
         # Open until it is put back or dismissed.
         sa.Column("requeued_at", UtcDateTime),
         sa.Column("dismissed_at", UtcDateTime),
-        sa.Column("dismissed_by", sa.String(NAME_LENGTH)),
+        sa.Column("dismissed_by", CutText(255)),
         sa.Column("dismissed_note", sa.String(NOTE_LENGTH)),
         # In place of the member's ID where a bar refused the message (reason `forgotten`).
         sa.Column("member_hash", sha256()),
@@ -274,7 +273,7 @@ def _tombstone(build: TableBuilder) -> sa.Table:
         sa.Column("member_hash", sha256(), primary_key=True),
         sa.Column("forgotten_at", UtcDateTime, primary_key=True),
         sa.Column("lifted_at", UtcDateTime),
-        sa.Column("lifted_by", sa.String(NAME_LENGTH)),
+        sa.Column("lifted_by", CutText(255)),
         sa.Column("erases", identifier()),
         sa.ForeignKeyConstraint(["erases"], [f"{build.prefix}member.member_id"], ondelete="SET NULL"),
     )

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Gender
 from worker.store.tables.columns import (
+    CutText,
     TableBuilder,
     UtcDateTime,
     ascii_text,
@@ -16,10 +17,7 @@ from worker.store.tables.columns import (
     row_number,
     sha256,
 )
-from worker.store.tables.people import NAME_LENGTH
 from worker.store.tables.states import PairLabel, RunState, Studied
-
-PROBLEM_LENGTH = 1000
 
 
 def training_run(build: TableBuilder) -> sa.Table:
@@ -30,7 +28,7 @@ def training_run(build: TableBuilder) -> sa.Table:
         *one_of("state", RunState, nullable=False),
         # True until the run has ended, then NULL: the unique index lets one run be under way.
         sa.Column("unfinished", sa.Boolean),
-        sa.Column("asked_by", sa.String(NAME_LENGTH), nullable=False),
+        sa.Column("asked_by", CutText(255), nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("started_at", UtcDateTime),
         sa.Column("finished_at", UtcDateTime),
@@ -43,14 +41,14 @@ def training_run(build: TableBuilder) -> sa.Table:
         # Rounds of messages to the verify workers, and when the next one is due.
         sa.Column("sends", sa.Integer, nullable=False),
         sa.Column("send_at", UtcDateTime),
-        sa.Column("holder", sa.String(NAME_LENGTH)),
+        sa.Column("holder", CutText(255)),
         sa.Column("lease_until", UtcDateTime),
         # The newest label that it knew of.
         sa.Column("last_label", sa.BigInteger, nullable=False),
         sa.Column("counts", json_map()),
         sa.Column("report", json_map()),
         sa.Column("version", ascii_text(64)),
-        sa.Column("problem", sa.String(PROBLEM_LENGTH)),
+        sa.Column("problem", CutText(1000)),
         sa.Index(None, "unfinished", unique=True),
     )
 

@@ -13,9 +13,7 @@ from worker.errors import NotPossible
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_leased, update_leased
 from worker.store.models.models import Models, row_of_model
-from worker.store.tables.people import NAME_LENGTH
 from worker.store.tables.states import ModelState, RunState
-from worker.store.tables.training import PROBLEM_LENGTH
 from worker.store.training.labels import Labels
 from worker.store.training.records import Asked, Ending, RunLease, RunRecord
 
@@ -55,7 +53,7 @@ class TrainingRuns:
         row = {
             "state": RunState.QUEUED,
             "unfinished": True,
-            "asked_by": by[:NAME_LENGTH],
+            "asked_by": by,
             "created_at": now,
             "due_at": now + self._stale_after,
             "attempts": 0,
@@ -84,10 +82,10 @@ class TrainingRuns:
         lapses = row.lapses + (row.holder is not None)
         values: dict[str, Any] = {"attempts": row.attempts + 1, "lapses": lapses}
         if lapses >= most:
-            problem = BROKEN_OFF.format(lapses, row.problem or KILLED)[:PROBLEM_LENGTH]
+            problem = BROKEN_OFF.format(lapses, row.problem or KILLED)
             values |= _ended(RunState.FAILED, now) | {"problem": problem}
         else:
-            values |= {"holder": holder[:NAME_LENGTH], "lease_until": until, "due_at": until}
+            values |= {"holder": holder, "lease_until": until, "due_at": until}
             values |= {"started_at": row.started_at or now}
         c.execute(sa.update(r).where(r.c.run_id == row.run_id).values(**values))
         if lapses >= most:
@@ -120,8 +118,7 @@ class TrainingRuns:
         report: Mapping[str, Any] | None = None,
     ) -> bool:
         """The run is over without a new model; False when it belongs to another by now."""
-        text = None if problem is None else problem[:PROBLEM_LENGTH]
-        return self._update(held, **_ended(state, now), problem=text, report=report)
+        return self._update(held, **_ended(state, now), problem=problem, report=report)
 
     def _update(self, held: RunLease, **values: Any) -> bool:
         return self._db.write(lambda c: self._update_on(c, held, **values))
@@ -228,4 +225,4 @@ def _run_of(row: AnyRow) -> RunRecord:
 def _told(reasons: Sequence[str]) -> str | None:
     """The first reason, and how many there are; the report has all."""
     more = f" ({len(reasons)} reasons)" if len(reasons) > 1 else ""
-    return f"{reasons[0]}{more}"[:PROBLEM_LENGTH] if reasons else None
+    return f"{reasons[0]}{more}" if reasons else None
