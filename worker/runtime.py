@@ -275,7 +275,7 @@ def preload(*, judging: bool) -> None:
     reset()
     one_thread()
     try:
-        store().models.standing()  # connects: from here on the process goes by the database's clock
+        store().models.in_use()  # connects: from here on the process goes by the database's clock
     except StoreUnavailable as error:
         logger.warning("%s", error)
     if judging:

@@ -96,10 +96,10 @@ def test_a_damaged_row_is_not_promoted(models: Cli, store: Store, version: str) 
 
 def test_a_challenger_is_put_into_shadow_and_out_of_it(models: Cli, store: Store, version: str) -> None:
     assert models("shadow", version).output == f"{version} is in shadow from now on.\n"
-    assert store.models.standing().shadows == (version,)
+    assert store.models.in_use().shadows == (version,)
     assert models("shadow", version).output == f"{version} is in shadow already.\n"
     assert models("shadow", version, "--off").exit_code == 0
-    assert store.models.standing().shadows == ()
+    assert store.models.in_use().shadows == ()
 
 
 def test_the_status_names_the_head_and_the_hosts_that_cannot_use_it(

@@ -547,7 +547,7 @@ def test_the_blind_audit_says_how_many_approvals_are_wrong_whatever_the_consent(
     labelled_member(store, "doubtful", (IMPOSTOR,))
     judged_member(store, "not-yet", reason=Reason.BLIND_AUDIT)
     audit = store.labels.audit()
-    assert (audit.drawn, audit.judged, audit.wrong) == (8, 7, 2)
+    assert (audit.sampled, audit.judged, audit.wrong) == (8, 7, 2)
     bench = Bench(store)
     bench.collect()
     bench.step()

@@ -19,7 +19,7 @@ from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.together import together
 from worker.errors import NotPossible
 from worker.serving.registry import Backbones, check_head, publish
-from worker.store import Attempt, Flip, Replaced, Standing, Store
+from worker.store import Attempt, Flip, HeadsInUse, Replaced, Store
 from worker.store.tables.states import ModelState
 
 Publish = Callable[[str], str]
@@ -106,7 +106,7 @@ def test_without_a_promotion_every_host_serves_what_it_was_shipped_with(
     store: Store, challenger: Publish
 ) -> None:
     challenger("a")
-    assert store.models.standing() == Standing(None)
+    assert store.models.in_use() == HeadsInUse(None)
     with pytest.raises(NotPossible, match="nothing to go back to"):
         store.models.rollback()
 
@@ -227,10 +227,10 @@ def test_a_challenger_runs_in_shadow_until_it_is_called_off_or_promoted(
     assert store.models.set_shadow(a, on=True)
     assert not store.models.set_shadow(a, on=True)
     assert store.models.set_shadow(b, on=True)
-    assert store.models.standing() == Standing(None, (a, b))
+    assert store.models.in_use() == HeadsInUse(None, (a, b))
     assert store.models.set_shadow(b, on=False)
     store.models.promote(a, NOW)
-    assert store.models.standing() == Standing(a)
+    assert store.models.in_use() == HeadsInUse(a)
     with pytest.raises(NotPossible, match="champion"):
         store.models.set_shadow(a, on=True)
 

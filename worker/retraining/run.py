@@ -246,10 +246,10 @@ def audit_report(audit: Audit, share: float) -> dict[str, Any]:
 
     low, high = wilson(audit.wrong, audit.judged)
     return {
-        "drawn": audit.drawn,
+        "drawn": audit.sampled,
         "judged": audit.judged,
         "wrong": audit.wrong,
-        "stands_for_approvals": round(audit.drawn / share) if share else None,
+        "stands_for_approvals": round(audit.sampled / share) if share else None,
         "wrong_approvals": audit.wrong / audit.judged if audit.judged else None,
         "wrong_approvals_95": [low, high],
     }

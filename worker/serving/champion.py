@@ -18,7 +18,7 @@ from pipeline.errors import ModelError, WeightsCorrupt
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable, WorkerError
 from worker.serving.signatures import UNSIGNED
-from worker.store import PublishedHead, Standing
+from worker.store import HeadsInUse, PublishedHead
 
 if TYPE_CHECKING:
     from pipeline.bundles.models import Models
@@ -32,7 +32,7 @@ TRY_AGAIN: Final = timedelta(minutes=5)
 class Heads(Protocol):
     """The part of the store that knows heads. All may raise StoreUnavailable."""
 
-    def standing(self) -> Standing:
+    def in_use(self) -> HeadsInUse:
         """Whose word counts; cheap."""
         ...
 
@@ -86,15 +86,15 @@ class Serving:
     def choose(self) -> Chosen:
         """The heads of the next job; while the database is away, those of the last one."""
         try:
-            self._follow(self._heads.standing())
+            self._follow(self._heads.in_use())
         except StoreUnavailable as error:
             logger.warning("%s; the head stays as it is", error)
         return self._chosen
 
-    def _follow(self, standing: Standing) -> None:
+    def _follow(self, heads: HeadsInUse) -> None:
         """Take what is new and keep what is not."""
-        models = self._take(standing.champion) or self._chosen.models
-        shadows = tuple(head for head in map(self._take, standing.shadows) if head)
+        models = self._take(heads.champion) or self._chosen.models
+        shadows = tuple(head for head in map(self._take, heads.shadows) if head)
         if models.version != self._chosen.models.version:
             logger.info("the head is %s from now on; before: %s", models.version, self._chosen.models.version)
         self._chosen = Chosen(models, shadows)

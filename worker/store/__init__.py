@@ -1,4 +1,4 @@
-"""The truth about members and requests, in SQL; the broker is only a courier.
+"""Members, requests, models and retrainings in SQL. The database decides what is to be done, not the broker.
 
 `Store` has a repository for each subject. Every public method of a repository is one short transaction,
 may be called by many processes at once, and raises `StoreUnavailable` when trying again later may help;
@@ -7,36 +7,14 @@ what takes a connection works within the transaction of another. Times go in as 
 
 from worker.store.database import build_engine
 from worker.store.mapped import MappedMember
-from worker.store.members.records import (
-    AccessRecord,
-    Change,
-    Decided,
-    DecisionRecord,
-    Forgotten,
-    Labelled,
-    Lifted,
-    MemberRecord,
-    NewMember,
-    WaitingReview,
-)
-from worker.store.models.records import (
-    ANY_CHAMPION,
-    Flip,
-    HeadProblem,
-    ModelRecord,
-    PublishedHead,
-    Replaced,
-    ShadowReport,
-    Standing,
-)
+from worker.store.members.records import AccessRecord, Change, Forgotten, MemberRecord, NewMember
+from worker.store.models.records import Flip, HeadsInUse, ModelRecord, PublishedHead, Replaced, ShadowReport
 from worker.store.reports import StatusReport
 from worker.store.requests.records import (
     Accepted,
     Attempt,
     DeadJob,
-    DeadJobRecord,
     Enqueued,
-    PendingMember,
     Queued,
     Refusal,
     Refused,
@@ -44,9 +22,7 @@ from worker.store.requests.records import (
 )
 from worker.store.retention import Purged
 from worker.store.store import Store, open_store
-from worker.store.tables.states import Decider, State
 from worker.store.training.records import (
-    Asked,
     Audit,
     Consenting,
     Ending,
@@ -57,36 +33,26 @@ from worker.store.training.records import (
     StudiedPhoto,
     ToStudy,
     TruePhoto,
-    Truth,
 )
 
 __all__ = [
-    "ANY_CHAMPION",
     "Accepted",
     "AccessRecord",
-    "Asked",
     "Attempt",
     "Audit",
     "Change",
     "Consenting",
     "DeadJob",
-    "DeadJobRecord",
-    "Decided",
-    "Decider",
-    "DecisionRecord",
     "Ending",
     "Enqueued",
     "Flip",
     "Forgotten",
-    "HeadProblem",
-    "Labelled",
+    "HeadsInUse",
     "LearnedFace",
-    "Lifted",
     "MappedMember",
     "MemberRecord",
     "ModelRecord",
     "NewMember",
-    "PendingMember",
     "Progress",
     "PublishedHead",
     "Purged",
@@ -98,15 +64,11 @@ __all__ = [
     "RunLease",
     "RunRecord",
     "ShadowReport",
-    "Standing",
-    "State",
     "StatusReport",
     "Store",
     "StudiedPhoto",
     "ToStudy",
     "TruePhoto",
-    "Truth",
-    "WaitingReview",
     "build_engine",
     "open_store",
 ]

@@ -6,6 +6,7 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from datetime import UTC
 from functools import partial
 from pathlib import Path
@@ -206,3 +207,9 @@ def _begin_sqlite(connection: sa.Connection) -> None:
     """Take the write lock first: a read that turns into a write fails at once when another writes."""
     reads = connection.get_execution_options().get("reads_only", False)
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def fields_of(row: AnyRow, record: type) -> dict[str, Any]:
+    """The columns that have the names of fields of the record, a dataclass."""
+    names = {field.name for field in fields(record)}
+    return {name: value for name, value in row._asdict().items() if name in names}

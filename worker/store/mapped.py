@@ -228,10 +228,10 @@ def _choose(table: str, there: Mapping[str, ReflectedColumn], named: Mapping[str
 
 
 def _check_names(table: str, named: Mapping[str, str], missing: list[str]) -> None:
-    strangers = sorted(set(named) - set(RESULT_COLUMNS))
-    if strangers:
+    unknown = sorted(set(named) - set(RESULT_COLUMNS))
+    if unknown:
         raise MappingError(
-            f"VERIFY_MAPPED_COLUMNS: {', '.join(strangers)}: no result of ours; "
+            f"VERIFY_MAPPED_COLUMNS: {', '.join(unknown)}: no result of ours; "
             f"there are {', '.join(RESULT_COLUMNS)}"
         )
     if REQUIRED in missing:

@@ -73,8 +73,8 @@ class Reports:
         waiting = v.c.due_at.is_not(None)
         lapsed = sa.and_(v.c.state == State.RUNNING, v.c.lease_until <= now)
         oldest = c.scalar(sa.select(sa.func.min(v.c.accepted_at)).where(waiting))
-        standing = self._models.standing_on(c)
-        in_use = {standing.champion, *standing.shadows}
+        heads = self._models.in_use_on(c)
+        in_use = {heads.champion, *heads.shadows}
         requests, verdicts = _counts(c, v.c.state), _counts(c, m.c.verification_status)
         return StatusReport(
             members=_count(c, m),
@@ -87,8 +87,8 @@ class Reports:
             dead_jobs=_count(c, d, is_open(d)),
             oldest_waiting=None if oldest is None else now - oldest,
             training=self._runs.latest_on(c),
-            champion=standing.champion,
-            shadows=standing.shadows,
+            champion=heads.champion,
+            shadows=heads.shadows,
             refused_heads=tuple(one for one in self._models.problems_on(c) if one.version in in_use),
         )
 

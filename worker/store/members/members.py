@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pipeline.verdict import Gender, Reason, Status
 from worker.errors import NotPossible
 from worker.jobs.identifiers import is_identifier
-from worker.store.database import BATCH, AnyRow, Database
+from worker.store.database import BATCH, AnyRow, Database, fields_of
 from worker.store.mapped import MappedMember
 from worker.store.members.galleries import Galleries, Gallery
 from worker.store.members.records import AccessRecord, Change, Forgotten, Lifted, MemberRecord, NewMember
@@ -176,7 +176,7 @@ class Members:
         hashes = {self._tombstones.hash_of(member_id): member_id for member_id in member_ids}
         return {
             hashes[each]
-            for each in self._db.read(lambda c: c.scalars(self._tombstones.standing(hashes)).all())
+            for each in self._db.read(lambda c: c.scalars(self._tombstones.in_force(hashes)).all())
         }
 
     def stored_about(self, member_id: str) -> dict[str, int]:
@@ -269,8 +269,8 @@ class Members:
         t, member_hash = self._t.tombstone, self._tombstones.hash_of(member_id)
         latest = c.scalar(sa.select(sa.func.max(t.c.forgotten_at)).where(t.c.member_hash == member_hash))
         at = now if latest is None else max(now, latest + timedelta(microseconds=1))
-        grave = {"member_hash": member_hash, "forgotten_at": at, "erases": member_id if there else None}
-        c.execute(sa.insert(t).values(**grave))
+        row = {"member_hash": member_hash, "forgotten_at": at, "erases": member_id if there else None}
+        c.execute(sa.insert(t).values(**row))
 
 
 def existing_member(c: sa.Connection, database: Database, member_id: str) -> AnyRow:
@@ -299,20 +299,11 @@ def _same_photos(new: NewMember, known: AnyRow | None, galleries: Mapping[str, G
 
 def _member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
     """The member out of a row of `member` and the photos' URLs."""
-    return MemberRecord(
-        member_id=row.member_id,
-        declared_gender=row.declared_gender and Gender(row.declared_gender),
-        selfie_url=row.selfie_url,
-        photo_urls=gallery,
-        status=row.verification_status and Status(row.verification_status),
-        same_person=row.same_person,
-        similarity=row.similarity,
-        gender=row.predicted_gender and Gender(row.predicted_gender),
-        gender_probability=row.gender_probability,
-        reason=row.reason and Reason(row.reason),
-        model_version=row.model_version,
-        verified_at=row.verified_at,
-        verified_request_id=row.verified_request_id,
-        request_id=row.request_id,
-        training_consent=bool(row.training_consent),
-    )
+    words = {
+        "declared_gender": row.declared_gender and Gender(row.declared_gender),
+        "status": row.verification_status and Status(row.verification_status),
+        "gender": row.predicted_gender and Gender(row.predicted_gender),
+        "reason": row.reason and Reason(row.reason),
+        "training_consent": bool(row.training_consent),
+    }
+    return MemberRecord(**fields_of(row, MemberRecord) | words, photo_urls=gallery)

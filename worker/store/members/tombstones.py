@@ -29,9 +29,9 @@ class Tombstones:
         waits for our rows and then finds them.
         """
         hashes = {self.hash_of(member_id): member_id for member_id in member_ids}
-        return {hashes[each] for each in c.scalars(self.standing(hashes).with_for_update())}
+        return {hashes[each] for each in c.scalars(self.in_force(hashes).with_for_update())}
 
-    def standing(self, hashes: Iterable[str]) -> sa.Select[str]:
+    def in_force(self, hashes: Iterable[str]) -> sa.Select[str]:
         """Those of the hashes that have a tombstone which nobody has lifted."""
         t = self._t.tombstone.c
         return sa.select(t.member_hash).where(t.member_hash.in_(list(hashes)), t.lifted_at.is_(None))

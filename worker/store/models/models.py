@@ -22,10 +22,10 @@ from worker.store.database import AnyRow, Database
 from worker.store.models.records import (
     ANY_CHAMPION,
     HeadProblem,
+    HeadsInUse,
     ModelRecord,
     PublishedHead,
     Replaced,
-    Standing,
 )
 from worker.store.tables.states import ModelState
 
@@ -149,21 +149,21 @@ class Models:
         self._set_model(c, version, state=wanted)
         return state is not wanted
 
-    def standing(self) -> Standing:
+    def in_use(self) -> HeadsInUse:
         """Whose word counts; one small indexed read, asked before every job."""
-        return self._db.read(self.standing_on)
+        return self._db.read(self.in_use_on)
 
-    def standing_on(self, c: sa.Connection) -> Standing:
+    def in_use_on(self, c: sa.Connection) -> HeadsInUse:
         """The same within the transaction of another."""
         m = self._t.model_version
         rows = self._states(c, m.c.state.in_([ModelState.CHAMPION, ModelState.SHADOW]))
         champion = _champion(rows)
         shadows = tuple(sorted(v for v, row in rows.items() if row.state == ModelState.SHADOW))
-        return Standing(champion.version if champion else None, shadows)
+        return HeadsInUse(champion.version if champion else None, shadows)
 
     def champion(self) -> str | None:
         """The champion's version; None while every host serves the bundle it was shipped with."""
-        return self.standing().champion
+        return self.in_use().champion
 
     def head(self, version: str) -> PublishedHead | None:
         """A version's head as it stands there, unchecked; None if there is no such version."""

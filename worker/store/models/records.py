@@ -28,7 +28,7 @@ class PublishedHead:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class HeadsInUse:
     """Whose word counts just now."""
 
     champion: str | None

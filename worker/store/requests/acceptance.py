@@ -33,12 +33,12 @@ class Acceptance:
     """Writes requests down within the transactions of others."""
 
     def __init__(
-        self, database: Database, tombstones: Tombstones, letters: DeadLetters, stale_after: timedelta
+        self, database: Database, tombstones: Tombstones, dead_letters: DeadLetters, stale_after: timedelta
     ) -> None:
         self._db = database
         self._t = database.t
         self._tombstones = tombstones
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._galleries = Galleries(database.t)
         self._stale_after = stale_after
 
@@ -136,13 +136,13 @@ class Acceptance:
         )
         self._db.lock_member(c, job.member_id)
         if self._tombstones.among(c, [job.member_id]):
-            self._letters.write_barred(c, dead, now)
+            self._dead_letters.write_barred(c, dead, now)
         elif c.execute(there).first() is None:
             c.execute(sa.insert(d).values(**values))
 
     def write_forgotten(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:
         """A request for a member who is barred."""
-        self._letters.write_barred(c, _dead(job, queue), now)
+        self._dead_letters.write_barred(c, _dead(job, queue), now)
 
     def revive(self, c: sa.Connection, request_id: str, now: datetime) -> Queued:
         """Put a request back; see `Requests.requeue`."""

@@ -60,7 +60,7 @@ class Changes:
         ids, newest = [one.member_id for one in members], [one.request_id for one in members]
         undecided = sa.not_(sa.exists().where(d.c.request_id == v.c.request_id))
         wanted = sa.select(v.c.member_id).where(due, v.c.request_id.in_(newest), undecided)
-        self._take_after(c, c.scalars(wanted).all() if ids else (), now)
+        self._set_request_after(c, c.scalars(wanted).all() if ids else (), now)
         if ids:
             c.execute(sa.update(v).where(due, v.c.member_id.in_(ids)).values(refetch_at=None))
         return members
@@ -75,7 +75,7 @@ class Changes:
         ids = [member.member_id for member in members]
         photos = self._galleries.photos(c, ids)
         self._galleries.know(c, photos)
-        self._take_after(c, self._late(c, members, by_member(ids, photos)), now + QUIET)
+        self._set_request_after(c, self._late(c, members, by_member(ids, photos)), now + QUIET)
         return members
 
     def _late(
@@ -118,11 +118,11 @@ class Changes:
             return ()
         with_photos = c.scalars(sa.select(p.c.member_id).where(p.c.member_id.in_(ids))).all()
         ready = {*with_photos, *self._tombstones.among(c, ids)}
-        self._take_after(c, [i for i in ids if i in ready], now)
-        self._take_after(c, [i for i in ids if i not in ready], now + PHOTOS_WAIT)
+        self._set_request_after(c, [i for i in ids if i in ready], now)
+        self._set_request_after(c, [i for i in ids if i not in ready], now + PHOTOS_WAIT)
         return ids
 
-    def _take_after(self, c: sa.Connection, member_ids: Sequence[str], at: datetime) -> None:
+    def _set_request_after(self, c: sa.Connection, member_ids: Sequence[str], at: datetime) -> None:
         m = self._t.member
         if member_ids:
             update = sa.update(m).where(m.c.member_id.in_(member_ids))

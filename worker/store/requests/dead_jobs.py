@@ -20,12 +20,12 @@ class DeadJobs:
     """The rows of `dead_job`, which a person puts back or dismisses."""
 
     def __init__(
-        self, database: Database, tombstones: Tombstones, letters: DeadLetters, acceptance: Acceptance
+        self, database: Database, tombstones: Tombstones, dead_letters: DeadLetters, acceptance: Acceptance
     ) -> None:
         self._db = database
         self._t = database.t
         self._tombstones = tombstones
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._acceptance = acceptance
 
     def add(self, dead: DeadJob, now: datetime) -> int:
@@ -33,7 +33,7 @@ class DeadJobs:
 
         Where it is about a member who was forgotten, the member and the message are left out.
         """
-        return self._db.write(lambda c: self._letters.write(c, dead, now))
+        return self._db.write(lambda c: self._dead_letters.write(c, dead, now))
 
     def latest(
         self, limit: int = 100, *, reason: str | None = None, closed: bool = False
@@ -86,7 +86,7 @@ class DeadJobs:
 
     def _why_refused(self, c: sa.Connection, dead: AnyRow) -> str:
         again = "let the app send it again, for nothing of it was kept, then `dismiss` this one"
-        if c.scalar(self._tombstones.standing([dead.member_hash])) is None:
+        if c.scalar(self._tombstones.in_force([dead.member_hash])) is None:
             return f"the ID is barred no more: {again}"
         return f"the ID is barred since its member was forgotten; if by mistake `unbar` it and {again}"
 

@@ -30,12 +30,12 @@ class PendingMembers:
     """Members who want a request: the app or an import has written them down, or changed their photos."""
 
     def __init__(
-        self, database: Database, tombstones: Tombstones, letters: DeadLetters, acceptance: Acceptance
+        self, database: Database, tombstones: Tombstones, dead_letters: DeadLetters, acceptance: Acceptance
     ) -> None:
         self._db = database
         self._t = database.t
         self._tombstones = tombstones
-        self._letters = letters
+        self._dead_letters = dead_letters
         self._acceptance = acceptance
         self._galleries = Galleries(database.t)
         self._changes = Changes(database, tombstones)
@@ -129,7 +129,7 @@ class PendingMembers:
     def _erase_again(self, c: sa.Connection, rows: Sequence[AnyRow], queue: str, now: datetime) -> None:
         """Members whom somebody put back in SQL, behind the tombstone's back."""
         for member in self._described(c, rows):
-            self._letters.write_barred(c, _dead(member, FORGOTTEN, "", queue), now)
+            self._dead_letters.write_barred(c, _dead(member, FORGOTTEN, "", queue), now)
         if rows:
             self._tombstones.erase_put_back(c, [row.member_id for row in rows])
 

@@ -21,7 +21,7 @@ from pipeline.verdict import (
     Verdict,
 )
 from worker.jobs.verify_job import Why
-from worker.store.database import AnyRow
+from worker.store.database import AnyRow, fields_of
 from worker.store.members.records import BY_PERSON, DecisionRecord
 from worker.store.requests.records import RequestRecord
 from worker.store.tables.states import Decider, State
@@ -159,36 +159,23 @@ def request_of(
     ended = State(row.state).ended  # what was put back still has the verdict of its last end
     status, reason = _said(row) if ended else (None, None)
     decided = decisions[-1].status if decisions else None
+    said = {
+        "why": Why(row.why),
+        "state": State(row.state),
+        "status": decided or status,
+        "reason": BY_PERSON[decided] if decided else reason,
+        "gender": row.predicted_gender and Gender(row.predicted_gender),
+        "decided_by": Decider.PERSON if decided else row.decided_by and Decider(row.decided_by),
+        "timings": row.timings or {},
+        "swapped": tuple(row.swapped or ()),
+    }
     return RequestRecord(
-        request_id=row.request_id,
-        member_id=row.member_id,
-        why=Why(row.why),
-        queue=row.queue,
-        state=State(row.state),
-        attempts=row.attempts,
-        postponed=row.postponed,
-        problem=row.problem,
-        requested_at=row.requested_at,
-        accepted_at=row.accepted_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        status=decided or status,
-        reason=BY_PERSON[decided] if decided else reason,
-        photo=row.photo,
-        same_person=row.same_person,
-        similarity=row.similarity,
-        gender=row.predicted_gender and Gender(row.predicted_gender),
-        gender_probability=row.gender_probability,
-        decided_by=Decider.PERSON if decided else row.decided_by and Decider(row.decided_by),
+        **fields_of(row, RequestRecord) | said,
         machine_status=status,
         machine_reason=reason,
         decisions=tuple(decisions),
-        model_version=row.model_version,
-        policy_version=row.policy_version,
-        timings=row.timings or {},
         selfie=findings[0] if findings else None,
         photos=tuple(findings[1:]),
-        swapped=tuple(row.swapped or ()),
     )
 
 

@@ -34,7 +34,7 @@ def training_run(build: TableBuilder) -> sa.Table:
         sa.Column("finished_at", UtcDateTime),
         # When somebody must go on with it; NULL once it has ended.
         sa.Column("due_at", UtcDateTime),
-        # Counts all takings of the lease, and fences: who holds an older number has lost.
+        # Counts how often the lease was acquired, and fences: who holds an older number has lost.
         sa.Column("attempts", sa.Integer, nullable=False),
         # Steps that were broken off, by an error or because their worker was killed.
         sa.Column("lapses", sa.Integer, nullable=False),

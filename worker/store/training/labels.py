@@ -48,7 +48,7 @@ class Labels:
         return Truth(labels=labels, new_labels=new, members=members)
 
     def audit(self) -> Audit:
-        """Of all approvals ever drawn for the blind audit: how many a person found wrong.
+        """Of all approvals ever sampled for the blind audit: how many a person found wrong.
 
         Consent plays no part: nothing is learned from it but this one number.
         """
@@ -56,20 +56,20 @@ class Labels:
 
     def _audit(self, c: sa.Connection) -> Audit:
         v, d, label = self._t.verification, self._t.decision, self._t.label
-        drawn = c.scalar(sa.select(sa.func.count()).select_from(v).where(self._drawn())) or 0
+        sampled = c.scalar(sa.select(sa.func.count()).select_from(v).where(self._blind_audited())) or 0
         decisions = sa.select(d.c.request_id, d.c.status).join(v, v.c.request_id == d.c.request_id)
-        rows = c.execute(decisions.where(self._drawn()).order_by(d.c.id))
+        rows = c.execute(decisions.where(self._blind_audited()).order_by(d.c.id))
         decided = {row.request_id: row.status for row in rows}
         labels = sa.select(label.c.request_id, label.c.position, label.c.label)
-        labels = labels.join(v, v.c.request_id == label.c.request_id).where(self._drawn())
+        labels = labels.join(v, v.c.request_id == label.c.request_id).where(self._blind_audited())
         said = {(r, position): word for r, position, word in c.execute(labels.order_by(label.c.id))}
         strange = {r for (r, _), word in said.items() if word == PairLabel.IMPOSTOR}
         rejected = {r for r, status in decided.items() if status == Status.REJECTED}
         judged = decided.keys() | {r for r, _ in said}
-        return Audit(drawn, len(judged), len(rejected | (strange - decided.keys())))
+        return Audit(sampled, len(judged), len(rejected | (strange - decided.keys())))
 
-    def _drawn(self) -> sa.ColumnElement[bool]:
-        """Whether a request's approval was drawn for the blind audit, decided since or not."""
+    def _blind_audited(self) -> sa.ColumnElement[bool]:
+        """Whether a request's approval was sampled for the blind audit, decided since or not."""
         return self._t.verification.c.reason == Reason.BLIND_AUDIT
 
     def of_consenting(self, *columns: Any) -> sa.Select[Any]:
@@ -96,7 +96,7 @@ class Labels:
             sa.func.coalesce(label.c.selfie_sha256, self._file(0)).label("selfie_sha256"),
             v.c.message,
             m.c.declared_gender,
-            self._drawn().label("audited"),
+            self._blind_audited().label("audited"),
         ).where(v.c.member_id == member_id)
         return assemble(c.execute(query.order_by(label.c.id)).all())
 

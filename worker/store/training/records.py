@@ -75,7 +75,7 @@ class TruePhoto:
     """None for the selfie."""
     gender: Gender | None
     audited: bool
-    """From an approval that was drawn for the blind audit."""
+    """From an approval that was sampled for the blind audit."""
     reason: str = ""
     """Why it is not even looked at."""
 
@@ -138,9 +138,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """What people found among the approvals that were drawn at random."""
+    """What people found among the approvals that were sampled."""
 
-    drawn: int
+    sampled: int
     """Approvals that were to come to a person."""
     judged: int
     """Of which a person decided, or labelled a photo."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from worker.errors import NotPossible
-from worker.store.database import AnyRow, Database
+from worker.store.database import AnyRow, Database, fields_of
 from worker.store.leases import is_leased, update_leased
 from worker.store.models.models import Models, row_of_model
 from worker.store.tables.states import ModelState, RunState
@@ -207,19 +207,8 @@ def _ended(state: RunState, now: datetime) -> dict[str, Any]:
 
 def _run_of(row: AnyRow) -> RunRecord:
     """The record of a row."""
-    return RunRecord(
-        run_id=row.run_id,
-        state=RunState(row.state),
-        asked_by=row.asked_by,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        lapses=row.lapses,
-        counts=row.counts or {},
-        version=row.version,
-        problem=row.problem,
-        report=row.report,
-    )
+    state, counts = RunState(row.state), row.counts or {}
+    return RunRecord(**fields_of(row, RunRecord) | {"state": state, "counts": counts})
 
 
 def _told(reasons: Sequence[str]) -> str | None:
