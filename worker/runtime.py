@@ -135,13 +135,13 @@ def extraction() -> Extraction:
 def _look(data: bytes) -> Embedded | str:
     """Embed the face of a labelled photo, by the networks that judge today."""
     from pipeline.training.data.faces import Found, study
+    from worker.store.training.vectors import pack
 
     chosen = serving().choose().models
     found = study(chosen, data)
     if isinstance(found, Found):
         return found.reason
-    vectors = b"".join(found[name].astype("<f4").tobytes() for name in sorted(found))
-    return Embedded(chosen.networks, vectors)
+    return Embedded(chosen.networks, pack(found))
 
 
 def retraining(send: Callable[[EmbedJob], None]) -> Any:

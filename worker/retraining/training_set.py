@@ -18,6 +18,7 @@ from pipeline.bundles.identities import hashes_of
 from pipeline.verdict import Gender
 from worker.store import LearnedFace
 from worker.store.tables.states import PairLabel
+from worker.store.training.vectors import unpack
 from worker.verification.sampling import drawn
 
 TEST_SHARE: Final = 0.2
@@ -77,7 +78,7 @@ def lesson_of(
     codes: dict[object, int] = {}
     identity = [codes.setdefault(_person(n, face), len(codes)) for n, face in enumerate(usable)]
     weight = np.array([sampling.weight(audited=face.audited) for face in usable])
-    vectors = [np.frombuffer(face.vectors, dtype="<f4") for face in usable]
+    vectors = [unpack(face.vectors) for face in usable]
     lesson = Lesson(
         vectors=np.stack(vectors) if vectors else np.empty((0, 0), np.float32),
         identity=np.array(identity, dtype=np.int64),

@@ -26,7 +26,7 @@ T = TypeVar("T")
 AnyRow = sa.Row[*tuple[Any, ...]]
 
 BATCH: Final = 50
-"""Members or requests that one transaction of a longer work takes on: a sign-up waits for no more."""
+"""Members or requests in one transaction of a longer work, at most: a sign-up waits for no more."""
 _TRIES: Final = 6
 _LOCK_WAIT_SECONDS: Final = 4
 """How long a statement waits for another one's lock before its transaction starts over.

@@ -1,4 +1,4 @@
-"""How the work stands."""
+"""The counts of `status`."""
 
 from __future__ import annotations
 

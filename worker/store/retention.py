@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from worker.store.database import Database
 
 _AT_ONCE: Final = 500
-"""Rows of one transaction: nobody waits long for them."""
+"""Rows of one transaction: its locks are short."""
 _NUMBERS: Final = (
     *("box_x", "box_y", "box_width", "box_height", "gate", "gate_value", "gate_limit", "quality"),
     *("score", "similarity", "approve_edge", "different_edge", "cosines", "distances"),

@@ -94,7 +94,7 @@ class AccessRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewMember:
-    """A member as an import brings it. IDs and URLs must have been checked at the door."""
+    """A member of an import. IDs and URLs must have been validated before."""
 
     member_id: str
     declared_gender: Gender | None
@@ -105,7 +105,7 @@ class NewMember:
 
 
 class Change(StrEnum):
-    """What became of an imported member."""
+    """What an import did with a member."""
 
     CREATED = "created"
     CHANGED = "changed"

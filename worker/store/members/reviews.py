@@ -20,7 +20,7 @@ _DECIDABLE: Final = frozenset({Status.APPROVED, Status.REVIEW, Status.RETRY_PHOT
 
 
 class Reviews:
-    """A person's look at a request: the decision, and what was said of each photo."""
+    """What a person decides about a request, and says of each photo."""
 
     def __init__(self, database: Database, mapped: MappedMember | None) -> None:
         self._db = database
@@ -168,7 +168,7 @@ def _check_decidable(member: AnyRow, request: AnyRow, status: Status, expected: 
     if expected is not None and request.request_id != expected:
         raise NotPossible(f"the newest request is {request.request_id}: look at that one first")
     judged = request.state == State.DONE and request.status in _DECIDABLE
-    # Nobody approves photos that nobody could see; but links that fail are no way out of a review.
+    # Photos that could not be fetched cannot be approved; but failing links must not end a review.
     waits = State(request.state).ended and member.verification_status == Status.REVIEW
     if not judged and not (waits and status is Status.REJECTED):
         raise NotPossible(

@@ -37,10 +37,10 @@ class Tombstones:
         return sa.select(t.member_hash).where(t.member_hash.in_(list(hashes)), t.lifted_at.is_(None))
 
     def erase_put_back(self, c: sa.Connection, member_ids: Collection[str]) -> None:
-        """Members whom somebody put back in SQL, behind the tombstone's back.
+        """Members whom somebody inserted by SQL although their ID is barred.
 
-        Of one whom a person has looked at meanwhile the row stays, empty, until `forget`: a look on record
-        goes with nothing else.
+        Of one whom a person has looked at meanwhile the row stays, empty, until `forget`: only that deletes
+        from the access log.
         """
         m, log = self._t.member, self._t.access_log
         c.execute(sa.delete(self._t.photo).where(self._t.photo.c.member_id.in_(member_ids)))

@@ -1,9 +1,8 @@
 """Heads as rows: published as challengers, promoted, rolled back, pulled by the workers.
 
 The champion is the row of that state; while there is none, each host serves the bundle it was
-shipped with. Who was champion before is told by `promoted_at`: a retired head that has one was
-replaced by a later one, and `rollback` goes back to the latest of them; a head that was rolled
-back has none any more.
+shipped with. `promoted_at` tells who was champion before: a retired head that has one was
+replaced by a later one, and `rollback` goes back to the latest of them; a rolled back head has none.
 """
 
 from __future__ import annotations
@@ -150,7 +149,7 @@ class Models:
         return state is not wanted
 
     def in_use(self) -> HeadsInUse:
-        """Whose word counts; one small indexed read, asked before every job."""
+        """Which heads judge; one small indexed read, asked before every job."""
         return self._db.read(self.in_use_on)
 
     def in_use_on(self, c: sa.Connection) -> HeadsInUse:

@@ -11,7 +11,7 @@ from pipeline.verdict import Status
 from worker.store.tables.states import ModelState
 
 ANY_CHAMPION: Final = "*"
-"""Whoever is champion just now. (No version is called like this.)"""
+"""Whichever head is champion just now. (No version has this name.)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class PublishedHead:
 
 @dataclass(frozen=True, slots=True)
 class HeadsInUse:
-    """Whose word counts just now."""
+    """Which heads judge just now."""
 
     champion: str | None
     """None: the bundle that each host was shipped with."""
@@ -83,7 +83,7 @@ class Flip:
 
 @dataclass(frozen=True, slots=True)
 class ShadowReport:
-    """What would have been otherwise with a version in the champion's place."""
+    """Where a version disagrees with what was decided."""
 
     version: str
     verdicts: int

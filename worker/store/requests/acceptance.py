@@ -1,4 +1,4 @@
-"""A request enters the database."""
+"""How a request comes into the database, new or again."""
 
 from __future__ import annotations
 

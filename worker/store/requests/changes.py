@@ -1,8 +1,8 @@
-"""What the app writes in SQL is noticed, also where it does not say so.
+"""Changes that the app makes by SQL without asking for a request.
 
-A new or changed row of `photo`, and a changed selfie or gender of a member, stand in an index: the
-database compares them with what we know of them. A photo that was only deleted leaves nothing behind;
-so the photos are counted, some members' at each sweep.
+A new or changed row of `photo`, and a changed selfie or gender of a member, are found by an index over
+generated columns, which compare the row with what the last request asked about. A deleted photo leaves no
+row; so the photos are counted, some members' at each sweep.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from worker.store.requests.records import PendingMember
 from worker.store.tables.states import State
 
 QUIET: Final = timedelta(seconds=10)
-"""A gallery whose photos come one by one, each in a transaction of its own, is one change."""
+"""Photos of one gallery that come within this time, each in a transaction of its own, are one change."""
 PHOTOS_WAIT: Final = timedelta(minutes=5)
-"""How long a member who needs a request may be without any photo before that is what is judged."""
+"""How long a member who needs a request may be without photos before the request is made without any."""
 COUNTED: Final = 1000
 """Members whose photos are counted at a time."""
 CONTENT: Final = ("selfie_url", "photo_urls", "declared_gender")
 Content = dict[str, Any]
 """The values of `CONTENT`, as a message has them."""
 _MOST: Final = 10_000
-"""Changes of one sweep; the rest is for the next."""
+"""Changes of one sweep, at most."""
 
 
 class Changes:
@@ -51,7 +51,7 @@ class Changes:
         self._notice_deleted()
 
     def _notice_missing(self, now: datetime, size: int, c: sa.Connection) -> Sequence[AnyRow]:
-        """Photos that could not be had are asked for again, unless a person has decided without them."""
+        """Photos that could not be fetched are asked for again, unless a person has decided without them."""
         v, m, d = self._t.verification, self._t.member, self._t.decision
         due = v.c.refetch_at <= now
         of = c.scalars(sa.select(v.c.member_id).where(due).order_by(v.c.refetch_at).limit(size)).all()
@@ -107,7 +107,7 @@ class Changes:
         }
 
     def note_newcomers(self, now: datetime) -> None:
-        """When members get their request who need one since the last look: now, if they have photos."""
+        """Set when members get their request who have needed one since the last sweep: now, with photos."""
         self._db.write_batches(partial(self._note_batch, now), _MOST)
 
     def _note_batch(self, now: datetime, size: int, c: sa.Connection) -> Sequence[str]:

@@ -1,4 +1,4 @@
-"""What could not be processed, and its way back."""
+"""Dead jobs: what could not be processed, until a person puts it back or dismisses it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.store.tables.schema import is_open
 
 
 class DeadJobs:
-    """The rows of `dead_job`, which a person puts back or dismisses."""
+    """The rows of `dead_job`."""
 
     def __init__(
         self, database: Database, tombstones: Tombstones, dead_letters: DeadLetters, acceptance: Acceptance

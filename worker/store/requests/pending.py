@@ -1,4 +1,4 @@
-"""Members who want a request get one."""
+"""Members who want a request, and how they get it."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class PendingMembers:
         return answers
 
     def _erase_again(self, c: sa.Connection, rows: Sequence[AnyRow], queue: str, now: datetime) -> None:
-        """Members whom somebody put back in SQL, behind the tombstone's back."""
+        """Members whom somebody inserted by SQL although their ID is barred."""
         for member in self._described(c, rows):
             self._dead_letters.write_barred(c, _dead(member, FORGOTTEN, "", queue), now)
         if rows:
@@ -136,7 +136,7 @@ class PendingMembers:
     def _refuse(
         self, c: sa.Connection, member: PendingMember, error: BadMessage, queue: str, *, now: datetime
     ) -> None:
-        """Once and for all, or every sweep would find the row again."""
+        """Write a dead job, and settle the member: the next sweep must not find the row again."""
         dead = _dead(member, error.code, error.text, queue)
         c.execute(sa.insert(self._t.dead_job).values(**dead_job_values(dead, now)))
         self._settle(c, member)
@@ -144,7 +144,7 @@ class PendingMembers:
     def _settle_asked(
         self, c: sa.Connection, members: Sequence[PendingMember], rows: Iterable[AnyRow]
     ) -> list[PendingMember]:
-        """Settle for whom just this is asked already, by a request that is still to fetch it; the others."""
+        """Settle those about whom a waiting request asks the same; returns the others."""
         asked = self._changes.asked(c, rows, State.QUEUED, State.RETRY_WAIT)
         same = [one for one in members if asked.get(one.member_id) == content(one, one.photo_urls)]
         for member in same:
@@ -152,7 +152,7 @@ class PendingMembers:
         return [member for member in members if member not in same]
 
     def _settle(self, c: sa.Connection, member: PendingMember) -> None:
-        """Nothing is left to ask for: the member is known as he stands."""
+        """No request is wanted any more: what the member has now counts as asked about."""
         m = self._t.member
         known = {
             "requested_selfie_url": member.selfie_url,

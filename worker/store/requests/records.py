@@ -1,4 +1,4 @@
-"""What goes into the store and comes out of it: frozen values, no rows and no connections."""
+"""Requests and dead jobs: frozen values, no rows and no connections."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Refusal(StrEnum):
     DONE = "done"
     DEAD = "dead"
     RUNNING = "running"
-    """Another process holds the lease; if it dies, the sweep brings the request back."""
+    """Another process has the lease; if it dies, the sweep sends the request again."""
     EXHAUSTED = "exhausted"
     """Started as often as allowed and never ended: give it up."""
     SUPERSEDED = "superseded"
     NOT_DUE = "not_due"
-    """Waits for a photo server; the sweep brings it back in time."""
+    """Waits for a photo server; the sweep sends it again in time."""
     UNKNOWN = "unknown"
     """No such request: never accepted, or its member was forgotten."""
 

@@ -62,8 +62,8 @@ class Requests:
     ) -> Attempt | Refused:
         """Begin work, or say why not. Committed on return, so that a process that dies is counted.
 
-        Of two deliveries of one request only one gets the attempt. A lease that has ended is taken
-        over. Attempts that ended in `postpone` do not count towards ``max_attempts``.
+        Of two deliveries of one request only one gets the attempt. A lease that has ended can be
+        acquired. Attempts that ended in `postpone` do not count towards ``max_attempts``.
         """
         return self._db.write(
             lambda c: self._acquire(c, request_id, worker, now + lease, max_attempts, now=now)
@@ -110,7 +110,7 @@ class Requests:
         )
 
     def extend(self, attempt: Attempt, lease: timedelta, now: datetime) -> bool:
-        """Hold the request longer; False when it belongs to another process by now."""
+        """Extend the lease; False when the request belongs to another process by now."""
         until = now + lease
         return self._update(attempt, lease_until=until, due_at=until)
 

@@ -1,4 +1,4 @@
-"""A request ends: with a verdict, or given up."""
+"""How a request ends: with a verdict, or given up."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ _SURVIVES_ERROR = frozenset({Status.APPROVED, Status.REVIEW, Status.REJECTED})
 _DOUBT: Final = frozenset({Reason.PRIMARY_UNSURE, Reason.NO_SOLO_PHOTO})
 """Reviews that better photos end; all others stay open until a person has decided."""
 _REFETCH_AFTER: Final = (timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))
-"""When photos that could not be had for a passing reason are tried again: after the first verdict without
-them, the second and the third of a day."""
+"""When photos that could not be fetched for a passing reason are tried again: after the first verdict
+without them, the second and the third of a day."""
 _DAY: Final = timedelta(hours=24)
 
 
@@ -60,7 +60,7 @@ class Results:
     def _noticed(
         self, c: sa.Connection, member: AnyRow, request: AnyRow, verdict: Verdict, now: datetime
     ) -> dict[str, Any]:
-        """Photos that are others than the standing verdict saw, and when to try again those not to be had."""
+        """Which photos are others than the standing verdict saw; when to fetch again those that failed."""
         findings = (verdict.selfie, *verdict.photos)
         urls = urls_of(request.message)
         seen = {urls[f.position]: f.sha256 for f in findings if f.sha256 and f.position < len(urls)}

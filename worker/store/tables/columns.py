@@ -85,7 +85,7 @@ def code() -> TypeEngine[str]:
 
 
 def no_space(column: str) -> sa.CheckConstraint:
-    """Refuses what somebody writes in SQL past our doors: comparisons take `ab1 ` for `ab1`."""
+    """Refuses an ID with spaces that somebody inserts by SQL: comparisons take `ab1 ` for `ab1`."""
     return sa.CheckConstraint(f"instr({column}, ' ') = 0", column)
 
 
@@ -109,7 +109,7 @@ def one_of(
 
 @dataclass(frozen=True, slots=True)
 class TableBuilder:
-    """Makes tables of one look under one prefix."""
+    """Makes tables with the same options under one prefix."""
 
     metadata: sa.MetaData
     prefix: str

@@ -1,6 +1,6 @@
-"""What people said about photos, as a retraining takes it: the latest word counts, per photo.
+"""Labels, as a retraining and a calibration use them: the latest of a photo counts.
 
-The model's own verdicts are no truth and are not asked.
+Verdicts of the model are not learned from.
 """
 
 from __future__ import annotations

@@ -118,11 +118,10 @@ class TrainingMembers:
         self._db.write(lambda c: update_leased(c, mine, study.attempt, its, lease_until=until))
 
     def note(self, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
-        """Write down what was found; False, and nothing written, where it is not wanted any more.
+        """Write down what was found; False, and nothing written, where it is not wanted any more: it was
+        found before, the run is over, the member was forgotten or has withdrawn consent.
 
         A member at whose links other pictures lie than were judged gets a request.
-
-        That is: found before, the run is over, the member was forgotten or has withdrawn consent.
         """
         return self._db.write(lambda c: self._note(c, study, photos))
 

@@ -1,4 +1,4 @@
-"""What the store says of retrainings."""
+"""Retrainings: frozen values, no rows and no connections."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class ToStudy:
 
 @dataclass(frozen=True, slots=True)
 class StudiedPhoto:
-    """What was found in one photo: a reason to leave it, or a face's vectors."""
+    """What was found in one photo: a reason not to learn from it, or a face's vectors."""
 
     photo: TruePhoto
     reason: str
@@ -154,9 +154,9 @@ class Ending:
 
     head: PublishedHead
     over: str | None
-    """The champion that it was held against; None for the shipped bundle."""
+    """The champion that it was compared with; None for the shipped bundle."""
     passed: bool
-    """Whether the gate lets it pass."""
+    """Whether it passed the promotion gate."""
     reasons: tuple[str, ...]
     """Why not."""
     promote: bool

@@ -23,7 +23,7 @@ BROKEN_OFF: Final = "broken off {} times; {}"
 KILLED: Final = "its worker was killed"
 NOT_TAKEN: Final = "for a day no worker took it up: does one serve the queue `retrain`?"
 _MOST_WAIT: Final = timedelta(days=1)
-"""For the first worker; then the run is over, or it would be sent for ever to a queue without a consumer."""
+"""For the first worker; then the run fails, or its message would be sent for ever without a consumer."""
 
 
 class TrainingRuns:
@@ -66,9 +66,9 @@ class TrainingRuns:
     def acquire(
         self, holder: str, lease: timedelta, most_lapses: int, now: datetime
     ) -> RunLease | RunRecord | None:
-        """The lease on the run that is under way; None where there is none or somebody holds it.
+        """The lease on the run that is under way; None where there is none or another worker has the lease.
 
-        A lease that has ended is taken over, so often; then the run is failed, and returned as such.
+        A lease that has ended can be acquired ``most_lapses`` times; then the run fails, and is returned.
         """
         return self._db.write(lambda c: self._acquire(c, holder, now + lease, most_lapses, now))
 
@@ -100,12 +100,12 @@ class TrainingRuns:
         )
 
     def extend(self, held: RunLease, lease: timedelta, now: datetime, **values: Any) -> bool:
-        """Hold it longer, and write something down; False when it belongs to another by now."""
+        """Extend the lease, and write these columns; False when it belongs to another by now."""
         until = now + lease
         return self._update(held, lease_until=until, due_at=until, **values)
 
     def release(self, held: RunLease, due: datetime, **values: Any) -> bool:
-        """Give the lease back; somebody goes on with the run then."""
+        """Give the lease back; any worker may go on with the run at ``due``."""
         return self._update(held, holder=None, lease_until=None, due_at=due, **values)
 
     def end(
@@ -164,8 +164,8 @@ class TrainingRuns:
     ) -> RunState | None:
         """Write the head down and end the run; how it ended. None, and nothing written, when it was lost.
 
-        What the gate refused is kept as rejected. What it let pass becomes champion, unless it is not
-        to, or another one became champion meanwhile.
+        What failed the gate is kept as rejected. What passed becomes champion, unless ``ending`` says no, or
+        another one became champion meanwhile.
         """
         return self._db.write(lambda c: self._publish(c, held, ending, report, now))
 
