@@ -144,6 +144,13 @@ def test_one_module_alone_loads_models_and_one_builds_engines() -> None:
     assert {name_of(p) for p in WORKER if "create_engine(" in p.read_text()} <= {"worker/store/database.py"}
 
 
+@pytest.mark.parametrize("path", sorted((ROOT / "worker/store").rglob("*.py")), ids=name_of)
+def test_repositories_are_composed_and_inherit_nothing(path: Path) -> None:
+    classes = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
+    bases = {ast.unparse(base).partition("[")[0] for node in classes for base in node.bases}
+    assert bases <= {"Enum", "StrEnum", "TypeDecorator"}
+
+
 @pytest.mark.parametrize(
     "module",
     ["worker.tasks", "worker.client", "pipeline", "pipeline.verify", "pipeline.promotion.gate", "worker.cli"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -42,35 +44,19 @@ class Reviews:
         About the photo in the member's latest judged request. Another label of the same photo is
         added to the first; the latest counts. Raises NotPossible.
         """
-        return self._db.write(
-            lambda c: self._label(c, member_id, position, label, by, gender=gender, now=now)
-        )
 
-    def _label(
-        self,
-        c: sa.Connection,
-        member_id: str,
-        position: int,
-        label: PairLabel,
-        by: str,
-        *,
-        gender: Gender | None,
-        now: datetime,
-    ) -> Labelled:
-        member = existing_member(c, self._db, member_id)
-        found = c.execute(self._latest_findings(member_id)).all()
-        photo = next((row for row in found if row.position == position and position > 0), None)
-        if photo is None:
-            raise NotPossible(_no_photo(member_id, position, len(found) - 1))
-        if not photo.faces or not found[0].faces:
-            where = "photo" if found[0].faces else "selfie"
-            raise NotPossible(f"no face was seen in the {where} ({photo.outcome}): there is nothing to label")
-        row = {"request_id": photo.request_id, "position": position, "label": label, "gender": gender}
-        files = {"sha256": photo.sha256, "selfie_sha256": found[0].sha256}
-        said = {**row, **files, "labelled_by": by, "labelled_at": now}
-        c.execute(sa.insert(self._t.label).values(**said))
-        consent = bool(member.training_consent)
-        return Labelled(photo.request_id, position, Outcome(photo.outcome), consent)
+        def write(c: sa.Connection) -> Labelled:
+            member = existing_member(c, self._db, member_id)
+            found = c.execute(self._latest_findings(member_id)).all()
+            photo = _to_label(found, member_id, position)
+            row = {"request_id": photo.request_id, "position": position, "label": label, "gender": gender}
+            files = {"sha256": photo.sha256, "selfie_sha256": found[0].sha256}
+            said = {**row, **files, "labelled_by": by, "labelled_at": now}
+            c.execute(sa.insert(self._t.label).values(**said))
+            consent = bool(member.training_consent)
+            return Labelled(photo.request_id, position, Outcome(photo.outcome), consent)
+
+        return self._db.write(write)
 
     def _latest_findings(self, member_id: str) -> sa.Select[Any]:
         """Photos of the latest request that was judged, the selfie's first."""
@@ -96,28 +82,20 @@ class Reviews:
         """
         if status not in BY_PERSON:
             raise ValueError("a person approves or rejects")
-        return self._db.write(lambda c: self._decide(c, member_id, status, by, request_id, now=now))
 
-    def _decide(
-        self,
-        c: sa.Connection,
-        member_id: str,
-        status: Status,
-        by: str,
-        request_id: str | None,
-        *,
-        now: datetime,
-    ) -> Decided:
-        member = existing_member(c, self._db, member_id)
-        request = self._db.lock_request(c, member.request_id or "")
-        if request is None:
-            raise NotPossible(f"{member_id} has no request yet: there is nothing to decide")
-        _check_decidable(member, request, status, request_id)
-        before = Status(member.verification_status or request.status), member.reason and Reason(member.reason)
-        done = Decided(request.request_id, status, *before)
-        self._note_decision(c, done, by, now)
-        self._write_decided(c, member_id, done, now)
-        return done
+        def write(c: sa.Connection) -> Decided:
+            member = existing_member(c, self._db, member_id)
+            request = self._db.lock_request(c, member.request_id or "")
+            if request is None:
+                raise NotPossible(f"{member_id} has no request yet: there is nothing to decide")
+            _check_decidable(member, request, status, request_id)
+            was = Status(member.verification_status or request.status)
+            done = Decided(request.request_id, status, was, member.reason and Reason(member.reason))
+            self._note_decision(c, done, by, now)
+            self._write_decided(c, member_id, done, now)
+            return done
+
+        return self._db.write(write)
 
     def _write_decided(self, c: sa.Connection, member_id: str, done: Decided, now: datetime) -> None:
         result = {
@@ -132,14 +110,7 @@ class Reviews:
             self._mapped.write(c, member_id, result)
 
     def _note_decision(self, c: sa.Connection, done: Decided, by: str, now: datetime) -> None:
-        row = {
-            "request_id": done.request_id,
-            "status": done.status,
-            "previous_status": done.previous_status,
-            "previous_reason": done.previous_reason,
-            "decided_by": by,
-            "decided_at": now,
-        }
+        row = {**asdict(done), "decided_by": by, "decided_at": now}
         c.execute(sa.insert(self._t.decision).values(**row))
 
     def waiting(self, limit: int = 100) -> list[WaitingReview]:
@@ -158,10 +129,18 @@ class Reviews:
         return [_waiting(row) for row in rows]
 
 
-def _no_photo(member_id: str, position: int, photos: int) -> str:
-    if photos < 0:
-        return f"{member_id} was never judged: there is no photo to label"
-    return f"{member_id} has no gallery photo {position}: the latest judged request has 1 to {photos}"
+def _to_label(found: Sequence[AnyRow], member_id: str, position: int) -> AnyRow:
+    """The photo of that position. Raises NotPossible."""
+    photo = next((row for row in found if row.position == position and position > 0), None)
+    if photo is None and not found:
+        raise NotPossible(f"{member_id} was never judged: there is no photo to label")
+    if photo is None:
+        there = f"the latest judged request has 1 to {len(found) - 1}"
+        raise NotPossible(f"{member_id} has no gallery photo {position}: {there}")
+    if not photo.faces or not found[0].faces:
+        where = "photo" if found[0].faces else "selfie"
+        raise NotPossible(f"no face was seen in the {where} ({photo.outcome}): there is nothing to label")
+    return photo
 
 
 def _check_decidable(member: AnyRow, request: AnyRow, status: Status, expected: str | None) -> None:
