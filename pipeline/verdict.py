@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -158,12 +159,18 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NotFetched:
-    """Stands where the bytes of a photo should be."""
+    """Why a photo has no bytes."""
 
     problem: FetchProblem
     fault: Fault
     detail: str = ""
     """For operators; never holds a URL."""
+    retry_after: timedelta | None = None
+    """The wait that its host asked for, capped."""
+
+
+Photo = bytes | NotFetched
+"""A photo's bytes, or why there are none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.decide import Policy
 from pipeline.errors import BundleIncompatible
-from pipeline.verdict import Gender, NotFetched
+from pipeline.verdict import Gender, Photo
 from worker.broker.publisher import Publisher
 from worker.errors import StoreUnavailable
 from worker.health import HealthFiles
@@ -185,9 +185,7 @@ def _champion() -> Any:
     return Champion(head, networks(open_manifest(head.manifest)), version)
 
 
-def _judge(
-    selfie: bytes | NotFetched, photos: Sequence[bytes | NotFetched], declared_gender: Gender | None
-) -> Judged:
+def _judge(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Judged:
     from pipeline.analysis import look
     from pipeline.verify import judge
 

@@ -17,12 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import chaos.clock  # noqa: F401 - before everything that asks for the time
-from pipeline.verdict import Fault, Gender, NotFetched, Outcome, PhotoFinding, Reason, Status, Verdict
+from pipeline.verdict import Fault, Gender, NotFetched, Outcome, Photo, PhotoFinding, Reason, Status, Verdict
 from worker import runtime
 from worker.cli import main
 from worker.verification.delivery import Judged
-
-Photo = bytes | NotFetched
 
 _REASONS: Final = {
     Status.APPROVED: Reason.SAME_PERSON,

@@ -17,14 +17,14 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.verdict import Fault, FetchProblem
+from pipeline.verdict import Fault, FetchProblem, NotFetched
 from support.certificates import Authority
 from support.photo_server import Answer, PhotoServer
 from support.raw_server import RawServer, read_head, response
 from support.workers import wait_until
 from worker.clock import utc_now
 from worker.downloads.addresses import PRIVATE_NETWORKS, AddressRules, system_resolver
-from worker.downloads.fetcher import LEFT_BEHIND, FetchFailure, FetchLimits, PhotoFetcher
+from worker.downloads.fetcher import ABANDONED, FetchLimits, PhotoFetcher
 from worker.errors import BadSettings
 from worker.settings import Settings, load_settings
 
@@ -54,12 +54,12 @@ def fetcher() -> Iterator[Fetcher]:
 def problem(fetcher: PhotoFetcher, url: str) -> FetchProblem | None:
     """What is wrong with the one photo; None where it arrived."""
     (result,) = fetcher.fetch_all([url])
-    return result.problem if isinstance(result, FetchFailure) else None
+    return result.problem if isinstance(result, NotFetched) else None
 
 
-def failure(fetcher: PhotoFetcher, url: str) -> FetchFailure:
+def failure(fetcher: PhotoFetcher, url: str) -> NotFetched:
     (result,) = fetcher.fetch_all([url])
-    assert isinstance(result, FetchFailure)
+    assert isinstance(result, NotFetched)
     return result
 
 
@@ -101,7 +101,7 @@ def test_photos_come_back_in_the_order_of_their_urls(photo_server: PhotoServer, 
     dead = photo_server.at("3.jpg")
     first, second, third = fetcher().fetch_all([slow, fast, dead])
     assert (first, second) == (JPEG + b"1", JPEG + b"2")
-    assert isinstance(third, FetchFailure)
+    assert isinstance(third, NotFetched)
 
 
 def test_an_address_that_appears_twice_is_fetched_once(photo_server: PhotoServer, fetcher: Fetcher) -> None:
@@ -128,7 +128,7 @@ def test_one_hanging_server_does_not_cost_the_other_photos(
     hanging = photo_server.add_photo("1.jpg", JPEG, delay=30)
     good = photo_server.add_photo("2.jpg", JPEG)
     first, second = fetcher(PATIENT).fetch_all([hanging, good])
-    assert isinstance(first, FetchFailure)
+    assert isinstance(first, NotFetched)
     assert first.problem is FetchProblem.TIMEOUT
     assert second == JPEG
 
@@ -208,7 +208,7 @@ def s3_error(code: str, status: int = 403) -> Answer:
     return Answer(body.encode(), status, content_type="application/xml")
 
 
-def test_what_s3_calls_the_trouble_is_said(photo_server: PhotoServer, fetcher: Fetcher) -> None:
+def test_the_error_code_of_s3_is_in_the_detail(photo_server: PhotoServer, fetcher: Fetcher) -> None:
     found = failure(fetcher(), photo_server.add("1.jpg", s3_error("SignatureDoesNotMatch")))
     assert (found.problem, found.detail) == (FetchProblem.FORBIDDEN, "status 403 SignatureDoesNotMatch")
     expired = photo_server.add("2.jpg", s3_error("ExpiredToken", 400))
@@ -223,8 +223,8 @@ def test_a_photo_that_s3_denies_is_gone_where_it_gives_out_others_of_the_folder(
     missing = photo_server.add("m-1/1.jpg", s3_error("AccessDenied"))
     elsewhere = photo_server.add("m-2/1.jpg", s3_error("AccessDenied"))
     _, gone, denied = fetcher().fetch_all([there, missing, elsewhere])
-    assert isinstance(gone, FetchFailure)
-    assert isinstance(denied, FetchFailure)
+    assert isinstance(gone, NotFetched)
+    assert isinstance(denied, NotFetched)
     assert (gone.problem, gone.fault) == (FetchProblem.GONE, Fault.MEMBER)
     assert (denied.problem, denied.fault) == (FetchProblem.FORBIDDEN, Fault.HOST)
     assert problem(fetcher(), missing) is FetchProblem.FORBIDDEN
@@ -325,7 +325,7 @@ def test_the_photos_of_a_job_share_what_may_be_in_memory(photo_server: PhotoServ
     sharing = fetcher(replace(LIMITS, max_bytes=len(JPEG) + 1, job_bytes=2 * len(JPEG)))
     photos = [photo_server.add_photo(f"{number}.jpg", JPEG + b"x" * (number == 1)) for number in (1, 2)]
     one, other = sharing.fetch_all(photos)
-    assert isinstance(one, FetchFailure)
+    assert isinstance(one, NotFetched)
     assert one.problem is FetchProblem.TOO_LARGE
     assert other == JPEG
     assert sharing.fetch_all(photos[:1]) == [JPEG + b"x"]
@@ -349,7 +349,7 @@ def test_a_body_that_broke_off_once_is_fetched_again(fetcher: Fetcher) -> None:
         assert fetcher().fetch_all([f"{server.url}/1.jpg"]) == [JPEG]
 
 
-def test_two_lengths_that_disagree_are_no_answer(fetcher: Fetcher) -> None:
+def test_two_lengths_that_disagree_are_no_response(fetcher: Fetcher) -> None:
     with RawServer(say(response(JPEG, "Content-Length: 3"))) as server:
         assert problem(fetcher(), f"{server.url}/1.jpg") is FetchProblem.BAD_RESPONSE
 
@@ -383,7 +383,7 @@ def test_no_header_costs_more_than_its_photo(
     odd = f"HTTP/1.1 {status}\r\n{header}\r\n\r\n<p>".encode("latin-1")
     with RawServer(say(odd)) as server:
         bad, arrived = fetcher().fetch_all([f"{server.url}/1.jpg", good])
-    assert isinstance(bad, FetchFailure | bytes)
+    assert isinstance(bad, NotFetched | bytes)
     assert arrived == JPEG
 
 
@@ -408,7 +408,7 @@ def test_heads_and_chunk_sizes_that_drip_are_given_up(fetcher: Fetcher, start: b
         assert gave_up(fetcher(HURRIED), f"{server.url}/1.jpg")
 
 
-def test_interim_answers_without_an_end_are_given_up(fetcher: Fetcher) -> None:
+def test_interim_responses_without_an_end_are_given_up(fetcher: Fetcher) -> None:
     with RawServer(for_ever(b"", b"HTTP/1.1 100 Continue\r\n\r\n", pause=0.01)) as server:
         assert gave_up(fetcher(HURRIED), f"{server.url}/1.jpg")
 
@@ -439,8 +439,8 @@ def test_a_name_that_hangs_in_the_resolver_is_left_behind(
     good = photo_server.add_photo("1.jpg", JPEG)
     hanging, arrived = fetcher(PATIENT, resolver).fetch_all(["http://hanging.test/1.jpg", good])
     never.set()
-    assert isinstance(hanging, FetchFailure)
-    assert (hanging.problem, hanging.detail) == (FetchProblem.TIMEOUT, LEFT_BEHIND)
+    assert isinstance(hanging, NotFetched)
+    assert (hanging.problem, hanging.detail) == (FetchProblem.TIMEOUT, ABANDONED)
     assert arrived == JPEG
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 
-from pipeline.verdict import Gender, Status
+from pipeline.verdict import Gender, Photo, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.together import together
 from support.traces import files_that_hold, tables_that_hold
@@ -26,7 +26,7 @@ from worker.store import Attempt, Change, DeadJob, Forgotten, NewMember, Store, 
 from worker.store.requests.dead_letters import claimed_member
 from worker.store.tables.states import PairLabel
 from worker.verification.dead_letters import buried
-from worker.verification.delivery import DeliveryRules, Handled, Judged, Photo, Verification
+from worker.verification.delivery import DeliveryRules, Handled, Judged, Verification
 
 MEMBER = "member-zero"
 SECRET = "photos.example.com/only-theirs"

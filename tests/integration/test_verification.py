@@ -8,9 +8,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Reason, Status, Verdict
+from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Photo, Reason, Status, Verdict
 from support.jobs import NOW, a_message, a_verdict
-from worker.downloads.fetcher import FetchFailure
 from worker.store import RequestRecord, Store
 from worker.store.tables.states import State
 from worker.verification.delivery import (
@@ -23,9 +22,8 @@ from worker.verification.delivery import (
     Verification,
 )
 
-BUSY = FetchFailure(FetchProblem.SERVER_ERROR, Fault.HOST, "503")
-GONE = FetchFailure(FetchProblem.GONE, Fault.MEMBER, "404")
-Photo = bytes | NotFetched
+BUSY = NotFetched(FetchProblem.SERVER_ERROR, Fault.HOST, "503")
+GONE = NotFetched(FetchProblem.GONE, Fault.MEMBER, "404")
 
 
 @dataclass
@@ -139,7 +137,7 @@ def test_a_photo_that_is_gone_is_not_waited_for(scene: Scene) -> None:
 
 
 def test_a_host_that_asks_for_patience_gets_it(scene: Scene) -> None:
-    scene.photos.missing[0] = FetchFailure(
+    scene.photos.missing[0] = NotFetched(
         FetchProblem.SERVER_ERROR, Fault.HOST, "429", retry_after=timedelta(seconds=200)
     )
     scene.deliver()
@@ -148,7 +146,7 @@ def test_a_host_that_asks_for_patience_gets_it(scene: Scene) -> None:
 
 
 def test_a_host_that_asks_for_too_much_patience_does_not(scene: Scene) -> None:
-    scene.photos.missing[0] = FetchFailure(
+    scene.photos.missing[0] = NotFetched(
         FetchProblem.SERVER_ERROR, Fault.HOST, "429", retry_after=timedelta(days=30)
     )
     scene.deliver()

@@ -18,6 +18,7 @@ from PIL import Image
 
 from pipeline.errors import ImageError
 from pipeline.images.decode import decode
+from pipeline.verdict import NotFetched, Photo
 from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
 from support.bad_jobs import BAD
 from support.bundle import ROOT
@@ -27,7 +28,7 @@ from support.odd_files import chunk, video, with_chunk
 from support.photo_server import PhotoServer
 from support.sheets import a_raw_workbook, a_row, a_workbook, cells_of, photo, rewritten
 from worker.downloads.addresses import PRIVATE_NETWORKS, AddressRules
-from worker.downloads.fetcher import FetchFailure, FetchLimits, PhotoFetcher
+from worker.downloads.fetcher import FetchLimits, PhotoFetcher
 from worker.errors import BadMessage
 from worker.importing.package import MAX_FILE_BYTES, BadWorkbook
 from worker.importing.run import import_workbook
@@ -164,8 +165,8 @@ def _served(download: Download) -> Iterator[str]:
         yield host.add("photo.jpg", download.answer(host.url))
 
 
-def _why(got: bytes | FetchFailure) -> str:
-    if not isinstance(got, FetchFailure):
+def _why(got: Photo) -> str:
+    if not isinstance(got, NotFetched):
         return "taken; the decoder looks at the bytes"
     return f"`{got.problem}` ({'tried again, then ' if got.problem.passing else ''}fault: {got.fault})"
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.verdict import NotFetched, Outcome, PhotoFinding, Reason, Status
+from pipeline.verdict import Outcome, Photo, PhotoFinding, Reason, Status
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict
 from worker.jobs.embed_job import EmbedJob
 from worker.retraining.embedding import Embedded, Extraction, ExtractionRules
@@ -116,7 +116,7 @@ class Bench:
 
     store: Store
     now: datetime = NOW
-    pictures: dict[str, bytes | NotFetched] = field(default_factory=dict)
+    pictures: dict[str, Photo] = field(default_factory=dict)
     """What lies at an address, where it is not `content_of`."""
     faces: dict[bytes, str] = field(default_factory=dict)
     """Why a content is not learned from."""
@@ -162,7 +162,7 @@ class Bench:
             stopwatch=stopwatch,
         )
 
-    def fetch_all(self, urls: Sequence[str]) -> list[bytes | NotFetched]:
+    def fetch_all(self, urls: Sequence[str]) -> list[Photo]:
         """The photo host."""
         return [self.pictures.get(url, content_of(url)) for url in urls]
 

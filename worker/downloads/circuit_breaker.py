@@ -1,7 +1,7 @@
-"""A host in trouble is left alone for a while instead of costing every job its whole time.
+"""A circuit breaker by photo host: a host that fails is left alone for a while.
 
-Simple and of this process only: what one process learns, the others learn by themselves within
-a few jobs.
+Without it a host that hangs would cost every request its whole time-out. The state is this process's own:
+the others learn the same within a few requests.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-_REMEMBERED: Final = 1000  # hosts; the URLs come from outside, so their number must have an end
+_MAX_HOSTS: Final = 1000
+"""The URLs come from outside, so the number of hosts that are remembered needs a limit."""
 
 
 @dataclass(slots=True)
-class _Host:
+class _Circuit:
     failures: int = 0
-    rests: int = 0
-    closed_until: float = 0.0
+    openings: int = 0
+    open_until: float = 0.0
 
 
-class Breaker:
-    """Counts failures in a row by host; after ``limit`` of them the host rests ``seconds``.
+class CircuitBreaker:
+    """Opens after ``limit`` failures of a host in a row, for ``seconds``.
 
-    When the rest is over one failure is enough for the next one, which is twice as long, up to
-    ``longest``; one success ends it. Or a host that hangs would cost every process a whole time-out
-    each half a minute, for as long as it hangs.
+    Then it is half-open: one more failure opens it for twice as long, up to ``longest``; one success
+    closes it.
     """
 
     def __init__(
@@ -40,35 +40,35 @@ class Breaker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit, self._seconds, self._longest, self._clock = limit, seconds, longest, clock
-        self._hosts: OrderedDict[str, _Host] = OrderedDict()
+        self._circuits: OrderedDict[str, _Circuit] = OrderedDict()
         self._lock = threading.Lock()
 
-    def rest(self, host: str) -> float:
-        """Seconds that the host still rests; 0 when it may be asked."""
+    def open_for(self, host: str) -> float:
+        """Seconds for which the circuit is still open; 0 when the host may be asked."""
         with self._lock:
-            known = self._hosts.get(host)
-            return max(0.0, known.closed_until - self._clock()) if known else 0.0
+            circuit = self._circuits.get(host)
+            return max(0.0, circuit.open_until - self._clock()) if circuit else 0.0
 
-    def on_trial(self, host: str) -> bool:
-        """Whether the host has rested and not answered since."""
+    def is_half_open(self, host: str) -> bool:
+        """Whether the circuit was open and the host has not answered since."""
         with self._lock:
-            known = self._hosts.get(host)
-            return known is not None and known.rests > 0
+            circuit = self._circuits.get(host)
+            return circuit is not None and circuit.openings > 0
 
-    def failed(self, host: str, weight: int = 1) -> None:
-        """The host did not answer, or said that it cannot; ``weight`` for what took its time to fail."""
+    def record_failure(self, host: str, weight: int = 1) -> None:
+        """The host did not answer, or said that it cannot; a failure that took long has more ``weight``."""
         with self._lock:
-            known, now = self._hosts.setdefault(host, _Host()), self._clock()
-            self._hosts.move_to_end(host)
-            known.failures += weight
-            # All photos of a job fail at once: that is one reason to rest, not several.
-            if known.failures >= self._limit and known.closed_until <= now:
-                known.closed_until = now + min(self._seconds * 2**known.rests, self._longest)
-                known.rests += 1
-            if len(self._hosts) > _REMEMBERED:
-                self._hosts.popitem(last=False)
+            circuit, now = self._circuits.setdefault(host, _Circuit()), self._clock()
+            self._circuits.move_to_end(host)
+            circuit.failures += weight
+            # All photos of a request fail at once: they open the circuit once.
+            if circuit.failures >= self._limit and circuit.open_until <= now:
+                circuit.open_until = now + min(self._seconds * 2**circuit.openings, self._longest)
+                circuit.openings += 1
+            if len(self._circuits) > _MAX_HOSTS:
+                self._circuits.popitem(last=False)
 
-    def answered(self, host: str) -> None:
+    def record_success(self, host: str) -> None:
         """The host works, whatever it said about the one photo."""
         with self._lock:
-            self._hosts.pop(host, None)
+            self._circuits.pop(host, None)

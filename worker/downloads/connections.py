@@ -1,13 +1,12 @@
-"""Connections that go only where they may, and that never outlast their deadline.
+"""Connections that go only to addresses that are allowed, and never outlast their deadline.
 
-requests-hardened pins the first address of a name and checks that one; a name may have several. A
-read time-out of urllib3 or requests begins anew with every byte, so a server that drips holds a
-thread for hours, in its headers as well as in its body. Both are mended where the socket is: it is
-opened to addresses that were checked at that moment, and each single read waits no longer than
-what is left.
+requests-hardened checks the first address of a name only; a name may have several. A read time-out of
+urllib3 or requests begins anew with every byte, so a server that sends byte by byte holds a thread for
+hours, in its headers as well as in its body. Both are prevented at the socket: it is opened to addresses
+that are checked at that moment, and each single read waits no longer than what is left of the time.
 
-The rules of a fetch travel in a context variable, for connections are pooled and a thread does one
-fetch at a time.
+The bounds of a fetch are in a context variable, for connections are pooled and a thread does one fetch at
+a time.
 """
 
 from __future__ import annotations
@@ -33,19 +32,18 @@ from worker.downloads.addresses import IpAddress
 
 
 @dataclass(frozen=True, slots=True)
-class Leash:
-    """How far the connections of one fetch may go: in time and size, and to which addresses."""
+class FetchBounds:
+    """Limits of one fetch: its time and size, and the addresses that it may connect to."""
 
     deadline: float
     """In seconds of `time.monotonic`."""
     read_seconds: float
     """The longest silence."""
     addresses: Callable[[str, int], Sequence[IpAddress]]
-    most_bytes: int
+    max_bytes: int
     """Of a body."""
-
     path: str = "/"
-    """What is asked for, to the letter: path and query."""
+    """Path and query to ask for, to the letter."""
 
     def time_left(self, at_most: float) -> float:
         """Seconds that may still be waited. Raises TimeoutError when there are none."""
@@ -55,17 +53,17 @@ class Leash:
         return min(left, at_most)
 
 
-_leash: ContextVar[Leash] = ContextVar("leash")
+_bounds: ContextVar[FetchBounds] = ContextVar("bounds")
 
 
 @contextmanager
-def on_leash(leash: Leash) -> Iterator[None]:
-    """Everything that this thread connects to and reads inside of the block obeys the leash."""
-    token = _leash.set(leash)
+def bounded_by(bounds: FetchBounds) -> Iterator[None]:
+    """All that this thread connects to and reads inside of the block keeps to the bounds."""
+    token = _bounds.set(bounds)
     try:
         yield
     finally:
-        _leash.reset(token)
+        _bounds.reset(token)
 
 
 class _Reader(io.RawIOBase):
@@ -79,8 +77,8 @@ class _Reader(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any, /) -> int | None:
-        leash = _leash.get()
-        self._sock.settimeout(leash.time_left(leash.read_seconds))
+        bounds = _bounds.get()
+        self._sock.settimeout(bounds.time_left(bounds.read_seconds))
         return self._raw.readinto(buffer)
 
     def close(self) -> None:
@@ -98,26 +96,26 @@ class _Response(HTTPResponse):
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:
-    """A socket to the first address that answers, of those that the leash allows.
+    """A socket to the first address that answers, of those that are allowed.
 
     Raises what urllib3's own would, and AddressRefused.
     """
-    leash = _leash.get()
+    bounds = _bounds.get()
     try:
-        addresses = leash.addresses(connection.host, connection.port)
+        addresses = bounds.addresses(connection.host, connection.port)
     except OSError as error:
         gai = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
         raise NameResolutionError(connection.host, connection, gai) from error
-    return _first_that_answers(connection, addresses, leash)
+    return _first_to_answer(connection, addresses, bounds)
 
 
-def _first_that_answers(
-    connection: HTTPConnection, addresses: Sequence[IpAddress], leash: Leash
+def _first_to_answer(
+    connection: HTTPConnection, addresses: Sequence[IpAddress], bounds: FetchBounds
 ) -> socket.socket:
     problem: Exception = NewConnectionError(connection, "no address")
     for address in addresses:
         try:
-            return _open(str(address), connection, leash)
+            return _open(str(address), connection, bounds)
         except TimeoutError:
             problem = ConnectTimeoutError(connection, "no answer in time")
         except OSError as error:
@@ -125,8 +123,8 @@ def _first_that_answers(
     raise problem
 
 
-def _open(address: str, connection: HTTPConnection, leash: Leash) -> socket.socket:
-    sock = socket.create_connection((address, connection.port), leash.time_left(connection.timeout or 5.0))
+def _open(address: str, connection: HTTPConnection, bounds: FetchBounds) -> socket.socket:
+    sock = socket.create_connection((address, connection.port), bounds.time_left(connection.timeout or 5.0))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
 
@@ -138,8 +136,8 @@ class _PlainConnection(HTTPConnection):
         return _connect(self)
 
     def putrequest(self, method: str, url: str, *args: Any, **options: Any) -> None:  # noqa: ARG002
-        """Ask for the leash's path: urllib3 would normalise it, and a signature would no longer fit."""
-        super().putrequest(method, _leash.get().path, *args, **options)
+        """Ask for the path of the bounds: urllib3 would normalise it, and a signature would no longer fit."""
+        super().putrequest(method, _bounds.get().path, *args, **options)
 
 
 class _TlsConnection(_PlainConnection, HTTPSConnection):
@@ -154,8 +152,8 @@ class _TlsPool(HTTPSConnectionPool):
     ConnectionCls = _TlsConnection
 
 
-class LeashedAdapter(HTTPAdapter):
-    """requests' adapter over connections that are on the leash; works only inside `on_leash`.
+class BoundedAdapter(HTTPAdapter):
+    """requests' adapter over connections that keep to the bounds; works only inside `bounded_by`.
 
     ``ca_file``: authorities that are trusted beside the usual ones. Raises OSError where it cannot be read.
     """

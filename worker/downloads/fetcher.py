@@ -1,13 +1,12 @@
-"""Photo URLs in, bytes out, or one clear word why not.
+"""Fetches photos: URLs in; for each its bytes, or why there are none.
 
-All photos of a job at once, within one time budget. Nothing that a photo's server does may harm
-the worker: hosts and addresses are checked (`worker.downloads.addresses`), connections obey the clock
-(`worker.downloads.connections`), bytes are counted while they come in, redirects are followed by hand, and
-what is no success becomes a `FetchFailure`. What the bytes are is decided by the pipeline, from the
-bytes; only a web page in a photo's place is turned away here, for that is the host's fault and not
-the member's.
+All photos of a request at once, within one time budget. Nothing that a photo host does may harm the
+worker: hosts and addresses are checked (`addresses`), connections keep to their deadline (`connections`),
+bytes are counted while they come in, redirects are followed by hand. What the bytes are is decided by the
+pipeline, from the bytes; only a web page in a photo's place is refused here, for that is the host's fault
+and not the member's.
 
-The text of a failure and the log hold the host and a hash, never the URL: its query is a key.
+Details and log lines hold the host and a hash, never the URL: its query is a key.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from pydantic import SecretStr
 from requests_hardened import Config, HTTPSession
 from urllib3.exceptions import HTTPError
 
-from pipeline.verdict import Fault, FetchProblem, NotFetched
+from pipeline.verdict import Fault, FetchProblem, NotFetched, Photo
 from worker.downloads.addresses import (
     PRIVATE_NETWORKS,
     AddressRefused,
@@ -42,9 +41,9 @@ from worker.downloads.addresses import (
     next_hop,
     system_resolver,
 )
-from worker.downloads.circuit_breaker import Breaker
-from worker.downloads.connections import Leash, LeashedAdapter, on_leash
-from worker.downloads.responses import Refusal, body_or_refusal, redirect_of, refusal_of, trouble
+from worker.downloads.circuit_breaker import CircuitBreaker
+from worker.downloads.connections import BoundedAdapter, FetchBounds, bounded_by
+from worker.downloads.responses import FetchError, body_error, connection_error, head_error, redirect_of
 from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -52,12 +51,12 @@ _log = logging.getLogger(__name__)
 USER_AGENT: Final = "face-verification-worker/1"
 _CHUNK: Final = 64 * 1024
 _GRACE: Final = 1.0  # seconds that a fetch may need to notice that its time is over
-LEFT_BEHIND: Final = "no end in time, not even to be interrupted"
+ABANDONED: Final = "no end in time, not even to be interrupted"
 """Detail of a fetch that did not notice: it hangs in the resolver."""
-_SILENCE: Final = 4
-"""A host that says nothing counts as so many failures: each costs a process its whole patience."""
-_TRIAL_SECONDS: Final = 2.0
-"""How long a host may be silent that was silent before."""
+_TIMEOUT_WEIGHT: Final = 4
+"""A time-out counts as so many failures: each costs a process its whole time."""
+_HALF_OPEN_SECONDS: Final = 2.0
+"""The longest silence of a host whose circuit is half-open."""
 _FAULTS: Final = {
     FetchProblem.GONE: Fault.MEMBER,
     FetchProblem.TOO_LARGE: Fault.MEMBER,
@@ -75,12 +74,12 @@ class FetchLimits:
     max_bytes: int = 32 * 1024 * 1024
     """Of one photo: a phone's 108 megapixels, or a motion photo with its video."""
     job_bytes: int = 224 * 1024 * 1024
-    """Of all photos of a job, which are in memory together: so each of many may have less."""
+    """Of all photos of a request, which are in memory together: so each of many may have less."""
     connect_seconds: float = 4.0
     read_seconds: float = 10.0
     """The longest silence."""
     total_seconds: float = 20.0
-    """For all photos of a job, which are fetched at the same time."""
+    """For all photos of a request, which are fetched at the same time."""
     redirects: int = 3
     breaker_failures: int = 8
     """Failures in a row after which a host is left alone for ``breaker_seconds``."""
@@ -121,30 +120,18 @@ class FetchLimits:
         return {name: value.get_secret_value() for headers in matching for name, value in headers.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class FetchFailure(NotFetched):
-    """A photo that could not be had; ``retry_after`` is what its server asked for, capped."""
-
-    retry_after: timedelta | None = None
-    perhaps_gone: bool = False
-    """Its host's refusal may mean that there is no such photo."""
-
-
-Fetched = bytes | FetchFailure
-
-
 class PhotoFetcher:
-    """Fetches the photos of one job after the other; one per process, made after the fork."""
+    """Fetches the photos of one request after the other; one per process, made after the fork."""
 
     def __init__(self, limits: FetchLimits, resolver: Resolver = system_resolver) -> None:
         # urllib3 writes whole URLs into its debug lines and into one warning.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._limits = limits
         self._resolver = resolver
-        self._breaker = Breaker(limits.breaker_failures, limits.breaker_seconds)
+        self._breaker = CircuitBreaker(limits.breaker_failures, limits.breaker_seconds)
         self._session = _session(limits)
 
-    def fetch_all(self, urls: Sequence[str]) -> list[Fetched]:
+    def fetch_all(self, urls: Sequence[str]) -> list[Photo]:
         """One entry for each URL, in their order, within `FetchLimits.total_seconds`.
 
         An address that appears twice is fetched once.
@@ -153,87 +140,90 @@ class PhotoFetcher:
             return []
         deadline = time.monotonic() + self._limits.total_seconds
         distinct = list(dict.fromkeys(urls))
-        most = self._limits.bytes_each(len(distinct))
+        max_bytes = self._limits.bytes_each(len(distinct))
         pool = ThreadPoolExecutor(len(distinct), thread_name_prefix="photo")
         try:
-            futures = {url: pool.submit(self._fetch, url, deadline, most) for url in distinct}
+            futures = {url: pool.submit(self._fetch, url, deadline, max_bytes) for url in distinct}
             wait(futures.values(), timeout=self._limits.total_seconds + _GRACE)
             results = {url: _result(future, url) for url, future in futures.items()}
-            return [_told_apart(results, url) for url in urls]
+            return [_photo(results, url) for url in urls]
         finally:
-            # A name that hangs in the resolver cannot be interrupted, only left behind.
+            # A name that hangs in the resolver cannot be interrupted, only abandoned.
             pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
         """Close the connections that are kept open."""
         self._session.close()
 
-    def _fetch(self, url: str, deadline: float, most: int) -> Fetched:
+    def _fetch(self, url: str, deadline: float, max_bytes: int) -> bytes | FetchError:
         try:
             target = check_url(url, self._limits.rules)
         except AddressRefused as refused:
-            return _failure(url, "?", trouble(refused))
-        outcome = self._ask(target, Leash(deadline, self._patience(target), self._addresses, most))
-        return outcome if isinstance(outcome, bytes) else _failure(url, target.host, outcome)
+            return _logged(connection_error(refused), url, "?")
+        bounds = FetchBounds(deadline, self._read_seconds(target), self._addresses, max_bytes)
+        result = self._ask(target, bounds)
+        return result if isinstance(result, bytes) else _logged(result, url, target.host)
 
-    def _patience(self, target: Target) -> float:
-        """Less for a host that was silent before: its jobs come again, while others wait behind them."""
-        patience = self._limits.read_seconds
-        return min(patience, _TRIAL_SECONDS) if self._breaker.on_trial(_name(target)) else patience
+    def _read_seconds(self, target: Target) -> float:
+        """Less for a host that failed before: its requests come again, while others wait behind them."""
+        seconds = self._limits.read_seconds
+        return min(seconds, _HALF_OPEN_SECONDS) if self._breaker.is_half_open(_name(target)) else seconds
 
-    def _ask(self, target: Target, leash: Leash) -> bytes | Refusal:
-        """The host is asked unless it rests; how it did is remembered."""
+    def _ask(self, target: Target, bounds: FetchBounds) -> bytes | FetchError:
+        """The bytes, unless the host's circuit is open; how the host did is recorded."""
         host = _name(target)
-        if rest := self._breaker.rest(host):
+        if seconds := self._breaker.open_for(host):
             text = "this host failed too often in a row and is left alone for a while"
-            return Refusal(FetchProblem.UNREACHABLE, text, timedelta(seconds=rest))
-        outcome = self._try(target, leash)
-        if isinstance(outcome, Refusal) and outcome.broken:
-            outcome = self._try(target, leash)  # a connection that was kept open may have been an old one
-        if isinstance(outcome, Refusal) and outcome.problem.passing:
-            self._breaker.failed(host, _SILENCE if outcome.problem is FetchProblem.TIMEOUT else 1)
+            return FetchError(FetchProblem.UNREACHABLE, text, timedelta(seconds=seconds))
+        result = self._try(target, bounds)
+        if isinstance(result, FetchError) and result.broken:
+            result = self._try(target, bounds)  # a connection that was kept open may have been an old one
+        if isinstance(result, FetchError) and result.problem.passing:
+            weight = _TIMEOUT_WEIGHT if result.problem is FetchProblem.TIMEOUT else 1
+            self._breaker.record_failure(host, weight)
         else:
-            self._breaker.answered(host)
-        return outcome
+            self._breaker.record_success(host)
+        return result
 
-    def _try(self, target: Target, leash: Leash) -> bytes | Refusal:
+    def _try(self, target: Target, bounds: FetchBounds) -> bytes | FetchError:
         try:
-            return self._follow(target, leash)
+            return self._follow(target, bounds)
         except (requests.RequestException, HTTPError, HTTPException, OSError, AddressRefused) as error:
-            return trouble(error)
-        except Exception as error:  # noqa: BLE001 - what a host sends is about its photo, not about the job
+            return connection_error(error)
+        except Exception as error:  # noqa: BLE001 - what a host sends concerns its photo, not the request
             kind = type(error).__name__
-            _log.warning("the answer of %s was not understood: %s", target.host, kind)
-            return Refusal(FetchProblem.BAD_RESPONSE, f"an answer that is not understood: {kind}")
+            _log.warning("the response of %s was not understood: %s", target.host, kind)
+            return FetchError(FetchProblem.BAD_RESPONSE, f"a response that is not understood: {kind}")
 
-    def _follow(self, target: Target, leash: Leash) -> bytes | Refusal:
-        """The bytes, or why not, redirects included."""
+    def _follow(self, target: Target, bounds: FetchBounds) -> bytes | FetchError:
+        """The body, redirects included. Raises what the connection raises."""
         limits = self._limits
         for _ in range(limits.redirects + 1):
-            with on_leash(replace(leash, path=target.path)), self._get(target) as response:
+            with bounded_by(replace(bounds, path=target.path)), self._get(target) as response:
                 location = redirect_of(response)
                 if location is None:
-                    most = leash.most_bytes
-                    return refusal_of(response, target.url, most) or self._read(response, most)
+                    max_bytes = bounds.max_bytes
+                    return head_error(response, target.url, max_bytes) or self._read(response, max_bytes)
             target = next_hop(target, location, limits.rules)
-        return Refusal(FetchProblem.BAD_RESPONSE, f"more than {limits.redirects} redirects")
+        return FetchError(FetchProblem.BAD_RESPONSE, f"more than {limits.redirects} redirects")
 
     def _get(self, target: Target) -> requests.Response:
-        """The head of the answer; the leash says what is asked for of the host."""
+        """The head of the response; the path to ask for is in the bounds."""
         headers = self._limits.headers_for(target.host)
-        answer: requests.Response = self._session.get(
+        response: requests.Response = self._session.get(
             target.origin, headers=headers, stream=True, allow_redirects=False
         )
-        return answer
+        return response
 
-    def _read(self, response: requests.Response, most: int) -> bytes | Refusal:
-        """The body, counted while it comes in: what the server says of its length is only a claim."""
+    def _read(self, response: requests.Response, max_bytes: int) -> bytes | FetchError:
+        """The body, counted while it comes in: a server may send more than it announced."""
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK, decode_content=False):
             body += chunk
-            if len(body) > most:
-                return Refusal(FetchProblem.TOO_LARGE, f"more than {most} bytes")
-        return body_or_refusal(bytes(body), response.headers)
+            if len(body) > max_bytes:
+                return FetchError(FetchProblem.TOO_LARGE, f"more than {max_bytes} bytes")
+        data = bytes(body)
+        return body_error(data, response.headers) or data
 
     def _addresses(self, host: str, port: int) -> Sequence[IpAddress]:
         return self._limits.rules.resolve(host, port, self._resolver)
@@ -263,35 +253,35 @@ def _session(limits: FetchLimits) -> _Session:
     session.trust_env = False
     session.headers.update({"Accept": "image/*", "Accept-Encoding": "identity"})
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    adapter = LeashedAdapter(pool_maxsize=32, ca_file=limits.ca_file)
+    adapter = BoundedAdapter(pool_maxsize=32, ca_file=limits.ca_file)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session
 
 
-def _result(future: Future[Fetched], url: str) -> Fetched:
+def _result(future: Future[bytes | FetchError], url: str) -> bytes | FetchError:
     if future.done():
         return future.result()
-    return _failure(url, "?", Refusal(FetchProblem.TIMEOUT, LEFT_BEHIND))
+    return _logged(FetchError(FetchProblem.TIMEOUT, ABANDONED), url, "?")
 
 
-def _failure(url: str, host: str, refusal: Refusal) -> FetchFailure:
+def _logged(error: FetchError, url: str, host: str) -> FetchError:
     digest = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    _log.info("photo %s of %s: %s (%s)", digest, host, refusal.problem, refusal.detail)
-    fault = _FAULTS.get(refusal.problem, Fault.HOST)
-    return FetchFailure(refusal.problem, fault, refusal.detail, refusal.retry_after, refusal.perhaps_gone)
+    _log.info("photo %s of %s: %s (%s)", digest, host, error.problem, error.detail)
+    return error
 
 
-def _told_apart(results: Mapping[str, Fetched], url: str) -> Fetched:
+def _photo(results: Mapping[str, bytes | FetchError], url: str) -> Photo:
     """A 403 that may mean "no such photo" does mean it where the same folder gave out another photo."""
-    found = results[url]
-    if not isinstance(found, FetchFailure) or not found.perhaps_gone:
-        return found
+    result = results[url]
+    if isinstance(result, bytes):
+        return result
+    problem, detail = result.problem, result.detail
     near = [other for other, fetched in results.items() if isinstance(fetched, bytes)]
-    if not any(_folder(other) == _folder(url) for other in near):
-        return found
-    detail = f"{found.detail}, while another photo of this job came from there: there is no such photo"
-    return replace(found, problem=FetchProblem.GONE, fault=Fault.MEMBER, detail=detail)
+    if result.perhaps_gone and any(_folder(other) == _folder(url) for other in near):
+        problem = FetchProblem.GONE
+        detail = f"{detail}, while another photo of this job came from there: there is no such photo"
+    return NotFetched(problem, _FAULTS.get(problem, Fault.HOST), detail, result.retry_after)
 
 
 def _folder(url: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""What a photo's server answered: bytes of a photo, another address, or a refusal by name."""
+"""HTTP responses of photo hosts: photo, redirect or `FetchError`; and when a signed URL expires."""
 
 from __future__ import annotations
 
@@ -52,70 +52,71 @@ _PHOTO_STARTS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF", b"GIF8",
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why there are no bytes. ``broken``: the connection broke, a new one may do better."""
+class FetchError:
+    """Why there are no bytes. A value, for the traceback of an exception would keep sockets and bodies."""
 
     problem: FetchProblem
     detail: str
     """For operators; never holds a URL."""
     retry_after: timedelta | None = None
     broken: bool = False
+    """The connection broke; a new one may do better."""
     perhaps_gone: bool = False
-    """S3 says 403 for a photo that does not exist, where whoever signed the link may not list the bucket."""
+    """S3 says 403 for a photo that does not exist, where whoever signed the URL may not list the bucket."""
 
 
 def redirect_of(response: requests.Response) -> str | None:
-    """The address that the answer leads to; None where it leads nowhere else."""
+    """The address that a redirect leads to; None where the response is none."""
     location = response.headers.get("Location")
     if location is None or response.status_code not in (301, 302, 303, 307, 308):
         return None
-    # Headers arrive read as latin-1; an address outside of ASCII is UTF-8 all the same.
+    # Headers arrive decoded as latin-1; an address outside of ASCII is UTF-8 all the same.
     return location.encode("latin-1", "replace").decode("utf-8", "replace")
 
 
-def refusal_of(response: requests.Response, url: str, max_bytes: int) -> Refusal | None:
+def head_error(response: requests.Response, url: str, max_bytes: int) -> FetchError | None:
     """Why the body is not worth reading; None for a success."""
     if response.status_code not in _SUCCESS:
-        return _refused_status(response, url)
+        return _status_error(response, url)
     length = response.headers.get("Content-Length", "")
     if length.isdecimal() and _number(length) > max_bytes:
-        return Refusal(FetchProblem.TOO_LARGE, f"{length[:20]} bytes, at most {max_bytes} are taken")
+        return FetchError(FetchProblem.TOO_LARGE, f"{length[:20]} bytes, at most {max_bytes} are taken")
     return None
 
 
-def body_or_refusal(body: bytes, headers: Mapping[str, str]) -> bytes | Refusal:
-    """The body, unless it is empty, packed, or a web page in a photo's place.
+def body_error(body: bytes, headers: Mapping[str, str]) -> FetchError | None:
+    """Whether the body is empty, compressed, or a web page in a photo's place; None for all else.
 
     Only the bytes can say what they are; the type and the encoding that the server names are not trusted,
     neither for a photo nor against one.
     """
     if not body:
-        return Refusal(FetchProblem.WRONG_TYPE, "an empty body")
+        return FetchError(FetchProblem.WRONG_TYPE, "an empty body")
     if _is_photo(body):
-        return body
+        return None
     start = body[:64].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if start.startswith(_PAGE_STARTS) or kind in _PAGE_TYPES:
-        return Refusal(FetchProblem.WRONG_TYPE, "a web page or a text instead of a photo")
+        return FetchError(FetchProblem.WRONG_TYPE, "a web page or a text instead of a photo")
     if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        return Refusal(FetchProblem.BAD_RESPONSE, "an encoding that was not asked for")
-    return body
+        return FetchError(FetchProblem.BAD_RESPONSE, "an encoding that was not asked for")
+    return None
 
 
-def trouble(error: Exception) -> Refusal:
-    """The word for what went wrong on the way."""
+def connection_error(error: Exception) -> FetchError:
+    """What went wrong before there was a whole response."""
     if isinstance(error, AddressRefused):
-        return Refusal(FetchProblem.REFUSED_ADDRESS, str(error))
+        return FetchError(FetchProblem.REFUSED_ADDRESS, str(error))
     if certificate := next((e for e in _chain(error) if isinstance(e, ssl.SSLCertVerificationError)), None):
-        return Refusal(FetchProblem.UNREACHABLE, _CERTIFICATE.get(certificate.verify_code, _UNTRUSTED))
+        return FetchError(FetchProblem.UNREACHABLE, _CERTIFICATE.get(certificate.verify_code, _UNTRUSTED))
     name = type(_cause(error)).__name__
     if isinstance(error, requests.Timeout | ReadTimeoutError | ConnectTimeoutError | TimeoutError):
-        return Refusal(FetchProblem.TIMEOUT, name)
+        return FetchError(FetchProblem.TIMEOUT, name)
     if isinstance(error, ProtocolError):
-        return Refusal(FetchProblem.BAD_RESPONSE, f"the body broke off: {name}", broken=True)
+        return FetchError(FetchProblem.BAD_RESPONSE, f"the body broke off: {name}", broken=True)
     if isinstance(error, requests.RequestException) and not isinstance(error, requests.ConnectionError):
-        return Refusal(FetchProblem.BAD_RESPONSE, name)
-    return Refusal(FetchProblem.UNREACHABLE, name, broken=isinstance(_cause(error), ProtocolError))
+        return FetchError(FetchProblem.BAD_RESPONSE, name)
+    return FetchError(FetchProblem.UNREACHABLE, name, broken=isinstance(_cause(error), ProtocolError))
 
 
 def _cause(error: Exception) -> object:
@@ -131,17 +132,17 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-def _refused_status(response: requests.Response, url: str) -> Refusal:
+def _status_error(response: requests.Response, url: str) -> FetchError:
     status = response.status_code
     if status in _MAY_BE_EXPIRY and expired(url, utc_now()):
-        return Refusal(FetchProblem.EXPIRED, f"status {status}, and the address's own date is over")
+        return FetchError(FetchProblem.EXPIRED, f"status {status}, and the address's own date is over")
     default = FetchProblem.SERVER_ERROR if status >= 500 else FetchProblem.BAD_RESPONSE
     problem = _STATUS.get(status, default)
     wait = _retry_after(response) if problem is FetchProblem.SERVER_ERROR else None
     code = _s3_code(response) if status in _MAY_BE_EXPIRY else ""
     if code == "ExpiredToken":
         problem = FetchProblem.EXPIRED
-    return Refusal(problem, f"status {status} {code}".rstrip(), wait, perhaps_gone=code == "AccessDenied")
+    return FetchError(problem, f"status {status} {code}".rstrip(), wait, perhaps_gone=code == "AccessDenied")
 
 
 def _s3_code(response: requests.Response) -> str:

@@ -16,13 +16,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
-from pipeline.verdict import FetchProblem, NotFetched
+from pipeline.verdict import FetchProblem, NotFetched, Photo
 from worker.clock import utc_now
 from worker.errors import BadMessage
 from worker.jobs.embed_job import EmbedJob, parse_embed_job
 from worker.store import StudiedPhoto, ToStudy, TruePhoto
 from worker.verification.dead_letters import unreadable
-from worker.verification.delivery import DeadJobs, Fetcher, Photo
+from worker.verification.delivery import DeadJobs, Fetcher
 
 logger = logging.getLogger(__name__)
 

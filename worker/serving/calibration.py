@@ -24,9 +24,8 @@ from pipeline.faces.types import Vectors
 from pipeline.fitting import metrics
 from pipeline.fitting.calibration import Calibration, calibrate, pairs_of_members, recalibrated, with_genuine
 from pipeline.fitting.fit import FEMALE, MALE, FitSettings
-from pipeline.verdict import Gender, NotFetched
+from pipeline.verdict import Gender, NotFetched, Photo
 from worker.store import Consenting, PublishedHead
-from worker.verification.delivery import Photo
 
 AT_ONCE: Final = 8
 """Members whose photos are fetched at the same time."""

@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
-from pipeline.verdict import Gender, NotFetched, Reason, Status, Verdict
+from pipeline.verdict import Gender, NotFetched, Photo, Reason, Status, Verdict
 from worker.clock import utc_now
 from worker.errors import BadMessage, MemberForgotten, RequestConflict, StoreRefused, WorkerError
 from worker.jobs.verify_job import VerifyJob, parse_job
@@ -27,8 +27,6 @@ from worker.verification.dead_letters import unreadable
 from worker.verification.sampling import drawn
 
 logger = logging.getLogger(__name__)
-
-Photo = bytes | NotFetched
 
 POISON: Final = "poison"
 """Reason of a dead job that was begun as often as allowed and never ended."""
@@ -46,7 +44,7 @@ class Fetcher(Protocol):
     """Downloads."""
 
     def fetch_all(self, urls: Sequence[str]) -> Sequence[Photo]:
-        """One entry for each URL, in their order. A NotFetched may carry `retry_after`."""
+        """One entry for each URL, in their order."""
         ...
 
 
@@ -261,9 +259,8 @@ class Verification:
         if not passing or postponed >= len(self._rules.waits):
             return None
         wait = timedelta(seconds=self._rules.waits[postponed])
-        asked: list[timedelta] = [after for p in passing if (after := getattr(p, "retry_after", None))]
-        patient = max([wait, *(min(after, RETRY_AFTER_CAP) for after in asked)])
-        return patient * (1 + JITTER * random.random())  # noqa: S311 - spreads load, no secret
+        asked = [min(p.retry_after, RETRY_AFTER_CAP) for p in passing if p.retry_after]
+        return max([wait, *asked]) * (1 + JITTER * random.random())  # noqa: S311 - spreads load, no secret
 
     def _postpone(self, attempt: Attempt, wait: timedelta) -> Handled:
         """The sweep brings it back: a long countdown would be held, unacknowledged, by one worker."""
