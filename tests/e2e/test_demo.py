@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from support.bundle import ROOT
-from worker.demo.cast import CAST
+from worker.demo.scenarios import SCENARIOS
 
 
 def test_the_demo_gives_every_member_the_expected_verdict(tmp_path: Path, bundle_dir: Path) -> None:
@@ -33,7 +33,7 @@ def test_the_demo_gives_every_member_the_expected_verdict(tmp_path: Path, bundle
         check=False,
     )
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert done.stdout.count("✓") == len(CAST)
+    assert done.stdout.count("✓") == len(SCENARIOS)
     with Image.open(tmp_path / "demo" / "contact-sheet.png") as picture:
         assert picture.width > 1000
     made = [tmp_path / "demo", *(tmp_path / "demo").rglob("*")]

@@ -1,4 +1,4 @@
-"""The parts of the demo: its Excel file, its photo host, its pictures and its contact sheet."""
+"""The parts of the demo: its Excel file, its photos and their host, its table and its contact sheet."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from rich.console import Console
 from pipeline.verdict import Box, Gender, Outcome, PhotoFinding, Reason, Status
 from support.jobs import NOW, PHOTOS, SELFIE
 from support.workers import open_empty_store
-from worker.demo import pictures, sheet
-from worker.demo.cast import CAST, write_workbook
-from worker.demo.photo_host import photo_host
-from worker.demo.stage import Act
+from worker.demo import contact_sheet, photos
+from worker.demo.contact_sheet import thumbnail
+from worker.demo.photos import photo_host
+from worker.demo.run import Result
+from worker.demo.scenarios import SCENARIOS, write_workbook
 from worker.demo.table import table_of
-from worker.demo.thumbnail import thumbnail
 from worker.importing.run import import_workbook
 from worker.jobs.verify_job import Why
 from worker.store import Change, RequestRecord
@@ -29,12 +29,12 @@ from worker.store.tables.states import State
 BASE = "http://127.0.0.1:8000"
 
 
-def an_act(number: int = 0, **changes: object) -> Act:
-    """A role of the cast with the verdict that it must get, but for the changes."""
-    role = CAST[number]
+def a_result(number: int = 0, **changes: object) -> Result:
+    """A scenario with the verdict that it must get, but for the changes."""
+    scenario = SCENARIOS[number]
     request = RequestRecord(
         request_id=f"r{number}",
-        member_id=role.member_id,
+        member_id=scenario.member_id,
         why=Why.SIGNUP,
         queue="bulk",
         state=State.DONE,
@@ -45,28 +45,28 @@ def an_act(number: int = 0, **changes: object) -> Act:
         accepted_at=NOW,
         started_at=NOW,
         finished_at=NOW + timedelta(milliseconds=187),
-        status=role.expected[0],
-        reason=role.expected[1],
+        status=scenario.expected[0],
+        reason=scenario.expected[1],
         similarity=0.83,
         gender=Gender.MALE,
         gender_probability=0.98,
         selfie=SELFIE,
-        photos=PHOTOS[: len(role.photos)],
+        photos=PHOTOS[: len(scenario.photos)],
     )
-    return Act(role, replace(request, **changes))  # type: ignore[arg-type]
+    return Result(scenario, replace(request, **changes))  # type: ignore[arg-type]
 
 
 def test_the_excel_file_of_the_demo_is_imported_without_a_complaint(tmp_path: Path) -> None:
     store = open_empty_store(f"sqlite:///{tmp_path}/verify.db")
     write_workbook(tmp_path / "members.xlsx", BASE)
     report = import_workbook(tmp_path / "members.xlsx", store.members, errors_file=tmp_path / "errors.xlsx")
-    assert (report.changes, report.refused, report.warnings) == ({Change.CREATED: len(CAST)}, 0, [])
-    for role in CAST:
-        member = store.members.find(role.member_id)
+    assert (report.changes, report.refused, report.warnings) == ({Change.CREATED: len(SCENARIOS)}, 0, [])
+    for scenario in SCENARIOS:
+        member = store.members.find(scenario.member_id)
         assert member
-        assert member.declared_gender == role.declared
-        assert member.selfie_url == f"{BASE}/{role.selfie}"
-        assert member.photo_urls == tuple(f"{BASE}/{name}" for name in role.photos)
+        assert member.declared_gender == scenario.declared
+        assert member.selfie_url == f"{BASE}/{scenario.selfie}"
+        assert member.photo_urls == tuple(f"{BASE}/{name}" for name in scenario.photos)
 
 
 def test_the_photo_host_serves_its_files_and_knows_dead_links(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_the_photo_host_serves_its_files_and_knows_dead_links(tmp_path: Path) ->
 
 
 def test_the_table_loses_nothing_on_a_narrow_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    Console(width=80).print(table_of([an_act()]))
+    Console(width=80).print(table_of([a_result()]))
     rows = [line.split("│") for line in capsys.readouterr().out.splitlines() if line.startswith("│")]
     whole = [
         "".join(part.split()[0] for part in column if part.strip()) for column in zip(*rows, strict=True)
@@ -87,32 +87,32 @@ def test_the_table_loses_nothing_on_a_narrow_terminal(capsys: pytest.CaptureFixt
 
 
 def test_a_verdict_that_was_not_expected_is_seen() -> None:
-    assert an_act().as_expected
-    assert not an_act(status=Status.REVIEW).as_expected
-    assert not an_act(reason=Reason.SAME_PICTURE).as_expected
-    assert not an_act(state=State.DEAD, status=None, reason=None).as_expected
+    assert a_result().as_expected
+    assert not a_result(status=Status.REVIEW).as_expected
+    assert not a_result(reason=Reason.SAME_PICTURE).as_expected
+    assert not a_result(state=State.DEAD, status=None, reason=None).as_expected
 
 
 def test_a_download_that_was_tampered_with_is_refused(tmp_path: Path) -> None:
     (tmp_path / "face_recognition-1.3.0.tar.gz").write_bytes(b"something else")
-    with pytest.raises(pictures.PicturesMissing, match="not the file that was expected"):
-        pictures.gather(tmp_path / "photos", tmp_path)
+    with pytest.raises(photos.PhotosMissing, match="not the file that was expected"):
+        photos.gather(tmp_path / "photos", tmp_path)
 
 
 def test_the_table_shows_a_surprise_with_what_was_expected() -> None:
-    table = table_of([an_act(0), an_act(1, status=Status.APPROVED, reason=Reason.SAME_PERSON)])
+    table = table_of([a_result(0), a_result(1, status=Status.APPROVED, reason=Reason.SAME_PERSON)])
     assert [str(cell) for cell in table.columns[-1].cells] == ["✓", "✗ review different_person"]
 
 
 def test_the_contact_sheet_is_drawn_for_every_member_even_without_photos(tmp_path: Path) -> None:
-    drawn = sheet.draw([an_act(i) for i in range(len(CAST))], tmp_path, tmp_path / "sheet.png")
+    drawn = contact_sheet.draw([a_result(i) for i in range(len(SCENARIOS))], tmp_path, tmp_path / "sheet.png")
     with Image.open(drawn) as picture:
         assert picture.width > picture.height > 500
 
 
 def test_a_member_without_a_verdict_has_a_card_too(tmp_path: Path) -> None:
-    dead = an_act(0, state=State.DEAD, status=None, reason=None, selfie=None, photos=())
-    assert sheet.draw([dead], tmp_path, tmp_path / "sheet.png").is_file()
+    dead = a_result(0, state=State.DEAD, status=None, reason=None, selfie=None, photos=())
+    assert contact_sheet.draw([dead], tmp_path, tmp_path / "sheet.png").is_file()
 
 
 def test_a_thumbnail_is_cut_around_the_face_with_its_box(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from pipeline.verdict import Gender
 from support.sheets import HEADERS, a_row, a_workbook, cells_of, photo, rewritten
 from worker.clock import utc_now
 from worker.importing import workbook
-from worker.importing.errors import CannotWrite
+from worker.importing.error_workbook import CannotWrite
 from worker.importing.package import MAX_FILE_BYTES, BadWorkbook
 from worker.importing.run import Report, import_workbook
 from worker.store import Change, MemberRecord, Store

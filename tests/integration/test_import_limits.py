@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.sheets import a_link, a_raw_row, a_raw_workbook, a_row, a_workbook, text_cell
-from worker.importing import package, parts, sheet, workbook
+from worker.importing import package, sheet, workbook
 from worker.importing.package import BadWorkbook
 from worker.importing.run import Report, import_workbook
 
@@ -97,7 +97,7 @@ def test_a_text_of_nothing_but_separators_is_read_in_linear_time(tmp_path: Path)
         (package, "MAX_ELEMENTS", "more than 9 XML elements"),
         (package, "MAX_CELLS", "more than 9 cells"),
         (package, "MAX_CHARACTERS", "more than 9 characters"),
-        (parts, "MAX_STRINGS", "more than 9 different texts"),
+        (sheet, "MAX_STRINGS", "more than 9 different texts"),
         (sheet, "MAX_BLOCKS", "more than 9 merged cells or hyperlinks"),
         (workbook, "MAX_ROWS", "more than 9 rows"),
         (sheet, "_MOST_ROWS", "more than 100,000 rows"),

@@ -9,7 +9,7 @@ from typing import Final
 from PIL import Image
 
 from support.bundle import ROOT
-from worker.demo.pictures import gather
+from worker.demo.photos import gather
 
 OBAMA: Final = ("obama.jpg", "obama2.jpg", "obama3.jpg")
 """Three photos of one man."""

@@ -9,8 +9,7 @@ import pytest
 from pipeline.verdict import Gender
 from worker.importing.cells import Row, Unreadable, text_of
 from worker.importing.columns import Field, NoHeader, field_of, find_columns, near
-from worker.importing.members import Refused, entries_of, member_of
-from worker.importing.rows import returned
+from worker.importing.members import Refused, entries_of, member_of, returned
 from worker.store import NewMember
 
 COLUMNS = find_columns(["회원번호", "성별", "갤러리 사진 1", "갤러리 사진 2", "인증사진"])

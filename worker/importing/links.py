@@ -1,4 +1,4 @@
-"""Addresses of photos: what a cell says, where it leads, and what is no address of a picture."""
+"""Addresses of photos in cells: as text or as a hyperlink, and which are no address of a photo."""
 
 from __future__ import annotations
 

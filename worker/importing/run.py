@@ -1,4 +1,4 @@
-"""The story of an import: member by member, batch by batch; what is wrong never stops what is right."""
+"""The import of a file, member by member and batch by batch; what is wrong never stops what is right."""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ from worker.clock import utc_now
 from worker.errors import StoreRefused
 from worker.importing.cells import listed
 from worker.importing.columns import Columns
-from worker.importing.errors import RefusedRow, write_errors
-from worker.importing.members import Entry, Refused, entries_of, member_of
-from worker.importing.rows import returned
+from worker.importing.error_workbook import RefusedRow, write_errors
+from worker.importing.members import Entry, Refused, entries_of, member_of, returned
 from worker.importing.workbook import Workbook, read_workbook
 from worker.store import Change, MemberRecord, NewMember
 
@@ -100,7 +99,7 @@ class _Import:
     def run(self) -> Report:
         self._report.warnings += self._workbook.warnings
         batch: list[tuple[Entry, NewMember]] = []
-        for entry, member in self._good_entries():
+        for entry, member in self._valid_entries():
             batch.append((entry, member))
             if len(batch) == BATCH:
                 self._write(batch)
@@ -108,7 +107,7 @@ class _Import:
         self._write(batch)
         return self._report
 
-    def _good_entries(self) -> Iterator[tuple[Entry, NewMember]]:
+    def _valid_entries(self) -> Iterator[tuple[Entry, NewMember]]:
         workbook = self._workbook
         joined: list[int] = []
         shown: list[int] = []
@@ -119,7 +118,7 @@ class _Import:
             except Refused as refused:
                 self._refuse(entry, refused)
                 continue
-            self._look_for_twin(entry)
+            self._check_twin(entry)
             shown += shows_another
             joined += [row.number for row in entry.rows if len(entry.rows) > 1]
             yield entry, member
@@ -130,7 +129,7 @@ class _Import:
         if numbers:
             self._report.warnings.append(f"Rows {what}: {listed(numbers)}")
 
-    def _look_for_twin(self, entry: Entry) -> None:
+    def _check_twin(self, entry: Entry) -> None:
         """IDs that differ only in case, or in zeros that Excel may have dropped, are two members."""
         twin = self._twins.setdefault(entry.member_id.casefold().lstrip("0"), entry)
         if twin is not entry:

@@ -1,4 +1,4 @@
-"""One sheet as rows: values as stored, with links, merged cells and number formats."""
+"""A workbook's sheets as rows: values as stored, with links, merged cells and number formats."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ from dataclasses import dataclass
 from typing import Any, Final
 from xml.sax.xmlreader import AttributesImpl
 
+from openpyxl.styles.numbers import BUILTIN_FORMATS
 from openpyxl.utils.cell import column_index_from_string, range_boundaries
 
 from worker.importing.cells import Block, Row, Unreadable, text_from
 from worker.importing.links import is_address, link_in
-from worker.importing.package import MAX_COLUMNS, MAX_ROWS, BadWorkbook, Package, PartHandler
-from worker.importing.parts import GENERAL, Parts, relationship_id
+from worker.importing.package import MAX_COLUMNS, MAX_ROWS, BadWorkbook, Budget, Package, PartHandler
 
+MAX_STRINGS: Final = 1_000_000
+_MAX_STYLES: Final = 65_536  # Excel takes no more
+GENERAL: Final = "General"
 MAX_BLOCKS: Final = 200_000
 """Merged cells and hyperlinks."""
 _MOST_ROWS: Final = MAX_ROWS + 100  # with titles and header
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384  # of any sheet
 _ERROR: Final = re.compile(r"#(?:N/A|GETTING_DATA|[A-Z0/]{2,12}[!?])")
 _INTEGER: Final = re.compile(r"-?\d{1,18}")
-
 _AN_ERROR: Final = "{ko} 칸에 엑셀 오류 값이 있습니다 (an Excel error value in place of the {en})"
 _NO_RESULT: Final = (
     "{ko} 칸의 수식은 계산 결과가 파일에 없습니다. 엑셀에서 열어 저장해 주세요 "
@@ -32,6 +34,108 @@ _A_DATE: Final = "{ko} 칸이 날짜입니다 (the {en} is a date)"
 _TWO_VALUES: Final = (
     "{ko} 칸이 병합되어 있는데 그 안에 다른 값이 숨어 있습니다 (another value is hidden in the merged {en})"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class SheetEntry:
+    """A sheet as the workbook lists it; ``path`` is the part that holds it."""
+
+    title: str
+    path: str
+    is_visible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the cells of all sheets refer to; ``formats`` by style number."""
+
+    sheets: tuple[SheetEntry, ...]
+    strings: list[str]
+    formats: list[str]
+
+
+def read_parts(package: Package) -> Parts:
+    """The workbook's own parts. Raises BadWorkbook."""
+    roots = package.related().values()
+    path = next((root.target for root in roots if root.kind == "officeDocument"), "")
+    if not package.has(path):
+        raise BadWorkbook("no Excel workbook: save it as .xlsx")
+    listed, related = _Sheets(package.budget), package.related(path)
+    package.parse(path, listed)
+    if not listed.found:
+        raise BadWorkbook("no Excel workbook: save it as .xlsx")
+    strings, styles = _Strings(package.budget), _Styles(package.budget)
+    for kind, handler in (("sharedStrings", strings), ("styles", styles)):
+        part = next((one.target for one in related.values() if one.kind == kind), "")
+        if package.has(part):
+            package.parse(part, handler)
+    sheets = (
+        SheetEntry(title, related[key].target, is_visible)
+        for title, key, is_visible in listed.found
+        if key in related and related[key].kind == "worksheet"
+    )
+    return Parts(tuple(sheets), strings.found, styles.formats())
+
+
+class _Sheets(PartHandler):
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self.found: list[tuple[str, str, bool]] = []
+
+    def start(self, name: str, attributes: AttributesImpl) -> None:
+        if name == "sheet":
+            title = self.budget.keep(attributes.get("name") or "")
+            state = attributes.get("state") or "visible"
+            self.found.append((title, relationship_id(attributes), state == "visible"))
+
+
+def relationship_id(attributes: AttributesImpl) -> str:
+    """The `r:id`, whatever the prefix; empty where there is none."""
+    return next((value for name, value in attributes.items() if name.endswith(":id")), "")
+
+
+class _Strings(PartHandler):
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self.found: list[str] = []
+
+    def start(self, name: str, attributes: AttributesImpl) -> None:  # noqa: ARG002 (texts have none)
+        self.start_text(name)
+
+    def end(self, name: str) -> None:
+        self.end_text(name)
+        if name != "si":
+            return
+        self.found.append(self.budget.keep(text_from(self.taken())))
+        if len(self.found) > MAX_STRINGS:
+            raise BadWorkbook(f"more than {MAX_STRINGS:,} different texts: split the file")
+
+
+class _Styles(PartHandler):
+    def __init__(self, budget: Budget) -> None:
+        super().__init__(budget)
+        self._codes = dict(BUILTIN_FORMATS)
+        self._cells: list[int] = []
+        self._within = ""
+
+    def start(self, name: str, attributes: AttributesImpl) -> None:
+        if name in ("numFmts", "cellXfs"):
+            self._within = name
+        elif name == "numFmt" and self._within == "numFmts":
+            code = self.budget.keep(attributes.get("formatCode") or "")
+            self._codes[int(attributes.get("numFmtId") or 0)] = text_from(code)
+        elif name == "xf" and self._within == "cellXfs":
+            self._cells.append(int(attributes.get("numFmtId") or 0))
+            if len(self._cells) > _MAX_STYLES:
+                raise ValueError("too many styles")
+
+    def end(self, name: str) -> None:
+        if name == self._within:
+            self._within = ""
+
+    def formats(self) -> list[str]:
+        """Number formats by style; one that the file does not name (Excel has some for dates) is empty."""
+        return [self._codes.get(number, "") for number in self._cells]
 
 
 @dataclass(frozen=True, slots=True)

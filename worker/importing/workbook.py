@@ -1,4 +1,4 @@
-"""Excel files from outside, opened with care: the rows of the first sheet with our columns."""
+"""An Excel file from outside: the rows of the first sheet with our columns."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ from xml.sax import SAXException
 from openpyxl.utils import get_column_letter
 
 from worker.importing.cells import Block, Row, listed, text_of
-from worker.importing.columns import Columns, NoHeader, find_columns, near
-from worker.importing.headers import Header, find_header
+from worker.importing.columns import Columns, Header, NoHeader, find_columns, find_header, near
 from worker.importing.links import is_address
 from worker.importing.package import (
     MAX_COLUMNS,
@@ -26,8 +25,7 @@ from worker.importing.package import (
     check_archive,
     check_file,
 )
-from worker.importing.parts import Parts, SheetEntry, read_parts
-from worker.importing.sheet import Sheet, read_sheet
+from worker.importing.sheet import Parts, Sheet, SheetEntry, read_parts, read_sheet
 
 _BROKEN: Final = (
     *(KeyError, ValueError, IndexError, OverflowError, EOFError, OSError, NotImplementedError),
@@ -67,7 +65,7 @@ def read_workbook(path: Path) -> Workbook:
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """What the readers stumble over inside of the block is the file's damage."""
+    """An error of the readers inside of the block means that the file is damaged."""
     try:
         yield
     except _BROKEN as error:

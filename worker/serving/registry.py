@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
@@ -27,6 +26,7 @@ from pipeline.bundles.bundle import (
     read_manifest,
 )
 from pipeline.errors import ModelError, WeightsCorrupt, WeightsMissing
+from worker.downloads.pinned import DownloadFailed, from_url
 from worker.serving.signatures import UNSIGNED, HeadSignatures
 from worker.store import PublishedHead
 from worker.store.tables.states import ModelState
@@ -104,7 +104,6 @@ def shipped_version(bundle: Path) -> str | None:
 
 SECONDS: Final = 25.0
 """For one network of about 90 MB: well below a job's time limit, for a job waits for it."""
-_CHUNK: Final = 1 << 20
 _NAME: Final = re.compile(r"[\w-]+(\.tflite|\.onnx)")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -133,10 +132,13 @@ class Backbones:
         try:
             with _fresh(path) as file:
                 if self._is_address:
-                    self._download(part, file)
+                    address = f"{self._place}/{part.file}"
+                    from_url(address, file, timeout=(4, 10), max_bytes=part.size, max_seconds=SECONDS)
                 else:
                     shutil.copyfile(Path(self._place) / part.file, file)
                 check_part(file, name, part)
+        except DownloadFailed as error:
+            raise WeightsMissing(f"{part.file}: {error}") from error
         except (OSError, requests.RequestException) as error:
             kind = type(error).__name__
             raise WeightsMissing(f"{part.file} cannot be had from VERIFY_BACKBONES ({kind})") from error
@@ -144,16 +146,6 @@ class Backbones:
     @property
     def _is_address(self) -> bool:
         return self._place.startswith(("https://", "http://"))
-
-    def _download(self, part: Part, file: Path) -> None:
-        deadline = time.monotonic() + SECONDS
-        address = f"{self._place}/{part.file}"
-        with requests.get(address, stream=True, timeout=(4, 10)) as answer, file.open("wb") as out:
-            answer.raise_for_status()
-            for chunk in answer.iter_content(_CHUNK):
-                out.write(chunk)
-                if out.tell() > part.size or time.monotonic() > deadline:
-                    raise WeightsMissing(f"{part.file} is longer than its manifest says, or comes too slowly")
 
     def offer(self, bundle: Path, names: Iterable[str]) -> list[str]:
         """Put these networks of a bundle where hosts look for them. Raises ModelError.

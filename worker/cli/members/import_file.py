@@ -15,7 +15,7 @@ from worker.broker.publisher import Publisher
 from worker.cli.output import print_json, progress
 from worker.cli.queue.queueing import Sent, enqueue_pending, report
 from worker.errors import StoreUnavailable
-from worker.importing.errors import RefusedRow
+from worker.importing.error_workbook import RefusedRow
 from worker.importing.run import Report, import_workbook
 from worker.jobs import queues
 from worker.store import Change, Store

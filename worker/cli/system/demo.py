@@ -1,4 +1,4 @@
-"""`python -m worker demo`: the whole system in one go, on this machine alone."""
+"""`python -m worker demo`: verify the members of the demo, end to end."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from rich.text import Text
 
 from pipeline.terminal import console
 from worker import runtime
-from worker.demo import pictures, sheet, stage
-from worker.demo.cast import CAST
-from worker.demo.photo_host import photo_host
+from worker.demo import contact_sheet, photos
+from worker.demo.run import run_scenarios, show_texts, use_demo_settings
+from worker.demo.scenarios import SCENARIOS
 from worker.demo.table import table_of
 from worker.errors import PermanentError
 from worker.jobs.queues import JUDGING
 
-_TOLD: Final = "m-1005"
-"""The member whose sentence is shown."""
+_SHOWN: Final = "m-1005"
+"""The member whose text is shown."""
 
 
 @click.command()
@@ -32,24 +32,27 @@ def demo() -> None:
     """
     started = time.monotonic()
     out = console()
-    chosen = runtime.settings()
+    settings = runtime.settings()
     if problem := runtime.check(JUDGING):
         raise PermanentError(problem)
-    began_in, home, cache = Path.cwd(), chosen.home.resolve() / "demo", chosen.home.resolve() / "downloads"
-    stage.enter(home, chosen.bundle.resolve())
+    folder, top = Path.cwd(), settings.home.resolve()
+    home = top / "demo"
+    use_demo_settings(home, settings.bundle.resolve())
     with out.status("photos"):
-        pictures.gather(home / "photos", cache)
-    with photo_host(home / "photos") as url, out.status("working"):
-        acts = stage.play(CAST, url, out.print)
-    out.print(table_of(acts))
-    stage.what_the_member_reads(_TOLD, out.print)
-    picture = sheet.draw(acts, home / "photos", home / "contact-sheet.png")
-    out.print(Text.assemble("\nThe same as a picture: ", (str(_seen_from(began_in, picture)), "bold")))
-    surprises = sum(not act.as_expected for act in acts)
-    out.print(f"{len(acts) - surprises} of {len(acts)} as expected, in {time.monotonic() - started:.0f} s")
-    if surprises:
+        photos.gather(home / "photos", top / "downloads")
+    with photos.photo_host(home / "photos") as url, out.status("working"):
+        results = run_scenarios(SCENARIOS, url, out.print)
+    out.print(table_of(results))
+    show_texts(_SHOWN, out.print)
+    picture = contact_sheet.draw(results, home / "photos", home / "contact-sheet.png")
+    out.print(Text.assemble("\nThe same as a picture: ", (str(_relative_to(folder, picture)), "bold")))
+    unexpected = sum(not result.as_expected for result in results)
+    out.print(
+        f"{len(results) - unexpected} of {len(results)} as expected, in {time.monotonic() - started:.0f} s"
+    )
+    if unexpected:
         raise SystemExit(1)
 
 
-def _seen_from(folder: Path, file: Path) -> Path:
+def _relative_to(folder: Path, file: Path) -> Path:
     return file.relative_to(folder) if file.is_relative_to(folder) else file

@@ -1,5 +1,4 @@
-"""The contact sheet: every member a card with selfie, gallery photos, the faces that were judged, and
-the verdict. One picture, to be looked at."""
+"""The contact sheet: one picture with a card for each member, with photos, faces and verdict."""
 
 from __future__ import annotations
 
@@ -9,12 +8,16 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.verdict import Outcome, PhotoFinding, Status
-from worker.demo.stage import Act
-from worker.demo.thumbnail import thumbnail
+from pipeline.errors import ImageError
+from pipeline.images.decode import decode
+from pipeline.verdict import Box, Outcome, PhotoFinding, Status
+from worker.demo.run import Result
 
 Point = tuple[int, int]
 """Left and top, or width and height, in pixels of the sheet."""
+
+Area = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels of the photo; may reach beyond its edges."""
 
 _SCALE: Final = 2  # drawn large and reduced at the end: smooth edges
 _COLUMNS: Final = 3
@@ -25,6 +28,8 @@ _CARD: Final = (2 * _INSET + 4 * _THUMB[0] + 3 * _GAP, 342)
 _MARGIN: Final = 36
 _HEAD: Final = 96
 
+_PANEL: Final = "#dcd8d0"
+_FACE_SHARE: Final = 0.42  # of the thumbnail's width
 _PAPER, _CARD_COLOUR, _INK, _FAINT = "#efece6", "#ffffff", "#22252b", "#7b808a"
 _STATUS: Final = {
     Status.APPROVED: ("#2e8b57", "approved"),
@@ -44,17 +49,17 @@ _WORDS: Final = {
 }
 
 
-def draw(acts: Sequence[Act], photos: Path, target: Path) -> Path:
+def draw(results: Sequence[Result], photos: Path, target: Path) -> Path:
     """Draw the sheet and save it; returns where."""
-    rows = -(-len(acts) // _COLUMNS)
+    rows = -(-len(results) // _COLUMNS)
     width = 2 * _MARGIN + _COLUMNS * _CARD[0] + (_COLUMNS - 1) * _GAP * 2
     height = _HEAD + rows * (_CARD[1] + 2 * _GAP) + _MARGIN
     sheet = _Sheet(width, height)
-    _headline(sheet, acts)
-    for number, act in enumerate(acts):
+    _headline(sheet, results)
+    for number, result in enumerate(results):
         row, column = divmod(number, _COLUMNS)
         left = _MARGIN + column * (_CARD[0] + 2 * _GAP)
-        _card(sheet, act, photos, (left, _HEAD + row * (_CARD[1] + 2 * _GAP)))
+        _card(sheet, result, photos, (left, _HEAD + row * (_CARD[1] + 2 * _GAP)))
     sheet.save(target)
     return target
 
@@ -84,28 +89,32 @@ class _Sheet:
         self._image.resize(self._size, Image.Resampling.LANCZOS).save(target)
 
 
-def _headline(sheet: _Sheet, acts: Sequence[Act]) -> None:
-    right = sum(act.as_expected for act in acts)
-    models = next((act.request.model_version for act in acts if act.request.model_version), "-")
+def _headline(sheet: _Sheet, results: Sequence[Result]) -> None:
+    right = sum(result.as_expected for result in results)
+    models = next((result.request.model_version for result in results if result.request.model_version), "-")
     sheet.text((_MARGIN, 54), "Is the member the person in the photos?", 30)
-    sheet.text((_MARGIN, 80), f"{right} of {len(acts)} verdicts as expected  ·  models {models}", 16, _FAINT)
+    sheet.text(
+        (_MARGIN, 80), f"{right} of {len(results)} verdicts as expected  ·  models {models}", 16, _FAINT
+    )
 
 
-def _card(sheet: _Sheet, act: Act, photos: Path, at: Point) -> None:
+def _card(sheet: _Sheet, result: Result, photos: Path, at: Point) -> None:
     left, top = at
     sheet.box(at, _CARD, _CARD_COLOUR)
-    sheet.text((left + _INSET, top + 36), act.role.story, 20)
-    sheet.text((left + _CARD[0] - _INSET, top + 36), act.role.member_id, 14, _FAINT, anchor="rs")
+    sheet.text((left + _INSET, top + 36), result.scenario.situation, 20)
+    sheet.text((left + _CARD[0] - _INSET, top + 36), result.scenario.member_id, 14, _FAINT, anchor="rs")
     place = left + _INSET
-    for name, finding in zip((act.role.selfie, *act.role.photos), _findings(act), strict=False):
+    for name, finding in zip(
+        (result.scenario.selfie, *result.scenario.photos), _findings(result), strict=False
+    ):
         width = _THUMB[0] * 2 + _GAP if finding.faces > 1 else _THUMB[0]
         _photo(sheet, photos / name, finding, (place, top + 54), (width, _THUMB[1]))
         place += width + _GAP
-    _verdict(sheet, act, at)
+    _verdict(sheet, result, at)
 
 
-def _findings(act: Act) -> list[PhotoFinding]:
-    return [finding for finding in (act.request.selfie, *act.request.photos) if finding is not None]
+def _findings(result: Result) -> list[PhotoFinding]:
+    return [finding for finding in (result.request.selfie, *result.request.photos) if finding is not None]
 
 
 def _photo(sheet: _Sheet, file: Path, finding: PhotoFinding, at: Point, size: Point) -> None:
@@ -131,9 +140,9 @@ def _colour(finding: PhotoFinding) -> str:
     return _STATUS[Status.REJECTED][0] if finding.outcome in _BAD else _FAINT
 
 
-def _verdict(sheet: _Sheet, act: Act, at: Point) -> None:
+def _verdict(sheet: _Sheet, result: Result, at: Point) -> None:
     """The coloured edge of the card, and its last line."""
-    request = act.request
+    request = result.request
     colour, word = _STATUS[request.status] if request.status else (_FAINT, str(request.state))
     left, top = at[0] + _INSET, at[1] + _CARD[1] - 58
     sheet.box(at, (8, _CARD[1]), colour, 4)
@@ -142,5 +151,70 @@ def _verdict(sheet: _Sheet, act: Act, at: Point) -> None:
     sheet.text((left + 226, top + 17), (request.reason or "").replace("_", " "), 16)
     probability = request.gender_probability
     gender = f"looks {request.gender} ({probability:.2f})  ·  " if probability else ""
-    details = f"{gender}declared {act.role.declared}  ·  {act.milliseconds:.0f} ms"
+    details = f"{gender}declared {result.scenario.declared}  ·  {result.milliseconds:.0f} ms"
     sheet.text((left + 226, top + 36), details, 13, _FAINT)
+
+
+def thumbnail(file: Path, finding: PhotoFinding, size: tuple[int, int], colour: str) -> Image.Image:
+    """``size`` (width, height) in pixels. Where there is no photo, a panel that says so."""
+    photo = _opened(file)
+    if photo is None:
+        return _nothing(size)
+    area = _area(photo.size, finding, size)
+    cut = _cut(photo, area, size)
+    if finding.box is not None:
+        _outline(cut, finding.box, area, colour)
+    return cut
+
+
+def _opened(file: Path) -> Image.Image | None:
+    """As the pipeline sees it: a box is in the pixels of that picture."""
+    if not file.is_file():
+        return None
+    try:
+        return Image.fromarray(decode(file.read_bytes()).rgb)
+    except ImageError:
+        return None
+
+
+def _area(photo: tuple[int, int], finding: PhotoFinding, size: tuple[int, int]) -> Area:
+    """The part to show: around the face, or the whole where there are several or none."""
+    aspect = size[0] / size[1]
+    if finding.box is None or finding.faces > 1:
+        width = max(photo[0], photo[1] * aspect) if finding.faces > 1 else min(photo[0], photo[1] * aspect)
+        centre = photo[0] / 2, photo[1] / 2
+    else:
+        width = min(finding.box.side / _FACE_SHARE, photo[0], photo[1] * aspect)
+        centre = finding.box.centre
+    height = width / aspect
+    left = _inside(centre[0] - width / 2, width, photo[0])
+    top = _inside(centre[1] - height * 0.45, height, photo[1])
+    return left, top, left + width, top + height
+
+
+def _cut(photo: Image.Image, area: Area, size: tuple[int, int]) -> Image.Image:
+    left, top, right, bottom = (round(v) for v in area)
+    panel = Image.new("RGB", (right - left, bottom - top), _PANEL)
+    panel.paste(photo, (-left, -top))
+    return panel.resize(size, Image.Resampling.LANCZOS)
+
+
+def _inside(start: float, length: float, whole: int) -> float:
+    """Moved so that as much as possible lies in the photo; centred if the photo is smaller."""
+    if length > whole:
+        return (whole - length) / 2
+    return min(max(start, 0.0), whole - length)
+
+
+def _outline(cut: Image.Image, box: Box, area: Area, colour: str) -> None:
+    scale = cut.width / (area[2] - area[0])
+    left, top = (box.x - area[0]) * scale, (box.y - area[1]) * scale
+    corners = (left, top, left + box.width * scale, top + box.height * scale)
+    ImageDraw.Draw(cut).rounded_rectangle(corners, 10, outline=colour, width=5)
+
+
+def _nothing(size: tuple[int, int]) -> Image.Image:
+    panel = Image.new("RGB", size, _PANEL)
+    middle = size[0] / 2, size[1] / 2
+    ImageDraw.Draw(panel).text(middle, "404", "#a39d92", ImageFont.load_default(size[0] // 4), "mm")
+    return panel

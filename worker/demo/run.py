@@ -1,4 +1,4 @@
-"""The run of the demo: settings of its own, the real commands one after another, a real worker."""
+"""The demo's run: settings of its own, the real commands one after another, a real worker."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from rich.text import Text
 
 from worker import runtime
 from worker.clock import utc_now
-from worker.demo.cast import Role, write_workbook
+from worker.demo.scenarios import Scenario, write_workbook
 from worker.errors import PermanentError
 from worker.settings import PREFIX
 from worker.store import RequestRecord
 from worker.store.tables.states import State
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
-_PATIENCE_SECONDS: Final = 120.0
+_TIMEOUT_SECONDS: Final = 120.0
 _ENDED: Final = (State.DONE, State.DEAD, State.SUPERSEDED)
 
 Say = Callable[[str | Text], None]
@@ -32,20 +32,20 @@ Say = Callable[[str | Text], None]
 
 
 class DemoFailed(PermanentError):
-    """The demo could not be played to its end."""
+    """The demo could not run to its end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
-    """A role with what became of it."""
+class Result:
+    """A scenario with what became of it."""
 
-    role: Role
+    scenario: Scenario
     request: RequestRecord
 
     @property
     def as_expected(self) -> bool:
-        """Whether the verdict is the one that the role must get."""
-        return (self.request.status, self.request.reason) == self.role.expected
+        """Whether the verdict is the expected one."""
+        return (self.request.status, self.request.reason) == self.scenario.expected
 
     @property
     def milliseconds(self) -> float:
@@ -55,10 +55,10 @@ class Act:
         return (self.request.finished_at - self.request.started_at).total_seconds() * 1000
 
 
-def enter(home: Path, bundle: Path) -> None:
-    """From here on this process, and all that it starts, live by the demo's settings in ``home``.
+def use_demo_settings(home: Path, bundle: Path) -> None:
+    """This process, and all that it starts, go by the demo's settings from here on, in ``home``.
 
-    Whatever is set otherwise, in the environment or in a file `.env`, does not reach in here.
+    What is set in the environment or in a file `.env` does not count.
     """
     shutil.rmtree(home, ignore_errors=True)
     home.mkdir(parents=True)
@@ -69,25 +69,25 @@ def enter(home: Path, bundle: Path) -> None:
         VERIFY_BUNDLE=str(bundle.resolve()),
         VERIFY_ALLOW_HTTP="true",
         VERIFY_ALLOW_PRIVATE_ADDRESSES="true",  # the photos lie on this very machine
-        VERIFY_BLIND_AUDIT_SHARE="0",  # no approval is sent to a person by lot
+        VERIFY_BLIND_AUDIT_SHARE="0",  # no approval is selected for the audit
         PYTHONPATH=os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
     )
     os.chdir(home)
     runtime.reset()
 
 
-def play(cast: Sequence[Role], photos_url: str, say: Say) -> list[Act]:
-    """Import the cast, let a worker verify it, and return what became of each. Raises DemoFailed."""
-    write_workbook(Path("members.xlsx"), photos_url, cast)
+def run_scenarios(scenarios: Sequence[Scenario], photos_url: str, say: Say) -> list[Result]:
+    """Import the scenarios' members and let a worker verify them. Raises DemoFailed."""
+    write_workbook(Path("members.xlsx"), photos_url, scenarios)
     _command(say, "init-db")
     with _worker(say) as worker:
         _command(say, "import", "members.xlsx")
-        _wait(worker, len(cast))
-    return [Act(role, runtime.store().requests.of_member(role.member_id)[0]) for role in cast]
+        _wait(worker, len(scenarios))
+    return [Result(one, runtime.store().requests.of_member(one.member_id)[0]) for one in scenarios]
 
 
-def what_the_member_reads(member_id: str, say: Say) -> None:
-    """The sentence for the app to show, in both languages."""
+def show_texts(member_id: str, say: Say) -> None:
+    """What the member reads, in both languages."""
     for language in ("--ko", "--en"):
         _command(say, "show", member_id, language)
 
@@ -105,7 +105,7 @@ def _command(say: Say, *words: str) -> None:
 
 @contextmanager
 def _worker(say: Say) -> Iterator[subprocess.Popen[bytes]]:
-    """A worker process, as an operator would start it; ended in good order."""
+    """A worker process, as an operator would start it; stopped at the end."""
     say(Text("$ python -m worker run &", "dim"))
     with Path("worker.log").open("wb") as log:
         process = subprocess.Popen([sys.executable, "-m", "worker", "run"], stdout=log, stderr=log)
@@ -121,14 +121,14 @@ def _worker(say: Say) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _wait(worker: subprocess.Popen[bytes], members: int) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + _TIMEOUT_SECONDS
     while sum(runtime.store().reports.status(utc_now()).requests[state] for state in _ENDED) < members:
         if worker.poll() is not None:
-            raise DemoFailed(f"the worker ended: {_last_words()}")
+            raise DemoFailed(f"the worker ended: {_log_tail()}")
         if time.monotonic() > deadline:
-            raise DemoFailed(f"not everybody is verified after {_PATIENCE_SECONDS:.0f} s: {_last_words()}")
+            raise DemoFailed(f"not everybody is verified after {_TIMEOUT_SECONDS:.0f} s: {_log_tail()}")
         time.sleep(0.1)
 
 
-def _last_words() -> str:
+def _log_tail() -> str:
     return Path("worker.log").read_text(errors="replace").strip()[-1000:]

@@ -1,27 +1,32 @@
-"""Photos of public persons, out of packages on the package index; none is part of this repository.
+"""The demo's photos and the web server that they lie on.
 
+They show public persons and come out of packages on the package index; none is part of this repository.
 The test pictures of `face_recognition` (MIT) are White House portraits, scikit-image carries NASA's
 portrait of Eileen Collins and a cat. What is downloaded is pinned by hash and kept under `var`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import shutil
-import subprocess
-import sys
 import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
 from PIL import Image
 
+from worker.downloads.pinned import DownloadFailed, PinnedFile, from_package_index
 from worker.errors import PermanentError
 
-_ARCHIVE: Final = "face_recognition-1.3.0.tar.gz"
-_PIN: Final = (
-    "face_recognition==1.3.0 --hash=sha256:5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec\n"
+_ARCHIVE: Final = PinnedFile(
+    "face_recognition-1.3.0.tar.gz",
+    "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec",
+    "face_recognition==1.3.0",
 )
 _FROM_ARCHIVE: Final = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg", "32bit.png")
 _FROM_SCIKIT_IMAGE: Final = ("astronaut.png", "chelsea.png")
@@ -34,14 +39,14 @@ _PEOPLE: Final = (
 _GROUP_HEIGHT: Final = 720
 
 
-class PicturesMissing(PermanentError):
+class PhotosMissing(PermanentError):
     """The demo's photos cannot be had."""
 
 
 def gather(folder: Path, cache: Path) -> None:
     """Put every photo of the demo into ``folder``; downloads are kept in ``cache``.
 
-    Raises PicturesMissing.
+    Raises PhotosMissing.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if missing := [name for name in _FROM_ARCHIVE if not (folder / name).is_file()]:
@@ -52,25 +57,16 @@ def gather(folder: Path, cache: Path) -> None:
 
 
 def _downloaded(cache: Path) -> Path:
-    archive = cache / _ARCHIVE
+    archive = cache / _ARCHIVE.file
     if not archive.is_file():
-        cache.mkdir(parents=True, exist_ok=True)
-        _download(cache)
-    if f"sha256:{hashlib.sha256(archive.read_bytes()).hexdigest()}\n" not in _PIN:
-        raise PicturesMissing(f"{archive} is not the file that was expected; remove it and try again")
+        try:
+            from_package_index([_ARCHIVE], cache, kind="--no-binary=:all:")
+        except DownloadFailed as error:
+            last = str(error).splitlines()[-1]
+            raise PhotosMissing(f"the demo's photos cannot be downloaded: {last}") from error
+    if not _ARCHIVE.is_in(cache):
+        raise PhotosMissing(f"{archive} is not the file that was expected; remove it and try again")
     return archive
-
-
-def _download(cache: Path) -> None:
-    """pip checks the hash before it looks inside."""
-    pins = cache / "face_recognition.txt"
-    pins.write_text(_PIN)
-    options = ["--no-deps", "--no-binary=:all:", "--require-hashes", "--quiet", "--disable-pip-version-check"]
-    command = [sys.executable, "-m", "pip", "download", *options, f"--dest={cache}", f"--requirement={pins}"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise PicturesMissing(f"the demo's photos cannot be downloaded: {last}")
 
 
 def _unpack(archive: Path, names: list[str], folder: Path) -> None:
@@ -78,7 +74,7 @@ def _unpack(archive: Path, names: list[str], folder: Path) -> None:
         for name in names:
             member = tar.extractfile(f"face_recognition-1.3.0/tests/test_images/{name}")
             if member is None:
-                raise PicturesMissing(f"{name} is not in {archive}")
+                raise PhotosMissing(f"{name} is not in {archive}")
             (folder / name).write_bytes(member.read())
 
 
@@ -86,7 +82,7 @@ def _scikit_image() -> Path:
     """The folder of its pictures, without importing it."""
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
-        raise PicturesMissing("the demo needs scikit-image: pip install -r requirements.txt")
+        raise PhotosMissing("the demo needs scikit-image: pip install -r requirements.txt")
     return Path(spec.origin).parent / "data"
 
 
@@ -104,3 +100,21 @@ def _compose_group(folder: Path) -> Image.Image:
 def _scaled(part: Image.Image) -> Image.Image:
     width = round(part.width * _GROUP_HEIGHT / part.height)
     return part.resize((width, _GROUP_HEIGHT), Image.Resampling.LANCZOS)
+
+
+class _QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Say nothing."""
+
+
+@contextmanager
+def photo_host(folder: Path) -> Iterator[str]:
+    """Serves the files of a folder on a free port of this machine; its base URL."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_QuietHandler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
