@@ -63,9 +63,9 @@ def test_the_list_of_commands_loads_none_of_them() -> None:
 
 def test_no_command_of_the_database_needs_the_models() -> None:
     code = (
-        "import sys, worker.cli.members.import_file, worker.cli.members.enqueue, worker.cli.members.show;"
+        "import sys, worker.cli.members.import_file, worker.cli.queue.enqueue, worker.cli.members.show;"
         "import worker.cli.system.status;"
-        "import worker.cli.system.init_db, worker.cli.queue.requeue; print(*sys.modules)"
+        "import worker.cli.system.database, worker.cli.queue.dead_jobs; print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert not {"tensorflow", "keras", "ai_edge_litert", "cv2", "mediapipe"} & set(done.stdout.split())

@@ -1,6 +1,6 @@
 """The commands `python -m worker …`; each is loaded when it is asked for.
 
-Exit status: 0 done, 1 failed, 2 wrong usage or wrong settings. A trouble that is known is one line on
+Exit status: 0 done, 1 failed, 2 wrong usage or wrong settings. A known error is one line on
 standard error, never a traceback.
 """
 
@@ -16,19 +16,19 @@ import click
 from worker.errors import BadSettings, WorkerError
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
-    "init-db": ("worker.cli.system.init_db:init_db", "Make or update the tables."),
+    "init-db": ("worker.cli.system.database:init_db", "Make or update the tables."),
     "import": ("worker.cli.members.import_file:import_file", "Take members from an Excel file."),
-    "enqueue": ("worker.cli.members.enqueue:enqueue", "Request verifications for members in the database."),
+    "enqueue": ("worker.cli.queue.enqueue:enqueue", "Request verifications for members in the database."),
     "show": ("worker.cli.members.show:show", "Show a member, the photos and the verdict."),
     "review": ("worker.cli.members.review:review", "Decide about members who wait for a person."),
-    "label": ("worker.cli.members.label:label", "Say whether a photo shows the person of the selfie."),
-    "consent": ("worker.cli.members.consent:consent", "Note a member's consent to training."),
+    "label": ("worker.cli.members.training:label", "Say whether a photo shows the person of the selfie."),
+    "consent": ("worker.cli.members.training:consent", "Note a member's consent to training."),
     "forget": ("worker.cli.members.forget:forget", "Erase all that is stored about a member."),
-    "unbar": ("worker.cli.members.unbar:unbar", "Let the ID of a forgotten member in again."),
-    "purge": ("worker.cli.system.purge:purge", "Remove what was kept long enough."),
+    "unbar": ("worker.cli.members.forget:unbar", "Let the ID of a forgotten member in again."),
+    "purge": ("worker.cli.system.database:purge", "Remove what was kept long enough."),
     "status": ("worker.cli.system.status:status", "Show how the work stands."),
-    "requeue": ("worker.cli.queue.requeue:requeue", "Give dead jobs another chance."),
-    "dismiss": ("worker.cli.queue.dismiss:dismiss", "Close dead jobs that need nothing more."),
+    "requeue": ("worker.cli.queue.dead_jobs:requeue", "Give dead jobs another chance."),
+    "dismiss": ("worker.cli.queue.dead_jobs:dismiss", "Close dead jobs that need nothing more."),
     "models": ("worker.cli.models.models:models", "The heads that workers judge with."),
     "calibrate": ("worker.cli.models.calibrate:calibrate", "Set the approve edge on your own members."),
     "retrain": ("worker.cli.models.retrain:retrain", "Learn from the photos that people have labelled."),
@@ -59,7 +59,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; a known trouble is one line and a status."""
+        """Run a command; a known error is one line and an exit status."""
         before = os.umask(0o077)  # what it writes names people: databases, queues, workbooks, pictures
         try:
             return super().invoke(ctx)

@@ -1,7 +1,8 @@
-"""How commands speak: JSON for programs, colours of statuses, progress on standard error."""
+"""What several commands need: JSON, colours of statuses, progress, the operator's name."""
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from pipeline.verdict import Status
+from worker import runtime
 
 _PLAIN_STEP: Final = 1000
 STYLES: Final[Mapping[Status | None, str]] = {
@@ -25,6 +27,9 @@ STYLES: Final[Mapping[Status | None, str]] = {
     Status.ERROR: "red",
     None: "dim",
 }
+by_option: Callable[[Any], Any] = click.option(
+    "--by", metavar="NAME", help="Your name (default: VERIFY_OPERATOR)."
+)
 
 
 def print_json(value: Any, indent: int | None = 2) -> None:
@@ -76,3 +81,19 @@ def _plain_progress(title: str) -> Callable[[int, int | None], None]:
             click.echo(f"{title}: {done:,}" + (f" of {total:,}" if total else ""), err=True)
 
     return show
+
+
+def operator(by: str | None) -> str:
+    """The name of whoever decides; they must give one. Raises click.UsageError."""
+    name = (by or runtime.settings().operator).strip()
+    if not name:
+        raise click.UsageError("say who you are: --by NAME, or VERIFY_OPERATOR")
+    return name
+
+
+def viewer() -> str:
+    """The name of whoever looks at a member; the login's where no other is set."""
+    try:
+        return runtime.settings().operator.strip() or getpass.getuser()
+    except (KeyError, OSError):  # a container's user need not have a name
+        return "unknown"

@@ -1,4 +1,4 @@
-"""`python -m worker forget MEMBER`."""
+"""`python -m worker forget MEMBER` and `unbar MEMBER`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 
 from pipeline.terminal import console, new_table
 from worker import runtime
-from worker.cli.output import print_json
+from worker.cli.output import by_option, operator, print_json
 from worker.clock import utc_now
 from worker.jobs.identifiers import is_identifier
 from worker.store import Store
@@ -73,3 +73,23 @@ def _table(title: str, column: str, rows: Mapping[str, int]) -> Table:
     for name, number in rows.items():
         table.add_row(name, f"{number:,}")
     return table
+
+
+@click.command()
+@click.argument("member_id", metavar="MEMBER")
+@by_option
+def unbar(member_id: str, by: str | None) -> None:
+    """Let the ID of a forgotten member in again, where it was barred by mistake or the member came back.
+
+    Who did it, and when, goes on record. What was erased does not come back, and a sign-up that was
+    refused meanwhile was not kept: the app must send it again.
+    """
+    name = operator(by)
+    lifted = runtime.store().members.lift(member_id, name, utc_now())
+    since = f"{lifted.forgotten_at:%Y-%m-%d %H:%M} UTC"
+    click.echo(f"{member_id} is barred no more, says {name} (it was since {since}).")
+    if lifted.refused:
+        numbers = " ".join(map(str, lifted.refused))
+        click.echo(
+            f"Refused meanwhile, for the app to send again: dead jobs {numbers}. Then: dismiss {numbers}"
+        )

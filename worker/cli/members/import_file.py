@@ -13,7 +13,7 @@ from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.broker.publisher import Publisher
 from worker.cli.output import print_json, progress
-from worker.cli.queue.queueing import Sent, enqueue_pending, report
+from worker.cli.queue.enqueue import Sent, enqueue_pending, report
 from worker.errors import StoreUnavailable
 from worker.importing.error_workbook import RefusedRow
 from worker.importing.run import Report, import_workbook

@@ -10,8 +10,7 @@ import click
 from pipeline.terminal import console, new_table
 from pipeline.verdict import Status
 from worker import runtime
-from worker.cli.output import print_json
-from worker.cli.who import by_option, operator
+from worker.cli.output import by_option, operator, print_json
 from worker.clock import utc_now
 from worker.store import Store
 from worker.verification.texts import operator_text

@@ -11,8 +11,7 @@ from rich.text import Text
 from pipeline.terminal import console, new_table
 from pipeline.verdict import PhotoFinding, Reason, Status
 from worker import runtime
-from worker.cli.output import STYLES, plain, print_json, without_query
-from worker.cli.who import onlooker
+from worker.cli.output import STYLES, plain, print_json, viewer, without_query
 from worker.clock import utc_now
 from worker.store import AccessRecord, MemberRecord, RequestRecord, Store
 from worker.verification.texts import Language, fetch_text, member_text, operator_text
@@ -35,7 +34,7 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
     store = runtime.store()
     way = "json" if as_json else "text" if ko or en else "looks" if looks else "show"
     # Before anything is shown: where it cannot be written down, nothing is.
-    store.members.note_access(member_id, onlooker(), way, utc_now())
+    store.members.note_access(member_id, viewer(), way, utc_now())
     member = store.members.find(member_id)
     if member is None:
         raise click.ClickException(f"no member {member_id}")

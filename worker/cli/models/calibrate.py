@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=1, show_default=True, help="Which members, if there are more.")
 @click.option("--dry-run", is_flag=True, help="Measure, and publish nothing.")
 def calibrate(from_members: bool, fmr: float, most: int, seed: int, dry_run: bool) -> None:  # noqa: ARG001
-    """Set the approve edge so that of strangers among your own members only --fmr would pass.
+    """Set the approve edge so that of impostor pairs among your own members only --fmr would pass.
 
     Selfies of different members of one declared gender are compared with each other, in memory;
-    nothing of a photo is kept. The new head is published as a challenger: look at it, let it run in
+    nothing of a photo is kept. The new head is published as a challenger: look at its figures, let it run in
     shadow, then promote it.
     """
     store = runtime.store()
@@ -44,19 +44,21 @@ def calibrate(from_members: bool, fmr: float, most: int, seed: int, dry_run: boo
         click.echo("Nothing was published.")
         return
     store.models.add(runtime.signatures().sign(done.head), utc_now(), figures=done.figures())
-    click.echo(f"{done.head.version} is published; `models promote {done.head.version}` puts it to work.")
+    click.echo(
+        f"{done.head.version} is published; `models promote {done.head.version}` makes it the champion."
+    )
 
 
 def _print(found: Gathered, measured: Measured, fmr: float) -> None:
     result = measured.calibration
     click.echo(
-        f"{len(found.members):,} members, {result.impostors:,} pairs of strangers, {result.genuine:,} "
+        f"{len(found.members):,} members, {result.impostors:,} impostor pairs, {result.genuine:,} "
         "labelled pairs"
     )
     for reason, count in sorted(found.lost.items()):
         click.echo(f"left out: {count:,} selfies, {reason}")
     click.echo(
-        f"today's approve edge lets {_share(measured)} of the strangers pass; asked for {100 * fmr:g} %"
+        f"today's approve edge lets {_share(measured)} of the impostor pairs pass; asked for {100 * fmr:g} %"
     )
     low, high = result.approve95
     click.echo(f"approve edge    {result.edges.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
@@ -79,6 +81,6 @@ def _warn(measured: Measured) -> None:
     warnings = list(measured.calibration.warnings)
     if measured.twins:
         warnings.append(f"{measured.twins} pairs were left out: one picture, or nearly, under two member IDs")
-    warnings.append("the members' ages are not known: strangers of every age were compared")
+    warnings.append("the members' ages are not known: members of every age were compared")
     for warning in warnings:
         click.secho(f"Warning: {warning}", fg="yellow", err=True)

@@ -184,7 +184,7 @@ def _check(store: Store, version: str | None) -> None:
 
 @contextmanager
 def _refusing(force: bool) -> Iterator[None]:
-    """A trouble with a model is one line and exit status 1; with ``force`` a warning."""
+    """An error of a model is one line and exit status 1; with ``force`` a warning."""
     try:
         yield
     except ModelError as error:

@@ -11,8 +11,7 @@ import click
 from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.broker.publisher import NotSent, Publisher
-from worker.cli.output import print_json, progress
-from worker.cli.who import onlooker
+from worker.cli.output import print_json, progress, viewer
 from worker.clock import utc_now
 from worker.store import RunRecord, Store
 from worker.store.tables.states import RunState
@@ -71,7 +70,7 @@ def _ask(store: Store, at_least: int) -> int:
     )
     if not truth.labels:
         raise click.ClickException("there is nothing to learn from: `label` photos, note `consent`")
-    asked = store.training_runs.ask(onlooker(), utc_now(), at_least=at_least)
+    asked = store.training_runs.ask(viewer(), utc_now(), at_least=at_least)
     if asked is None:
         raise click.ClickException(
             f"fewer than {at_least:,} new labels (VERIFY_RETRAIN_MIN_LABELS); --force goes ahead all the same"

@@ -61,7 +61,7 @@ def _for_ever(store: Store, as_json: bool) -> None:
 
 
 def _picture(report: StatusReport) -> Group:
-    parts: list[RenderableType] = [_requests(report), _verdicts(report), _trouble(report), _models(report)]
+    parts: list[RenderableType] = [_requests(report), _verdicts(report), _waiting(report), _models(report)]
     if report.training:
         parts.append(Text(outcome(report.training)))
     return Group(*parts, *([_refused(report)] if report.refused_heads else []))
@@ -82,7 +82,7 @@ def _verdicts(report: StatusReport) -> Table:
     return table
 
 
-def _trouble(report: StatusReport) -> Table:
+def _waiting(report: StatusReport) -> Table:
     waiting = ", ".join(f"{queue} {n:,}" for queue, n in report.queued.items()) or "nothing"
     table = new_table(
         *("unfinished", "oldest", "members without a request", "lapsed leases", "failed since verdict"),

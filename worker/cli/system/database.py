@@ -1,4 +1,4 @@
-"""`python -m worker purge`."""
+"""`python -m worker init-db` and `purge`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,23 @@ import click
 from worker import runtime
 from worker.cli.output import print_json
 from worker.clock import utc_now
+from worker.store import build_engine
 from worker.verification.maintenance import purge_old
+
+
+@click.command("init-db")
+def init_db() -> None:
+    """Make or update the tables. Touches no table but its own; safe to run again at any time."""
+    from worker.migrations.migrate import migrate
+
+    settings = runtime.settings()
+    engine = build_engine(settings.database_url.get_secret_value())
+    try:
+        revision = migrate(engine, settings.tables_prefix)
+    finally:
+        engine.dispose()
+    shown = engine.url.render_as_string(hide_password=True)
+    click.echo(f"The tables in {shown} are up to date (revision {revision}).")
 
 
 @click.command()
