@@ -18,8 +18,10 @@ A contradiction of the declared gender turns an approval into a review and nothi
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.verdict import (
     JUDGED,
@@ -31,6 +33,7 @@ from pipeline.verdict import (
     PhotoVerdict,
     Reason,
     Status,
+    Verdict,
 )
 
 POLICY_VERSION = "2"
@@ -100,6 +103,23 @@ def decide(
     ):
         return Decision(Status.REVIEW, Reason.GENDER_CONFLICT, 0, decision.same_person)
     return decision
+
+
+def blind_audit(verdict: Verdict, request_id: str, share: float, key: bytes) -> Verdict:
+    """A share (0..1) of the approvals goes to a person, so that wrong ones become visible.
+
+    The request ID decides which, so a second delivery comes to the same. The app chooses the IDs; without
+    the key nobody can predict which approvals it will be.
+    """
+    if verdict.status is not Status.APPROVED or keyed_fraction(key, "audit", request_id) >= share:
+        return verdict
+    return replace(verdict, status=Status.REVIEW, reason=Reason.BLIND_AUDIT)
+
+
+def keyed_fraction(key: bytes, purpose: str, name: str) -> float:
+    """A fraction in 0..1 (exclusive) for this name and purpose; without the key nobody can predict it."""
+    digest = hmac.new(key, f"{purpose} {name}".encode(), hashlib.sha256).digest()
+    return int.from_bytes(digest[:4]) / 2**32
 
 
 def _unusable_selfie(selfie: PhotoFinding) -> Decision:

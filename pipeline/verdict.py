@@ -6,7 +6,7 @@ to database), so nothing here holds an image, a face or an embedding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
@@ -284,6 +284,14 @@ class Verdict:
     model_version: str
     policy_version: str
     timings: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """The verdict of the champion; those of heads in shadow are computed when they are called."""
+
+    verdict: Verdict
+    shadows: tuple[Callable[[], Verdict], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from pipeline.analysis import PhotoInput, Seen, look
 from pipeline.bundles.models import Models
 from pipeline.comparator import Comparator
 from pipeline.decide import POLICY_VERSION, Policy, decide
 from pipeline.faces.types import Vectors
-from pipeline.verdict import REFUSED, Comparison, Gender, PhotoFinding, Verdict
+from pipeline.verdict import REFUSED, Comparison, Gender, PhotoFinding, Verdict, Verified
 
 
 def verify(
@@ -24,7 +25,20 @@ def verify(
     Photos are file contents (JPEG, PNG, WebP, HEIC, BMP) or the reason why there are none. Never
     raises on their account: a damaged file is an outcome of its photo.
     """
-    return judge(models, look([models], selfie, photos), declared_gender, policy)
+    return verify_with_shadows([models], selfie, photos, declared_gender, policy).verdict
+
+
+def verify_with_shadows(
+    heads: Sequence[Models],
+    selfie: PhotoInput,
+    photos: Sequence[PhotoInput],
+    declared_gender: Gender | None = None,
+    policy: Policy | None = None,
+) -> Verified:
+    """`verify` by the first of the heads; the others, in shadow, judge the same analysis of the photos."""
+    seen = look(heads, selfie, photos)
+    champion, *shadows = (partial(judge, models, seen, declared_gender, policy) for models in heads)
+    return Verified(champion(), tuple(shadows))
 
 
 def judge(

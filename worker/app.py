@@ -90,7 +90,7 @@ def _end_in_failure(*_: object) -> None:
 @signals.worker_process_init.connect
 def _prepare_process(**_: Any) -> None:
     try:
-        runtime.preload(judging=runtime.judges(_served))
+        runtime.preload(judging=runtime.needs_models(_served))
     except Exception as error:
         # Celery would swallow it, and the process would take jobs without being able to do them.
         known = isinstance(error, WorkerError | PipelineError)

@@ -20,7 +20,7 @@ from worker.clock import utc_now
 from worker.errors import StoreUnavailable
 from worker.jobs import queues
 from worker.jobs.embed_job import EmbedJob
-from worker.retraining.embedding import Left
+from worker.retraining.embedding import Remaining
 from worker.verification.dead_letters import buried
 from worker.verification.maintenance import purge_old
 from worker.verification.maintenance import sweep as sweep_once
@@ -118,13 +118,13 @@ def purge() -> str:
 
 @app.task(name=queues.BULK_EMBED, base=Persistent)
 def bulk_embed(job: Any) -> str:
-    """Look at some labelled photos for a retraining. What is left of the batch goes to the queue's end."""
-    left = runtime.extraction().handle(job, queues.BULK)
-    if left is Left.REST_OF_THE_BATCH:
+    """Embed some labelled photos for a retraining. What is left of the batch goes to the queue's end."""
+    remaining = runtime.embedding().handle(job, queues.BULK)
+    if remaining is Remaining.REST_OF_THE_BATCH:
         bulk_embed.apply_async(kwargs={"job": job})
-    elif left is Left.TRAINING:
+    elif remaining is Remaining.TRAINING:
         retrain.apply_async()
-    return str(left)
+    return str(remaining)
 
 
 # Acknowledged when it begins: it may run longer than a message waits for that. A worker that is

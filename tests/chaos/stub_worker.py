@@ -17,10 +17,20 @@ from pathlib import Path
 from typing import Any, Final
 
 import chaos.clock  # noqa: F401 - before everything that asks for the time
-from pipeline.verdict import Fault, Gender, NotFetched, Outcome, Photo, PhotoFinding, Reason, Status, Verdict
+from pipeline.verdict import (
+    Fault,
+    Gender,
+    NotFetched,
+    Outcome,
+    Photo,
+    PhotoFinding,
+    Reason,
+    Status,
+    Verdict,
+    Verified,
+)
 from worker import runtime
 from worker.cli import main
-from worker.verification.delivery import Judged
 
 _REASONS: Final = {
     Status.APPROVED: Reason.SAME_PERSON,
@@ -36,7 +46,7 @@ def a_photo(what: str, milliseconds: int = 0) -> bytes:
     return f"stub {what} {milliseconds}".encode()
 
 
-def judge(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Judged:
+def verify(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verified:
     """What the selfie says, after the time that it says."""
     what, milliseconds = _read(selfie)
     time.sleep(milliseconds / 1000)
@@ -56,7 +66,7 @@ def judge(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None
         model_version="stub",
         policy_version="1",
     )
-    return Judged(verdict)
+    return Verified(verdict)
 
 
 def _read(selfie: Photo) -> tuple[str, int]:
@@ -107,7 +117,7 @@ _HARM: Final[dict[str, Callable[[], None]]] = {
 
 
 def _main() -> None:
-    stubs: dict[str, Any] = {"_judge": judge, "_warm_up": lambda: None, "check": lambda *_: None}
+    stubs: dict[str, Any] = {"_verify": verify, "_warm_up": lambda: None, "check": lambda *_: None}
     for name, stub in stubs.items():
         setattr(runtime, name, stub)
     main()

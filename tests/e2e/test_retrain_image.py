@@ -59,7 +59,7 @@ class Town(Bench):
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(1))
     centres: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
-    def _look(self, data: bytes) -> Embedded | str:
+    def _embed(self, data: bytes) -> Embedded | str:
         member = data.decode().split("/")[-2]
         own = self.centres.setdefault(member, [self.rng.normal(size=size) for size in self.sizes])
         parts = [2 * centre + self.rng.normal(size=centre.size) for centre in own]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chaos.jobs import Crowd, Member, audit, count_ends
-from chaos.stub_worker import judge
+from chaos.stub_worker import verify
 from pipeline.verdict import Status
 from support.jobs import LEASE, MOST, NOW, later
 from support.workers import open_empty_store
@@ -44,7 +44,7 @@ def finish(store: Store, attempt: Attempt, job: VerifyJob, at: float) -> None:
     """As the stub judges it."""
     what = job.selfie_url.split("/")[-3]
     selfie = f"stub {what} 0".encode()
-    assert store.requests.finish(attempt, judge(selfie, [selfie], None).verdict, later(at))
+    assert store.requests.finish(attempt, verify(selfie, [selfie], None).verdict, later(at))
 
 
 def test_a_review_that_ended_before_the_newest_request_came_outlives_its_approval(

@@ -91,7 +91,7 @@ class Host:
         self.asked.append(len(urls))
         return [self.missing.get(url, url.encode()) for url in urls]
 
-    def look(
+    def embed(
         self, selfie: bytes | NotFetched, photos: Sequence[bytes | NotFetched]
     ) -> list[dict[str, Vectors] | None]:
         return [self._face(photo) for photo in (selfie, *photos)]
@@ -104,7 +104,12 @@ class Host:
 
 def gathered(store: Store, host: Host, ids: Sequence[str]) -> Gathered:
     return gather(
-        store.labels, store.requests, ids, fetch=host.fetch, look=host.look, progress=lambda _done, _of: None
+        store.labels,
+        store.requests,
+        ids,
+        fetch=host.fetch,
+        embed=host.embed,
+        progress=lambda _done, _of: None,
     )
 
 

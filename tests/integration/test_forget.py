@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 
-from pipeline.verdict import Gender, Photo, Status
+from pipeline.verdict import Gender, Photo, Status, Verified
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.together import together
 from support.traces import files_that_hold, tables_that_hold
@@ -26,7 +26,7 @@ from worker.store import Attempt, Change, DeadJob, Forgotten, NewMember, Store, 
 from worker.store.requests.dead_letters import claimed_member
 from worker.store.tables.states import PairLabel
 from worker.verification.dead_letters import buried
-from worker.verification.delivery import DeliveryRules, Handled, Judged, Verification
+from worker.verification.delivery import DeliveryRules, Handled, Verification
 
 MEMBER = "member-zero"
 SECRET = "photos.example.com/only-theirs"
@@ -57,9 +57,9 @@ def judged(store: Store, job: Any) -> None:
 def deliver(store: Store, message: object, meanwhile: Callable[[], object] = lambda: None) -> Handled:
     """One delivery to the service; ``meanwhile`` happens while it judges."""
 
-    def judge(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Judged:
+    def verify(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verified:
         meanwhile()
-        return Judged(a_verdict(photos=()))
+        return Verified(a_verdict(photos=()))
 
     class Photos:
         def fetch_all(self, urls: Sequence[str]) -> list[bytes]:
@@ -70,7 +70,7 @@ def deliver(store: Store, message: object, meanwhile: Callable[[], object] = lam
         dead_jobs=store.dead_jobs,
         shadows=store.shadows,
         fetcher=Photos(),
-        judge=judge,
+        verify=verify,
         rules=DeliveryRules(),
         worker="w",
         clock=lambda: NOW,
@@ -252,7 +252,7 @@ def test_of_a_message_in_disorder_that_comes_later_nothing_is_kept_either(
     store: Store, change: dict[str, Any]
 ) -> None:
     store.members.forget(MEMBER, NOW)
-    assert deliver(store, a_message_of_theirs(**change)) is Handled.BURIED
+    assert deliver(store, a_message_of_theirs(**change)) is Handled.DEAD_LETTER
     assert traces(store) == set()
     assert [dead.reason for dead in store.dead_jobs.latest()] == ["forgotten"]
 

@@ -148,10 +148,10 @@ def test_what_is_dead_waits_or_is_pending_is_counted_and_goes_on(store: Store) -
 
 def test_the_old_champion_judges_and_the_old_shadow_beside_it(store: Store) -> None:
     champion, shadow = (row["version"] for row in sorted(ROWS["model_version"], key=lambda r: r["state"]))
-    chosen = Serving(
+    heads = Serving(
         heads=store.models, shipped=cast("Models", Loaded("shipped-1")), compose=compose, host="here"
-    ).choose()
-    assert (chosen.models.version, [head.version for head in chosen.shadows]) == (champion, [shadow])
+    ).heads()
+    assert (heads.champion.version, [head.version for head in heads.shadows]) == (champion, [shadow])
     states = {record.version: (record.state, record.shadow_verdicts) for record in store.models.latest()}
     assert states == {champion: (ModelState.CHAMPION, 0), shadow: (ModelState.SHADOW, 1)}
     [refused] = store.reports.status(NOW).refused_heads
@@ -179,6 +179,6 @@ def test_a_retraining_in_the_middle_comes_to_its_end(store: Store) -> None:
     assert bench.step() == "ended"
     [ended] = store.training_runs.latest()
     assert (ended.run_id, ended.state) == (run.run_id, RunState.PROMOTED)
-    assert [len(order.lesson.identity) for order in bench.orders] == [9]
+    assert [len(given.training_set.identity) for given in bench.given] == [9]
     assert ended.finished_at is not None
     assert ended.finished_at - run.created_at > timedelta(hours=3)

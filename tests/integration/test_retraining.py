@@ -27,9 +27,9 @@ from support.workers import rows
 from worker.errors import StoreUnavailable, TrainingDied, TrainingFailed
 from worker.jobs.embed_job import EmbedJob
 from worker.retraining.embedding import BUDGET_SECONDS
-from worker.retraining.process import Order, Trained
-from worker.retraining.run import MOST_LAPSES, MOST_SENDS
-from worker.retraining.training_set import OTHER_NETWORKS, Sampling, lesson_of
+from worker.retraining.process import Trained, TrainingInput
+from worker.retraining.run import MAX_LAPSES, MAX_SENDS
+from worker.retraining.training_set import OTHER_NETWORKS, Sampling, training_set_of
 from worker.store import LearnedFace, RunLease, RunRecord, Store
 from worker.store.tables.states import ModelState, PairLabel, RunState
 
@@ -51,7 +51,7 @@ def latest(store: Store) -> RunRecord:
 
 
 def held(store: Store, worker: str = "w", at: float = 0) -> RunLease:
-    found = store.training_runs.acquire(worker, LEASE, MOST_LAPSES, later(at))
+    found = store.training_runs.acquire(worker, LEASE, MAX_LAPSES, later(at))
     assert isinstance(found, RunLease)
     return found
 
@@ -66,9 +66,9 @@ def test_a_run_goes_from_labels_to_a_promoted_head(bench: Bench, store: Store) -
     run = latest(store)
     assert (run.state, run.version, run.problem) == (RunState.PROMOTED, "retrained-1", None)
     assert store.models.champion() == "retrained-1"
-    [order] = bench.orders
-    assert len(order.lesson.identity) == 18
-    assert len(np.unique(order.lesson.identity)) == 6
+    [given] = bench.given
+    assert len(given.training_set.identity) == 18
+    assert len(np.unique(given.training_set.identity)) == 6
     assert run.report is not None
     assert run.report["members"] == {"looked_at": 6, "failed": {}}
     assert run.report["gate"]["passed"] is True
@@ -99,13 +99,13 @@ def test_the_last_verify_worker_says_that_the_training_may_begin(bench: Bench, s
 def test_a_delivery_that_took_its_time_leaves_the_rest_of_the_batch(bench: Bench, store: Store) -> None:
     assert store.training_runs.ask("kim", NOW)
     bench.step()
-    slow = bench.extraction(stopwatch=partial(next, count(0.0, BUDGET_SECONDS + 0.1)))
+    slow = bench.embedding(stopwatch=partial(next, count(0.0, BUDGET_SECONDS + 0.1)))
     assert str(slow.handle(bench.sent[0].to_message(), "bulk")) == "rest_of_the_batch"
     assert store.training_members.progress(latest(store).run_id).done == 1
 
 
 def test_a_head_that_the_gate_refuses_is_kept_as_rejected(bench: Bench, store: Store) -> None:
-    bench.train = lambda _order, _goes_on: a_trained_head(passed=False, reasons=["it is worse"])
+    bench.train = lambda _given, _goes_on: a_trained_head(passed=False, reasons=["it is worse"])
     bench.collect()
     bench.step()
     assert latest(store).state is RunState.REJECTED
@@ -125,7 +125,7 @@ def test_a_head_waits_for_a_person_where_the_settings_say_so(bench: Bench, store
 
 
 def test_a_head_that_was_held_against_another_champion_is_not_promoted(bench: Bench, store: Store) -> None:
-    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+    def train(_given: TrainingInput, _goes_on: Callable[[], bool]) -> Trained:
         store.models.add(a_trained_head(version="by-hand").head, NOW)
         store.models.promote("by-hand", NOW)
         return a_trained_head()
@@ -141,7 +141,7 @@ def test_a_head_that_was_held_against_another_champion_is_not_promoted(bench: Be
 def test_a_run_that_cannot_learn_fails_visibly_and_leaves_the_champion(
     bench: Bench, store: Store, error: TrainingFailed | None
 ) -> None:
-    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+    def train(_given: TrainingInput, _goes_on: Callable[[], bool]) -> Trained:
         assert error
         raise error
 
@@ -164,7 +164,7 @@ def test_a_run_that_cannot_learn_fails_visibly_and_leaves_the_champion(
 
 def test_of_two_workers_one_gets_the_run(store: Store) -> None:
     assert store.training_runs.ask("kim", NOW)
-    got = together([lambda: store.training_runs.acquire("w", LEASE, MOST_LAPSES, NOW)] * 3)
+    got = together([lambda: store.training_runs.acquire("w", LEASE, MAX_LAPSES, NOW)] * 3)
     assert [type(one) for one in got if one is not None] == [RunLease]
 
 
@@ -177,7 +177,7 @@ def test_of_two_who_ask_at_once_both_get_the_same_run(store: Store) -> None:
 def test_while_one_worker_trains_another_one_finds_nothing_to_do(bench: Bench, store: Store) -> None:
     met: list[str] = []
 
-    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+    def train(_given: TrainingInput, _goes_on: Callable[[], bool]) -> Trained:
         met.append(str(bench.retraining("w2").step()))
         return a_trained_head()
 
@@ -211,12 +211,12 @@ def test_a_run_whose_worker_was_killed_is_taken_up_again(bench: Bench, store: St
 def test_a_run_whose_training_breaks_off_time_and_again_fails_with_the_reason(
     bench: Bench, store: Store, error: Exception, problem: str
 ) -> None:
-    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+    def train(_given: TrainingInput, _goes_on: Callable[[], bool]) -> Trained:
         raise error
 
     bench.train = train
     bench.collect()
-    for _ in range(MOST_LAPSES):
+    for _ in range(MAX_LAPSES):
         assert bench.step() == "interrupted"
         assert store.training_runs.due(bench.now)
     assert bench.step() == "ended"
@@ -228,7 +228,7 @@ def test_a_run_whose_training_breaks_off_time_and_again_fails_with_the_reason(
 
 def test_a_run_whose_worker_is_killed_time_and_again_fails_and_says_so(bench: Bench, store: Store) -> None:
     bench.collect()
-    for number in range(MOST_LAPSES):
+    for number in range(MAX_LAPSES):
         held(store, "killed", 100 * (number + 1))
     bench.later(seconds=1000)
     assert bench.step() == "ended"
@@ -239,7 +239,7 @@ def test_a_run_whose_worker_is_killed_time_and_again_fails_and_says_so(bench: Be
 def test_a_database_that_is_away_for_a_moment_is_no_reason_to_give_a_run_up(
     bench: Bench, store: Store
 ) -> None:
-    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+    def train(_given: TrainingInput, _goes_on: Callable[[], bool]) -> Trained:
         raise StoreUnavailable("away")
 
     bench.train = train
@@ -274,7 +274,7 @@ def test_a_run_that_a_worker_took_up_is_not_failed_for_its_age(bench: Bench, sto
 def test_who_has_lost_the_run_writes_nothing(bench: Bench, store: Store) -> None:
     goes_on: list[bool] = []
 
-    def train(_order: Order, still_ours: Callable[[], bool]) -> Trained:
+    def train(_given: TrainingInput, still_ours: Callable[[], bool]) -> Trained:
         goes_on.append(still_ours())
         held(store, "another", 61)
         goes_on.append(still_ours())
@@ -305,7 +305,7 @@ def test_members_whose_message_was_lost_are_told_of_again_and_at_last_given_up(
         rounds += bool(bench.sent)
         assert all(job.batch == 1 for job in bench.sent)
         bench.sent.clear()
-    assert rounds == 1 + MOST_SENDS  # the first one brought something
+    assert rounds == 1 + MAX_SENDS  # the first one brought something
     assert latest(store).state is RunState.PROMOTED
     report = latest(store).report
     assert report is not None
@@ -316,7 +316,7 @@ def test_a_run_whose_members_are_slow_to_come_is_not_given_up(bench: Bench, stor
     assert store.training_runs.ask("kim", NOW)
     bench.step()
     messages = list(bench.sent)
-    for _ in range(MOST_SENDS - 1):
+    for _ in range(MAX_SENDS - 1):
         bench.later(days=1)
         bench.step()
     bench.sent[:] = messages[:1]
@@ -324,7 +324,7 @@ def test_a_run_whose_members_are_slow_to_come_is_not_given_up(bench: Bench, stor
     bench.later(days=1)
     assert bench.step() == "waiting"
     assert latest(store).counts == {"members": 6, "reached": 4}
-    for _ in range(MOST_SENDS):
+    for _ in range(MAX_SENDS):
         bench.later(days=1)
         bench.step()
     assert latest(store).state is RunState.PROMOTED
@@ -371,7 +371,7 @@ def test_photos_that_are_gone_changed_or_unfit_are_counted_and_no_more(bench: Be
     assert report is not None
     assert report["kept_out"] == {"changed": 1, "gone": 1, "occluded": 1}
     assert report["not_fetched"] == 1
-    assert len(bench.orders[0].lesson.identity) == 15
+    assert len(bench.given[0].training_set.identity) == 15
 
 
 def test_a_host_in_trouble_is_asked_again_later_and_then_done_without(bench: Bench, store: Store) -> None:
@@ -412,7 +412,7 @@ def test_consent_that_is_withdrawn_while_the_run_goes_counts_at_once(
     store.members.set_consent("m03", NOW, training=False)
     bench.deliver()
     bench.step()
-    assert len(np.unique(bench.orders[0].lesson.identity)) == 5
+    assert len(np.unique(bench.given[0].training_set.identity)) == 5
 
 
 def test_faces_of_whom_consent_is_withdrawn_are_removed_before_the_run_has_ended(
@@ -438,7 +438,7 @@ def test_a_member_who_is_forgotten_in_the_middle_leaves_no_trace(
     def traces() -> set[str]:
         return tables_that_hold(store.database.engine, "m03", "/m03/")
 
-    def train(_order: Order, _goes_on: Callable[[], bool]) -> Trained:
+    def train(_given: TrainingInput, _goes_on: Callable[[], bool]) -> Trained:
         forget()
         return a_trained_head()
 
@@ -561,41 +561,41 @@ def test_the_blind_audit_says_how_many_approvals_are_wrong_whatever_the_consent(
 
 def test_an_audited_face_stands_for_the_approvals_that_nobody_looked_at() -> None:
     faces = [LearnedFace("m1", GENUINE, None, audited, "n", vectors_of(b"x")) for audited in (True, False)]
-    weights = lesson_of(faces, "n", Sampling(b"key", 0.02))[0].weight
+    weights = training_set_of(faces, "n", Sampling(b"key", 0.02))[0].weight
     assert weights[0] / weights[1] == pytest.approx(50)
     assert weights.mean() == pytest.approx(1)
 
 
-# The lesson.
+# The training set.
 
 
 def test_the_same_fifth_of_the_members_is_always_the_test_set() -> None:
     first, again, other = (Sampling(key, 0.0) for key in (b"a", b"a", b"b"))
     members = [f"m{number}" for number in range(2000)]
-    tested = [first.tested(member) for member in members]
+    tested = [first.is_test(member) for member in members]
     assert 0.17 < sum(tested) / 2000 < 0.23
-    assert tested == [again.tested(member) for member in members]
-    assert tested != [other.tested(member) for member in members]
+    assert tested == [again.is_test(member) for member in members]
+    assert tested != [other.is_test(member) for member in members]
 
 
 def test_a_strangers_photo_is_a_person_of_its_own_on_the_members_side_of_the_split() -> None:
     labels = [None, GENUINE, IMPOSTOR]
     faces = [LearnedFace(f"m{n}", label, None, False, "n", b"1234") for n in range(30) for label in labels]
-    lesson, left = lesson_of(faces, "n", Sampling(b"key", 0.02))
-    people = lesson.identity.reshape(30, 3)
+    training_set, left = training_set_of(faces, "n", Sampling(b"key", 0.02))
+    people = training_set.identity.reshape(30, 3)
     assert (people[:, 0] == people[:, 1]).all()
     assert len(np.unique(people)) == 60
-    assert (lesson.tested.reshape(30, 3) == lesson.tested.reshape(30, 3)[:, :1]).all()
+    assert (training_set.is_test.reshape(30, 3) == training_set.is_test.reshape(30, 3)[:, :1]).all()
     assert left == {}
 
 
 def test_faces_of_other_networks_are_left_out_and_counted() -> None:
     made = [("old", b"12345678"), ("new", b"12345678"), ("new", b"1234"), ("new", b"87654321")]
     faces = [LearnedFace("m1", GENUINE, None, False, *vectors) for vectors in made]
-    lesson, left = lesson_of(faces, "new", Sampling(b"key", 0.0))
-    assert lesson.vectors.shape == (2, 2)
+    training_set, left = training_set_of(faces, "new", Sampling(b"key", 0.0))
+    assert training_set.vectors.shape == (2, 2)
     assert left == {OTHER_NETWORKS: 2}
-    assert lesson_of([], "new", Sampling(b"key", 0.0))[0].identity.shape == (0,)
+    assert training_set_of([], "new", Sampling(b"key", 0.0))[0].identity.shape == (0,)
 
 
 # When.
@@ -615,7 +615,7 @@ def test_beat_starts_a_run_only_with_enough_new_labels(bench: Bench, store: Stor
 
 
 def test_labels_of_a_run_that_failed_are_still_new(bench: Bench, store: Store) -> None:
-    bench.train = lambda _order, _goes_on: (_ for _ in ()).throw(TrainingFailed("x"))
+    bench.train = lambda _given, _goes_on: (_ for _ in ()).throw(TrainingFailed("x"))
     bench.collect()
     bench.step()
     assert store.labels.truth().new_labels == 12
@@ -639,13 +639,13 @@ def test_labels_of_a_run_that_failed_are_still_new(bench: Bench, store: Store) -
     ],
 )
 def test_a_message_that_is_no_batch_becomes_a_dead_job(store: Store, body: object, reason: str) -> None:
-    assert str(Bench(store).extraction().handle(body, "bulk")) == "nothing"
+    assert str(Bench(store).embedding().handle(body, "bulk")) == "nothing"
     assert [dead.reason for dead in store.dead_jobs.latest()] == [reason]
 
 
 def test_a_batch_of_no_run_or_of_one_that_is_over_is_nothing_to_do(bench: Bench, store: Store) -> None:
-    assert str(bench.extraction().handle(EmbedJob(99, 0).to_message(), "bulk")) == "nothing"
+    assert str(bench.embedding().handle(EmbedJob(99, 0).to_message(), "bulk")) == "nothing"
     bench.collect()
     bench.step()
-    assert str(bench.extraction().handle(EmbedJob(latest(store).run_id, 0).to_message(), "bulk")) == "nothing"
+    assert str(bench.embedding().handle(EmbedJob(latest(store).run_id, 0).to_message(), "bulk")) == "nothing"
     assert store.dead_jobs.latest() == []

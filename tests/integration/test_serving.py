@@ -19,7 +19,7 @@ from support.heads import a_bundle
 from support.jobs import NOW
 from support.keys import key_pair
 from worker.errors import BadSettings, NotPossible
-from worker.serving.champion import TRY_AGAIN, Serving
+from worker.serving.champion import RETRY_AFTER, Serving
 from worker.serving.registry import publish
 from worker.serving.signatures import UNSIGNED, HeadSignatures
 from worker.store import Store, build_engine
@@ -65,10 +65,10 @@ class Process:
 
     def version(self) -> str:
         """Of the head that the next job is judged with."""
-        return self.serving.choose().models.version
+        return self.serving.heads().champion.version
 
     def shadows(self) -> list[str]:
-        return [head.version for head in self.serving.choose().shadows]
+        return [head.version for head in self.serving.heads().shadows]
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_a_row_that_was_mended_is_taken_after_a_while(process: Process, version:
     assert process.version() == "default-1"
     spoil(store, version, {"head": head.data})
     assert process.version() == "default-1"
-    process.now += TRY_AGAIN + timedelta(seconds=1)
+    process.now += RETRY_AFTER + timedelta(seconds=1)
     assert process.version() == version
     assert store.reports.status(NOW).refused_heads == ()
 

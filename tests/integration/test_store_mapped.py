@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 
-from pipeline.verdict import Reason, Status
+from pipeline.verdict import Reason, Status, Verified
 from support.broker import Lists
 from support.databases import fresh_database
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
@@ -21,7 +21,7 @@ from worker.jobs.verify_job import VerifyJob
 from worker.migrations import migrate
 from worker.settings import load_settings
 from worker.store import Attempt, MappedMember, Store, build_engine, open_store
-from worker.verification.delivery import DeliveryRules, Handled, Judged, Verification
+from worker.verification.delivery import DeliveryRules, Handled, Verification
 from worker.verification.maintenance import sweep
 
 COLUMNS = {
@@ -91,7 +91,7 @@ def a_service(store: Store) -> Verification:
         dead_jobs=store.dead_jobs,
         shadows=store.shadows,
         fetcher=Photos(),
-        judge=lambda *_: Judged(a_verdict()),
+        verify=lambda *_: Verified(a_verdict()),
         rules=DeliveryRules(),
         worker="w",
         clock=lambda: NOW,
@@ -330,7 +330,7 @@ def test_a_result_that_the_apps_table_refuses_ends_in_a_dead_job_and_not_in_a_lo
     store = users(app_on_mariadb)
     break_status(app_on_mariadb)
     service = a_service(store)
-    assert service.handle(a_message(member_id="7"), "verify") is Handled.BURIED
+    assert service.handle(a_message(member_id="7"), "verify") is Handled.DEAD_LETTER
     (dead,) = store.dead_jobs.latest()
     assert (dead.reason, "app's table" in dead.error) == ("not_stored", True)
     member = store.members.find("7")

@@ -18,7 +18,7 @@ from support.heads import a_bundle, a_head
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.together import together
 from worker.errors import NotPossible
-from worker.serving.registry import Backbones, check_head, publish
+from worker.serving.registry import NetworkFiles, check_head, publish
 from worker.store import Attempt, Flip, HeadsInUse, Replaced, Store
 from worker.store.tables.states import ModelState
 
@@ -52,7 +52,7 @@ def test_a_published_head_comes_back_as_it_was_in_its_bundle(store: Store, tmp_p
     assert open_head(manifest, head.data).metadata["text"] == "한국어"
     [record] = store.models.latest()
     assert (record.state, record.calibration, record.figures) == ("challenger", "uncalibrated", {"tar": 0.97})
-    check_head(head, folder, Backbones("", tmp_path))
+    check_head(head, folder, NetworkFiles("", tmp_path))
     assert store.models.head("other-00000000") is None
 
 
@@ -95,8 +95,8 @@ def test_a_network_that_a_host_does_not_have_is_named(
     assert head is not None
     other = a_bundle(tmp_path / "other", "other", networks=("sface",))
     with pytest.raises(WeightsMissing, match="facenet"):
-        check_head(head, other, Backbones("", tmp_path))
-    check_head(head, tmp_path / "a", Backbones("", tmp_path))
+        check_head(head, other, NetworkFiles("", tmp_path))
+    check_head(head, tmp_path / "a", NetworkFiles("", tmp_path))
 
 
 # Promotion and rollback

@@ -8,16 +8,16 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Photo, Reason, Status, Verdict
+from pipeline.decide import blind_audit
+from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Photo, Reason, Status, Verdict, Verified
 from support.jobs import NOW, a_message, a_verdict
 from worker.store import RequestRecord, Store
 from worker.store.tables.states import State
 from worker.verification.delivery import (
-    HAND_BACK,
+    LEASE_AFTER_ERROR,
     RETRY_AFTER_CAP,
     DeliveryRules,
     Handled,
-    Judged,
     OutOfMemory,
     Verification,
 )
@@ -50,10 +50,10 @@ class Scene:
     shadows: tuple[Callable[[], Verdict], ...] = ()
     """What heads in shadow say."""
 
-    def judge(self, selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Judged:
+    def verify(self, selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verified:
         self.seen.append((selfie, photos, declared_gender))
         self.meanwhile()
-        return Judged(a_verdict(photos=()), self.shadows)
+        return Verified(a_verdict(photos=()), self.shadows)
 
     def deliver(self, body: object | None = None, after: float = 0) -> Handled:
         """One delivery, so many seconds after the last one."""
@@ -63,7 +63,7 @@ class Scene:
             dead_jobs=self.store.dead_jobs,
             shadows=self.store.shadows,
             fetcher=self.photos,
-            judge=self.judge,
+            verify=self.verify,
             rules=self.rules,
             worker="here:1",
             clock=lambda: self.now,
@@ -168,14 +168,14 @@ def test_a_host_that_asks_for_too_much_patience_does_not(scene: Scene) -> None:
 def test_a_message_that_is_no_job_is_recorded_with_its_reason(
     scene: Scene, body: object, reason: str
 ) -> None:
-    assert scene.deliver(body) is Handled.BURIED
+    assert scene.deliver(body) is Handled.DEAD_LETTER
     assert [dead.reason for dead in scene.store.dead_jobs.latest()] == [reason]
 
 
 def test_the_same_request_with_other_content_is_recorded_and_changes_nothing(scene: Scene) -> None:
     scene.deliver()
     other = a_message(selfie_url="https://photos.example.com/other.jpg")
-    assert [scene.deliver(other) for _ in range(2)] == [Handled.BURIED] * 2
+    assert [scene.deliver(other) for _ in range(2)] == [Handled.DEAD_LETTER] * 2
     assert [dead.reason for dead in scene.store.dead_jobs.latest()] == ["conflict"]
     assert len(scene.seen) == 1
 
@@ -208,7 +208,7 @@ def test_a_job_that_kills_its_process_three_times_is_given_up_the_fourth(scene: 
     for _ in range(3):
         with pytest.raises(Killed):
             scene.deliver(after=61)
-    assert scene.deliver(after=61) is Handled.BURIED
+    assert scene.deliver(after=61) is Handled.DEAD_LETTER
     (dead,) = scene.store.dead_jobs.latest()
     assert (dead.reason, dead.request_id, dead.attempts) == ("poison", "r1", 3)
     assert scene.request().state is State.DEAD
@@ -226,8 +226,8 @@ def test_a_failure_of_our_own_counts_and_is_tried_again_soon(scene: Scene) -> No
     scene.meanwhile = _raise(RuntimeError("a bug"))
     for _ in range(3):
         with pytest.raises(RuntimeError):
-            scene.deliver(after=HAND_BACK.total_seconds() + 1)
-    assert scene.deliver(after=HAND_BACK.total_seconds() + 1) is Handled.BURIED
+            scene.deliver(after=LEASE_AFTER_ERROR.total_seconds() + 1)
+    assert scene.deliver(after=LEASE_AFTER_ERROR.total_seconds() + 1) is Handled.DEAD_LETTER
 
 
 def test_running_out_of_memory_does_not_reach_celery_as_such(scene: Scene) -> None:
@@ -254,18 +254,9 @@ def test_a_share_of_the_approvals_goes_to_a_person_and_always_the_same(scene: Sc
     assert all(scene.store.requests.find(f"a{n}").reason is Reason.BLIND_AUDIT for n in reviewed)  # type: ignore[union-attr]
 
 
-def test_nobody_without_the_key_can_tell_which_approvals_are_audited(scene: Scene) -> None:
+def test_nobody_without_the_key_can_tell_which_approvals_are_audited() -> None:
     def audited(key: bytes) -> list[bool]:
-        service = Verification(
-            requests=scene.store.requests,
-            dead_jobs=scene.store.dead_jobs,
-            shadows=scene.store.shadows,
-            fetcher=scene.photos,
-            judge=scene.judge,
-            rules=DeliveryRules(blind_audit_share=0.5, audit_key=key),
-            worker="here:1",
-        )
-        verdicts = [service._audited(a_verdict(), f"r{n}") for n in range(64)]
+        verdicts = [blind_audit(a_verdict(), f"r{n}", 0.5, key) for n in range(64)]
         return [verdict.status is Status.REVIEW for verdict in verdicts]
 
     assert audited(b"one") == audited(b"one")

@@ -82,7 +82,7 @@ def test_edges_are_set_on_members_and_published_as_a_challenger(
     assert 150 < record.figures["impostors"] <= EACH * (EACH - 1)
     head = store.models.head(record.version)
     assert head is not None
-    check_head(head, bundle_dir, runtime.backbones())
+    check_head(head, bundle_dir, runtime.network_files())
     edges = open_manifest(head.manifest).head["edges"]
     low, high = record.figures["approve95"]
     assert low <= edges["approve"] <= high

@@ -1,4 +1,4 @@
-"""The training process: a lesson in, a head and the gate's word out, and nothing left when it ends."""
+"""The training process: a faces in, a head and the gate's word out, and nothing left when it ends."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ from pipeline.verdict import Gender
 from support.portraits import CAT, OBAMA
 from support.workers import children_of, wait_until
 from worker.errors import TrainingDied, TrainingFailed
-from worker.retraining.process import Order, train_apart
-from worker.retraining.training_set import Lesson
+from worker.retraining.process import TrainingInput, train_apart
+from worker.retraining.training_set import TrainingSet
 from worker.serving.registry import read_head
 from worker.store import PublishedHead
 
@@ -45,7 +45,7 @@ def judges_of(champion: PublishedHead) -> Judges:
     return read_judges(open_head(manifest, champion.data))
 
 
-def a_lesson(champion: PublishedHead, people: int = 60, photos: int = 4, *, swapped: float = 0.0) -> Lesson:
+def a_set(champion: PublishedHead, people: int = 60, photos: int = 4, *, swapped: float = 0.0) -> TrainingSet:
     """Invented faces, a quarter of the people in the test set; some of the labels may be wrong."""
     rng = np.random.default_rng(1)
     identity = np.repeat(np.arange(people), photos)
@@ -56,29 +56,29 @@ def a_lesson(champion: PublishedHead, people: int = 60, photos: int = 4, *, swap
     tested = identity % 4 == 0
     wrong = ~tested & (rng.random(len(identity)) < swapped)
     named = np.where(wrong, (identity + 1) % people, identity)
-    return Lesson(
+    return TrainingSet(
         vectors=np.hstack(parts).astype(np.float32),
         identity=named,
         gender=np.where(identity // 4 % 2 == 0, Gender.MALE, Gender.FEMALE).astype(np.str_),
-        tested=tested,
+        is_test=tested,
         weight=np.ones(len(identity)),
         owner=(named + 1).astype(np.uint64),
     )
 
 
-def retrained(lesson: Lesson, champion: PublishedHead, rules: Mapping[str, float]) -> Retrained:
+def retrained(faces: TrainingSet, champion: PublishedHead, rules: Mapping[str, float]) -> Retrained:
     """The same in this process, where TensorFlow is loaded once."""
     manifest = open_manifest(champion.manifest)
-    head, arrays, judges = open_head(manifest, champion.data), lesson.arrays(), judges_of(champion)
-    tested, owner = arrays.pop("tested"), arrays.pop("owner")
-    faces = MemberFaces(table_of(judges, **arrays), tested, owner)
-    return retrain(faces, head, judges, started_from=manifest.version, rules=rules_of(rules))
+    head, arrays, judges = open_head(manifest, champion.data), faces.arrays(), judges_of(champion)
+    tested, owner = arrays.pop("is_test"), arrays.pop("owner")
+    members = MemberFaces(table_of(judges, **arrays), tested, owner)
+    return retrain(members, head, judges, started_from=manifest.version, rules=rules_of(rules))
 
 
-def test_a_lesson_becomes_a_head_that_a_verify_worker_can_use(
+def test_a_training_set_becomes_a_head_that_a_verify_worker_can_use(
     champion: PublishedHead, bundle_dir: Path
 ) -> None:
-    made = train_apart(Order(a_lesson(champion), champion, FEW), lambda: True, 0.5, 300)
+    made = train_apart(TrainingInput(a_set(champion), champion, FEW), lambda: True, 0.5, 300)
     assert made
     manifest = open_manifest(made.head.manifest)
     head = open_head(manifest, made.head.data)
@@ -95,7 +95,7 @@ def test_a_lesson_becomes_a_head_that_a_verify_worker_can_use(
     assert swapped.networks == shipped.networks == networks(open_manifest(champion.manifest))
     before, now = shipped.judges, swapped.judges
     assert np.array_equal(before.scorer.towers["sface"].projection, now.scorer.towers["sface"].projection)
-    again = retrained(a_lesson(champion), champion, FEW)  # the same lesson, the same head
+    again = retrained(a_set(champion), champion, FEW)  # the same faces, the same head
     assert again.head.pack() == made.head.data
 
 
@@ -114,10 +114,10 @@ def test_a_labelled_photo_is_looked_at_as_in_training_and_embedded_as_in_verific
 
 
 def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: PublishedHead) -> None:
-    strict = retrained(a_lesson(champion), champion, {}).gate
+    strict = retrained(a_set(champion), champion, {}).gate
     assert not strict.passed
     assert any("50 are needed" in reason for reason in strict.reasons)
-    poisoned = retrained(a_lesson(champion, swapped=0.4), champion, FEW).gate
+    poisoned = retrained(a_set(champion, swapped=0.4), champion, FEW).gate
     assert not poisoned.passed
     assert any("contradict" in reason for reason in poisoned.reasons)
 
@@ -126,9 +126,9 @@ def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: Publi
 def test_a_new_gender_head_replaces_the_champions_only_if_it_is_surely_better(
     champion: PublishedHead, told: float, kept: str
 ) -> None:
-    lesson = a_lesson(champion, people=160, photos=2)
-    lesson.vectors[:, 0] += told * np.where(lesson.gender == Gender.MALE, 1, -1)  # the champion knows nothing
-    assert retrained(lesson, champion, FEW).facts["gender"] == kept
+    faces = a_set(champion, people=160, photos=2)
+    faces.vectors[:, 0] += told * np.where(faces.gender == Gender.MALE, 1, -1)  # the champion knows nothing
+    assert retrained(faces, champion, FEW).facts["gender"] == kept
 
 
 @pytest.mark.parametrize(("people", "calibration"), [(60, "uncalibrated"), (300, "calibrated")])
@@ -139,35 +139,35 @@ def test_a_calibrated_champion_has_a_calibrated_successor_only_with_enough_pairs
     head = open_head(manifest, champion.data)
     calibrated = Head(head.arrays, {**head.metadata, "calibration": "calibrated"})
     _, text, packed = with_head(manifest, calibrated)
-    made = retrained(a_lesson(champion, people), PublishedHead("calibrated-1", text.decode(), packed), FEW)
+    made = retrained(a_set(champion, people), PublishedHead("calibrated-1", text.decode(), packed), FEW)
     assert made.head.metadata["calibration"] == calibration
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"tested": np.zeros(240, np.bool_)}, "test set"),
+        ({"is_test": np.zeros(240, np.bool_)}, "test set"),
         ({"identity": np.arange(240)}, "two photos|genuine"),
         ({"vectors": np.zeros((240, 7), np.float32)}, "vectors of 7 numbers"),
     ],
 )
-def test_a_lesson_that_teaches_nothing_is_refused_with_the_reason(
+def test_a_training_set_that_teaches_nothing_is_refused_with_the_reason(
     champion: PublishedHead, change: dict[str, np.ndarray], problem: str
 ) -> None:
     with pytest.raises(DataError, match=problem):
-        retrained(replace(a_lesson(champion), **change), champion, FEW)
+        retrained(replace(a_set(champion), **change), champion, FEW)
 
 
 def test_who_shares_a_picture_with_a_test_person_is_not_learned_from(champion: PublishedHead) -> None:
-    lesson = a_lesson(champion)
-    lesson.vectors[4:8] = lesson.vectors[:4]  # person 1 is person 0, who is tested, under another name
-    facts = retrained(lesson, champion, FEW).facts
+    faces = a_set(champion)
+    faces.vectors[4:8] = faces.vectors[:4]  # person 1 is person 0, who is tested, under another name
+    facts = retrained(faces, champion, FEW).facts
     assert (facts["shared_with_the_test_set"], facts["people"], facts["merged_names"]) == (4, 44, 1)
 
 
 def test_a_rule_that_the_gate_does_not_have_fails_with_its_name(champion: PublishedHead) -> None:
     with pytest.raises(TrainingFailed, match="no rule tolerance"):
-        train_apart(Order(a_lesson(champion), champion, {"tolerance": 1}), lambda: True, 0.5, 300)
+        train_apart(TrainingInput(a_set(champion), champion, {"tolerance": 1}), lambda: True, 0.5, 300)
 
 
 def test_a_process_that_is_killed_is_told_from_one_that_failed(champion: PublishedHead) -> None:
@@ -179,7 +179,7 @@ def test_a_process_that_is_killed_is_told_from_one_that_failed(champion: Publish
         return True
 
     with pytest.raises(TrainingDied, match="signal 9"):
-        train_apart(Order(a_lesson(champion), champion, FEW), kill, 0.2, 300)
+        train_apart(TrainingInput(a_set(champion), champion, FEW), kill, 0.2, 300)
 
 
 def test_a_process_that_ends_in_an_error_is_told_by_its_last_line(
@@ -189,7 +189,7 @@ def test_a_process_that_ends_in_an_error_is_told_by_its_last_line(
     (tmp_path / "scipy" / "__init__.py").write_text("raise ImportError('a library of scipy is missing')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     with pytest.raises(TrainingDied) as died:
-        train_apart(Order(a_lesson(champion), champion, FEW), lambda: True, 0.5, 300)
+        train_apart(TrainingInput(a_set(champion), champion, FEW), lambda: True, 0.5, 300)
     said = "the training process ended (exit status 1): ImportError: a library of scipy is missing"
     assert str(died.value) == said
 
@@ -197,7 +197,7 @@ def test_a_process_that_ends_in_an_error_is_told_by_its_last_line(
 def test_a_training_that_is_not_wanted_any_more_or_takes_too_long_ends_at_once(
     champion: PublishedHead,
 ) -> None:
-    order = Order(a_lesson(champion), champion, FEW)
+    order = TrainingInput(a_set(champion), champion, FEW)
     assert train_apart(order, lambda: False, 0.2, 300) is None
     with pytest.raises(TrainingFailed, match="VERIFY_RETRAIN_TIME_LIMIT_SECONDS"):
         train_apart(order, lambda: True, 0.2, 0.1)

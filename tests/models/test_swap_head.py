@@ -21,7 +21,7 @@ from pipeline.verdict import Outcome, Status
 from pipeline.verify import judge, verify
 from support.photo_server import PhotoServer
 from support.portraits import BIDEN, OBAMA
-from worker.serving.registry import Backbones
+from worker.serving.registry import NetworkFiles
 
 COUPLE = (OBAMA[0], OBAMA[2])
 
@@ -167,8 +167,8 @@ def test_a_network_that_is_not_here_is_fetched_by_its_hash_and_loaded_beside_the
     models: Models, tuned: tuple[str, bytes, bytes], tmp_path: Path, portraits: Path
 ) -> None:
     text, packed, network = tuned
-    backbones = Backbones(str(offered(network, tmp_path / "place")), tmp_path / "cache")
-    new = swap_head([models], text, packed, backbones.find)
+    networks = NetworkFiles(str(offered(network, tmp_path / "place")), tmp_path / "cache")
+    new = swap_head([models], text, packed, networks.find)
     assert new.embedders["facenet"].network is not models.embedders["facenet"].network
     assert new.embedders["sface"] is models.embedders["sface"]
     assert len(list((tmp_path / "cache").iterdir())) == 1
@@ -183,8 +183,8 @@ def test_a_network_comes_over_http_as_well(
 ) -> None:
     text, packed, network = tuned
     photo_server.folder = offered(network, tmp_path / "place")
-    backbones = Backbones(photo_server.url, tmp_path / "cache")
-    assert swap_head([models], text, packed, backbones.find).version.startswith("tuned-")
+    networks = NetworkFiles(photo_server.url, tmp_path / "cache")
+    assert swap_head([models], text, packed, networks.find).version.startswith("tuned-")
 
 
 @pytest.mark.parametrize("place", ["", "empty folder", "other bytes", "http"])
@@ -197,5 +197,5 @@ def test_a_network_that_cannot_be_had_or_is_another_is_refused_and_leaves_nothin
         file.write_bytes(network[:-1] + b"x")
     places = {"": "", "empty folder": str(tmp_path), "other bytes": str(folder), "http": photo_server.url}
     with pytest.raises((WeightsMissing, WeightsCorrupt), match="facenet"):
-        swap_head([models], text, packed, Backbones(places[place], tmp_path / "cache").find)
+        swap_head([models], text, packed, NetworkFiles(places[place], tmp_path / "cache").find)
     assert not list((tmp_path / "cache").glob("*"))

@@ -13,8 +13,8 @@ import numpy as np
 from pipeline.verdict import Outcome, Photo, PhotoFinding, Reason, Status
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict
 from worker.jobs.embed_job import EmbedJob
-from worker.retraining.embedding import Embedded, Extraction, ExtractionRules
-from worker.retraining.process import Order, Trained
+from worker.retraining.embedding import Embedded, Embedding, EmbeddingRules
+from worker.retraining.process import Trained, TrainingInput
 from worker.retraining.run import Champion, Retraining, RetrainRules
 from worker.retraining.training_set import Sampling
 from worker.store import Attempt, PublishedHead, RunLease, Store, StudiedPhoto
@@ -121,8 +121,8 @@ class Bench:
     faces: dict[bytes, str] = field(default_factory=dict)
     """Why a content is not learned from."""
     sent: list[EmbedJob] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
-    train: Callable[[Order, Callable[[], bool]], Trained | None] | None = None
+    given: list[TrainingInput] = field(default_factory=list)
+    train: Callable[[TrainingInput, Callable[[], bool]], Trained | None] | None = None
     promote: bool = True
     champion: Champion = field(
         default_factory=lambda: Champion(PublishedHead("shipped-1", "{}", b"head"), NETWORKS, None)
@@ -133,7 +133,7 @@ class Bench:
         rules = RetrainRules(
             lease=LEASE,
             wait=WAIT,
-            most_seconds=60,
+            max_seconds=60,
             promote=self.promote,
             gate={},
             sampling=Sampling(b"key", 0.02),
@@ -150,14 +150,14 @@ class Bench:
             clock=lambda: self.now,
         )
 
-    def extraction(self, stopwatch: Callable[[], float] = lambda: 0.0) -> Extraction:
+    def embedding(self, stopwatch: Callable[[], float] = lambda: 0.0) -> Embedding:
         """The service of one verify worker; by default no time passes while it works."""
-        return Extraction(
+        return Embedding(
             members=self.store.training_members,
             dead_jobs=self.store.dead_jobs,
             fetcher=self,
-            look=self._look,
-            rules=ExtractionRules(lease=LEASE, most_attempts=MOST, wait=WAIT),
+            embed=self._embed,
+            rules=EmbeddingRules(lease=LEASE, max_attempts=MOST, wait=WAIT),
             clock=lambda: self.now,
             stopwatch=stopwatch,
         )
@@ -166,12 +166,12 @@ class Bench:
         """The photo host."""
         return [self.pictures.get(url, content_of(url)) for url in urls]
 
-    def _look(self, data: bytes) -> Embedded | str:
+    def _embed(self, data: bytes) -> Embedded | str:
         return self.faces.get(data) or Embedded(NETWORKS, vectors_of(data))
 
-    def _train(self, order: Order, goes_on: Callable[[], bool], *_: float) -> Trained | None:
-        self.orders.append(order)
-        return self.train(order, goes_on) if self.train else a_trained_head()
+    def _train(self, given: TrainingInput, goes_on: Callable[[], bool], *_: float) -> Trained | None:
+        self.given.append(given)
+        return self.train(given, goes_on) if self.train else a_trained_head()
 
     def step(self) -> str:
         """One step."""
@@ -180,7 +180,7 @@ class Bench:
     def deliver(self) -> list[str]:
         """Hand every message that was sent to a verify worker."""
         jobs, self.sent[:] = list(self.sent), []
-        return [str(self.extraction().handle(job.to_message(), "bulk")) for job in jobs]
+        return [str(self.embedding().handle(job.to_message(), "bulk")) for job in jobs]
 
     def collect(self) -> None:
         """From nothing to the point where training may begin."""

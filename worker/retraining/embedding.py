@@ -1,8 +1,8 @@
-"""One delivery of `bulk_embed`: fetch some members' labelled photos, embed their faces, write it down.
+"""One delivery of `bulk_embed`: fetch some members' labelled photos, embed the faces, store the embeddings.
 
-Runs in the verify workers when no sign-up waits, a few members at a time, and never for long: what
-is left of a batch goes back to the end of the queue. The database decides who is still to be looked
-at, so a second delivery does nothing twice.
+Runs in the verify workers when no sign-up waits, a few members at a time, and never for long: what is left
+of a batch goes to the end of the queue. The database decides which members are left, so a second delivery
+does nothing twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from pipeline.verdict import FetchProblem, NotFetched, Photo
 from worker.clock import utc_now
@@ -24,28 +24,31 @@ from worker.store import StudiedPhoto, ToStudy, TruePhoto
 from worker.verification.dead_letters import unreadable
 from worker.verification.delivery import DeadJobs, Fetcher
 
+if TYPE_CHECKING:
+    from pipeline.bundles.models import Models
+
 logger = logging.getLogger(__name__)
 
 BUDGET_SECONDS: Final = 0.5
-"""After so long a delivery takes no further member: a sign-up may be waiting."""
+"""After so long a delivery takes no further member: a sign-up may wait."""
 CHANGED: Final = "changed"
-"""Another picture lies at the address than the person saw who labelled it."""
+"""The picture at the URL is not the one that was labelled."""
 UNREACHABLE: Final = "unreachable"
-"""The photo's host was in trouble, also at the last try."""
+"""The photo's host failed, also at the last attempt."""
 NOT_FETCHED: Final = frozenset({UNREACHABLE, *FetchProblem})
 
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """A face's vectors, and which networks made them (`pipeline.bundles.bundle.networks`)."""
+    """A face's embeddings, and which networks made them (`pipeline.bundles.bundle.networks`)."""
 
     networks: str
     vectors: bytes
     """float32, one embedder after the other in the order of their names."""
 
 
-Look = Callable[[bytes], Embedded | str]
-"""A photo's content to the vectors of its face, or the reason why it may not be learned from."""
+Embed = Callable[[bytes], Embedded | str]
+"""A photo's content to the embeddings of its face, or the reason why it may not be learned from."""
 
 
 class TrainingMembers(Protocol):
@@ -70,26 +73,26 @@ class TrainingMembers(Protocol):
         ...
 
 
-class Left(StrEnum):
-    """What a delivery leaves to be done."""
+class Remaining(StrEnum):
+    """What remains to be done after a delivery."""
 
     NOTHING = "nothing"
     REST_OF_THE_BATCH = "rest_of_the_batch"
     TRAINING = "training"
-    """All members of the run were looked at."""
+    """All members of the run are done."""
 
 
 @dataclass(frozen=True, slots=True)
-class ExtractionRules:
-    """How patient the service is."""
+class EmbeddingRules:
+    """Lease, attempts and wait."""
 
     lease: timedelta
-    most_attempts: int
+    max_attempts: int
     wait: timedelta
-    """Before a member whose photo host is in trouble is tried again."""
+    """Before a member whose photo host fails is tried again."""
 
 
-class Extraction:
+class Embedding:
     """Handles deliveries one after the other; one per process."""
 
     def __init__(
@@ -98,51 +101,53 @@ class Extraction:
         members: TrainingMembers,
         dead_jobs: DeadJobs,
         fetcher: Fetcher,
-        look: Look,
-        rules: ExtractionRules,
+        embed: Embed,
+        rules: EmbeddingRules,
         clock: Callable[[], datetime] = utc_now,
         stopwatch: Callable[[], float] = time.monotonic,
     ) -> None:
         self._members = members
         self._dead_jobs = dead_jobs
         self._fetcher = fetcher
-        self._look = look
+        self._embed = embed
         self._rules = rules
         self._clock = clock
         self._stopwatch = stopwatch
 
-    def handle(self, body: object, queue: str) -> Left:
+    def handle(self, body: object, queue: str) -> Remaining:
         """Do what a message's body asks for. Raises StoreUnavailable: deliver it again, then."""
         try:
             job = parse_embed_job(body)
         except BadMessage as bad:
             logger.warning("a job on %s goes to dead_job: %s", queue, bad)
             self._dead_jobs.add(unreadable(bad, body, queue), self._clock())
-            return Left.NOTHING
+            return Remaining.NOTHING
         return self._work(job)
 
-    def _work(self, job: EmbedJob) -> Left:
+    def _work(self, job: EmbedJob) -> Remaining:
         rules, started = self._rules, self._stopwatch()
         worked = False
-        while study := self._members.acquire(
-            job.run_id, job.batch, rules.lease, rules.most_attempts, self._clock()
+        while member := self._members.acquire(
+            job.run_id, job.batch, rules.lease, rules.max_attempts, self._clock()
         ):
             worked = True
-            self._study(study)
+            self._embed_member(member)
             if self._stopwatch() - started > BUDGET_SECONDS:
-                return Left.REST_OF_THE_BATCH
-        return Left.TRAINING if worked and not self._members.any_waiting(job.run_id) else Left.NOTHING
+                return Remaining.REST_OF_THE_BATCH
+        return (
+            Remaining.TRAINING if worked and not self._members.any_waiting(job.run_id) else Remaining.NOTHING
+        )
 
-    def _study(self, study: ToStudy) -> None:
-        wanted = [photo for photo in study.photos if not photo.reason]
+    def _embed_member(self, member: ToStudy) -> None:
+        wanted = [photo for photo in member.photos if not photo.reason]
         fetched = dict(zip(wanted, self._fetcher.fetch_all([p.url for p in wanted]), strict=True))
         passing = [p for p in fetched.values() if isinstance(p, NotFetched) and p.problem.passing]
-        if passing and study.attempt < self._rules.most_attempts:
-            self._members.postpone(study, self._clock() + self._rules.wait)
+        if passing and member.attempt < self._rules.max_attempts:
+            self._members.postpone(member, self._clock() + self._rules.wait)
             return
-        self._members.note(study, [self._found(photo, fetched.get(photo)) for photo in study.photos])
+        self._members.note(member, [self._embed_photo(photo, fetched.get(photo)) for photo in member.photos])
 
-    def _found(self, photo: TruePhoto, data: Photo | None) -> StudiedPhoto:
+    def _embed_photo(self, photo: TruePhoto, data: Photo | None) -> StudiedPhoto:
         if data is None:
             return StudiedPhoto(photo, photo.reason)
         if isinstance(data, NotFetched):
@@ -150,7 +155,18 @@ class Extraction:
         digest = hashlib.sha256(data).hexdigest()
         if photo.sha256 is not None and photo.sha256 != digest:
             return StudiedPhoto(photo, CHANGED, digest)
-        seen = self._look(data)
-        if isinstance(seen, str):
-            return StudiedPhoto(photo, seen, digest)
-        return StudiedPhoto(photo, "", digest, seen.networks, seen.vectors)
+        found = self._embed(data)
+        if isinstance(found, str):
+            return StudiedPhoto(photo, found, digest)
+        return StudiedPhoto(photo, "", digest, found.networks, found.vectors)
+
+
+def embed_labelled(models: Models, data: bytes) -> Embedded | str:
+    """Embed the face of a labelled photo, or say why it may not be learned from."""
+    from pipeline.training.data.faces import Found, study
+    from worker.store.training.vectors import pack
+
+    found = study(models, data)
+    if isinstance(found, Found):
+        return found.reason
+    return Embedded(models.networks, pack(found))

@@ -1,6 +1,6 @@
 """The training in a process of its own: TensorFlow lives there, and its memory ends with it.
 
-The lesson goes in through a pipe and the head comes out through one, so that no face lies in a file.
+The training set goes in through a pipe and the head comes out through one, so that no face lies in a file.
 The process knows no password and no address, and ends when the worker does.
 """
 
@@ -27,14 +27,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from worker.errors import TrainingDied, TrainingFailed
-from worker.retraining.training_set import Lesson
+from worker.retraining.training_set import TrainingSet
 from worker.store import PublishedHead
 
 logger = logging.getLogger(__name__)
 
 _ROOT: Final = Path(__file__).parents[2]
 _COMMAND: Final = (sys.executable, "-m", "worker.retraining.process")
-_QUIET_AND_ALONE: Final = {
+_ENVIRONMENT: Final = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
@@ -44,19 +44,28 @@ _QUIET_AND_ALONE: Final = {
     "CUDA_VISIBLE_DEVICES": "-1",
 }
 """One thread, as everywhere: live jobs may run on the same machine."""
-_KEPT: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "LD_LIBRARY_PATH", "VIRTUAL_ENV")
+_INHERITED: Final = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "PYTHONPATH",
+    "LD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+)
 _PR_SET_PDEATHSIG: Final = 1
-_SAID: Final = 2000
-"""Characters of what a dying process has said last."""
+_MAX_STDERR: Final = 2000
+"""Characters of the end of its standard error that are logged."""
 
 Array = NDArray[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
-    """What is to be trained."""
+class TrainingInput:
+    """What a training starts from."""
 
-    lesson: Lesson
+    training_set: TrainingSet
     champion: PublishedHead
     rules: Mapping[str, float]
     """Of the gate, where they differ from its own."""
@@ -73,73 +82,75 @@ class Trained:
     facts: Mapping[str, Any]
 
 
-def train_apart(order: Order, goes_on: Callable[[], bool], every: float, at_most: float) -> Trained | None:
-    """Train in a new process. ``goes_on`` is asked every so many seconds; None once it says no.
+def train_apart(
+    given: TrainingInput, goes_on: Callable[[], bool], every: float, at_most: float
+) -> Trained | None:
+    """Train in a new process. ``goes_on`` is called ``every`` so many seconds; None once it is false.
 
     Raises TrainingFailed where the faces or the rules give no head or it takes longer than
     ``at_most`` seconds, TrainingDied where the process was killed.
     """
-    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     with subprocess.Popen(
         _COMMAND,
         cwd=_ROOT,
-        env=environment | _QUIET_AND_ALONE,
+        env=environment | _ENVIRONMENT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
     ) as process:
         try:
-            _hand_over(process, _packed_order(order))
-            answer = _await(process, goes_on, every, time.monotonic() + at_most)
+            _send(process, _packed_input(given))
+            output = _wait(process, goes_on, every, time.monotonic() + at_most)
         finally:
             process.kill()
-    return None if answer is None else _read_answer(answer)
+    return None if output is None else _read_output(output)
 
 
-def _hand_over(process: subprocess.Popen[bytes], order: bytes) -> None:
+def _send(process: subprocess.Popen[bytes], given: bytes) -> None:
     """By a thread: `communicate` forgets in Python 3.11 what it could not send before its time-out."""
     pipe, process.stdin = process.stdin, None
-    Thread(target=_write, args=(pipe, order), daemon=True).start()
+    Thread(target=_write, args=(pipe, given), daemon=True).start()
 
 
-def _write(pipe: IO[bytes] | None, order: bytes) -> None:
-    with suppress(OSError):  # a process that is dead tells by its end
+def _write(pipe: IO[bytes] | None, given: bytes) -> None:
+    with suppress(OSError):  # the end of a dead process is noticed elsewhere
         if pipe is not None:
             with pipe:
-                pipe.write(order)
+                pipe.write(given)
 
 
-def _await(
+def _wait(
     process: subprocess.Popen[bytes], goes_on: Callable[[], bool], every: float, deadline: float
 ) -> bytes | None:
     while True:
         with suppress(subprocess.TimeoutExpired):
-            answer, said = process.communicate(timeout=every)
+            output, errors = process.communicate(timeout=every)
             if process.returncode:
-                raise TrainingDied(_last_words(process.returncode, said))
-            return answer
+                raise TrainingDied(_failure_text(process.returncode, errors))
+            return output
         if time.monotonic() > deadline:
             raise TrainingFailed("the training took longer than VERIFY_RETRAIN_TIME_LIMIT_SECONDS")
         if not goes_on():
             return None
 
 
-def _last_words(status: int, said: bytes) -> str:
+def _failure_text(status: int, errors: bytes) -> str:
     """How it ended and its last line, which is the error that ended it; the log gets more of it."""
     how = f"killed by signal {-status}" if status < 0 else f"exit status {status}"
-    words = said.decode(errors="replace")[-_SAID:].strip()
-    logger.warning("the training process ended (%s): %s", how, words)
-    return f"the training process ended ({how}): {words.rpartition(chr(10))[2]}"
+    text = errors.decode(errors="replace")[-_MAX_STDERR:].strip()
+    logger.warning("the training process ended (%s): %s", how, text)
+    return f"the training process ended ({how}): {text.rpartition(chr(10))[2]}"
 
 
-def _packed_order(order: Order) -> bytes:
-    champion = order.champion
-    words = {"manifest": champion.manifest, "rules": dict(order.rules)}
-    return _packed(words, {"head": np.frombuffer(champion.data, np.uint8), **order.lesson.arrays()})
+def _packed_input(given: TrainingInput) -> bytes:
+    champion = given.champion
+    words = {"manifest": champion.manifest, "rules": dict(given.rules)}
+    return _packed(words, {"head": np.frombuffer(champion.data, np.uint8), **given.training_set.arrays()})
 
 
-def _read_answer(answer: bytes) -> Trained:
-    words, arrays = _unpacked(answer)
+def _read_output(output: bytes) -> Trained:
+    words, arrays = _unpacked(output)
     if "failure" in words:
         raise TrainingFailed(str(words["failure"]))
     head = PublishedHead(words["version"], words["manifest"], arrays["head"].tobytes())
@@ -169,13 +180,13 @@ def _unpacked(packed: bytes) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 def main() -> None:
-    """The process: an order on standard input, an answer on standard output."""
+    """The process: its input on standard input, its output on standard output."""
     _end_with_the_worker()
-    answer_to = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print, and would spoil the answer
-    answer = _answer(*_unpacked(sys.stdin.buffer.read()))
-    with answer_to:
-        answer_to.write(answer)
+    output_to = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries print, and would damage the output
+    output = _train(*_unpacked(sys.stdin.buffer.read()))
+    with output_to:
+        output_to.write(output)
 
 
 def _end_with_the_worker() -> None:
@@ -183,7 +194,7 @@ def _end_with_the_worker() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _answer(words: Mapping[str, Any], arrays: dict[str, Array]) -> bytes:
+def _train(words: Mapping[str, Any], arrays: dict[str, Array]) -> bytes:
     from pipeline.bundles.bundle import open_head, open_manifest, with_head
     from pipeline.bundles.head_params import read_judges
     from pipeline.errors import PipelineError
@@ -192,9 +203,9 @@ def _answer(words: Mapping[str, Any], arrays: dict[str, Array]) -> bytes:
     manifest = open_manifest(words["manifest"])
     try:
         champion = open_head(manifest, arrays.pop("head").tobytes())
-        tested, owner = arrays.pop("tested"), arrays.pop("owner")
+        is_test, owner = arrays.pop("is_test"), arrays.pop("owner")
         judges = read_judges(champion)
-        faces = MemberFaces(table_of(judges, **arrays), tested, owner)
+        faces = MemberFaces(table_of(judges, **arrays), is_test, owner)
         rules = rules_of(words["rules"])
         made = retrain(faces, champion, judges, started_from=manifest.version, rules=rules)
     except PipelineError as error:

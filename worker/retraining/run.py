@@ -1,16 +1,16 @@
-"""One step of a retraining, taken whenever somebody says that one may be due.
+"""One step of a retraining, taken whenever a message says that one may be due.
 
-The run's row tells where it stands, and its lease lets one worker at a time go on with it. While the
-verify workers look at photos nobody is kept busy here: the last of them, or the sweep, calls again.
+The state is in the run's row, and its lease lets one worker at a time take a step. No worker waits here
+while the verify workers embed photos: the last of them, or the sweep, sends the next message.
 
-    queued      the members are listed, the verify workers are told         → collecting
-    collecting  somebody is missing: told again, less and less often, at last given up
-                nobody is missing                                            → training
-    training    in a process of its own; the lease is renewed meanwhile     → promoted, rejected, done, failed
+    queued      the members are listed, embed jobs are sent                 → collecting
+    collecting  members are missing: sent again, less and less often, at last given up
+                none is missing                                              → training
+    training    in a process of its own; the lease is extended meanwhile    → promoted, rejected, done, failed
 
-A worker that is killed leaves a lease that ends; whoever comes next takes the step again, so often. A
-step that ends in an error that nobody foresaw (a package that is missing) counts the same, with its reason.
-Nothing of a new model is written before all of it is there.
+The lease of a worker that is killed ends, and another takes the step again, up to a limit. A step that ends
+in an unexpected error (a package that is missing) counts the same, with its reason. Nothing of a new model
+is stored before all of it is there.
 """
 
 from __future__ import annotations
@@ -20,15 +20,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Final
+from pathlib import Path
+from typing import Any, Final, Protocol
 
+from pipeline.bundles.bundle import networks, open_manifest
 from pipeline.errors import PipelineError
 from worker.clock import utc_now
 from worker.errors import NotPossible, StoreUnavailable, TrainingDied, TrainingFailed
 from worker.jobs.embed_job import EmbedJob
 from worker.retraining.embedding import NOT_FETCHED
-from worker.retraining.process import Order, Trained
-from worker.retraining.training_set import Sampling, lesson_of
+from worker.retraining.process import Trained, TrainingInput
+from worker.retraining.training_set import Sampling, training_set_of
+from worker.serving.registry import read_head
 from worker.serving.signatures import UNSIGNED
 from worker.store import Audit, Ending, Progress, PublishedHead, RunLease, RunRecord
 from worker.store.tables.states import RunState
@@ -40,20 +43,20 @@ logger = logging.getLogger(__name__)
 
 BATCH_SIZE: Final = 4
 """Members of one message: a few seconds of a verify worker."""
-MOST_SENDS: Final = 8
-"""Rounds of messages without anybody being looked at, each twice as long as the one before."""
-MOST_LAPSES: Final = 3
-"""Steps of one run that were broken off, by an error or because their worker was killed."""
+MAX_SENDS: Final = 8
+"""Rounds of messages after which no member was embedded, each twice as long as the one before."""
+MAX_LAPSES: Final = 3
+"""Steps of one run that were interrupted, by an error or because their worker was killed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetrainRules:
-    """How a retraining goes."""
+    """Times, gate and sampling of a retraining."""
 
     lease: timedelta
     wait: timedelta
-    """Before verify workers are told again; doubled with every round that brings nothing."""
-    most_seconds: float
+    """Before embed jobs are sent again; doubled with every round that brings nothing."""
+    max_seconds: float
     """Of the training itself."""
     promote: bool
     """Whether a challenger that the gate lets pass becomes champion at once."""
@@ -70,7 +73,7 @@ class Champion:
     version: str | None
 
 
-class Stepped(StrEnum):
+class StepResult(StrEnum):
     """What became of a step."""
 
     NOTHING = "nothing"
@@ -82,7 +85,29 @@ class Stepped(StrEnum):
     ENDED = "ended"
 
 
-Train = Callable[[Order, Callable[[], bool], float, float], Trained | None]
+class Heads(Protocol):
+    """The heads of the store."""
+
+    def champion(self) -> str | None:
+        """The version of the champion."""
+        ...
+
+    def head(self, version: str) -> PublishedHead | None:
+        """What is published under this version, unchecked."""
+        ...
+
+
+def current_champion(heads: Heads, bundle: Path, check: Callable[[PublishedHead], None]) -> Champion:
+    """The head that judges today. Raises ModelError where this host has no bundle and there is none."""
+    version = heads.champion()
+    head = version and heads.head(version)
+    if head:
+        check(head)
+    head = head or read_head(bundle)
+    return Champion(head, networks(open_manifest(head.manifest)), version)
+
+
+Train = Callable[[TrainingInput, Callable[[], bool], float, float], Trained | None]
 """`worker.retraining.process.train_apart`."""
 
 
@@ -114,18 +139,18 @@ class Retraining:
         self._sign = sign
         self._clock = clock
 
-    def step(self) -> Stepped:
+    def step(self) -> StepResult:
         """Go on with the run that is under way, as far as it goes. Raises StoreUnavailable."""
-        held = self._runs.acquire(self._worker, self._rules.lease, MOST_LAPSES, self._clock())
+        held = self._runs.acquire(self._worker, self._rules.lease, MAX_LAPSES, self._clock())
         try:
             if isinstance(held, RunRecord):
                 logger.error("retraining %d failed: %s", held.run_id, held.problem)
-                return Stepped.ENDED
-            return Stepped.NOTHING if held is None else self._taken(held)
+                return StepResult.ENDED
+            return StepResult.NOTHING if held is None else self._taken(held)
         finally:
             self._members.clear()
 
-    def _taken(self, held: RunLease) -> Stepped:
+    def _taken(self, held: RunLease) -> StepResult:
         try:
             return self._go_on(held)
         except (TrainingFailed, NotPossible, PipelineError) as error:
@@ -134,59 +159,59 @@ class Retraining:
             raise
         except TrainingDied as died:
             logger.warning("retraining %d is interrupted: %s", held.run_id, died)
-            return self._broken_off(held, str(died))
+            return self._interrupted(held, str(died))
         except Exception as error:
             logger.exception("retraining %d is interrupted", held.run_id)
-            return self._broken_off(held, f"{type(error).__name__}: {error}")
+            return self._interrupted(held, f"{type(error).__name__}: {error}")
 
-    def _go_on(self, held: RunLease) -> Stepped:
+    def _go_on(self, held: RunLease) -> StepResult:
         if held.state is RunState.QUEUED:
             members = self._members.enter(held, BATCH_SIZE)
             logger.info("retraining %d: %d members", held.run_id, members)
         progress = self._members.progress(held.run_id)
         if progress.waiting and not self._given_up(held, progress):
-            return self._tell(held, progress)
-        return self._learn(held)
+            return self._send_jobs(held, progress)
+        return self._train_head(held)
 
     def _given_up(self, held: RunLease, progress: Progress) -> bool:
-        """Whether those who are still missing were told of often enough, and nothing came of it."""
-        if progress.reached > held.reached or held.sends < MOST_SENDS or self._clock() < held.send_at:
+        """Whether jobs for the missing members were sent often enough without result."""
+        if progress.reached > held.reached or held.sends < MAX_SENDS or self._clock() < held.send_at:
             return False
         missing = self._members.give_up_waiting(held.run_id)
         logger.warning("retraining %d goes on without %d members", held.run_id, missing)
         return True
 
-    def _tell(self, held: RunLease, progress: Progress) -> Stepped:
-        """Send messages for members whom nobody works on, if it is time, and let the run go."""
+    def _send_jobs(self, held: RunLease, progress: Progress) -> StepResult:
+        """Send jobs for members that no worker has, if it is time, and release the run."""
         now = self._clock()
         if now < held.send_at:
             kept = self._runs.release(held, held.send_at)
-            return Stepped.WAITING if kept else Stepped.LOST
+            return StepResult.WAITING if kept else StepResult.LOST
         before = 0 if progress.reached > held.reached else held.sends
         again = now + self._rules.wait * 2**before
         told = {"sends": before + 1, "send_at": again, "counts": progress.counts()}
         if not self._runs.release(held, again, state=RunState.COLLECTING, **told):
-            return Stepped.LOST
+            return StepResult.LOST
         for batch in self._members.waiting_batches(held.run_id, now):
             self._send(EmbedJob(held.run_id, batch))
-        return Stepped.WAITING
+        return StepResult.WAITING
 
-    def _learn(self, held: RunLease) -> Stepped:
+    def _train_head(self, held: RunLease) -> StepResult:
         if not self._runs.extend(held, self._rules.lease, self._clock(), state=RunState.TRAINING):
-            return Stepped.LOST
+            return StepResult.LOST
         champion = self._champion()
         faces = self._members.faces(held.run_id)
-        lesson, left = lesson_of(faces, champion.networks, self._rules.sampling)
+        training_set, left = training_set_of(faces, champion.networks, self._rules.sampling)
         collected = self._collected(held, left)
-        if not len(lesson.identity):
+        if not len(training_set.identity):
             return self._fail(held, "no face could be learned from", collected)
         every = self._rules.lease.total_seconds() / 4
-        order = Order(lesson, champion.head, self._rules.gate)
-        trained = self._train(order, lambda: self._still_ours(held), every, self._rules.most_seconds)
-        return Stepped.LOST if trained is None else self._end(held, champion, trained, collected)
+        given = TrainingInput(training_set, champion.head, self._rules.gate)
+        trained = self._train(given, lambda: self._extend(held), every, self._rules.max_seconds)
+        return StepResult.LOST if trained is None else self._end(held, champion, trained, collected)
 
-    def _still_ours(self, held: RunLease) -> bool:
-        """A database that is away for a while costs nothing, unless somebody takes the run over."""
+    def _extend(self, held: RunLease) -> bool:
+        """While the database is unavailable the training goes on."""
         try:
             return self._runs.extend(held, self._rules.lease, self._clock())
         except StoreUnavailable as error:
@@ -206,7 +231,7 @@ class Retraining:
 
     def _end(
         self, held: RunLease, champion: Champion, trained: Trained, collected: Mapping[str, Any]
-    ) -> Stepped:
+    ) -> StepResult:
         gate = {"passed": trained.passed, "reasons": list(trained.reasons), "figures": dict(trained.figures)}
         report = {**collected, "training": dict(trained.facts), "gate": gate}
         ending = Ending(
@@ -218,29 +243,28 @@ class Retraining:
         )
         state = self._runs.publish(held, ending, report, self._clock())
         if state is None:
-            return Stepped.LOST
-        told = logging.WARNING if state is RunState.REJECTED else logging.INFO
+            return StepResult.LOST
+        level = logging.WARNING if state is RunState.REJECTED else logging.INFO
         why = "".join(f"; {reason}" for reason in trained.reasons)
-        logger.log(told, "retraining %d, %s: %s%s", held.run_id, trained.head.version, state, why)
-        return Stepped.ENDED
+        logger.log(level, "retraining %d, %s: %s%s", held.run_id, trained.head.version, state, why)
+        return StepResult.ENDED
 
-    def _broken_off(self, held: RunLease, why: str) -> Stepped:
+    def _interrupted(self, held: RunLease, why: str) -> StepResult:
         """Counts as a lease that has lapsed; the sweep sends the next step, or the last."""
         self._runs.extend(held, timedelta(0), self._clock(), problem=why)
-        return Stepped.INTERRUPTED
+        return StepResult.INTERRUPTED
 
-    def _fail(self, held: RunLease, why: str, report: Mapping[str, Any] | None = None) -> Stepped:
+    def _fail(self, held: RunLease, why: str, report: Mapping[str, Any] | None = None) -> StepResult:
         ended = self._runs.end(held, RunState.FAILED, self._clock(), problem=why, report=report)
         logger.error("retraining %d failed: %s", held.run_id, why)
-        return Stepped.ENDED if ended else Stepped.LOST
+        return StepResult.ENDED if ended else StepResult.LOST
 
 
 def audit_report(audit: Audit, share: float) -> dict[str, Any]:
-    """What the blind audit says of all approvals: the one estimate that no doubt of ours has chosen.
+    """What the blind audit says of all approvals.
 
-    Every approval had the same chance to be drawn, so the share of wrong ones among those that a
-    person has judged stands for all of them, in so far as all that were drawn are judged and not
-    only those that look odd. Bounds are Wilson's, 95 %.
+    Every approval had the same chance to be sampled, so the share of wrong ones among those that a person
+    has reviewed estimates that of all, as long as all samples are reviewed. Bounds are Wilson's, 95 %.
     """
     from pipeline.fitting.metrics import wilson
 

@@ -1,7 +1,7 @@
-"""Edges from members' own photos, in memory: nothing of a photo is kept but two numbers.
+"""Thresholds from members' own photos, in memory: nothing of a photo is kept but two numbers.
 
-Selfies of different members of one declared gender are impostor pairs, without a label. Ages are
-not known to the database, so pairs of every age count. Needs the packages of training
+Selfies of different members of one declared gender are impostor pairs, without a label. The
+database knows no ages, so pairs of every age count. Needs the packages of training
 (`pipeline/requirements.txt`).
 """
 
@@ -55,7 +55,7 @@ class Requests(Protocol):
 
 
 Fetch = Callable[[Sequence[str]], Sequence[Photo]]
-Look = Callable[[Photo, Sequence[Photo]], Faces]
+Embed = Callable[[Photo, Sequence[Photo]], Faces]
 """`pipeline.verify.usable_faces`."""
 
 
@@ -85,17 +85,17 @@ class Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the members' pairs say of the edges."""
+    """What the members' pairs say of the thresholds."""
 
     calibration: Calibration
     fmr_before: float
-    """Share of the impostor pairs that pass today's approve edge."""
+    """Share of the impostor pairs that pass today's approve threshold."""
     fmr_before95: tuple[float, float] | None
-    """None where no pair passes: drawing people again would then tell nothing."""
+    """None where no pair passes: resampling people would then tell nothing."""
     twins: int
     """Pairs that were left out: one picture under two IDs, or nearly."""
     genuine_unused: int
-    """Labelled pairs, too few to set the different edge."""
+    """Labelled pairs, too few to set the different threshold."""
 
 
 def gather(
@@ -104,10 +104,10 @@ def gather(
     member_ids: Sequence[str],
     *,
     fetch: Fetch,
-    look: Look,
+    embed: Embed,
     progress: Callable[[int, int | None], None],
 ) -> Gathered:
-    """Fetch and embed the members' selfies; what cannot be had is counted. Raises StoreUnavailable."""
+    """Fetch and embed the members' selfies; what cannot be fetched is counted. Raises StoreUnavailable."""
     found = Gathered()
     for start in range(0, len(member_ids), AT_ONCE):
         batch = member_ids[start : start + AT_ONCE]
@@ -118,7 +118,7 @@ def gather(
             if isinstance(selfie, NotFetched):
                 found.lost[str(selfie.problem)] += 1
             else:
-                found.add(member, look(selfie, photos))
+                found.add(member, embed(selfie, photos))
         progress(start + len(batch), len(member_ids))
     found.lost = +found.lost
     return found
@@ -146,28 +146,28 @@ def _contents(member: Consenting, photos: Sequence[Photo]) -> dict[str, str]:
 
 
 def measure(found: Gathered, judges: Judges, fmr: float) -> Measured:
-    """Both edges from the members' pairs.
+    """Both thresholds from the members' pairs.
 
-    The different edge is set by labelled pairs where there are enough to show its rate once, and
+    The different threshold is set by labelled pairs where there are enough to show its rate once, and
     stays as it is otherwise. Raises DataError where the impostor pairs are too few for the rate.
     """
     if not found.selfies:
         raise DataError("no consenting member has a selfie that can be used")
     settings, scorer = FitSettings(approve_fmr=fmr), judges.scorer
     selfies = {name: np.concatenate([face[name] for face in found.selfies]) for name in scorer.towers}
-    strangers, twins = pairs_of_members(scorer, selfies, np.array(found.genders), judges.replay.score)
-    pairs = strangers
+    impostors, twins = pairs_of_members(scorer, selfies, np.array(found.genders), judges.replay.score)
+    pairs = impostors
     enough = len(found.genuine) * settings.different_fnmr >= 1
     if enough:
         owners = np.array([owner for owner, _ in found.genuine])
         gallery = {name: np.concatenate([face[name] for _, face in found.genuine]) for name in scorer.towers}
         own = {name: rows[owners] for name, rows in selfies.items()}
-        pairs = with_genuine(strangers, scorer.scores(scorer.project(own), scorer.project(gallery)), owners)
+        pairs = with_genuine(impostors, scorer.scores(scorer.project(own), scorer.project(gallery)), owners)
     result = calibrate(pairs, settings, scorer.edges)
-    passed = (strangers.scores >= scorer.edges.approve).astype(np.float64)
+    passed = (impostors.scores >= scorer.edges.approve).astype(np.float64)
     interval = None
     if passed.any():
-        interval = metrics.identity_bootstrap(passed, strangers.first, strangers.second, seed=1)
+        interval = metrics.identity_bootstrap(passed, impostors.first, impostors.second, seed=1)
     return Measured(
         calibration=result,
         fmr_before=float(passed.mean()),
@@ -179,7 +179,7 @@ def measure(found: Gathered, judges: Judges, fmr: float) -> Measured:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recalibrated:
-    """A head with new edges, and what they rest on."""
+    """A head with new thresholds, and what they rest on."""
 
     found: Gathered
     measured: Measured
@@ -199,9 +199,9 @@ class Recalibrated:
 
 
 def recalibrate(found: Gathered, models: Models, fmr: float, key: bytes) -> Recalibrated:
-    """The head that ``models`` judge with, its edges set on these members.
+    """The head of ``models`` with its thresholds set on these members.
 
-    With a ``key`` the head names them as keyed hashes, so that nobody measures it on them by
+    With a ``key`` the head names them as keyed hashes, so that it is not measured on them by
     mistake. Raises DataError.
     """
     measured = measure(found, models.judges, fmr)

@@ -1,4 +1,8 @@
-"""Heads on their way from a bundle's folder into the database."""
+"""Heads and networks that are not in a host's own bundle.
+
+Heads go from a bundle's folder into the database; networks are files, found by their sha256 in a folder or at
+a URL that all hosts share.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +36,10 @@ from worker.store import PublishedHead
 from worker.store.tables.states import ModelState
 
 NOTHING: Final = Manifest("", "", {}, {})
+SECONDS: Final = 25.0
+"""For one network of about 90 MB: well below a job's time limit, for a job waits for it."""
+_NAME: Final = re.compile(r"[\w-]+(\.tflite|\.onnx)")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 class Versions(Protocol):
@@ -68,8 +76,8 @@ def publish(
 ) -> str:
     """Put a bundle's head into the database, as a challenger or rejected at once; its version.
 
-    ``figures`` is what its judges have measured: JSON, shown by `models list`. Whatever a version's
-    state is by now stays. Raises ModelError, NotPossible, StoreUnavailable.
+    ``figures`` is what was measured of it: JSON, shown by `models list`. The state of a version that is
+    there already stays. Raises ModelError, NotPossible, StoreUnavailable.
     """
     head = signatures.sign(read_head(folder))
     versions.add(head, now, figures=figures, state=state)
@@ -77,7 +85,7 @@ def publish(
 
 
 def check_head(
-    head: PublishedHead, bundle: Path, backbones: Backbones, signatures: HeadSignatures = UNSIGNED
+    head: PublishedHead, bundle: Path, networks: NetworkFiles, signatures: HeadSignatures = UNSIGNED
 ) -> None:
     """Raises ModelError where the head is damaged, not signed by whom it must be, or made for networks that
     this host cannot have."""
@@ -85,7 +93,7 @@ def check_head(
     manifest = open_manifest(head.manifest)
     open_head(manifest, head.data)
     for name in lacking(read_manifest(bundle), manifest):
-        backbones.find(name, manifest.parts[name])
+        networks.find(name, manifest.parts[name])
 
 
 def foreign_networks(folder: Path, bundle: Path) -> list[str]:
@@ -102,17 +110,11 @@ def shipped_version(bundle: Path) -> str | None:
         return None
 
 
-SECONDS: Final = 25.0
-"""For one network of about 90 MB: well below a job's time limit, for a job waits for it."""
-_NAME: Final = re.compile(r"[\w-]+(\.tflite|\.onnx)")
-_SHA256: Final = re.compile(r"[0-9a-f]{64}")
-
-
-class Backbones:
-    """Networks by hash."""
+class NetworkFiles:
+    """Networks by hash, in VERIFY_BACKBONES."""
 
     def __init__(self, place: str, cache: Path) -> None:
-        """``place`` is a folder or an address; empty: nothing can be fetched."""
+        """``place`` is a folder or a URL; empty: nothing can be fetched."""
         self._place = place.rstrip("/")
         self._cache = cache
 
@@ -131,9 +133,9 @@ class Backbones:
     def _fetch(self, name: str, part: Part, path: Path) -> None:
         try:
             with _fresh(path) as file:
-                if self._is_address:
-                    address = f"{self._place}/{part.file}"
-                    from_url(address, file, timeout=(4, 10), max_bytes=part.size, max_seconds=SECONDS)
+                if self._is_url:
+                    url = f"{self._place}/{part.file}"
+                    from_url(url, file, timeout=(4, 10), max_bytes=part.size, max_seconds=SECONDS)
                 else:
                     shutil.copyfile(Path(self._place) / part.file, file)
                 check_part(file, name, part)
@@ -144,18 +146,18 @@ class Backbones:
             raise WeightsMissing(f"{part.file} cannot be had from VERIFY_BACKBONES ({kind})") from error
 
     @property
-    def _is_address(self) -> bool:
+    def _is_url(self) -> bool:
         return self._place.startswith(("https://", "http://"))
 
     def offer(self, bundle: Path, names: Iterable[str]) -> list[str]:
         """Put these networks of a bundle where hosts look for them. Raises ModelError.
 
-        Returns the files that somebody has to put there by hand: all of them where the place is an
-        address, or none is set.
+        Returns the files that somebody has to put there by hand: all of them where the place is a URL,
+        or none is set.
         """
         parts = read_manifest(bundle).parts
         files = [parts[name].file for name in names]
-        if not self._place or self._is_address:
+        if not self._place or self._is_url:
             return files
         for file in files:
             with _fresh(Path(self._place) / file) as fresh:
@@ -165,7 +167,7 @@ class Backbones:
 
 @contextmanager
 def _fresh(path: Path) -> Iterator[Path]:
-    """A file to be written, which takes the place of ``path`` only once it is whole."""
+    """A file to be written; it replaces ``path`` only once it is whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
         file = Path(folder) / path.name

@@ -1,8 +1,8 @@
-"""Heads are signed by whoever publishes them, and checked before they judge (Ed25519).
+"""Heads are signed by whoever publishes them, and checked before they are used (Ed25519).
 
 A head's hashes tell a damaged row from a whole one; they do not tell who wrote it. With a public key in
-the settings a worker takes no head out of the database that the private key has not signed, so that
-whoever may write rows cannot lower the bar for everybody.
+the settings a worker uses no head of the database that the private key has not signed, so that whoever may
+write rows cannot lower the thresholds for everybody.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ def publish_(folder: Path) -> None:
     with _refusing(force=False):
         version = publish(runtime.store().models, folder, utc_now(), signatures=runtime.signatures())
         foreign = foreign_networks(folder, runtime.settings().bundle)
-        left = runtime.backbones().offer(folder, foreign)
+        left = runtime.network_files().offer(folder, foreign)
     if left:
         click.echo(f"Warning: put into VERIFY_BACKBONES before you promote it: {', '.join(left)}", err=True)
     click.echo(f"{version} is published; `models promote {version}` makes it the champion.")
@@ -179,7 +179,7 @@ def _check(store: Store, version: str | None) -> None:
     if version is None and shipped_version(bundle) is None:
         raise ModelError(f"there is no bundle at {bundle} to go back to")
     if head is not None:
-        check_head(head, bundle, runtime.backbones(), runtime.signatures())
+        check_head(head, bundle, runtime.network_files(), runtime.signatures())
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pipeline.bundles.bundle import Part
 from pipeline.errors import WeightsCorrupt, WeightsMissing
 from support.heads import a_bundle
 from support.photo_server import PhotoServer
-from worker.serving.registry import Backbones
+from worker.serving.registry import NetworkFiles
 
 NETWORK = b"a fine-tuned network"
 DIGEST = hashlib.sha256(NETWORK).hexdigest()
@@ -31,10 +31,10 @@ def place(tmp_path: Path) -> Path:
 def test_a_network_is_fetched_once(place: Path, tmp_path: Path, ending: str) -> None:
     part = replace(PART, file=str(Path(PART.file).with_suffix(ending)))
     (place / PART.file).rename(place / part.file)
-    backbones = Backbones(str(place), tmp_path / "cache")
-    found = backbones.find("facenet", part)
+    networks = NetworkFiles(str(place), tmp_path / "cache")
+    found = networks.find("facenet", part)
     (place / part.file).unlink()
-    assert backbones.find("facenet", part) == found
+    assert networks.find("facenet", part) == found
     assert (found.read_bytes(), found.suffix) == (NETWORK, ending)
 
 
@@ -51,27 +51,27 @@ def test_a_network_is_fetched_once(place: Path, tmp_path: Path, ending: str) -> 
 def test_a_manifest_that_points_elsewhere_is_refused(place: Path, tmp_path: Path, part: Part) -> None:
     (tmp_path / "secret.tflite").write_bytes(NETWORK)
     with pytest.raises(WeightsCorrupt, match="names no file"):
-        Backbones(str(place / "a" / "b"), tmp_path / "cache").find("facenet", part)
+        NetworkFiles(str(place / "a" / "b"), tmp_path / "cache").find("facenet", part)
 
 
 def test_a_body_that_does_not_end_is_cut_off(photo_server: PhotoServer, tmp_path: Path) -> None:
     photo_server.add_photo(PART.file, NETWORK + bytes(4_000_000))
     with pytest.raises(WeightsMissing, match="longer than its manifest says"):
-        Backbones(photo_server.url, tmp_path / "cache").find("facenet", PART)
+        NetworkFiles(photo_server.url, tmp_path / "cache").find("facenet", PART)
     assert not list((tmp_path / "cache").iterdir())
 
 
-def test_a_place_that_cannot_be_written_to_is_a_refusal_and_no_crash(place: Path, tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_to_is_a_model_error_and_no_crash(place: Path, tmp_path: Path) -> None:
     (tmp_path / "cache").write_text("a file where the folder should be")
     with pytest.raises(WeightsMissing, match="cannot be had"):
-        Backbones(str(place), tmp_path / "cache").find("facenet", PART)
+        NetworkFiles(str(place), tmp_path / "cache").find("facenet", PART)
 
 
 def test_networks_are_offered_in_a_folder_and_named_where_that_is_an_address(tmp_path: Path) -> None:
     bundle = a_bundle(tmp_path / "bundle")
     shared = tmp_path / "shared"
-    assert Backbones(str(shared), tmp_path).offer(bundle, ["sface"]) == []
+    assert NetworkFiles(str(shared), tmp_path).offer(bundle, ["sface"]) == []
     [file] = shared.iterdir()
     assert file.read_bytes() == (bundle / file.name).read_bytes()
-    assert Backbones("https://models.example.com", tmp_path).offer(bundle, ["sface"]) == [file.name]
-    assert Backbones("", tmp_path).offer(bundle, []) == []
+    assert NetworkFiles("https://models.example.com", tmp_path).offer(bundle, ["sface"]) == [file.name]
+    assert NetworkFiles("", tmp_path).offer(bundle, []) == []
