@@ -86,7 +86,7 @@ def roc(axes: Axes, genuine: Scores, impostor: Scores) -> None:
     axes.plot(np.maximum(false_match, FLOOR), 1 - false_non_match, color=GENUINE, lw=2)
     least = max(1 / max(len(impostor), 1), FLOOR)
     at = max(metrics.fmr(impostor, 0.0) or 0.0, least), np.mean(genuine >= 0)
-    axes.plot(*at, "o", color=INK, ms=8, label="approve threshold")
+    axes.plot(*at, "o", color=INK, ms=8, clip_on=False, label="approve threshold")
     axes.set(xscale="log", xlim=(least / 2, 1), xlabel=FMR, ylabel="genuine pairs that pass")
     _in_percent(axes.xaxis, axes.yaxis)
 
@@ -136,7 +136,7 @@ def intervals(axes: Axes, groups: Mapping[str, Mapping[str, Any]]) -> float:
     for place, name in enumerate(names):
         colour = IMPOSTOR if name.startswith("women") else GENUINE
         axes.plot(groups[name]["interval95"], [place, place], color=colour, lw=2)
-        axes.plot(groups[name]["accuracy"], place, "o", color=colour, ms=7)
+        axes.plot(groups[name]["accuracy"], place, "o", color=colour, ms=7, clip_on=False)
     axes.set(xlim=(None, 1.01), xlabel="gender read rightly (line: 95 % interval)")
     return _lines(axes, names)
 
