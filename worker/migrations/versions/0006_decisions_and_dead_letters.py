@@ -5,28 +5,21 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from worker.migrations.altering import add_columns, allow_reasons
+from worker.migrations.steps import FIRST_REASONS, add_columns, allow_reasons, light_table, table_prefix
 from worker.store.tables.columns import UtcDateTime, sha256
 
 revision = "0006"
 down_revision = "0005"
 
-REASONS = (
-    *("same_person", "different_person", "primary_unsure", "no_solo_photo", "same_picture"),
-    *("gender_conflict", "selfie_changed", "blind_audit", "selfie_no_face", "selfie_several_faces"),
-    *("selfie_face_too_small", "selfie_too_blurred", "selfie_too_dark", "selfie_too_bright"),
-    *("selfie_extreme_pose", "selfie_occluded", "selfie_invalid", "selfie_not_fetched"),
-    *("no_usable_photo", "photos_not_fetched", "no_photos", "internal_error"),
-    *("approved_by_person", "rejected_by_person"),
-)
 BY_PERSON = {"approved": "approved_by_person", "rejected": "rejected_by_person"}
+REASONS = (*FIRST_REASONS, *BY_PERSON.values())
 FOUND_SAME = {"same_person": True, "blind_audit": True, "gender_conflict": True, "different_person": False}
 """What the machine says with these reasons; with all others it says nothing about that."""
 
 
 def upgrade() -> None:
     """Two more words in the CHECKs, new columns; and what decisions wrote over is put right."""
-    prefix = op.get_context().opts["table_prefix"]
+    prefix = table_prefix()
     allow_reasons(prefix, REASONS)
     add_columns(
         f"{prefix}dead_job",
@@ -58,11 +51,11 @@ def _put_right(prefix: str) -> None:
     decision's where it was written at that very time.
     """
     bind = op.get_bind()
-    decision = _table(
-        prefix, "decision", "id request_id status previous_status previous_reason", "decided_at"
+    decision = light_table(
+        f"{prefix}decision", "id request_id status previous_status previous_reason", "decided_at"
     )
-    request = _table(prefix, "verification", "request_id member_id reason same_person")
-    member = _table(prefix, "member", "member_id verification_status reason same_person", "verified_at")
+    request = light_table(f"{prefix}verification", "request_id member_id reason same_person")
+    member = light_table(f"{prefix}member", "member_id verification_status reason same_person", "verified_at")
     d, v, m = decision.c, request.c, member.c
     rows = sa.select(decision, v.member_id).join(request, v.request_id == d.request_id).order_by(d.id)
     found: dict[str, str | None] = {}
@@ -75,8 +68,3 @@ def _put_right(prefix: str) -> None:
         bind.execute(sa.update(request).where(v.request_id == row.request_id).values(said))
         its = (m.member_id == row.member_id, m.verification_status == row.status)
         bind.execute(sa.update(member).where(*its, m.verified_at == row.decided_at).values(said))
-
-
-def _table(prefix: str, name: str, columns: str, *times: str) -> sa.TableClause:
-    moments = (sa.column(time, UtcDateTime) for time in times)
-    return sa.table(prefix + name, *map(sa.column, columns.split()), *moments)

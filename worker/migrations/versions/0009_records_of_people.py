@@ -7,6 +7,7 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import op
 
+from worker.migrations.steps import add_column, copied, light_table, make_index, names_of, table_prefix
 from worker.store.tables.columns import UtcDateTime, identifier, json_map, sha256
 
 revision = "0009"
@@ -41,16 +42,15 @@ WITH CHECK OPTION
 
 def upgrade() -> None:
     """New columns and foreign keys, what can be known of the past, and views with the owner's rights."""
-    p = op.get_context().opts["table_prefix"]
-    _add(f"{p}member", sa.Column("verified_request_id", identifier()))
+    p = table_prefix()
+    add_column(f"{p}member", sa.Column("verified_request_id", identifier()))
     _alter(
         f"{p}verification",
         sa.Column("refetch_at", UtcDateTime),
         sa.Column("swapped", json_map()),
         key=("member_id", f"{p}member"),
     )
-    if f"ix_{p}verification_refetch_at" not in _names(f"{p}verification", "indexes"):
-        op.create_index(f"ix_{p}verification_refetch_at", f"{p}verification", ["refetch_at"])
+    make_index(f"{p}verification", "refetch_at")
     _alter(
         f"{p}label",
         sa.Column("sha256", sha256()),
@@ -70,13 +70,6 @@ def upgrade() -> None:
             op.execute(f"CREATE OR REPLACE VIEW {p}{table}_of_forgotten AS {rows}")
 
 
-def _add(table: str, column: sa.Column[Any]) -> None:
-    """Unless it is there: MySQL cannot roll DDL back, so a run that broke off goes on here."""
-    if column.name not in _names(table, "columns"):
-        with op.batch_alter_table(table) as batch:
-            batch.add_column(column)
-
-
 def _alter(
     table: str,
     *columns: sa.Column[Any],
@@ -85,12 +78,11 @@ def _alter(
     ondelete: Literal["SET NULL"] | None = None,
 ) -> None:
     """More columns, and another foreign key in place of the one that cascaded."""
-    copied: Literal["always", "never"] = "always" if op.get_bind().dialect.name == "sqlite" else "never"
     column, parent = key
     name = f"fk_{table}_{column}"
     target = "member_id" if parent.endswith("member") else "request_id"
-    known, there = _names(table, "columns"), _names(table, "foreign_keys")
-    with op.batch_alter_table(table, recreate=copied) as batch:
+    known, there = names_of(table, "columns"), names_of(table, "foreign_keys")
+    with op.batch_alter_table(table, recreate=copied()) as batch:
         for one in columns:
             if one.name not in known:
                 batch.add_column(one)
@@ -99,22 +91,20 @@ def _alter(
         batch.create_foreign_key(op.f(name), parent, [column], [target], ondelete=ondelete)
 
 
-def _names(table: str, what: str) -> set[str | None]:
-    inspector = sa.inspect(op.get_bind())
-    found: list[Any] = getattr(inspector, f"get_{what}")(table)
-    return {each["name"] for each in found}
-
-
 def _fill(prefix: str) -> None:
     """The request of a member's verdict ended, or was decided about, at the very time of the verdict."""
     bind = op.get_bind()
-    member = _table(prefix, "member", "member_id verification_status verified_request_id", "verified_at")
-    request = _table(prefix, "verification", "request_id member_id status reason decided_by", "finished_at")
-    decision = _table(
-        prefix, "decision", "id request_id status previous_status previous_reason", "decided_at"
+    member = light_table(
+        f"{prefix}member", "member_id verification_status verified_request_id", "verified_at"
     )
-    label = _table(prefix, "label", "request_id position sha256 selfie_sha256")
-    photo = _table(prefix, "verification_photo", "request_id position sha256")
+    request = light_table(
+        f"{prefix}verification", "request_id member_id status reason decided_by", "finished_at"
+    )
+    decision = light_table(
+        f"{prefix}decision", "id request_id status previous_status previous_reason", "decided_at"
+    )
+    label = light_table(f"{prefix}label", "request_id position sha256 selfie_sha256")
+    photo = light_table(f"{prefix}verification_photo", "request_id position sha256")
     m, v, d, seen = member.c, request.c, decision.c, photo.c
     its = (v.member_id == m.member_id, m.verification_status.is_not(None))
     ended = sa.select(sa.func.max(v.request_id)).where(
@@ -138,8 +128,3 @@ def _fill(prefix: str) -> None:
         "selfie_sha256": sa.select(seen.sha256).where(of, seen.position == 0).scalar_subquery(),
     }
     bind.execute(sa.update(label).values(files))
-
-
-def _table(prefix: str, name: str, columns: str, *times: str) -> sa.TableClause:
-    moments = (sa.column(time, UtcDateTime) for time in times)
-    return sa.table(prefix + name, *map(sa.column, columns.split()), *moments)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from worker.migrations.altering import add_columns, allow_reasons, allow_words
+from worker.migrations.steps import add_columns, allow_reasons, allow_words, table_prefix
 from worker.store.tables.columns import code
 
 revision = "0010"
@@ -24,7 +24,7 @@ VERDICTS = ("verified", "not_verified", "contradicts")
 
 def upgrade() -> None:
     """The column, what old rows can say of it, and the words that the CHECKs allow."""
-    prefix = op.get_context().opts["table_prefix"]
+    prefix = table_prefix()
     allow_reasons(prefix, REASONS)
     photo = f"{prefix}verification_photo"
     add_columns(photo, sa.Column("verdict", code()))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -100,9 +100,9 @@ def row_number() -> TypeEngine[int]:
 
 
 def one_of(
-    column: str, words: type[StrEnum], *, nullable: bool = True
+    column: str, words: Iterable[str], *, nullable: bool = True
 ) -> tuple[sa.Column[str], sa.CheckConstraint]:
-    """A column for the words of an enum, with its CHECK."""
+    """A column for these words, those of an enum for instance, with its CHECK."""
     listed = ", ".join(f"'{word}'" for word in words)
     return sa.Column(column, code(), nullable=nullable), sa.CheckConstraint(f"{column} IN ({listed})", column)
 
