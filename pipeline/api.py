@@ -49,7 +49,7 @@ def train(
     DataError where too little can be learned from. For everything else there is `python -m pipeline train`.
     """
     from pipeline.datasets.data import LabelledFace
-    from pipeline.datasets.embeddings import Album
+    from pipeline.datasets.embeddings import Dataset
     from pipeline.training.recipe import Recipe
     from pipeline.training.train import Trainer
 
@@ -60,8 +60,8 @@ def train(
                 file = f"{number}-{position}"
                 Path(folder, file).write_bytes(photo)
                 faces.append(LabelledFace(file, person, genders.get(person, Gender.UNKNOWN)))
-        album = Album(_models(bundle), bundle, Path(folder))
-        return Trainer(album, Recipe(), identity_key=identity_key).train(faces, out).bundle
+        dataset = Dataset(_models(bundle), bundle, Path(folder))
+        return Trainer(dataset, Recipe(), identity_key=identity_key).train(faces, out).bundle
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Holds the photos of one job against each other with one head: gates, comparisons, gender."""
+"""Compare the photos of one request with one head: gates, comparisons, gender."""
 
 from __future__ import annotations
 
@@ -6,85 +6,85 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from pipeline.analysis import FaceKey, Seen, SeenFace, Sight
+from pipeline.analysis import AnalysedFace, AnalysedPhoto, FaceKey, PhotoAnalysis
 from pipeline.bundles.models import Models
 from pipeline.faces.people import people
 from pipeline.faces.quality import gate
 from pipeline.faces.same_picture import agreement
-from pipeline.faces.types import Vectors
+from pipeline.faces.types import Embeddings
 from pipeline.verdict import REFUSED, Comparison, Fault, GenderReading, Outcome, PhotoFinding, PhotoVerdict
 
-CLOSE_CROPS = 30
-"""As if so many faces had been compared where both photos are close crops. Of `rmfd_crops`, thumbnails of
-115 to 160 pixels, 0.4 % of the men's and 1.3 % of the women's impostor pairs pass at the approve edge."""
+CLOSE_CROP_COMPARISONS = 30
+"""Two close crops have the threshold of the best of so many comparisons. Of `rmfd_crops`, thumbnails of 115
+to 160 pixels, 0.4 % of the men's and 1.3 % of the women's impostor pairs pass at the approve threshold."""
 
-_SURER: Final = 10
-"""By so much fewer false matches are taken where a photo is not held against the selfie itself."""
+_CONFIRMATION_COMPARISONS: Final = 10
+"""By this factor fewer false matches are allowed where a photo is compared with another gallery photo."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Subject:
-    """A photo, what is found in it so far, and the number of the face that it is about."""
+    """An analysed photo, the finding so far, and the index of its main face."""
 
-    sight: Sight
+    analysed: AnalysedPhoto
     finding: PhotoFinding
     main: int = 0
 
     @property
     def key(self) -> FaceKey:
-        """Where the face is found."""
+        """The key of the main face."""
         return self.finding.position, self.main
 
     @property
     def comparable(self) -> bool:
-        """One person, who passed every gate."""
+        """Whether it shows one person, who passed every gate."""
         return self.finding.outcome in (Outcome.USABLE, Outcome.NOT_COMPARED) and self.finding.solo
 
     @property
     def faces(self) -> list[FaceKey]:
-        """All faces of the photo that are faces for sure."""
-        seen = enumerate(self.sight.faces)
-        return [(self.finding.position, number) for number, face in seen if face.real]
+        """All faces of the photo that the mesh confirms."""
+        faces = enumerate(self.analysed.faces)
+        return [(self.finding.position, number) for number, face in faces if face.real]
 
 
 @dataclass(slots=True)
 class Comparator:
-    """One head and what it has said so far about the photos of one job."""
+    """One head and the photos of one request."""
 
     models: Models
-    seen: Seen
-    _projected: dict[FaceKey, dict[str, Vectors]] = field(default_factory=dict)
-    """(1, k) of each embedder, ready to be compared."""
+    analysis: PhotoAnalysis
+    _projected: dict[FaceKey, dict[str, Embeddings]] = field(default_factory=dict)
+    """By face, (1, k) for each embedder."""
 
     def subjects(self) -> list[Subject]:
-        """Whom each photo is about, the selfie's first. Faces that cannot be judged are refused."""
-        limits = self.models.judges.quality
+        """The main person of each photo, the selfie's first, with the findings of the gates."""
+        limits = self.models.params.quality
         persons = [
-            [(position, number) for number in people(sight.faces, limits)]
-            for position, sight in enumerate(self.seen.sights)
+            [(position, number) for number in people(photo.faces, limits)]
+            for position, photo in enumerate(self.analysis.photos)
         ]
         self.project([key for keys in persons if len(keys) > 1 for key in keys])
         return [
-            self._subject(sight, self._without_repeats(keys))
-            for sight, keys in zip(self.seen.sights, persons, strict=True)
+            self._subject(photo, self._without_repeats(keys))
+            for photo, keys in zip(self.analysis.photos, persons, strict=True)
         ]
 
     def project(self, keys: Sequence[FaceKey]) -> None:
-        """Embed these faces in one batch and make them ready to be compared."""
+        """Embed and project these faces in one batch."""
         todo = [key for key in keys if key not in self._projected]
         if not todo:
             return
-        scorer = self.models.judges.scorer
-        rows = scorer.project(self.seen.embed(self.models, todo, scorer.towers))
+        scorer = self.models.params.scorer
+        rows = scorer.project(self.analysis.embed(self.models, todo, scorer.towers))
         for row, key in enumerate(todo):
-            self._projected[key] = {name: vectors[row : row + 1] for name, vectors in rows.items()}
+            self._projected[key] = {name: embeddings[row : row + 1] for name, embeddings in rows.items()}
 
     def _without_repeats(self, keys: Sequence[FaceKey]) -> Sequence[FaceKey]:
-        """A person who is there several times, in a collage or a mirror, counts once.
+        """The faces without repeats of the first person, as in a collage or a mirror.
 
-        A face is the main one's again if it is as alike to any face of that person as an approval needs.
+        A face is a repeat where its score with any face of that person reaches the approve threshold.
         """
-        approve = self.models.judges.scorer.edges.approve
+        approve = self.models.params.scorer.thresholds.approve
         person, others = list(keys[:1]), list(keys[1:])
         for face in person:  # grows while it is read
             again = [key for key in others if self._score(face, key) >= approve]
@@ -92,42 +92,41 @@ class Comparator:
             others = [key for key in others if key not in again]
         return [*keys[:1], *others]
 
-    def _subject(self, sight: Sight, persons: Sequence[FaceKey]) -> Subject:
-        """No face, several people, or one who is held against the gates."""
-        if not sight.faces:
-            return Subject(sight, sight.finding)
+    def _subject(self, photo: AnalysedPhoto, persons: Sequence[FaceKey]) -> Subject:
+        """The subject of a photo with no face, with several people, or with one person, who is gated."""
+        if not photo.faces:
+            return Subject(photo, photo.finding)
         main = persons[0][1] if persons else 0
-        face = sight.faces[main]
-        finding = replace(sight.finding, faces=max(len(persons), 1), box=face.face.box)
+        face = photo.faces[main]
+        finding = replace(photo.finding, faces=max(len(persons), 1), box=face.face.box)
         if len(persons) > 1:
-            return Subject(sight, _several(finding), main)
+            return Subject(photo, _several_people(finding), main)
         usable = Outcome.USABLE if finding.position == 0 else Outcome.NOT_COMPARED
         quality = face.quality.as_dict() if face.quality else {}
         gated = self._gated(face, replace(finding, outcome=usable, fault=None, quality=quality))
         if persons or gated.outcome in REFUSED:
-            return Subject(sight, gated, main)
-        return Subject(sight, sight.finding)
+            return Subject(photo, gated, main)
+        return Subject(photo, photo.finding)
 
-    def _gated(self, face: SeenFace, finding: PhotoFinding) -> PhotoFinding:
-        """A face that is too small, too dark, blurred, turned away or hidden is not judged.
+    def _gated(self, face: AnalysedFace, finding: PhotoFinding) -> PhotoFinding:
+        """The finding with the first gate that refuses the face.
 
-        A face that is too small and hidden as well is called hidden: in a larger photo it would
-        still be.
+        A face that is both too small and hidden counts as hidden, as it would in a larger photo.
         """
         if face.quality is None or face.occlusion is None:
             return finding
-        judges = self.models.judges
-        if refused := gate(face.quality, judges.quality):
+        params = self.models.params
+        if refused := gate(face.quality, params.quality):
             finding = replace(finding, outcome=refused[0], gate=refused[1], fault=Fault.MEMBER)
         if finding.outcome not in REFUSED or finding.outcome is Outcome.FACE_TOO_SMALL:
-            with self.seen.stage("quality"):
-                hidden = judges.occlusion.gate(face.occlusion)
+            with self.analysis.stage("quality"):
+                hidden = params.occlusion.gate(face.occlusion)
             if hidden is not None:
                 finding = replace(finding, outcome=Outcome.OCCLUDED, fault=Fault.MEMBER, gate=hidden)
         return finding
 
     def compare(self, selfie: Subject, photo: Subject) -> PhotoFinding:
-        """A gallery photo against a selfie; what was found so far where neither can be compared."""
+        """The finding of a gallery photo compared with the selfie, or so far as it can be compared."""
         finding = self._same_picture(selfie, photo)
         group = finding.outcome is Outcome.MEMBER_NOT_SEEN
         if not selfie.comparable:
@@ -139,121 +138,124 @@ class Comparator:
         return finding
 
     def confirm(self, photos: Sequence[Subject], findings: Sequence[PhotoFinding]) -> list[PhotoFinding]:
-        """The findings, where a doubtful photo is held against those that surely show the member.
+        """The findings, where unsure photos are compared with the verified ones as well.
 
-        A person is more alike to some of their own photos than to others. Two people who are alike in one
-        photo are alike in others, so that a tenth of the false-match rate is asked: of LFW's people with
-        four photos 1.7 % had a doubtful primary photo, and a third of those are told so. No stranger of
-        4.1 million passed by it, nor of 5,170 East-Asian pairs, of whom 0.25 % had at the rate itself.
+        A person's score is higher with some of their own photos than with others. Impostors with a high
+        score in one photo have high scores in others, so a tenth of the false-match rate is allowed. Of
+        LFW's people with four photos 1.7 % had an unsure primary photo, and a third of those are verified
+        this way. None of 4.1 million impostor pairs passed, nor of 5,170 East-Asian ones, of whom 0.25 %
+        had at the full rate.
         """
-        sure = [
+        verified = [
             one for one, found in zip(photos, findings, strict=True) if found.verdict is PhotoVerdict.VERIFIED
         ]
         return [
-            self._confirm(photo, found, sure) if found.outcome is Outcome.UNSURE and sure else found
+            self._confirm(photo, found, verified) if found.outcome is Outcome.UNSURE and verified else found
             for photo, found in zip(photos, findings, strict=True)
         ]
 
-    def _confirm(self, photo: Subject, finding: PhotoFinding, sure: Sequence[Subject]) -> PhotoFinding:
-        best = max(sure, key=lambda one: self._score(one.key, photo.key))
-        comparison = self._comparison(best.key, photo.key, _SURER * (len(sure) + 1))
-        if comparison.score < comparison.approve_edge:
+    def _confirm(self, photo: Subject, finding: PhotoFinding, verified: Sequence[Subject]) -> PhotoFinding:
+        best = max(verified, key=lambda one: self._score(one.key, photo.key))
+        comparison = self._comparison(best.key, photo.key, _CONFIRMATION_COMPARISONS * (len(verified) + 1))
+        if comparison.score < comparison.approve_threshold:
             return finding
         detail = f"compared with photo {best.finding.position}, which shows the person of the selfie"
         return replace(finding, outcome=Outcome.SAME, comparison=comparison, detail=detail)
 
     def compares(self, photo: Subject) -> bool:
-        """Whether the photo's one face is held against the selfie's, be it to tell a stranger alone."""
-        refused = self.models.judges.scorer.edges.refused
+        """Whether the photo's main face is compared with the selfie's, if only to find a different person."""
+        refused = self.models.params.scorer.thresholds.refused
         return photo.comparable or (photo.finding.outcome in refused and photo.key in photo.faces)
 
     def _compare_one(self, selfie: Subject, photo: Subject, finding: PhotoFinding) -> PhotoFinding:
-        """Face against face. One that a gate refused keeps that outcome, and may be a stranger's."""
-        comparison, judges = self._comparison(selfie.key, photo.key), self.models.judges
+        """Compare two main faces. One that a gate refused keeps its outcome, but may contradict."""
+        comparison, params = self._comparison(selfie.key, photo.key), self.models.params
         if not photo.comparable:
-            edge = judges.scorer.edges.different_at(finding.outcome)
-            return replace(finding, comparison=replace(comparison, different_edge=edge))
-        replay = finding.replay or judges.scorer.fused(comparison.cosines) >= judges.replay.score
+            threshold = params.scorer.thresholds.different_at(finding.outcome)
+            return replace(finding, comparison=replace(comparison, different_threshold=threshold))
+        replay = finding.replay or params.scorer.fused(comparison.cosines) >= params.replay.score
         return replace(finding, outcome=solo_outcome(comparison), comparison=comparison, replay=replay)
 
     def _same_picture(self, selfie: Subject, photo: Subject) -> PhotoFinding:
-        """What was found in the photo, and whether it is the selfie's picture.
+        """The finding of a photo, and whether it is a copy of the selfie's picture.
 
-        The same bytes, a near copy by its perceptual hash, also of the mirror image, or any face of
-        the selfie edited.
+        A copy has the same bytes, nearly the same perceptual hash (also mirrored), or the fine structure of
+        one of the selfie's faces.
         """
-        if selfie.sight.hashes is None or photo.sight.hashes is None:
+        if selfie.analysed.hashes is None or photo.analysed.hashes is None:
             return photo.finding
         same_bytes = selfie.finding.sha256 == photo.finding.sha256
-        nearest = min((own ^ photo.sight.hashes[0]).bit_count() for own in selfie.sight.hashes)
-        limits = self.models.judges.replay
+        nearest = min((own ^ photo.analysed.hashes[0]).bit_count() for own in selfie.analysed.hashes)
+        limits = self.models.params.replay
         replay = same_bytes or nearest <= limits.hash_bits
-        if not selfie.comparable or not photo.sight.faces:
+        if not selfie.comparable or not photo.analysed.faces:
             return replace(photo.finding, replay=replay)
         agrees = self._agreement(selfie, photo)
         quality = {**photo.finding.quality, "same_picture": round(agrees, 4)}
         return replace(photo.finding, replay=replay or agrees >= limits.agreement, quality=quality)
 
     def _agreement(self, selfie: Subject, photo: Subject) -> float:
-        """Of the selfie's face and the photo's face that agree best, one that a gate refuses too."""
-        with self.seen.stage("same_picture"):
+        """The best agreement between any face of the selfie and any face of the photo, gated or not."""
+        with self.analysis.stage("same_picture"):
             mine, theirs = (
-                [one.sight.faces[number].structure for _, number in one.faces or [one.key]]
+                [one.analysed.faces[number].structure for _, number in one.faces or [one.key]]
                 for one in (selfie, photo)
             )
             return max(agreement(own, other) for own in mine for other in theirs)
 
     def _search(self, selfie: Subject, photo: Subject, finding: PhotoFinding) -> PhotoFinding:
-        """Look for the member among several faces, or among bystanders of somebody else's face."""
+        """Search all faces of the photo for the member."""
         self.project(photo.faces)
         best = max(photo.faces, key=lambda key: self._score(selfie.key, key))
         comparison = self._comparison(selfie.key, best)
-        if comparison.score < self.models.judges.scorer.edges.approve_among(len(photo.faces)):
+        if comparison.score < self.models.params.scorer.thresholds.approve_among(len(photo.faces)):
             return finding if finding.solo else replace(finding, comparison=comparison)
-        box, persons = photo.sight.faces[best[1]].face.box, max(finding.faces, 2)
+        box, persons = photo.analysed.faces[best[1]].face.box, max(finding.faces, 2)
         return replace(finding, outcome=Outcome.GROUP_SAME, faces=persons, box=box, comparison=comparison)
 
     def _score(self, one: FaceKey, other: FaceKey) -> float:
-        scorer = self.models.judges.scorer
+        scorer = self.models.params.scorer
         return float(scorer.scores(self._projected[one], self._projected[other])[0])
 
-    def _comparison(self, one: FaceKey, other: FaceKey, chances: int = 1) -> Comparison:
-        """Close crops approve less, where both photos are such, and accuse less, where one is.
+    def _comparison(self, one: FaceKey, other: FaceKey, comparisons: int = 1) -> Comparison:
+        """Compare two faces; ``comparisons`` is the factor by which false matches are more frequent.
 
-        ``chances`` is how many times as often strangers would match for another reason.
+        Two close crops have a higher approve threshold, and one close crop a lower different threshold.
         """
-        scorer, crops = self.models.judges.scorer, [self._close_crop(key) for key in (one, other)]
-        chances *= CLOSE_CROPS if all(crops) else 1
-        comparison = scorer.compare(self._projected[one], self._projected[other], chances)
-        if any(crops) and Outcome.TOO_BLURRED in scorer.edges.refused:
-            return replace(comparison, different_edge=scorer.edges.different_at(Outcome.TOO_BLURRED))
+        scorer, crops = self.models.params.scorer, [self._close_crop(key) for key in (one, other)]
+        comparisons *= CLOSE_CROP_COMPARISONS if all(crops) else 1
+        comparison = scorer.compare(self._projected[one], self._projected[other], comparisons)
+        if any(crops) and Outcome.TOO_BLURRED in scorer.thresholds.refused:
+            return replace(
+                comparison, different_threshold=scorer.thresholds.different_at(Outcome.TOO_BLURRED)
+            )
         return comparison
 
     def _close_crop(self, key: FaceKey) -> bool:
-        quality = self.seen.sights[key[0]].faces[key[1]].quality
+        quality = self.analysis.photos[key[0]].faces[key[1]].quality
         return quality is not None and quality.close_crop
 
     def gender(
         self, selfie: Subject, photos: Sequence[Subject], findings: Sequence[PhotoFinding]
     ) -> GenderReading:
-        """From the selfie and the gallery faces that match it."""
-        judge = self.models.judges.gender
+        """Read the gender from the selfie and the gallery faces that match it."""
+        head = self.models.params.gender
         if not selfie.comparable:
-            return judge.read([])
+            return head.read([])
         pairs = zip(photos, findings, strict=True)
         keys = [selfie.key, *(photo.key for photo, found in pairs if found.outcome is Outcome.SAME)]
-        return judge.read(judge.logits(self.seen.embed(self.models, keys, judge.weights)).tolist())
+        return head.read(head.logits(self.analysis.embed(self.models, keys, head.weights)).tolist())
 
 
 def solo_outcome(comparison: Comparison) -> Outcome:
-    """Where a comparison of two single faces lies against the edges."""
-    if comparison.score >= comparison.approve_edge:
+    """The outcome of comparing two single faces."""
+    if comparison.score >= comparison.approve_threshold:
         return Outcome.SAME
-    return Outcome.DIFFERENT if comparison.score < comparison.different_edge else Outcome.UNSURE
+    return Outcome.DIFFERENT if comparison.score < comparison.different_threshold else Outcome.UNSURE
 
 
-def _several(finding: PhotoFinding) -> PhotoFinding:
-    """Wrong in a selfie; in the gallery nobody's fault, and the member is still to be looked for."""
+def _several_people(finding: PhotoFinding) -> PhotoFinding:
+    """The finding of several people: the member's fault in a selfie, in the gallery nobody's so far."""
     if finding.position == 0:
         return replace(finding, outcome=Outcome.SEVERAL_FACES)
     return replace(finding, outcome=Outcome.MEMBER_NOT_SEEN, fault=None)

@@ -1,19 +1,18 @@
-"""The decision rules: findings about the photos in, one verdict for the member out.
+"""The decision rules: from findings about the photos to one verdict on the member.
 
-No arrays and no models here: a function over a handful of enums, so that every rule can be
-written down as a row of a table (`tests/unit/test_decide.py`). The rules in order; the first
-that applies decides:
+The rules use no arrays and no models, only enums, so that every rule can be tested as a row of a table
+(`tests/unit/test_decide.py`). They apply in this order; the first that matches decides:
 
-1. The selfie could not be had, or shows no single usable face.
+1. The selfie could not be fetched, or shows no single usable face.
 2. The same picture was sent as selfie and as gallery photo.
-3. A photo of one person shows, confidently, somebody else, be it masked, blurred or small.
-4. No photo of one person can be judged: the member is asked for one, or the operator told of the fault.
-5. The primary (first) photo shows several people, none of them the member: a person looks.
-6. The primary photo shows no face that can be judged: the member is asked for another one, or the
-   operator told of the fault, unless the operator lets such a photo stay, not verified.
-7. The first photo of one person that can be judged: `same` approves, `unsure` goes to a person.
+3. A photo of one person certainly shows somebody else, even if it is masked, blurred or small.
+4. No photo of one person can be judged: the member is asked for one, or it is an error of the system.
+5. The primary (first) photo shows several people, none of them the member: review.
+6. The primary photo shows no face that can be judged: the member is asked for another one, or it is an
+   error of the system, unless the operator allows such a photo to stay unverified.
+7. The first photo of one person that can be judged: `same` approves, `unsure` goes to review.
 
-A contradiction of the declared gender turns an approval into a review and nothing else.
+A contradiction of the declared gender turns an approval into a review and has no other effect.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ from pipeline.verdict import (
 )
 
 POLICY_VERSION = "2"
-"""Raised whenever a rule below changes its answer; every verdict carries it."""
+"""Raised whenever a rule changes its answer; stored with every verdict."""
 
 _SELFIE_REASONS = {
     Outcome.NO_FACE: Reason.SELFIE_NO_FACE,
@@ -56,14 +55,14 @@ _GROUP = frozenset({Outcome.GROUP_SAME, Outcome.MEMBER_NOT_SEEN})
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """What the operator may set. The defaults never reject a member by machine."""
+    """The operator's settings. The defaults never reject a member by machine."""
 
     auto_reject: bool = False
     """Reject on a confident `different` in the primary photo. Needs a calibrated bundle."""
     unverified_primary: bool = False
     """Approve by a later photo where the first shows no face that can be judged."""
     gender_conflict_probability: float = 0.95
-    """How sure the gender must be to contradict the declared one."""
+    """The probability from which a gender contradicts the declared one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def decide(
     *,
     calibrated: bool = False,
 ) -> Decision:
-    """The rules of this module's docstring, in their order."""
+    """Apply the rules of the module docstring in their order."""
     if selfie.outcome is not Outcome.USABLE:
         return _unusable_selfie(selfie)
     if not photos:
@@ -123,27 +122,27 @@ def keyed_fraction(key: bytes, purpose: str, name: str) -> float:
 
 
 def _unusable_selfie(selfie: PhotoFinding) -> Decision:
-    """Ask the member for another selfie, unless the fault is not the member's."""
+    """Ask the member for another selfie, unless it is the host's fault or ours."""
     ours = selfie.outcome is Outcome.NOT_FETCHED and selfie.fault is not Fault.MEMBER
     return Decision(Status.ERROR if ours else Status.RETRY_PHOTO, _SELFIE_REASONS[selfie.outcome], 0)
 
 
 def _replay(photos: Sequence[PhotoFinding]) -> Decision | None:
-    """The stolen photo sent twice looks like a perfect match: a person must see it."""
+    """A stolen photo that is sent twice would match perfectly, so it is reviewed."""
     copies = [photo.position for photo in photos if photo.replay]
     return Decision(Status.REVIEW, Reason.SAME_PICTURE, copies[0]) if copies else None
 
 
 def _different(photos: Sequence[PhotoFinding], policy: Policy, calibrated: bool) -> Decision | None:
-    """However many others match, one photo of somebody else needs a person's eye."""
-    strangers = [photo for photo in photos if photo.solo and photo.verdict is PhotoVerdict.CONTRADICTS]
-    if not strangers:
+    """One photo of somebody else needs a review, however many others match."""
+    contradicting = [photo for photo in photos if photo.solo and photo.verdict is PhotoVerdict.CONTRADICTS]
+    if not contradicting:
         return None
     primary = next((photo for photo in photos if _judged(photo)), None)
     certain = primary is not None and primary.outcome is Outcome.DIFFERENT
     reject = policy.auto_reject and calibrated and certain
     status = Status.REJECTED if reject else Status.REVIEW
-    return Decision(status, Reason.DIFFERENT_PERSON, strangers[0].position, same_person=False)
+    return Decision(status, Reason.DIFFERENT_PERSON, contradicting[0].position, same_person=False)
 
 
 def _judged(photo: PhotoFinding) -> bool:
@@ -151,10 +150,9 @@ def _judged(photo: PhotoFinding) -> bool:
 
 
 def _nothing_judged(photos: Sequence[PhotoFinding]) -> Decision | None:
-    """No photo of one person could be judged: whose fault is it, and what helps?
+    """No photo of one person could be judged.
 
-    While one photo is missing by our fault or its host's, nobody can say that the member has
-    sent nothing usable, so that comes first.
+    A photo that is missing through our fault or its host's comes first, because it might be usable.
     """
     if any(_judged(photo) for photo in photos):
         return None
@@ -167,7 +165,7 @@ def _nothing_judged(photos: Sequence[PhotoFinding]) -> Decision | None:
 
 
 def _primary_not_seen(primary: PhotoFinding, policy: Policy) -> Decision | None:
-    """What others see first is not approved by what stands behind it."""
+    """A later photo does not approve a primary photo that shows no judged face."""
     if primary.outcome is Outcome.MEMBER_NOT_SEEN:
         return Decision(Status.REVIEW, Reason.PRIMARY_NOT_MEMBER, primary.position)
     if policy.unverified_primary or _judged(primary) or primary.outcome is Outcome.GROUP_SAME:
@@ -178,12 +176,12 @@ def _primary_not_seen(primary: PhotoFinding, policy: Policy) -> Decision | None:
 
 
 def _missing(photo: PhotoFinding) -> bool:
-    """Not to be had, or not looked at, by our fault or its host's."""
+    """Whether it is missing, or was not analysed, through our fault or its host's."""
     return photo.fault not in (None, Fault.MEMBER)
 
 
 def _first_judged(photos: Sequence[PhotoFinding]) -> Decision:
-    """The first photo of one person that can be judged carries the verdict."""
+    """The first photo of one person that can be judged decides."""
     photo = next(photo for photo in photos if _judged(photo))
     if photo.outcome is Outcome.SAME:
         return Decision(Status.APPROVED, Reason.SAME_PERSON, photo.position, same_person=True)

@@ -1,16 +1,16 @@
-"""What can go wrong in the pipeline.
+"""The errors of the pipeline.
 
 * PipelineError
-  + ImageError                the file cannot be made into a picture (the outcome invalid_image)
+  + ImageError                the file cannot be decoded (the outcome invalid_image)
     - UndecodableImage
     - UnsupportedFormat
     - ImageTooLarge
   + DecodeBudgetSpent         the photos of one job would take too long to decode
-  + ModelError                a model file is missing or is not what it says
+  + ModelError                a model file is missing or damaged
     - WeightsMissing
     - WeightsCorrupt
     - BundleIncompatible
-  + DataError                 a CSV, a folder or a label set cannot be used as it is
+  + DataError                 a CSV, a folder or a label set cannot be used
   + PeerMissing               a package that is only compared with is not installed
 """
 
@@ -20,11 +20,11 @@ from enum import StrEnum
 
 
 class PipelineError(Exception):
-    """Base of everything that the pipeline raises on purpose."""
+    """Base of the errors that the pipeline raises on purpose."""
 
 
 class ImageError(PipelineError):
-    """The bytes cannot be made into a picture."""
+    """The bytes cannot be decoded."""
 
 
 class UndecodableImage(ImageError):
@@ -32,7 +32,7 @@ class UndecodableImage(ImageError):
 
 
 class UnsupportedFormat(ImageError):
-    """An image, but of a format that is not taken (GIF, AVIF, PDF, ...)."""
+    """An image of a format that is not supported (GIF, AVIF, PDF, ...)."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name} is not taken; JPEG, PNG, WebP, HEIC and BMP are")
@@ -40,7 +40,7 @@ class UnsupportedFormat(ImageError):
 
 
 class Limit(StrEnum):
-    """What of a photo may be too much."""
+    """The limit that a photo exceeds."""
 
     PIXELS = "pixels"
     SIDE = "side"
@@ -48,7 +48,7 @@ class Limit(StrEnum):
 
 
 class ImageTooLarge(ImageError):
-    """More pixels, a longer side or more memory than may be; known before anything is decoded."""
+    """Too many pixels, too long a side or too much memory; raised before anything is decoded."""
 
     def __init__(self, size: tuple[int, int], limit: Limit, why: str) -> None:
         super().__init__(f"{limit} ({size[0]} x {size[1]}; {why})")
@@ -57,7 +57,7 @@ class ImageTooLarge(ImageError):
 
 
 class DecodeBudgetSpent(PipelineError):
-    """Nothing is wrong with the photo: those before it have used up the job's time for decoding."""
+    """The photos before it have used up the job's time for decoding; the photo itself may be intact."""
 
     def __init__(self, kind: str, pixels: int, cost: float, left: float) -> None:
         super().__init__(
@@ -67,23 +67,23 @@ class DecodeBudgetSpent(PipelineError):
 
 
 class ModelError(PipelineError):
-    """A model file is missing or is not what it says."""
+    """A model file is missing or damaged."""
 
 
 class WeightsMissing(ModelError):
-    """A file that the bundle needs is not there."""
+    """A file that the bundle needs is missing."""
 
 
 class WeightsCorrupt(ModelError):
-    """A file's sha256 is not the one that the manifest names."""
+    """A file's sha256 is not that in the manifest."""
 
 
 class BundleIncompatible(ModelError):
-    """Head and backbone do not belong together, or the format is unknown to this version."""
+    """Head and networks do not belong together, or this version does not know the format."""
 
 
 class DataError(PipelineError):
-    """A CSV, a folder or a label set cannot be used as it is."""
+    """A CSV, a folder or a label set cannot be used."""
 
 
 class PeerMissing(PipelineError):

@@ -1,7 +1,7 @@
-"""The words of this product: what is found in a photo, what is decided for a member.
+"""Findings about photos and verdicts on members.
 
-Frozen values only. They cross every boundary of the project (pipeline to worker, worker
-to database), so nothing here holds an image, a face or an embedding.
+All values are frozen. They cross every boundary of the project (pipeline to worker, worker to database), so
+none holds an image, a face or an embedding.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Outcome(StrEnum):
     SAME = "same"
     DIFFERENT = "different"
     UNSURE = "unsure"
-    """The score lies between the two edges."""
+    """The score lies between the two thresholds."""
     GROUP_SAME = "group_same"
-    """Several faces, one of them matches. Neutral: proves nothing, speaks against nobody."""
+    """Several faces, one of which matches. Counts neither for nor against the member."""
     MEMBER_NOT_SEEN = "member_not_seen"
-    """Several faces, none of them matches. Neutral."""
+    """Several faces, none of which matches. Counts neither for nor against the member."""
     NO_FACE = "no_face"
     SEVERAL_FACES = "several_faces"
     """A selfie with a second face more than half as large as the first."""
@@ -45,33 +45,33 @@ class Outcome(StrEnum):
     NOT_FETCHED = "not_fetched"
     INVALID_IMAGE = "invalid_image"
     NOT_COMPARED = "not_compared"
-    """A usable gallery face with no usable selfie to hold it against."""
+    """A usable gallery face without a usable selfie to compare it with."""
 
 
 JUDGED = frozenset({Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE})
-"""A face alone that passed every gate and was compared."""
+"""Outcomes of one face that passed every gate and was compared."""
 REFUSED = frozenset(
     {
         *(Outcome.FACE_TOO_SMALL, Outcome.TOO_BLURRED, Outcome.TOO_DARK, Outcome.TOO_BRIGHT),
         *(Outcome.EXTREME_POSE, Outcome.OCCLUDED),
     }
 )
-"""A face that a quality gate refused."""
+"""Outcomes of a face that a quality gate refused."""
 
 
 class PhotoVerdict(StrEnum):
-    """What one gallery photo may be shown as."""
+    """How one gallery photo may be labelled for others."""
 
     VERIFIED = "verified"
     """It shows the person of the selfie."""
     NOT_VERIFIED = "not_verified"
-    """Nobody can say: no face, a face that cannot be judged, a group, or a doubtful likeness."""
+    """Unknown: no face, a face that a gate refused, a group, or a score between the thresholds."""
     CONTRADICTS = "contradicts"
-    """It shows, confidently, somebody else, or several people of whom none is the member."""
+    """It certainly shows somebody else, or several people of whom none is the member."""
 
 
 class Status(StrEnum):
-    """The member's verdict."""
+    """The status of a member's verdict."""
 
     APPROVED = "approved"
     REVIEW = "review"
@@ -79,7 +79,7 @@ class Status(StrEnum):
     REJECTED = "rejected"
     """Only by a person, or where the operator's policy switched it on."""
     ERROR = "error"
-    """Could not be judged, by our fault or the photo host's; never the member's."""
+    """Could not be judged because of a fault of ours or of the photo host."""
 
 
 class Fault(StrEnum):
@@ -91,7 +91,7 @@ class Fault(StrEnum):
 
 
 class FetchProblem(StrEnum):
-    """Why a photo could not be had."""
+    """Why a photo could not be fetched."""
 
     GONE = "gone"
     """404 or 410."""
@@ -101,25 +101,25 @@ class FetchProblem(StrEnum):
     """A signed URL past its date."""
     TOO_LARGE = "too_large"
     WRONG_TYPE = "wrong_type"
-    """The server says that it is no image, or the body is empty."""
+    """The server declares another type than an image, or the body is empty."""
     REFUSED_ADDRESS = "refused_address"
     """Not an address that photos may be fetched from: host, scheme, port or IP address."""
     BAD_RESPONSE = "bad_response"
-    """Redirect loops, lying lengths, encodings that were not asked for, other 4xx."""
+    """Redirect loops, wrong lengths, encodings that were not requested, other 4xx."""
     TIMEOUT = "timeout"
     SERVER_ERROR = "server_error"
     """5xx or 429."""
     UNREACHABLE = "unreachable"
-    """No name, no connection, a broken TLS handshake."""
+    """Name resolution, connection or TLS handshake failed."""
 
     @property
     def passing(self) -> bool:
-        """Whether trying again later may help."""
+        """Whether a later attempt may succeed."""
         return self in (FetchProblem.TIMEOUT, FetchProblem.SERVER_ERROR, FetchProblem.UNREACHABLE)
 
 
 class Reason(StrEnum):
-    """The one deciding reason of a verdict; a stable code."""
+    """The deciding reason of a verdict; a stable code."""
 
     SAME_PERSON = "same_person"
     DIFFERENT_PERSON = "different_person"
@@ -148,13 +148,13 @@ class Reason(StrEnum):
     NO_USABLE_PHOTO = "no_usable_photo"
     """No gallery photo shows a face that can be judged."""
     PHOTOS_NOT_FETCHED = "photos_not_fetched"
-    """No gallery photo could be had, and that was not the member's fault."""
+    """No gallery photo could be fetched, through no fault of the member."""
     NO_PHOTOS = "no_photos"
     """The gallery is empty."""
     INTERNAL_ERROR = "internal_error"
     APPROVED_BY_PERSON = "approved_by_person"
     REJECTED_BY_PERSON = "rejected_by_person"
-    """These two are of a person's decision, and never of a verdict by the machine."""
+    """The last two are decisions of reviewers, never of the machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,13 +189,13 @@ class Box:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """The middle point (x, y) in pixels."""
+        """The centre (x, y) in pixels."""
         return self.x + self.width / 2, self.y + self.height / 2
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """The quality gate that a face did not pass: its number against its limit."""
+    """The quality gate that a face did not pass: the measured value and the limit."""
 
     name: str
     value: float
@@ -204,24 +204,24 @@ class GateResult:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A gallery face against the selfie's face.
+    """The comparison of a gallery face with the selfie's face.
 
     ``cosines`` and ``distances`` (Euclidean, 0..2) have one entry for each embedder by name.
-    ``similarity`` is 0..1 and 0.5 is the approve edge; ``score`` and the edges share a scale.
-    ``different_edge`` is the one for this kind of photo: lower where a gate refused the face.
+    ``similarity`` is 0..1 and 0.5 is the approve threshold; ``score`` and the thresholds share a scale.
+    ``different_threshold`` depends on the photo: it is lower where a gate refused the face.
     """
 
     score: float
     similarity: float
-    approve_edge: float
-    different_edge: float
+    approve_threshold: float
+    different_threshold: float
     cosines: Mapping[str, float]
     distances: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class PhotoFinding:
-    """All that is kept about one photo of a job."""
+    """What is stored about one photo of a request."""
 
     position: int
     """0 is the selfie, 1 the first (primary) gallery photo."""
@@ -230,18 +230,18 @@ class PhotoFinding:
     sha256: str | None = None
     """Of the file's bytes, hexadecimal."""
     faces: int = 0
-    """People in it. One person who is in it several times counts once."""
+    """Number of people; one person who appears several times counts once."""
     box: Box | None = None
-    """The face that was judged."""
+    """The face that was compared."""
     gate: GateResult | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
     comparison: Comparison | None = None
     fetch_problem: FetchProblem | None = None
     detail: str = ""
     replay: bool = False
-    """The same picture as the selfie: bytes, near copy or an implausible similarity."""
+    """The same picture as the selfie: the same bytes, a near copy, or an implausibly high score."""
     verdict: PhotoVerdict | None = field(init=False)
-    """What the photo may be shown as; None of a selfie."""
+    """How the photo may be labelled; None for a selfie."""
 
     @property
     def solo(self) -> bool:
@@ -249,7 +249,7 @@ class PhotoFinding:
         return self.faces == 1
 
     def __post_init__(self) -> None:
-        """The verdict follows from the rest."""
+        """Derive ``verdict`` from the other fields."""
         object.__setattr__(self, "verdict", self._verdict())
 
     def _verdict(self) -> PhotoVerdict | None:
@@ -258,17 +258,17 @@ class PhotoFinding:
         if self.outcome is Outcome.SAME and not self.replay:
             return PhotoVerdict.VERIFIED
         compared = self.comparison
-        if self.outcome is Outcome.DIFFERENT or (compared and compared.score < compared.different_edge):
+        if self.outcome is Outcome.DIFFERENT or (compared and compared.score < compared.different_threshold):
             return PhotoVerdict.CONTRADICTS
         return PhotoVerdict.NOT_VERIFIED
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What is decided for a member, with the numbers for every photo.
+    """The decision about a member, with the findings of every photo.
 
-    ``same_person`` is None where nothing could be compared. ``photo`` is the position of the
-    photo that the reason speaks of. ``timings`` are milliseconds by stage.
+    ``same_person`` is None where nothing could be compared. ``photo`` is the position of the photo that the
+    reason refers to. ``timings`` are milliseconds by stage.
     """
 
     status: Status
@@ -296,13 +296,13 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class GenderReading:
-    """What the faces say of the gender; ``probability`` (0.5..1) is the likelier one's."""
+    """The gender read from faces; ``probability`` (0.5..1) is that of the likelier gender."""
 
     gender: Gender
     probability: float | None
 
     def contradicts(self, declared: Gender | None, at_least: float) -> bool:
-        """Whether the declared gender is contradicted with enough confidence."""
+        """Whether the reading contradicts the declared gender with at least this probability."""
         if declared in (None, Gender.UNKNOWN) or self.gender is Gender.UNKNOWN or self.probability is None:
             return False
         return self.gender is not declared and self.probability >= at_least

@@ -1,15 +1,15 @@
-"""One verification from bytes to verdict: look at every photo, embed, compare, decide."""
+"""One verification from bytes to verdict: analyse every photo, embed, compare, decide."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
 
-from pipeline.analysis import PhotoInput, Seen, look
+from pipeline.analysis import PhotoAnalysis, PhotoInput, analyse
 from pipeline.bundles.models import Models
 from pipeline.comparator import Comparator
 from pipeline.decide import POLICY_VERSION, Policy, decide
-from pipeline.faces.types import Vectors
+from pipeline.faces.types import Embeddings
 from pipeline.verdict import REFUSED, Comparison, Gender, PhotoFinding, Verdict, Verified
 
 
@@ -23,7 +23,7 @@ def verify(
     """Judge a member: is the person of ``selfie`` the one in the gallery ``photos``?
 
     Photos are file contents (JPEG, PNG, WebP, HEIC, BMP) or the reason why there are none. Never
-    raises on their account: a damaged file is an outcome of its photo.
+    raises because of a photo: a damaged file is an outcome.
     """
     return verify_with_shadows([models], selfie, photos, declared_gender, policy).verdict
 
@@ -36,19 +36,22 @@ def verify_with_shadows(
     policy: Policy | None = None,
 ) -> Verified:
     """`verify` by the first of the heads; the others, in shadow, judge the same analysis of the photos."""
-    seen = look(heads, selfie, photos)
-    champion, *shadows = (partial(judge, models, seen, declared_gender, policy) for models in heads)
+    analysis = analyse(heads, selfie, photos)
+    champion, *shadows = (partial(judge, models, analysis, declared_gender, policy) for models in heads)
     return Verified(champion(), tuple(shadows))
 
 
 def judge(
-    models: Models, seen: Seen, declared_gender: Gender | None = None, policy: Policy | None = None
+    models: Models,
+    analysis: PhotoAnalysis,
+    declared_gender: Gender | None = None,
+    policy: Policy | None = None,
 ) -> Verdict:
-    """The verdict about photos that were looked at, by one head; by several, one after the other.
+    """The verdict of one head on analysed photos.
 
-    Heads on the same networks share the embeddings that the first of them has asked for.
+    Several heads may judge one analysis in turn; those on the same networks share its embeddings.
     """
-    comparator, policy = Comparator(models, seen), policy or Policy()
+    comparator, policy = Comparator(models, analysis), policy or Policy()
     face, *gallery = comparator.subjects()
     if face.comparable:
         comparator.project([photo.key for photo in (face, *gallery) if comparator.compares(photo)])
@@ -68,28 +71,28 @@ def judge(
         photos=tuple(findings),
         model_version=models.version,
         policy_version=POLICY_VERSION,
-        timings=dict(seen.timings),
+        timings=dict(analysis.timings),
     )
 
 
-def usable_faces(
+def embed_usable_faces(
     models: Models, selfie: PhotoInput, photos: Sequence[PhotoInput]
-) -> list[dict[str, Vectors] | None]:
-    """The vectors of every photo's one face, (1, d) for each embedder, the selfie's first.
+) -> list[dict[str, Embeddings] | None]:
+    """The embeddings of every photo's one face, (1, d) for each embedder, the selfie's first.
 
-    None where a photo shows no such face or the face does not pass the gates: what a verification
-    would not compare.
+    None where a verification would not compare the photo: it shows no face, several people, or a face that
+    a gate refuses.
     """
-    seen = look([models], selfie, photos)
-    subjects = Comparator(models, seen).subjects()
+    analysis = analyse([models], selfie, photos)
+    subjects = Comparator(models, analysis).subjects()
     return [
-        seen.embed(models, [one.key], models.judges.dimensions) if one.comparable else None
+        analysis.embed(models, [one.key], models.params.dimensions) if one.comparable else None
         for one in subjects
     ]
 
 
 def _deciding_comparison(photo: int | None, findings: Sequence[PhotoFinding]) -> Comparison | None:
-    """The comparison that the verdict rests on; else the most alike one of those judged."""
+    """The comparison of the photo that decided; else the one with the highest score."""
     judged = (f for f in findings if f.position == photo or f.outcome not in REFUSED)
     compared = {f.position: f.comparison for f in judged if f.comparison}
     if photo in compared:

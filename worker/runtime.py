@@ -167,7 +167,7 @@ def calibration(
     member_ids: Sequence[str], fmr: float, progress: Callable[[int, int | None], None]
 ) -> Recalibrated:
     """The champion's head with thresholds set on these members. Raises PipelineError, StoreUnavailable."""
-    from pipeline.verify import usable_faces
+    from pipeline.verify import embed_usable_faces
     from worker.serving.calibration import gather, recalibrate
 
     champion = serving().champion()
@@ -176,7 +176,7 @@ def calibration(
         store().requests,
         member_ids,
         fetch=_fetcher().fetch_all,
-        embed=partial(usable_faces, champion),
+        embed=partial(embed_usable_faces, champion),
         progress=progress,
     )
     return recalibrate(found, champion, fmr, settings().secret)

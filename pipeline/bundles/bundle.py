@@ -1,4 +1,4 @@
-"""A bundle on disk: the networks, the head, and a manifest that vouches for each of them.
+"""A bundle on disk: networks, head, and a manifest with the hash of each.
 
 ::
 
@@ -7,9 +7,9 @@
     facenet-0123456789ab.tflite    the networks, named by their sha256
     ...
 
-A bundle is there whole or not at all: it is written beside its place and renamed. What is
-read is what was written: every part is hashed before it is used, the manifest too, and the version
-follows from the content, so that nothing else can go by its name.
+A bundle is written beside its place and renamed, so that it is never there in part. Every part and the
+manifest are hashed before they are used, and the version follows from the content, so that no other content
+can have the same version.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ MANIFEST = "manifest.json"
 HEAD = "head.npz"
 _DIGITS = 16
 _DIGITS_ONCE = 8
-"""Versions of bundles that were made before had fewer digits of the same hash."""
+"""Bundles that were made before have versions with fewer digits of the same hash."""
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a network comes from: enough to know whether it must be made again."""
+    """The weight file that a network was made from; tells whether it must be made again."""
 
     file: str
     """Name of the weight file, without its folder."""
@@ -47,8 +47,8 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Backbone:
-    """A network as it runs: on LiteRT, or on ONNX Runtime where ``suffix`` is ".onnx"."""
+class NetworkFile:
+    """A network's file for LiteRT, or for ONNX Runtime where ``suffix`` is ".onnx"."""
 
     data: bytes
     origin: Origin
@@ -57,7 +57,7 @@ class Backbone:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A file of the bundle, as the manifest names it."""
+    """A file of the bundle in the manifest."""
 
     file: str
     sha256: str
@@ -67,7 +67,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """``head`` is the head's metadata: geometry, preprocessing, edges, calibration, figures."""
+    """``head`` is the head's metadata: geometry, preprocessing, thresholds, calibration, figures."""
 
     name: str
     version: str
@@ -77,7 +77,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
-    """A bundle whose every part was found as its manifest describes it."""
+    """A bundle whose parts all match its manifest."""
 
     folder: Path
     manifest: Manifest
@@ -89,22 +89,21 @@ class Bundle:
             raise BundleIncompatible(f"the bundle {self.manifest.version} holds no {part}")
         return self.folder / self.manifest.parts[part].file
 
-    def backbone(self, part: str) -> Backbone | None:
-        """A network of this bundle, to be put into another; None where it holds none of that name."""
+    def network(self, part: str) -> NetworkFile | None:
+        """A network by name, to be put into another bundle; None where there is none."""
         record = self.manifest.parts.get(part)
         if record is None or record.origin is None:
             return None
         path = self.path(part)
-        return Backbone(path.read_bytes(), record.origin, path.suffix)
+        return NetworkFile(path.read_bytes(), record.origin, path.suffix)
 
 
-def write_bundle(folder: Path, head: Head, backbones: Mapping[str, Backbone]) -> Manifest:
-    """Put a bundle at ``folder``, in place of one that may be there.
+def write_bundle(folder: Path, head: Head, networks: Mapping[str, NetworkFile]) -> Manifest:
+    """Write a bundle to ``folder``, in place of one that may be there.
 
-    An error or an interruption on the way leaves whatever was there before; the very same
-    bundle is left alone.
+    After an error or an interruption the earlier bundle is still there. An identical bundle is left alone.
     """
-    manifest, files = _compose(head, backbones)
+    manifest, files = _compose(head, networks)
     if (current := installed(folder)) and current.manifest == manifest:
         return manifest
     folder = folder.absolute()
@@ -125,14 +124,14 @@ def write_bundle(folder: Path, head: Head, backbones: Mapping[str, Backbone]) ->
     return manifest
 
 
-def _compose(head: Head, backbones: Mapping[str, Backbone]) -> tuple[Manifest, dict[str, bytes]]:
-    """The manifest, and the content of every file of the bundle by its name."""
+def _compose(head: Head, networks: Mapping[str, NetworkFile]) -> tuple[Manifest, dict[str, bytes]]:
+    """The manifest, and the content of every file of the bundle by name."""
     packed = head.pack()
     parts, files = {"head": Part(HEAD, _sha256(packed), len(packed))}, {HEAD: packed}
-    for name, backbone in backbones.items():
-        digest = _sha256(backbone.data)
-        part = Part(f"{name}-{digest[:12]}{backbone.suffix}", digest, len(backbone.data), backbone.origin)
-        parts[name], files[part.file] = part, backbone.data
+    for name, network in networks.items():
+        digest = _sha256(network.data)
+        part = Part(f"{name}-{digest[:12]}{network.suffix}", digest, len(network.data), network.origin)
+        parts[name], files[part.file] = part, network.data
     name = str(head.metadata.get("name", "bundle"))
     manifest = Manifest(name, f"{name}-{_identity(parts, head.metadata)}", parts, head.metadata)
     files[MANIFEST] = _to_json(manifest)
@@ -140,13 +139,13 @@ def _compose(head: Head, backbones: Mapping[str, Backbone]) -> tuple[Manifest, d
 
 
 def _identity(parts: Mapping[str, Part], metadata: Mapping[str, Any]) -> str:
-    """16 digits for what the bundle decides: the same head on the same weights, on every host."""
+    """16 digits that depend on the head and on the weights, but not on the host that converted them."""
     origins = {name: asdict(part.origin) for name, part in parts.items() if part.origin}
     return _sha256(_canonical([parts["head"].sha256, metadata, origins]))[:_DIGITS]
 
 
 def _check_version(manifest: Manifest) -> None:
-    """Raises WeightsCorrupt where another content goes by the name of this version."""
+    """Raises WeightsCorrupt where the content does not have this version."""
     digits = manifest.version.rpartition("-")[2]
     own = _identity(manifest.parts, manifest.head)
     if len(digits) not in (_DIGITS, _DIGITS_ONCE) or not own.startswith(digits):
@@ -154,9 +153,9 @@ def _check_version(manifest: Manifest) -> None:
 
 
 def with_head(base: Manifest, head: Head) -> tuple[Manifest, bytes, bytes]:
-    """Another head on the networks of ``base``: its manifest, that one's text, and the packed head.
+    """Another head on the networks of ``base``: its manifest, the manifest's text, and the packed head.
 
-    What `write_bundle` would write; for heads that travel without their networks.
+    They equal what `write_bundle` writes, for heads that are stored without their networks.
     """
     packed = head.pack()
     parts = {**base.parts, "head": Part(HEAD, _sha256(packed), len(packed))}
@@ -166,9 +165,9 @@ def with_head(base: Manifest, head: Head) -> tuple[Manifest, bytes, bytes]:
 
 
 def networks(manifest: Manifest) -> str:
-    """Which networks make the vectors, and how faces are cut out for them: `name:12 digits name:...`.
+    """The networks and crops that embeddings depend on, as `name:12 digits name:...`.
 
-    Equal where vectors can be compared, on whatever host: the same weights and the same rules.
+    The text is equal on all hosts with the same weights and rules, whose embeddings can be compared.
     """
     found = []
     for name, described in sorted(manifest.head.get("embedders", {}).items()):
@@ -186,9 +185,9 @@ def _to_json(manifest: Manifest) -> bytes:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Open a bundle and check every part of it against the manifest.
+    """Read a bundle and check every part against the manifest.
 
-    Raises WeightsMissing, WeightsCorrupt or BundleIncompatible, each naming the file.
+    Raises WeightsMissing, WeightsCorrupt or BundleIncompatible, each with the name of the file.
     """
     manifest = read_manifest(folder)
     for name, part in manifest.parts.items():
@@ -198,7 +197,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """The manifest alone, its own seal checked; for those who only want to know the version."""
+    """The manifest alone, with its hash checked, for callers that only need the version."""
     path = folder / MANIFEST
     if not path.is_file():
         raise WeightsMissing(f"no bundle at {folder}: {MANIFEST} is not there (make weights builds it)")
@@ -206,7 +205,7 @@ def read_manifest(folder: Path) -> Manifest:
 
 
 def open_manifest(text: str | bytes) -> Manifest:
-    """The manifest in this text, its own seal checked. Raises WeightsCorrupt or BundleIncompatible."""
+    """The manifest in this text, with its hash checked. Raises WeightsCorrupt or BundleIncompatible."""
     try:
         record = json.loads(text)
         seal, written = record.pop("sha256"), record.pop("format")
@@ -226,14 +225,14 @@ def open_manifest(text: str | bytes) -> Manifest:
 
 
 def seal_of(text: str | bytes) -> str:
-    """The seal of a manifest that `open_manifest` took: the sha256 of its content."""
+    """The sha256 in a manifest's text that `open_manifest` accepted."""
     return str(json.loads(text)["sha256"])
 
 
 def open_head(manifest: Manifest, packed: bytes) -> Head:
-    """A head that travels without its networks; the manifest vouches for it.
+    """A head that is stored without its networks, checked against its manifest.
 
-    Raises WeightsCorrupt where ``packed`` is not the head that the manifest names.
+    Raises WeightsCorrupt where ``packed`` is not the head in the manifest.
     """
     if _sha256(packed) != manifest.parts["head"].sha256:
         raise WeightsCorrupt(f"the head of {manifest.version} is not the one that its manifest names")
@@ -241,10 +240,10 @@ def open_head(manifest: Manifest, packed: bytes) -> Head:
 
 
 def lacking(here: Manifest, wanted: Manifest) -> list[str]:
-    """The networks that ``wanted`` was made for and ``here`` does not hold, by name.
+    """The names of the networks that ``wanted`` needs and ``here`` does not hold.
 
-    A network is the same where its file is, or where it was made from the same weights by the
-    same recipe: another host's conversion may differ in its bytes.
+    Two networks are the same where their files are equal, or where they were made from the same weights by
+    the same recipe, because conversions on different hosts may differ in some bytes.
     """
     return sorted(
         name
@@ -266,7 +265,7 @@ def _part(record: Mapping[str, Any]) -> Part:
 
 
 def check_part(path: Path, name: str, part: Part) -> None:
-    """Raises WeightsMissing or WeightsCorrupt where ``path`` is not the file that a manifest names."""
+    """Raises WeightsMissing or WeightsCorrupt where ``path`` is not the file in the manifest."""
     if not path.is_file():
         raise WeightsMissing(f"the bundle's {name} is not there: {part.file}")
     with path.open("rb") as file:

@@ -1,8 +1,8 @@
-"""Whom a bundle learned from, as keyed hashes: whoever knows a name can ask, nobody can read a list.
+"""The people that a bundle was fitted on, as keyed hashes: a name can be checked, but no list can be read.
 
-People of open sets are hashed with a salt that stands in the manifest, so that `evaluate` knows
-them again. That protects no one whose name can be guessed, so an operator's own members are hashed
-with a key that is not in the bundle.
+People of open sets are hashed with a salt that is in the manifest, so that `evaluate` recognises them. That
+does not protect a name that can be guessed, so an operator's own members are hashed with a key that is not in
+the bundle.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.bundles.head import Head
 from pipeline.errors import DataError
 
 Hashes = NDArray[np.uint64]
@@ -25,24 +24,24 @@ ARRAYS = "identities."
 
 
 class Learner(StrEnum):
-    """What learned from somebody."""
+    """What was fitted on somebody."""
 
     HEAD = "head"
-    """Fitted in seconds, so an evaluation fits it again without the people whom it tests."""
+    """Fitted in seconds, so an evaluation fits it again without the tested people."""
     NETWORKS = "networks"
-    """A fine-tuned backbone: it comes as it is."""
+    """A fine-tuned backbone, which an evaluation does not train again."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Group:
-    """People under one key. ``salt`` is empty where the key is an operator's; ``hashes`` (n,) rise."""
+    """People under one key. ``salt`` is empty where the key is an operator's; ``hashes`` (n,) are sorted."""
 
     learner: Learner
     salt: str
     hashes: Hashes
 
     def holds(self, names: Iterable[str], key: bytes) -> set[str]:
-        """Those of the names that are in the group."""
+        """The names that are in the group."""
         chosen = sorted(set(names))
         secret = bytes.fromhex(self.salt) if self.salt else key
         known = np.isin(hashes_of(chosen, secret), self.hashes)
@@ -51,13 +50,16 @@ class Group:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FittedOn:
-    """All the people that a bundle learned from."""
+    """All people that a bundle was fitted on."""
 
     groups: tuple[Group, ...] = ()
 
     @classmethod
     def people(cls, names: Iterable[str], key: bytes = b"", learner: Learner = Learner.HEAD) -> FittedOn:
-        """These. Without a key the salt is made from the names: the same people, the same bundle."""
+        """A group of these people.
+
+        Without a key the salt is derived from the names, so that bundles are reproducible.
+        """
         chosen = sorted(set(names))
         if not chosen:
             return cls()
@@ -66,7 +68,7 @@ class FittedOn:
         return cls((Group(learner, salt, np.sort(hashes_of(chosen, secret))),))
 
     def joined(self, other: FittedOn) -> FittedOn:
-        """The people of both; who stands under the same key twice is kept once."""
+        """The people of both; the same hash under the same key is kept once."""
         merged = {(group.learner, group.salt): group for group in self.groups}
         for group in other.groups:
             before = merged.get((group.learner, group.salt))
@@ -75,14 +77,13 @@ class FittedOn:
         return FittedOn(tuple(merged.values()))
 
     def only(self, learner: Learner) -> FittedOn:
-        """Those from whom this learned."""
+        """The people that this learner was fitted on."""
         return FittedOn(tuple(group for group in self.groups if group.learner is learner))
 
     def known(self, names: Iterable[str], learners: Iterable[Learner], key: bytes = b"") -> set[str]:
-        """Those of the names from whom one of ``learners`` learned.
+        """The names that one of ``learners`` was fitted on.
 
-        Raises DataError where that cannot be told without the key of the operator whose members
-        the bundle learned from.
+        Raises DataError where the bundle was fitted on an operator's members and the key is missing.
         """
         asked = [group for group in self.groups if group.learner in set(learners)]
         if not key and any(not group.salt for group in asked):
@@ -91,29 +92,29 @@ class FittedOn:
         return {name for group in asked for name in group.holds(chosen, key)}
 
     def arrays(self) -> dict[str, Hashes]:
-        """By name, for a head."""
+        """The hashes by name, for a head's arrays."""
         return {f"{ARRAYS}{number}": group.hashes for number, group in enumerate(self.groups)}
 
     def facts(self) -> list[dict[str, Any]]:
-        """What the manifest tells of each group."""
+        """The description of each group, for a head's metadata."""
         return [
             {"learner": str(group.learner), "salt": group.salt, "people": len(group.hashes)}
             for group in self.groups
         ]
 
     @classmethod
-    def read(cls, head: Head) -> FittedOn:
-        """What `arrays` and `facts` gave; nobody for a head that names nobody."""
-        told: list[Mapping[str, Any]] = head.metadata.get("fitted_on", [])
+    def read(cls, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]) -> FittedOn:
+        """The reverse of `arrays` and `facts`; empty for a head without them."""
+        groups: list[Mapping[str, Any]] = metadata.get("fitted_on", [])
         return cls(
             tuple(
-                Group(Learner(group["learner"]), group["salt"], head.arrays[f"{ARRAYS}{number}"])
-                for number, group in enumerate(told)
+                Group(Learner(group["learner"]), group["salt"], arrays[f"{ARRAYS}{number}"])
+                for number, group in enumerate(groups)
             )
         )
 
 
 def hashes_of(names: Sequence[str], key: bytes) -> Hashes:
-    """(n,) eight bytes of each name's HMAC-SHA256."""
+    """(n,) the first eight bytes of each name's HMAC-SHA256."""
     digests = (hmac.digest(key, name.encode(), "sha256")[:8] for name in names)
     return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)

@@ -1,4 +1,4 @@
-"""From a bundle's folder to warm models; the only place that names concrete ones. No TensorFlow."""
+"""Load a bundle's networks and head. Concrete classes are chosen here; no TensorFlow is needed."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from pipeline.bundles.bundle import (
     read_bundle,
     same_network,
 )
-from pipeline.bundles.head import Head
-from pipeline.bundles.head_params import Judges, read_judges
+from pipeline.bundles.head import Head, HeadParams, read_head_params
 from pipeline.bundles.models import Models
 from pipeline.errors import BundleIncompatible
 from pipeline.faces.detector import TwoRangeDetector
-from pipeline.faces.embedder import LiteRtEmbedder, open_embedder
+from pipeline.faces.embedder import Embedder, open_embedder
 from pipeline.faces.mesh import FaceMesh
 
 Find = Callable[[str, Part], Path]
-"""A network's name and what a manifest says of it, to its file. Raises ModelError."""
+"""Gives the file of a network by its name and its entry in a manifest. Raises ModelError."""
 
 
 def _nowhere(name: str, part: Part) -> Path:
@@ -35,50 +34,50 @@ def _nowhere(name: str, part: Part) -> Path:
 
 
 def load_models(folder: Path) -> Models:
-    """Check the bundle and load what it holds. Raises ModelError.
+    """Check the bundle and load it. Raises ModelError.
 
-    The networks keep one thread each and are not to be shared between threads.
+    Each network runs on one thread and must not be shared between threads.
     """
     bundle = read_bundle(folder)
-    judges = read_judges(bundle.head)
-    # Those that a head is yet to be fitted with, too (`weights --embedder`): `fit` looks by them.
-    names = {*judges.dimensions, *bundle.head.metadata.get("embedders", {})}
+    params = read_head_params(bundle.head)
+    # Also those that a head is yet to be fitted with (`weights --embedder`).
+    names = {*params.dimensions, *bundle.head.metadata.get("embedders", {})}
     return Models(
         bundle=bundle,
         manifest=bundle.manifest,
         head=bundle.head,
         detector=TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full")),
         mesh=FaceMesh(bundle.path("face_mesh")),
-        embedders=_embedders(bundle.head, judges, {name: bundle.path(name) for name in names}),
-        judges=judges,
+        embedders=_embedders(bundle.head, params, {name: bundle.path(name) for name in names}),
+        params=params,
     )
 
 
 def swap_head(held: Sequence[Models], manifest: str, packed: bytes, find: Find = _nowhere) -> Models:
-    """Another head, as it was published, on networks that are loaded; ``held`` stays as it is.
+    """Models with another, published head on networks that are loaded; ``held`` does not change.
 
-    ``held`` are the models that the process has, the first those of its own bundle; what the new
-    head has in common with any of them is shared. ``manifest`` is the text of the head's manifest,
-    ``packed`` the head. ``find`` gives the file of a network that the bundle here does not hold.
-    Raises ModelError where head or manifest is damaged, a network cannot be had, or they do not fit.
+    ``held`` are the loaded models of the process, those of its own bundle first; the new models share their
+    embedders where they are the same. ``manifest`` is the text of the head's manifest, ``packed`` the head.
+    ``find`` gives the file of a network that the bundle does not hold. Raises ModelError where head or
+    manifest is damaged, a network is missing, or they do not fit.
     """
     described = open_manifest(manifest)
     head = open_head(described, packed)
-    judges = read_judges(head)
-    if missing := set(lacking(held[0].bundle.manifest, described)) - set(judges.dimensions):
+    params = read_head_params(head)
+    if missing := set(lacking(held[0].bundle.manifest, described)) - set(params.dimensions):
         raise BundleIncompatible(
             f"the head is for other networks than are here: {', '.join(sorted(missing))}"
         )
-    sources = {name: _source(name, held, described, head, find) for name in judges.dimensions}
-    embedders = _embedders(head, judges, sources)
-    _try_out(judges, embedders)
-    return replace(held[0], manifest=described, head=head, embedders=embedders, judges=judges)
+    sources = {name: _source(name, held, described, head, find) for name in params.dimensions}
+    embedders = _embedders(head, params, sources)
+    _try_out(params, embedders)
+    return replace(held[0], manifest=described, head=head, embedders=embedders, params=params)
 
 
 def _source(
     name: str, held: Sequence[Models], described: Manifest, head: Head, find: Find
-) -> Path | LiteRtEmbedder:
-    """A loaded embedder on this network, at best one that is fed alike; else the network's file."""
+) -> Path | Embedder:
+    """A loaded embedder on this network, if possible one with the same rule; else the network's file."""
     if name not in described.parts:
         raise BundleIncompatible(f"the manifest of {described.version} names no {name}")
     part, rule = described.parts[name], head.metadata.get("embedders", {}).get(name, {})
@@ -86,7 +85,7 @@ def _source(
         m.embedders[name] for m in held if name in m.embedders and same_network(m.manifest.parts[name], part)
     ]
     if own:
-        return next((embedder for embedder in own if embedder.is_fed(rule)), own[0])
+        return next((embedder for embedder in own if embedder.has_rule(rule)), own[0])
     bundle = held[0].bundle
     if same_network(bundle.manifest.parts.get(name), part):
         return bundle.path(name)
@@ -95,35 +94,33 @@ def _source(
     return path
 
 
-def _embedders(
-    head: Head, judges: Judges, sources: Mapping[str, Path | LiteRtEmbedder]
-) -> dict[str, LiteRtEmbedder]:
-    """The networks of ``sources``; each must fit the head."""
+def _embedders(head: Head, params: HeadParams, sources: Mapping[str, Path | Embedder]) -> dict[str, Embedder]:
+    """The embedders of ``sources``. Raises BundleIncompatible where one does not fit the head."""
     described, embedders = head.metadata.get("embedders", {}), {}
     for name, source in sources.items():
         embedder = open_embedder(name, source, described.get(name, {}))
-        dimensions = judges.dimensions.get(name, embedder.dimensions)
+        dimensions = params.dimensions.get(name, embedder.dimensions)
         if dimensions != embedder.dimensions:
             raise BundleIncompatible(f"the head wants {dimensions} numbers of {name}")
         embedders[name] = embedder
     return embedders
 
 
-def _try_out(judges: Judges, embedders: Mapping[str, LiteRtEmbedder]) -> None:
-    """A head that cannot compute with these vectors is found out now, not at the first member."""
-    nothing = {name: np.zeros((1, e.dimensions), np.float32) for name, e in embedders.items()}
+def _try_out(params: HeadParams, embedders: Mapping[str, Embedder]) -> None:
+    """Compute once with zeros, so that a head that does not fit raises now and not at the first member."""
+    zeros = {name: np.zeros((1, e.dimensions), np.float32) for name, e in embedders.items()}
     try:
-        projected = judges.scorer.project(nothing)
-        judges.scorer.compare(projected, projected)
-        judges.gender.logits(nothing)
+        projected = params.scorer.project(zeros)
+        params.scorer.compare(projected, projected)
+        params.gender.logits(zeros)
     except (KeyError, ValueError) as error:
         raise BundleIncompatible(f"the head does not fit the networks: {error}") from error
 
 
 def warm_up(models: Models) -> None:
-    """Run every network once, so that the first photo is as quick as the next.
+    """Run every network once, so that the first photo takes no longer than others.
 
-    Two faces at a time, as in most jobs: buffers for them are made now.
+    Two faces are embedded at a time, as in most requests, so that buffers are allocated for that.
     """
     models.detector.detect(np.full((960, 1280, 3), 128, np.uint8))
     for embedder in models.embedders.values():

@@ -1,4 +1,4 @@
-"""Everything that one verification needs, loaded once and handed over whole."""
+"""The loaded networks and head that a verification needs."""
 
 from __future__ import annotations
 
@@ -6,19 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline.bundles.bundle import Bundle, Manifest, networks
-from pipeline.bundles.head import CALIBRATED, Head
-from pipeline.bundles.head_params import Judges
-from pipeline.faces.embedder import LiteRtEmbedder
+from pipeline.bundles.head import CALIBRATED, Head, HeadParams
+from pipeline.faces.embedder import Embedder
 from pipeline.faces.mesh import FaceMesh
 from pipeline.faces.types import FaceDetector
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Models:
-    """Loaded networks under one head.
+    """Loaded networks and a head.
 
-    ``bundle`` is where the networks come from; ``manifest`` and ``head`` are the bundle's own, or
-    those of another head that was put on its networks.
+    ``bundle`` is where the networks come from; ``manifest`` and ``head`` are the bundle's own, or those of
+    another head for the same networks.
     """
 
     bundle: Bundle
@@ -26,20 +25,20 @@ class Models:
     head: Head
     detector: FaceDetector
     mesh: FaceMesh
-    embedders: Mapping[str, LiteRtEmbedder]
-    judges: Judges
+    embedders: Mapping[str, Embedder]
+    params: HeadParams
 
     @property
     def version(self) -> str:
-        """Goes into every verdict."""
+        """The version that is stored with every verdict."""
         return self.manifest.version
 
     @property
     def calibrated(self) -> bool:
-        """Whether the edges were set on the operator's own pairs."""
+        """Whether the thresholds were set on the operator's own pairs."""
         return self.head.metadata.get("calibration") == CALIBRATED
 
     @property
     def networks(self) -> str:
-        """What the embeddings depend on: `pipeline.bundles.bundle.networks`."""
+        """What embeddings depend on: `pipeline.bundles.bundle.networks`."""
         return networks(self.manifest)

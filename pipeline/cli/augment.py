@@ -10,7 +10,7 @@ import click
 
 from pipeline.bundles.load import load_models
 from pipeline.bundles.models import Models
-from pipeline.datasets.embeddings import main_face
+from pipeline.datasets.embeddings import find_main_face
 from pipeline.errors import DataError, ImageError
 from pipeline.images.decode import decode
 
@@ -32,7 +32,7 @@ PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".heic")
 @click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
 def command(images: Path, out: Path, count: int, seed: int, bundle: Path) -> None:
     """Write a contact sheet to OUT: the first COUNT photos of IMAGES with a face, made worse in every way."""
-    from pipeline.training.data.sheet import contact_sheet, write_sheet
+    from pipeline.training.data.augment import contact_sheet, write_sheet
 
     windows = _windows(load_models(bundle), images, count)
     write_sheet(contact_sheet(windows, seed), out)
@@ -50,9 +50,8 @@ def _windows(models: Models, images: Path, count: int) -> list[Window]:
         if path.suffix.lower() not in PHOTOS:
             continue
         with suppress(ImageError):
-            seen = models.detector.detect(decode(path.read_bytes()).rgb)
-            if seen.faces:
-                found.append(cut_window(seen.rgb, main_face(seen.rgb, seen.faces)))
+            if face := find_main_face(models, decode(path.read_bytes()).rgb):
+                found.append(cut_window(*face))
     if not found:
         raise DataError(f"no photo with a face in {images}")
     return found

@@ -12,14 +12,14 @@ import click
 from threadpoolctl import threadpool_limits
 
 from pipeline.bundles.load import load_models, warm_up
-from pipeline.datasets.data import LabelledFace, Pair, read_pairs
-from pipeline.datasets.embeddings import Album
-from pipeline.datasets.lfw_labels import read_corrected
-from pipeline.datasets.tables import People, face_table, labels_of
+from pipeline.datasets.corrections import read_corrected
+from pipeline.datasets.data import LabelledFace, Pair, files_of, read_pairs
+from pipeline.datasets.embeddings import Dataset
+from pipeline.datasets.tables import PersonCodes, face_table, labels_of
 from pipeline.errors import DataError
 from pipeline.evaluation.bench import bench, two_photos
-from pipeline.evaluation.peers import Contestant, FaceRecognition, Ours, compare, comparing, race
-from pipeline.evaluation.protocol import judge_without, of_any_gender, require_enough
+from pipeline.evaluation.peers import FaceRecognition, Ours, Verifier, compare, comparing, time_verifiers
+from pipeline.evaluation.protocol import fit_without, of_any_gender, require_enough
 from pipeline.evaluation.sample import sample_pairs
 from pipeline.fitting.fit import FitSettings
 from pipeline.score import Scorer
@@ -62,8 +62,8 @@ def command(
         if peers:
             if not pairs or images is None:
                 raise click.UsageError("--peers needs --pairs and --images")
-            album = Album(load_models(bundle), bundle, images, cache)
-            result = _peers(album, _chosen(pairs, only, limit), read_corrected(faces))
+            dataset = Dataset(load_models(bundle), bundle, images, cache)
+            result = _peers(dataset, _chosen(pairs, only, limit), read_corrected(faces))
         else:
             models = load_models(bundle)
             warm_up(models)
@@ -88,26 +88,26 @@ def _chosen(csvs: Sequence[Path], only: Sequence[str], limit: int | None) -> lis
     return [pair for own in groups.values() for pair in (sample_pairs(own, limit) if limit else own)]
 
 
-def _peers(album: Album, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) -> dict[str, Any]:
-    peer, scorer = FaceRecognition(), _scorer(album, pairs, faces)
-    contestants: list[Contestant] = [peer, Ours(comparing(album.models, scorer), scorer)]
+def _peers(dataset: Dataset, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) -> dict[str, Any]:
+    peer, scorer = FaceRecognition(), _scorer(dataset, pairs, faces)
+    verifiers: list[Verifier] = [peer, Ours(comparing(dataset.models, scorer), scorer)]
     fitted = "without the tested people" if faces else "as shipped, perhaps on the tested people"
     return {
         "our_head": fitted,
-        "contestants": compare(contestants, pairs, race(contestants, pairs, album.root)),
+        "contestants": compare(verifiers, pairs, time_verifiers(verifiers, pairs, dataset.root)),
     }
 
 
-def _scorer(album: Album, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) -> Scorer:
+def _scorer(dataset: Dataset, pairs: Sequence[Pair], faces: Sequence[LabelledFace]) -> Scorer:
     """The shipped head, or one that is fitted on the labelled faces of other people."""
     if not faces:
-        return album.models.judges.scorer
-    people = People(faces)
-    tested = people.codes([file for pair in pairs for file in (pair.file_x, pair.file_y)])
+        return dataset.models.params.scorer
+    people = PersonCodes(faces)
+    tested = people.codes(files_of(pairs))
     require_enough([tested], of_any_gender(labels_of(faces, people)))
-    table = face_table(faces, album.embed([face.file for face in faces]), people)
-    judge = judge_without(tested, table, FitSettings())
-    return replace(judge.scorer, edges=judge.edges(-1, -1))
+    table = face_table(faces, dataset.embed([face.file for face in faces]), people)
+    pair_scorer = fit_without(tested, table, FitSettings())
+    return replace(pair_scorer.scorer, thresholds=pair_scorer.thresholds(-1, -1))
 
 
 def _print_stages(result: dict[str, Any]) -> None:

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from pipeline.bundles.bundle import Bundle, read_bundle, write_bundle
 from pipeline.bundles.identities import FittedOn
 from pipeline.bundles.load import load_models
-from pipeline.datasets.data import Pair, read_pairs
-from pipeline.datasets.embeddings import Album, Embedded
-from pipeline.datasets.tables import People
+from pipeline.datasets.data import Pair, files_of, read_pairs
+from pipeline.datasets.embeddings import Dataset, EmbeddingTable
+from pipeline.datasets.tables import PersonCodes
 from pipeline.evaluation.leakage import read_key
 from pipeline.fitting.calibration import Calibration, ScoredPairs, calibrate, recalibrated, require_impostors
 from pipeline.fitting.fit import FitSettings
@@ -52,18 +52,18 @@ def command(
     """
     listed = read_pairs(pairs)
     require_impostors(sum(not pair.same for pair in listed), fmr)
-    album = Album(load_models(bundle), bundle, images, cache)
-    files = [file for pair in listed for file in (pair.file_x, pair.file_y)]
-    embedded = album.embed(files)
-    scorer, settings = album.models.judges.scorer, FitSettings(approve_fmr=fmr)
+    dataset = Dataset(load_models(bundle), bundle, images, cache)
+    files = files_of(listed)
+    embedded = dataset.embed(files)
+    scorer, settings = dataset.models.params.scorer, FitSettings(approve_fmr=fmr)
     scored, lost = scored_pairs(listed, embedded, scorer)
-    result = calibrate(scored, settings, scorer.edges)
-    people = FittedOn.people(People([]).names(files), read_key(identity_key))
+    result = calibrate(scored, settings, scorer.thresholds)
+    people = FittedOn.people(PersonCodes([]).names(files), read_key(identity_key))
     version = store(read_bundle(bundle), result, fmr, out or bundle, people)
     _print(result, lost, version)
 
 
-def scored_pairs(pairs: Sequence[Pair], embedded: Embedded, scorer: Scorer) -> tuple[ScoredPairs, int]:
+def scored_pairs(pairs: Sequence[Pair], embedded: EmbeddingTable, scorer: Scorer) -> tuple[ScoredPairs, int]:
     """The pairs whose faces were found, and how many were not."""
     people = linked_people(pairs)
     rows = np.column_stack(
@@ -71,7 +71,8 @@ def scored_pairs(pairs: Sequence[Pair], embedded: Embedded, scorer: Scorer) -> t
     )
     seen = (rows >= 0).all(axis=1)
     first, second = (
-        scorer.project({name: v[rows[seen, side]] for name, v in embedded.vectors.items()}) for side in (0, 1)
+        scorer.project({name: v[rows[seen, side]] for name, v in embedded.embeddings.items()})
+        for side in (0, 1)
     )
     one, other = (
         np.array([people[file] for file in files], dtype=np.int64)[seen]
@@ -101,18 +102,18 @@ def linked_people(pairs: Sequence[Pair]) -> dict[str, int]:
 
 def store(base: Bundle, result: Calibration, fmr: float, out: Path, people: FittedOn | None = None) -> str:
     """The same bundle with the new edges, which were set on ``people``; the new version."""
-    networks = {name: base.backbone(name) for name in base.manifest.parts}
+    networks = {name: base.network(name) for name in base.manifest.parts}
     kept = {name: network for name, network in networks.items() if network}
     return write_bundle(out, recalibrated(base.head, result, fmr, people), kept).version
 
 
 def _print(result: Calibration, lost: int, version: str) -> None:
-    edges = result.edges
+    thresholds = result.thresholds
     low, high = result.approve95
-    click.echo(f"approve edge    {edges.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
+    click.echo(f"approve edge    {thresholds.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
     if result.different95:
         low, high = result.different95
-        click.echo(f"different edge  {edges.different:.4f}   95 % interval {low:.4f} to {high:.4f}")
+        click.echo(f"different edge  {thresholds.different:.4f}   95 % interval {low:.4f} to {high:.4f}")
     click.echo(
         f"{result.genuine} genuine and {result.impostors} impostor pairs of {result.people} people; "
         f"{lost} pairs without a face left out"

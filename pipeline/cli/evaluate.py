@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from pipeline.bundles.load import load_models
-from pipeline.datasets.embeddings import Album
-from pipeline.datasets.lfw_labels import read_corrected
+from pipeline.datasets.corrections import read_corrected
+from pipeline.datasets.embeddings import Dataset
 from pipeline.evaluation.leakage import Shipped, read_key
 from pipeline.evaluation.run import Options, evaluate
 from pipeline.terminal import console, new_table
@@ -80,11 +80,11 @@ def command(
     were fine-tuned) makes figures that flatter it: they are refused without --in-sample. --as-shipped
     needs no FACES, which then only tell more about the people.
     """
-    album = Album(load_models(bundle), bundle, images, cache)
+    dataset = Dataset(load_models(bundle), bundle, images, cache)
     training = read_corrected(faces or sorted(pairs.parent.glob("*faces.csv")))
     shipped = Shipped(as_shipped, in_sample, read_key(identity_key))
     options = Options(impostors, genders, shipped, sample, members)
-    evaluation = evaluate(album, pairs, training, options)
+    evaluation = evaluate(dataset, pairs, training, options)
     if html_to is not None:
         from pipeline.evaluation.pages.page import page
 

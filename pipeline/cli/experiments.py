@@ -53,13 +53,13 @@ def command(
         from pipeline.experiments.photos import collect
         from pipeline.experiments.run import run_all
         from pipeline.experiments.sizes import FULL, QUICK
-        from pipeline.experiments.trial import Laboratory, Weights
+        from pipeline.experiments.trial import Experiment, Weights
 
     size = QUICK if quick else FULL
     listed = [face for path in faces for face in read_faces(path)]
     weights = Weights(facenet, vgg19 or (None if quick else _imagenet()))
     collection = collect(load_models(bundle), images, listed, size, cache)
-    results = run_all(Laboratory(collection, weights, size), out)
+    results = run_all(Experiment(collection, weights, size), out)
     (out / "experiments.html").write_text(page(results), encoding="utf-8")
     _print(results, out)
 

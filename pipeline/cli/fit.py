@@ -8,19 +8,19 @@ from pathlib import Path
 
 import click
 
-from pipeline.bundles.head_params import Judges, compose
+from pipeline.bundles.head import HeadParams, compose
 from pipeline.bundles.identities import FittedOn
 from pipeline.bundles.load import load_models
+from pipeline.datasets.corrections import read_corrected
 from pipeline.datasets.data import LabelledFace, read_faces
-from pipeline.datasets.embeddings import Album
-from pipeline.datasets.lfw_labels import read_corrected
-from pipeline.datasets.tables import People, added_faces, face_table, joined, labels_of, teachable
-from pipeline.evaluation.damaged import damaged_copies
+from pipeline.datasets.degraded import degraded_copies
+from pipeline.datasets.embeddings import Dataset
+from pipeline.datasets.tables import PersonCodes, added_faces, face_table, for_gender_head, labels_of
 from pipeline.evaluation.protocol import NOBODY, require_enough
 from pipeline.fitting.fit import (
     FaceTable,
     FitSettings,
-    added,
+    added_embedders,
     fit_gender,
     fit_refused,
     fit_scorer,
@@ -68,42 +68,45 @@ def command(
     Only photos that may serve in what is shipped belong here. `python -m pipeline weights`
     puts the new head into a bundle.
     """
-    album = Album(load_models(bundle), bundle, images, cache)
+    dataset = Dataset(load_models(bundle), bundle, images, cache)
     people_faces = read_corrected(faces)
-    require_enough([NOBODY], labels_of(people_faces, People(people_faces)))
-    gender_faces = teachable(face for path in genders for face in read_faces(path))
-    everything = album.embed([face.file for face in [*people_faces, *gender_faces]])
-    kept = {name: rows for name, rows in everything.vectors.items() if name not in without}
-    embedded = replace(everything, vectors=kept)
-    table, settings = face_table(people_faces, embedded, People(people_faces)), FitSettings()
-    scorer, everybody = fit_scorer(table, settings), joined(table, added_faces(gender_faces, embedded))
+    require_enough([NOBODY], labels_of(people_faces, PersonCodes(people_faces)))
+    gender_faces = for_gender_head(face for path in genders for face in read_faces(path))
+    everything = dataset.embed([face.file for face in [*people_faces, *gender_faces]])
+    kept = {name: rows for name, rows in everything.embeddings.items() if name not in without}
+    embedded = replace(everything, embeddings=kept)
+    table, settings = face_table(people_faces, embedded, PersonCodes(people_faces)), FitSettings()
+    scorer, everybody = (
+        fit_scorer(table, settings),
+        FaceTable.joined([table, added_faces(gender_faces, embedded)]),
+    )
     files = [face.file for face in people_faces if face.file in embedded.row]
-    refused = fit_refused(scorer, table, damaged_copies(album, files, table.identity), settings)
-    scorer = replace(scorer, edges=replace(scorer.edges, refused=refused))
-    judges = Judges(
+    refused = fit_refused(scorer, table, degraded_copies(dataset, files, table.identity), settings)
+    scorer = replace(scorer, thresholds=replace(scorer.thresholds, refused=refused))
+    params = HeadParams(
         scorer=scorer,
         gender=fit_gender(everybody, settings),
-        occlusion=album.models.judges.occlusion,
-        quality=album.models.judges.quality,
+        occlusion=dataset.models.params.occlusion,
+        quality=dataset.models.params.quality,
         replay=replay_limits(scorer, table),
     )
     names = {face.identity for face in [*people_faces, *gender_faces] if face.file in embedded.row}
-    compose(judges, _facts(album, judges, table, gender_faces), FittedOn.people(names)).save(out)
-    for name in added(table, settings):
+    compose(params, _facts(dataset, params, table, gender_faces), FittedOn.people(names)).save(out)
+    for name in added_embedders(table, settings):
         weight = scorer.towers[name].weight if name in scorer.towers else 0
         click.echo(f"{name} counts {weight:g} times as much as SFace" if weight else f"{name} adds nothing")
     click.echo(f"{out}: fitted on {len(table.identity)} faces of {len(set(table.identity.tolist()))} people")
 
 
 def _facts(
-    album: Album, judges: Judges, table: FaceTable, gender_faces: list[LabelledFace]
+    dataset: Dataset, params: HeadParams, table: FaceTable, gender_faces: list[LabelledFace]
 ) -> dict[str, object]:
     """What the manifest tells of the fit: the networks' crops and what it was fitted on."""
     return {
         "name": "default",
         "fitted": dt.datetime.now(dt.UTC).date().isoformat(),
         "calibration": "uncalibrated",
-        "embedders": {name: album.models.embedders[name].describe() for name in judges.dimensions},
+        "embedders": {name: dataset.models.embedders[name].describe() for name in params.dimensions},
         "training": {
             "faces": len(table.identity),
             "people": len(set(table.identity.tolist())),

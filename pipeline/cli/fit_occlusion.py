@@ -14,7 +14,7 @@ from pipeline.datasets.data import LabelledFace, read_faces
 from pipeline.faces.detector import TwoRangeDetector
 from pipeline.faces.mesh import FaceMesh
 from pipeline.faces.types import Rgb
-from pipeline.fitting.occlusion import draw_examples, fit_occlusion, joined, sunglasses_examples
+from pipeline.fitting.occlusion import Examples, draw_examples, fit_occlusion, sunglasses_examples
 from pipeline.images.decode import decode
 
 HEADS = Path(__file__).parents[1] / "heads"
@@ -54,9 +54,11 @@ def command(
         if face.file not in worn and face.identity not in leave_out and face.age not in KEPT_FOR_TESTS
     ]
     mesh = FaceMesh(networks.path("face_mesh"))
-    examples = joined(
-        draw_examples(_photos(images, bare), detector, mesh),
-        sunglasses_examples(_photos(images, worn), detector, mesh),
+    examples = Examples.joined(
+        [
+            draw_examples(_photos(images, bare), detector, mesh),
+            sunglasses_examples(_photos(images, worn), detector, mesh),
+        ]
     )
     arrays = {f"occlusion.{name}": array for name, array in fit_occlusion(examples).items()}
     before = Head.load(head)

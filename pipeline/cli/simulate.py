@@ -9,16 +9,19 @@ from typing import Any
 import click
 
 from pipeline.bundles.load import load_models
-from pipeline.datasets.embeddings import Album
-from pipeline.datasets.lfw_labels import read_corrected
-from pipeline.datasets.tables import People, labels_of
+from pipeline.datasets.corrections import read_corrected
+from pipeline.datasets.embeddings import Dataset
+from pipeline.datasets.tables import PersonCodes, labels_of
 from pipeline.errors import DataError
-from pipeline.evaluation.leakage import Shipped, read_key, require_strangers
-from pipeline.evaluation.protocol import require_enough
-from pipeline.evaluation.run import judges
-from pipeline.evaluation.simulated.population import Sources, labelled_faces, populate
+from pipeline.evaluation.leakage import Shipped, check_leakage, read_key
+from pipeline.evaluation.protocol import pair_scorers, require_enough
+from pipeline.evaluation.simulated.population import (
+    Sources,
+    build_populations,
+    groups_by_split,
+    labelled_faces,
+)
 from pipeline.evaluation.simulated.simulation import simulate
-from pipeline.evaluation.simulated.worlds import groups_by_split
 from pipeline.fitting.fit import FitSettings
 from pipeline.terminal import console, new_table
 
@@ -63,22 +66,23 @@ def command(
     Their photos are labelled FACES; each split of the people is judged by heads that were fitted
     without them. The product's own rules decide.
     """
-    album = Album(load_models(bundle), bundle, images, cache)
+    dataset = Dataset(load_models(bundle), bundle, images, cache)
     labelled = read_corrected(faces)
-    people = People(labelled)
+    people = PersonCodes(labelled)
     mode = Shipped(as_shipped, in_sample, read_key(identity_key))
-    fixed = album.models.judges if as_shipped else None
-    require_strangers(album, {face.identity for face in labelled}, mode)
+    fixed = dataset.models.params if as_shipped else None
+    check_leakage(dataset, {face.identity for face in labelled}, mode)
     if not as_shipped:
-        fresh = People(labelled)
+        fresh = PersonCodes(labelled)
         require_enough(groups_by_split(labelled, fresh).values(), labels_of(labelled, fresh))
-    found = labelled_faces(labelled, album.embed([face.file for face in labelled]), people)
-    judge_for = judges(album, found.table, FitSettings(), mode)
+    found = labelled_faces(labelled, dataset.embed([face.file for face in labelled]), people)
+    scorer_for = pair_scorers(found.table, FitSettings(), fixed)
     sources = Sources(impostors, genders, retouched)
-    worlds = populate(album, groups_by_split(labelled, people), found, judge_for, sources, fixed=fixed)
-    if not worlds:
+    named = groups_by_split(labelled, people)
+    populations = build_populations(dataset, named, found, scorer_for, sources, fixed=fixed)
+    if not populations:
         raise DataError("the faces show no two people of known gender: nobody can be simulated")
-    result = simulate(worlds, honest=members, impostors=members * 5 // 2, seed=seed)
+    result = simulate(populations, honest=members, impostors=members * 5 // 2, seed=seed)
     if as_json:
         click.echo(json.dumps(result, indent=2))
     else:

@@ -10,14 +10,15 @@ import click
 
 from pipeline.bundles.load import load_models
 from pipeline.datasets.data import LabelledFace, read_faces
-from pipeline.datasets.embeddings import Album
-from pipeline.datasets.tables import People, labels_of
+from pipeline.datasets.embeddings import Dataset
+from pipeline.datasets.tables import PersonCodes, labels_of
 from pipeline.evaluation.leakage import read_key
 from pipeline.evaluation.protocol import NOBODY, require_enough
 from pipeline.promotion.label_checks import LabelLimits, label_problems
 from pipeline.stderr import silent
 
 if TYPE_CHECKING:
+    from pipeline.training.networks.learning import History
     from pipeline.training.recipe import Recipe
     from pipeline.training.train import Training
 
@@ -90,10 +91,12 @@ def command(
 
     listed = [face for path in faces for face in read_faces(path)]
     chosen = [face for face in listed if face.split not in {f"fold{fold}" for fold in without_fold}]
-    require_enough([NOBODY], labels_of(chosen, People(chosen)))
+    require_enough([NOBODY], labels_of(chosen, PersonCodes(chosen)))
     added = [face for path in genders for face in read_faces(path)]
     recipe = replace(_recipe(mode, backbone, weights, loss, epochs, seed), copies=copies)
-    trainer = Trainer(Album(load_models(bundle), bundle, images, cache), recipe, name, read_key(identity_key))
+    trainer = Trainer(
+        Dataset(load_models(bundle), bundle, images, cache), recipe, name, read_key(identity_key)
+    )
     _report(trainer.train(chosen, out, added), chosen, out)
 
 
@@ -117,8 +120,6 @@ def _recipe(
 
 
 def _report(training: Training, given: list[LabelledFace], out: Path) -> None:
-    from pipeline.training.plot import plot_history
-
     selection, history, best = training.selection, training.history, training.history.best
     selection.write_report(out.with_name(f"{out.name}.kept-out.csv"))
     plot_history(history, out.with_name(f"{out.name}.history.png"))
@@ -132,6 +133,23 @@ def _report(training: Training, given: list[LabelledFace], out: Path) -> None:
         f"{len(history.loss)} epochs, the one kept is {best}: TAR at FMR 0.1 % of people held out "
         f"{history.held_out[0]:.4f} before, {history.held_out[best]:.4f} after"
     )
-    edges = training.bundle.head.metadata["edges"]
-    click.echo(f"edges: approve {edges['approve']:.4f}, different {edges['different']:.4f}")
+    thresholds = training.bundle.head.metadata["edges"]
+    click.echo(f"edges: approve {thresholds['approve']:.4f}, different {thresholds['different']:.4f}")
     click.echo(f"bundle {training.bundle.manifest.version} in {out}")
+
+
+def plot_history(history: History, path: Path) -> None:
+    """Loss and TAR of held-out people by epoch, as PNG."""
+    from matplotlib.figure import Figure
+
+    from pipeline.training.networks.learning import HELD_OUT_FMR
+
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    left = figure.add_subplot(xlabel="epoch", ylabel="loss")
+    right = left.twinx()
+    right.set_ylabel(f"TAR at FMR {HELD_OUT_FMR:g}, people held out")
+    left.plot(range(1, len(history.loss) + 1), history.loss, color="tab:blue", label="loss")
+    right.plot(range(len(history.held_out)), history.held_out, color="tab:orange", label="held out")
+    right.axvline(history.best, color="gray", linestyle=":", label="kept")
+    figure.legend(loc="outside upper center", ncols=3)
+    figure.savefig(path, format="png")

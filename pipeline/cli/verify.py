@@ -13,6 +13,8 @@ from pipeline.terminal import console, new_table
 from pipeline.verdict import Gender, PhotoFinding, Verdict
 from pipeline.verify import verify
 
+NAMES = {"approve_threshold": "approve_edge", "different_threshold": "different_edge"}
+"""Fields whose JSON keys have kept an earlier name."""
 PHOTO = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -35,7 +37,10 @@ def command(
         Gender(declared) if declared else None,
     )
     if as_json:
-        click.echo(json.dumps(asdict(verdict), indent=2))
+        record = asdict(
+            verdict, dict_factory=lambda items: {NAMES.get(key, key): value for key, value in items}
+        )
+        click.echo(json.dumps(record, indent=2))
     else:
         _print(verdict, [selfie, *photos])
 

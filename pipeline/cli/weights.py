@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from pipeline.bundles.bundle import Backbone, Bundle, Manifest, installed, write_bundle
+from pipeline.bundles.bundle import Bundle, Manifest, NetworkFile, installed, write_bundle
 from pipeline.bundles.head import Head
 from pipeline.faces.embedder import ADDED_CROP, ON_TEMPLATE, STRETCHED, Feed
 from pipeline.weights import sources
-from pipeline.weights.convert import Step, backbones
+from pipeline.weights.convert import Step, converted_networks
 
 DOWNLOADS = Path("var/downloads")
 HEADS = Path(__file__).parents[1] / "heads"
@@ -111,7 +111,7 @@ def command(
     fitted = Head.load(head) if head else _shipped(there)
     wanted = {name: source for name, source in embedders.items() if name in fitted.metadata["embedders"]}
     previous = installed(out)
-    networks = backbones({**wanted, **sources.mediapipe(mediapipe)}, previous, _tell)
+    networks = converted_networks({**wanted, **sources.mediapipe(mediapipe)}, previous, _tell)
     if embedder and scale:
         fitted, networks = _with(embedder, Feed(channels, *scale), fitted, networks, previous)
     _require_all(fitted, networks)
@@ -154,14 +154,14 @@ def _with(
     embedder: tuple[str, Path],
     feed: Feed,
     head: Head,
-    networks: dict[str, Backbone],
+    networks: dict[str, NetworkFile],
     previous: Bundle | None,
-) -> tuple[Head, dict[str, Backbone]]:
+) -> tuple[Head, dict[str, NetworkFile]]:
     """Head and networks with one more; a head that was fitted with it describes it already."""
     from pipeline.weights import added
 
     name, file = embedder
-    network = added.backbone(name, sources.Source(file, ""), feed, previous, click.echo)
+    network = added.added_network(name, sources.Source(file, ""), feed, previous, click.echo)
     known, rule = head.metadata["embedders"], added.description(name, network, feed)
     if {**known.get(name, rule), "probe": None} != {**rule, "probe": None}:
         raise click.UsageError(f"the head was fitted on {name} fed otherwise: {known[name]}")

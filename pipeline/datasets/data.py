@@ -1,9 +1,9 @@
-"""The labelled sets: `pairs.csv` and `faces.csv`, read once and checked."""
+"""Read labelled sets: `pairs.csv` and `faces.csv`."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,15 @@ class Pair:
     fold: str = ""
     set: str = ""
 
+    @property
+    def files(self) -> tuple[str, str]:
+        """Both photos."""
+        return self.file_x, self.file_y
+
 
 @dataclass(frozen=True, slots=True)
 class LabelledFace:
-    """A photo, whose it is, and what else is known. Empty text where nothing is known."""
+    """A photo with its labels; empty text where nothing is known."""
 
     file: str
     identity: str
@@ -32,28 +37,31 @@ class LabelledFace:
     split: str = ""
     age: str = ""
     users_kind: bool = False
-    """A face like the users': East-Asian. The approve edge is set by such impostors."""
+    """Whether the face is like the users': East-Asian. The approve threshold is set on such impostors."""
+
+
+def files_of(pairs: Iterable[Pair]) -> list[str]:
+    """The photos of all pairs, two of each."""
+    return [file for pair in pairs for file in pair.files]
 
 
 def read_pairs(path: Path) -> list[Pair]:
-    """`file_x,file_y,same` (1/0) and optionally `fold` and `set`. Raises DataError."""
+    """Pairs from `file_x,file_y,same` (1/0) and optionally `fold` and `set`. Raises DataError."""
     rows = _rows(path, {"file_x", "file_y", "same"})
     if not rows:
         raise DataError(f"{path} holds no pairs")
     return [
         Pair(
-            row["file_x"],
-            row["file_y"],
-            _flag(row["same"], path, line),
-            row.get("fold") or "",
-            row.get("set") or "",
+            *(row["file_x"], row["file_y"], _flag(row["same"], path, line)),
+            *(row.get("fold") or "", row.get("set") or ""),
         )
         for line, row in enumerate(rows, 2)
     ]
 
 
 def read_faces(path: Path) -> list[LabelledFace]:
-    """`file`, optionally `identity`, `gender`, `split`, `age` or `age_group`. Raises DataError.
+    """Faces from `file`, optionally `identity`, `gender`, `split`, `age` or `age_group`, `east_asian`. Raises
+    DataError.
 
     A photo without an identity is a person of its own.
     """
@@ -72,13 +80,13 @@ def read_faces(path: Path) -> list[LabelledFace]:
 
 
 def read_genders(path: Path) -> dict[str, str]:
-    """`identity` and `gender` of people. Raises DataError."""
+    """Genders by `identity`. Raises DataError."""
     rows = _rows(path, {"identity", "gender"})
     return {row["identity"]: _gender(row["gender"], path, line).value for line, row in enumerate(rows, 2)}
 
 
 def identity_of(file: str, faces: dict[str, str]) -> str:
-    """Whose photo it is: by `faces.csv` where it stands there, else the name of its folder."""
+    """The person in a photo: by `faces.csv`, else the name of its folder."""
     return faces.get(file) or Path(file).parent.name or file
 
 

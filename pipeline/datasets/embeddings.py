@@ -1,6 +1,6 @@
-"""Embeddings of labelled photos, computed once and kept by content.
+"""Embeddings of labelled photos, computed once and cached by content.
 
-The cache holds embeddings of people, so it exists only where a folder is named for it.
+The cache holds embeddings of people, so there is none unless a folder is named for it.
 """
 
 from __future__ import annotations
@@ -14,49 +14,56 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.bundles.load import load_models
 from pipeline.bundles.models import Models
 from pipeline.datasets.data import LabelledFace
 from pipeline.errors import DataError, ImageError
-from pipeline.faces.types import Face, Rgb, Vectors
+from pipeline.faces.types import Codes, Embeddings, Face, Rgb
 from pipeline.images.decode import decode
 from pipeline.progress import track
 
 EXTRACTION = 2
-"""Raised with every change to how a photo is decoded or its faces are found."""
+"""Raised with every change to how photos are decoded or faces are detected."""
 SAVE_EVERY = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Embedded:
-    """The main faces of n photos.
+class EmbeddingTable:
+    """The embeddings of the main faces of n photos.
 
-    ``row`` finds a photo's row by its path; a photo without a face has none. ``vectors`` has
-    (n, d) float32 for each embedder. ``missing`` are the photos with no face or no picture.
+    ``row`` gives a photo's row by its path; a photo without a face has none. ``embeddings`` has (n, d)
+    float32 by embedder. ``missing`` are the photos with no face or no picture.
     """
 
     row: dict[str, int]
-    vectors: dict[str, Vectors]
+    embeddings: dict[str, Embeddings]
     missing: tuple[str, ...]
 
-    def rows(self, files: Sequence[str]) -> NDArray[np.int64]:
-        """Row numbers of photos, -1 where no face was found."""
+    def rows(self, files: Sequence[str]) -> Codes:
+        """Rows of photos, -1 where no face was found."""
         return np.array([self.row.get(file, -1) for file in files], dtype=np.int64)
 
-    def found(self, faces: Sequence[LabelledFace]) -> tuple[list[LabelledFace], dict[str, Vectors]]:
-        """Those of the faces that were found, and their vectors, (n, d) for each embedder."""
+    def found(self, faces: Sequence[LabelledFace]) -> tuple[list[LabelledFace], dict[str, Embeddings]]:
+        """The faces that were found, and their embeddings, (n, d) by embedder."""
         found = [face for face in faces if face.file in self.row]
         rows = self.rows([face.file for face in found])
-        return found, {name: vectors[rows] for name, vectors in self.vectors.items()}
+        return found, {name: embeddings[rows] for name, embeddings in self.embeddings.items()}
+
+
+def find_main_face(models: Models, rgb: Rgb) -> tuple[Rgb, Face] | None:
+    """The upright photo and its main face, or None; by the detector alone."""
+    detection = models.detector.detect(rgb)
+    if not detection.faces:
+        return None
+    return detection.rgb, main_face(detection.rgb, detection.faces)
 
 
 def main_face(rgb: Rgb, faces: Sequence[Face]) -> Face:
     """The face that a labelled photo is about: large and in the middle.
 
-    LFW's labels mean the central face, and one photo in seven shows a bystander too, at
-    times a larger one; in the product the largest face counts.
+    LFW's labels mean the central face, and one photo in seven shows a bystander too, who may be larger; in
+    the product the largest face counts.
     """
     height, width = rgb.shape[:2]
 
@@ -68,75 +75,77 @@ def main_face(rgb: Rgb, faces: Sequence[Face]) -> Face:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Album:
-    """Photos below a folder, and the bundle whose models look at them, in several processes."""
+class Dataset:
+    """Photos below a folder, and the bundle that embeds them, in several processes."""
 
     models: Models
     bundle: Path
     root: Path
     cache: Path | None = None
 
-    def embed(self, files: Sequence[str]) -> Embedded:
-        """The main face of every photo."""
+    def embed(self, files: Sequence[str]) -> EmbeddingTable:
+        """The embeddings of the main face of every photo. Raises DataError where a photo is missing."""
         wanted = sorted(set(files))
         dimensions = {name: embedder.dimensions for name, embedder in self.models.embedders.items()}
         path = self.cache / f"embeddings-{fingerprint(self.models)}.npz" if self.cache else None
-        return self.look_at(wanted, _embed_one, Store(path, dimensions), "embedding")
+        return self.extract(wanted, _embed_one, EmbeddingCache(path, dimensions), "embedding")
 
     def require(self, files: Iterable[str]) -> None:
-        """Raises DataError unless all photos are there."""
+        """Raises DataError unless all photos exist."""
         missing = sorted({file for file in files if not (self.root / file).is_file()})
         if missing:
             more = f" and {len(missing) - 1} more" if missing[1:] else ""
             raise DataError(f"photos are not in {self.root}: {missing[0]}{more}")
 
-    def look_at(self, files: Sequence[str], look: Look, store: Store, doing: str) -> Embedded:
-        """What ``look`` makes of every photo that the store does not know yet, and of the others.
+    def extract(
+        self, files: Sequence[str], extract: Extract, cache: EmbeddingCache, doing: str
+    ) -> EmbeddingTable:
+        """The result of ``extract`` for every photo, from the cache where it is there.
 
-        Raises DataError where a photo is not there.
+        ``doing`` labels the progress. Raises DataError where a photo is missing.
         """
         self.require(files)
         digests = {file: _digest(self.root / file) for file in files}
-        todo = [(digest, self.root / file) for file, digest in digests.items() if digest not in store.index]
-        found = track(_looked_at(self.bundle, look, todo), len(todo), doing)
-        for count, (digest, vectors) in enumerate(found, 1):
-            store.add(digest, vectors)
+        todo = [(digest, self.root / file) for file, digest in digests.items() if digest not in cache.index]
+        found = track(_extracted(self.bundle, extract, todo), len(todo), doing)
+        for count, (digest, embeddings) in enumerate(found, 1):
+            cache.add(digest, embeddings)
             if count % SAVE_EVERY == 0:
-                store.save()
+                cache.save()
         if todo:
-            store.save()
-        return store.table(digests)
+            cache.save()
+        return cache.table(digests)
 
 
-Look = Callable[[Models, Path], "dict[str, Vectors] | None"]
-"""(d,) for each name from a photo, None where it shows no face. It must be picklable."""
+Extract = Callable[[Models, Path], "dict[str, Embeddings] | None"]
+"""Gives (d,) by name for a photo, None where it shows no face. It must be picklable."""
 
-_worker: list[tuple[Models, Look]] = []
-"""The models of a pool process, loaded once, and what it does."""
-
-
-def _start(bundle: Path, look: Look) -> None:
-    _worker.append((load_models(bundle), look))
+_process: list[tuple[Models, Extract]] = []
+"""The models of a pool process, loaded once, and its function."""
 
 
-def _look(photo: tuple[str, Path]) -> tuple[str, dict[str, Vectors] | None]:
-    models, look = _worker[0]
-    return photo[0], look(models, photo[1])
+def _start(bundle: Path, extract: Extract) -> None:
+    _process.append((load_models(bundle), extract))
 
 
-def _looked_at(
-    bundle: Path, look: Look, photos: Sequence[tuple[str, Path]]
-) -> Iterator[tuple[str, dict[str, Vectors] | None]]:
-    """Photos by digest and path. Each network has one thread, so they are spread over processes."""
+def _extract_one(photo: tuple[str, Path]) -> tuple[str, dict[str, Embeddings] | None]:
+    models, extract = _process[0]
+    return photo[0], extract(models, photo[1])
+
+
+def _extracted(
+    bundle: Path, extract: Extract, photos: Sequence[tuple[str, Path]]
+) -> Iterator[tuple[str, dict[str, Embeddings] | None]]:
+    """Results by digest. Each network has one thread, so photos are divided over processes."""
     if not photos:
         return
     context = multiprocessing.get_context("spawn")  # the networks' threads do not survive a fork
-    with context.Pool(min(len(photos), os.cpu_count() or 1), _start, (bundle, look)) as pool:
-        yield from pool.imap_unordered(_look, photos, chunksize=8)
+    with context.Pool(min(len(photos), os.cpu_count() or 1), _start, (bundle, extract)) as pool:
+        yield from pool.imap_unordered(_extract_one, photos, chunksize=8)
 
 
 def fingerprint(models: Models) -> str:
-    """What the vectors depend on: the mesh and the embedders with their crops."""
+    """Changes with the mesh and the embedders, and so with the embeddings."""
     parts = [
         str(EXTRACTION),
         models.mesh.fingerprint,
@@ -149,7 +158,7 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _embed_one(models: Models, path: Path) -> dict[str, Vectors] | None:
+def _embed_one(models: Models, path: Path) -> dict[str, Embeddings] | None:
     try:
         picture = decode(path.read_bytes())
     except ImageError:
@@ -157,31 +166,29 @@ def _embed_one(models: Models, path: Path) -> dict[str, Vectors] | None:
     return embed_picture(models, picture.rgb)
 
 
-def embed_picture(models: Models, rgb: Rgb) -> dict[str, Vectors] | None:
-    """(d,) of the main face for each embedder; None where there is no face."""
-    detection = models.detector.detect(rgb)
-    if not detection.faces:
-        return None
-    return embed_face(models, detection.rgb, main_face(detection.rgb, detection.faces))
+def embed_picture(models: Models, rgb: Rgb) -> dict[str, Embeddings] | None:
+    """(d,) by embedder of the main face; None where there is no face."""
+    found = find_main_face(models, rgb)
+    return found and embed_face(models, *found)
 
 
-def embed_face(models: Models, rgb: Rgb, face: Face) -> dict[str, Vectors]:
-    """(d,) of one face for each embedder."""
+def embed_face(models: Models, rgb: Rgb, face: Face) -> dict[str, Embeddings]:
+    """(d,) by embedder of one face."""
     refined = models.mesh.refine(rgb, face)
     return {name: e.embed([e.crop(rgb, refined)])[0] for name, e in models.embedders.items()}
 
 
-class Store:
-    """Vectors by content hash; a row of NaN says that the photo shows no face."""
+class EmbeddingCache:
+    """Embeddings by content hash; a row of NaN is a photo without a face."""
 
     def __init__(self, path: Path | None, dimensions: Mapping[str, int]) -> None:
-        """Read ``path`` if it is there; ``dimensions`` names the vectors. Without a path nothing is kept.
+        """Read ``path`` if it exists; without a path nothing is kept. ``dimensions`` are the lengths by name.
 
-        Raises DataError.
+        Raises DataError for a damaged file.
         """
         self._path = path
         self._names = sorted(dimensions)
-        self._vectors: dict[str, list[Vectors]] = {name: [] for name in self._names}
+        self._vectors: dict[str, list[Embeddings]] = {name: [] for name in self._names}
         self._dimensions = dimensions
         self.index: dict[str, int] = {}
         if path and path.is_file():
@@ -195,14 +202,14 @@ class Store:
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"the cache {path} is damaged: remove it") from error
 
-    def add(self, digest: str, vectors: dict[str, Vectors] | None) -> None:
-        """Keep what a photo shows."""
+    def add(self, digest: str, embeddings: dict[str, Embeddings] | None) -> None:
+        """Add the embeddings of a photo."""
         if digest in self.index:
             return
         self.index[digest] = len(self.index)
         for name in self._names:
             empty = np.full(self._dimensions[name], np.nan, np.float32)
-            self._vectors[name].append(empty if vectors is None else vectors[name])
+            self._vectors[name].append(empty if embeddings is None else embeddings[name])
 
     def save(self) -> None:
         """Write the file anew, whole or not at all."""
@@ -214,12 +221,12 @@ class Store:
         np.savez(temporary, sha256=np.array(list(self.index)), **arrays)
         temporary.replace(self._path)
 
-    def table(self, digests: dict[str, str]) -> Embedded:
-        """The faces of photos, by path and digest."""
-        vectors = {
+    def table(self, digests: dict[str, str]) -> EmbeddingTable:
+        """The embeddings of photos, by path and digest."""
+        embeddings = {
             name: np.array(rows, np.float32).reshape(-1, self._dimensions[name])
             for name, rows in self._vectors.items()
         }
-        lost = np.isnan(vectors[self._names[0]][:, 0])
+        lost = np.isnan(embeddings[self._names[0]][:, 0])
         row = {file: self.index[d] for file, d in digests.items() if not lost[self.index[d]]}
-        return Embedded(row, vectors, tuple(file for file in digests if file not in row))
+        return EmbeddingTable(row, embeddings, tuple(file for file in digests if file not in row))

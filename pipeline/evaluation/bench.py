@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from pipeline.analysis import look
+from pipeline.analysis import analyse
 from pipeline.bundles.models import Models
 from pipeline.errors import DataError
 from pipeline.evaluation.peers import spread
@@ -57,7 +57,7 @@ def bench(models: Models, selfie: bytes, photo: bytes, rounds: int) -> dict[str,
     """
 
     def verify_two(one: bytes, other: bytes) -> Verdict:
-        return judge(models, look([models], one, [other], process_time))
+        return judge(models, analyse([models], one, [other], process_time))
 
     return measure(verify_two, selfie, photo, rounds)
 

@@ -1,4 +1,4 @@
-"""No figures on people from whom the bundle learned, unless they are asked for by name."""
+"""Leakage check: no figures on people that the bundle was fitted on, unless they are asked for."""
 
 from __future__ import annotations
 
@@ -7,34 +7,34 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.bundles.bundle import read_bundle
-from pipeline.bundles.identities import FittedOn, Learner
-from pipeline.datasets.embeddings import Album
+from pipeline.bundles.identities import Learner
+from pipeline.datasets.embeddings import Dataset
 from pipeline.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """How much of a bundle is judged as it is."""
+    """Which parts of a bundle are used as they are."""
 
     head: bool = False
-    """The head too; else it is fitted again without the tested people, and only networks stay."""
+    """Whether the head is; else it is fitted again without the tested people."""
     in_sample: bool = False
-    """Report on people from whom the bundle learned."""
+    """Whether to report on people that the bundle was fitted on."""
     key: bytes = b""
-    """Of the operator whose members the bundle learned from."""
+    """The key of the operator on whose members the bundle was fitted."""
 
     @property
     def learners(self) -> frozenset[Learner]:
-        """What must be new to the tested people."""
+        """What must not have been fitted on the tested people."""
         return frozenset(Learner) if self.head else frozenset({Learner.NETWORKS})
 
 
-def require_strangers(album: Album, names: AbstractSet[str], mode: Shipped) -> int | None:
-    """How many of the people the bundle learned from: 0, or with `in_sample` some (None: unknown).
+def check_leakage(dataset: Dataset, names: AbstractSet[str], mode: Shipped) -> int | None:
+    """The number of the people that the bundle was fitted on; None where it cannot be told with `in_sample`.
 
-    Raises DataError where it is not 0 and was not asked for, or cannot be told.
+    Raises DataError without `in_sample` where it is not 0 or cannot be told.
     """
-    fitted_on = FittedOn.read(read_bundle(album.bundle).head)
+    fitted_on = read_bundle(dataset.bundle).head.fitted_on
     try:
         known = len(fitted_on.known(names, mode.learners, mode.key))
     except DataError:
@@ -51,5 +51,5 @@ def require_strangers(album: Album, names: AbstractSet[str], mode: Shipped) -> i
 
 
 def read_key(path: Path | None) -> bytes:
-    """The key in a file; none without a file."""
+    """The key in a file; empty without a file."""
     return path.read_bytes().strip() if path else b""

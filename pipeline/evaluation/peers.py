@@ -21,7 +21,7 @@ from pipeline.bundles.models import Models
 from pipeline.datasets.data import Pair
 from pipeline.datasets.embeddings import embed_picture, main_face
 from pipeline.errors import ImageError, PeerMissing
-from pipeline.faces.types import Face, Rgb, Vectors
+from pipeline.faces.types import Embeddings, Face, Flags, Rgb, Scores
 from pipeline.fitting import metrics
 from pipeline.images.decode import decode
 from pipeline.progress import track
@@ -32,7 +32,7 @@ Description = Any
 """What a contestant knows of a face; its own business."""
 
 
-class Contestant(Protocol):
+class Verifier(Protocol):
     """Somebody who can tell whether two photos show one person."""
 
     @property
@@ -62,16 +62,16 @@ class Ours:
     @property
     def threshold(self) -> float:
         """The approve edge."""
-        return self.scorer.edges.approve
+        return self.scorer.thresholds.approve
 
-    def describe(self, rgb: Rgb) -> dict[str, Vectors] | None:
+    def describe(self, rgb: Rgb) -> dict[str, Embeddings] | None:
         """Projected vectors, (1, k) for each embedder."""
-        vectors = embed_picture(self.models, rgb)
-        if vectors is None:
+        embeddings = embed_picture(self.models, rgb)
+        if embeddings is None:
             return None
-        return self.scorer.project({name: vector[None] for name, vector in vectors.items()})
+        return self.scorer.project({name: vector[None] for name, vector in embeddings.items()})
 
-    def score(self, one: dict[str, Vectors], other: dict[str, Vectors]) -> float:
+    def score(self, one: dict[str, Embeddings], other: dict[str, Embeddings]) -> float:
         """The fused score."""
         return float(self.scorer.scores(one, other)[0])
 
@@ -145,60 +145,60 @@ class Record:
     """Of processor time for a pair, from the files to the score."""
 
 
-def race(contestants: Sequence[Contestant], pairs: Sequence[Pair], root: Path) -> dict[str, Record]:
+def time_verifiers(verifiers: Sequence[Verifier], pairs: Sequence[Pair], root: Path) -> dict[str, Record]:
     """Every pair by every contestant, in turn, so that a busy machine is busy for all.
 
     Who begins changes from pair to pair. The first pair is done once for nothing: all are warm then.
     """
     records: dict[str, Record] = defaultdict(Record)
-    for contestant in contestants:
-        _judge(contestant, pairs[0], root)
+    for verifier in verifiers:
+        _judge(verifier, pairs[0], root)
     for number, pair in enumerate(track(pairs, len(pairs), "pairs")):
-        first = number % len(contestants)
-        for contestant in [*contestants[first:], *contestants[:first]]:
+        first = number % len(verifiers)
+        for verifier in [*verifiers[first:], *verifiers[:first]]:
             started = process_time()
-            score = _judge(contestant, pair, root)
-            record = records[contestant.name]
+            score = _judge(verifier, pair, root)
+            record = records[verifier.name]
             record.milliseconds.append((process_time() - started) * 1000)
             record.scores.append(score)
-    return {contestant.name: records[contestant.name] for contestant in contestants}
+    return {verifier.name: records[verifier.name] for verifier in verifiers}
 
 
-def _judge(contestant: Contestant, pair: Pair, root: Path) -> float:
+def _judge(verifier: Verifier, pair: Pair, root: Path) -> float:
     try:
         rgbs = [decode((root / file).read_bytes()).rgb for file in (pair.file_x, pair.file_y)]
     except ImageError:
         return -np.inf
-    one, other = (contestant.describe(rgb) for rgb in rgbs)
+    one, other = (verifier.describe(rgb) for rgb in rgbs)
     if one is None or other is None:
         return -np.inf
-    return contestant.score(one, other)
+    return verifier.score(one, other)
 
 
 def compare(
-    contestants: Sequence[Contestant], pairs: Sequence[Pair], records: Mapping[str, Record]
+    verifiers: Sequence[Verifier], pairs: Sequence[Pair], records: Mapping[str, Record]
 ) -> dict[str, Any]:
     """Figures for each contestant and each set (its own name, else its fold's), JSON."""
     sets = np.array([pair.set or (f"fold {pair.fold}" if pair.fold else "all") for pair in pairs])
     same = np.array([pair.same for pair in pairs], dtype=bool)
     return {
-        contestant.name: {
-            "threshold": contestant.threshold,
-            "milliseconds": spread(records[contestant.name].milliseconds),
+        verifier.name: {
+            "threshold": verifier.threshold,
+            "milliseconds": spread(records[verifier.name].milliseconds),
             "sets": {
                 name: _figures(
-                    np.array(records[contestant.name].scores)[sets == name],
+                    np.array(records[verifier.name].scores)[sets == name],
                     same[sets == name],
-                    contestant.threshold,
+                    verifier.threshold,
                 )
                 for name in sorted(set(sets.tolist()))
             },
         }
-        for contestant in contestants
+        for verifier in verifiers
     }
 
 
-def _figures(scores: metrics.Scores, same: metrics.Flags, threshold: float) -> dict[str, Any]:
+def _figures(scores: Scores, same: Flags, threshold: float) -> dict[str, Any]:
     """``best_accuracy`` is at the threshold that suits these very pairs best: equally kind to all."""
     genuine, impostor = scores[same], scores[~same]
     return {

@@ -1,4 +1,4 @@
-"""The figures of a set of scored pairs, in the shape that `evaluate --json` prints."""
+"""The figures of scored pairs, with the keys that `evaluate --json` prints."""
 
 from __future__ import annotations
 
@@ -9,54 +9,47 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.datasets.corrections import rightly_labelled
 from pipeline.datasets.data import Pair
-from pipeline.datasets.lfw_labels import rightly_labelled
+from pipeline.faces.types import Codes, Flags, Rows, Scores
 from pipeline.fitting import metrics
 
 RATES = (0.01, 0.001)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scored:
-    """n pairs with their scores relative to the edges that judged them.
+class Scored(Rows):
+    """n pairs with their scores relative to the thresholds of their heads.
 
-    ``scores`` (n,) are `score - approve_edge`, so that pairs judged by different heads (one
-    for each fold) can be laid together and 0 is the approve edge; ``-inf`` where a face was
-    not found. ``band`` (n,) is how far the different edge lies below. ``reference`` (n,) is
-    the score relative to the threshold at which `REFERENCE_FMR` of LFW's impostors pass, NaN where
-    that is not known.
+    ``scores`` (n,) are `score - approve threshold`, so that pairs scored by different heads (one for each
+    fold) can be combined and 0 is the approve threshold; ``-inf`` where a face was not found. ``band`` (n,)
+    is the distance of the different threshold below it. ``reference`` (n,) is the score relative to the
+    threshold at which `REFERENCE_FMR` of LFW's impostors pass, NaN where that is unknown.
     """
 
     pairs: Sequence[Pair]
-    scores: NDArray[np.float64]
-    band: NDArray[np.float64]
-    reference: NDArray[np.float64]
-    people: NDArray[np.int64]
-    """(n, 2) codes of whom the two photos show."""
+    scores: Scores
+    band: Scores
+    reference: Scores
+    people: Codes
+    """(n, 2) codes of the people in the two photos."""
 
     @property
-    def comparable(self) -> NDArray[np.float64]:
-        """(n,) scores of which the heads of different folds agree best what they mean."""
+    def comparable(self) -> Scores:
+        """(n,) the scores that are most comparable between the heads of different folds."""
         return self.scores if np.isnan(self.reference).any() else self.reference
 
     @property
-    def same(self) -> NDArray[np.bool_]:
+    def same(self) -> Flags:
         """(n,) whether the pair is genuine."""
         return np.array([pair.same for pair in self.pairs], dtype=bool)
 
-    def only(self, chosen: NDArray[np.bool_]) -> Scored:
-        """The pairs that are flagged."""
-        pairs = [pair for pair, keep in zip(self.pairs, chosen, strict=True) if keep]
-        return Scored(
-            pairs, self.scores[chosen], self.band[chosen], self.reference[chosen], self.people[chosen]
-        )
-
 
 def figures(scored: Scored, *, folds: bool = True) -> dict[str, Any]:
-    """Every figure of one set of pairs; null for what it cannot tell.
+    """All figures of a set of pairs; null where they cannot be computed.
 
-    What needs no edge is told by scores relative to the reference threshold: the approve edge of
-    each fold hangs on few people and would move the folds against each other.
+    Figures without a threshold use scores relative to the reference threshold: the approve threshold of each
+    fold depends on few people and would shift the folds against each other.
     """
     scores = scored.comparable
     genuine, impostor = scores[scored.same], scores[~scored.same]
@@ -70,8 +63,8 @@ def figures(scored: Scored, *, folds: bool = True) -> dict[str, Any]:
         "auc": metrics.auc(genuine, impostor),
         "eer": metrics.eer(genuine, impostor),
         "tar_at_fmr": {str(rate): metrics.tar_at_fmr(genuine, impostor, rate) for rate in RATES},
-        "at_threshold": _at_edge(scored, scored.scores),
-        "at_reference": None if np.isnan(scored.reference).any() else _at_edge(scored, scored.reference),
+        "at_threshold": _rates(scored, scored.scores),
+        "at_reference": None if np.isnan(scored.reference).any() else _rates(scored, scored.reference),
     }
     if folds and len(set(names.tolist())) > 1:
         result["folds"] = _across_folds(scored, names)
@@ -79,15 +72,15 @@ def figures(scored: Scored, *, folds: bool = True) -> dict[str, Any]:
 
 
 def _across_folds(scored: Scored, names: NDArray[np.str_]) -> dict[str, Any]:
-    """LFW's protocol; ``wrong`` is the number of pairs that are not called rightly."""
+    """LFW's protocol; ``wrong`` is the number of pairs that are classified wrongly."""
     across = metrics.across_folds(scored.comparable, scored.same, names)
     _, sizes = np.unique(names, return_counts=True)
     wrong = sum(round((1 - right) * int(size)) for right, size in zip(across.accuracies, sizes, strict=True))
     return {"mean": across.mean, "std": across.std, "each": list(across.accuracies), "wrong": wrong}
 
 
-def _at_edge(scored: Scored, relative: NDArray[np.float64]) -> dict[str, float | None]:
-    """The error rates where ``relative`` crosses 0, with their uncertainty."""
+def _rates(scored: Scored, relative: Scores) -> dict[str, float | None]:
+    """The error rates where ``relative`` crosses 0, with their intervals."""
     genuine, impostor = relative[scored.same], relative[~scored.same]
     false_matches = int(np.sum(impostor >= 0))
     low, high = metrics.wilson(int(np.sum(genuine < 0)), len(genuine))
@@ -103,7 +96,7 @@ def _at_edge(scored: Scored, relative: NDArray[np.float64]) -> dict[str, float |
 
 
 def by_set(scored: Scored) -> dict[str, dict[str, Any]]:
-    """The same figures for each named set on its own."""
+    """The figures of each named set."""
     names = np.array([pair.set for pair in scored.pairs])
     return {
         name: figures(scored.only(names == name), folds=False) for name in sorted(set(names.tolist())) if name
@@ -111,7 +104,7 @@ def by_set(scored: Scored) -> dict[str, dict[str, Any]]:
 
 
 def by_labels(scored: Scored) -> dict[str, Any]:
-    """The figures with every label as it was published, and without the pairs of `lfw_labels.csv`."""
+    """The figures with the labels as published, and without the pairs of `lfw_labels.csv`."""
     right = rightly_labelled(scored.pairs)
     left_out = scored.same[~right]
     return {
@@ -122,5 +115,5 @@ def by_labels(scored: Scored) -> dict[str, Any]:
 
 
 def summary(scored: Scored, extra: Mapping[str, Any]) -> dict[str, Any]:
-    """What `evaluate --json` prints; whatever is not below `labels` takes them as they were published."""
+    """The figures for `evaluate --json`; all but those below `labels` use the labels as published."""
     return {**figures(scored), "labels": by_labels(scored), "sets": by_set(scored), **extra}

@@ -1,7 +1,7 @@
 """The whole product on a sample of pairs: gates, timings, and stolen photos that are sent twice.
 
-Everything else is computed from embeddings of the labelled faces; here `pipeline.verify` itself
-gets the files, so that detector, quality gates and replay checks have their say.
+Other figures are computed from embeddings of labelled faces. Here `pipeline.verify` gets the files, with
+detector, quality gates and replay checks.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image
 
 from pipeline.datasets.data import Pair
-from pipeline.datasets.embeddings import Album, main_face
-from pipeline.evaluation.simulated.stolen import EDITS, Edit
+from pipeline.datasets.embeddings import Dataset, find_main_face
+from pipeline.evaluation.simulated.edits import EDITS, Edit
 from pipeline.fitting import metrics
 from pipeline.images.decode import decode
 from pipeline.progress import track
@@ -30,7 +30,7 @@ NOT_ACQUIRED = frozenset({Outcome.NO_FACE, Outcome.INVALID_IMAGE})
 
 
 def sample_pairs(pairs: Sequence[Pair], count: int, seed: int = 1) -> list[Pair]:
-    """At most ``count`` pairs, half genuine where there are so many, seeded."""
+    """At most ``count`` pairs at random, half of them genuine where there are enough."""
     rng = np.random.default_rng(seed)
     chosen: list[Pair] = []
     for same in (True, False):
@@ -39,11 +39,11 @@ def sample_pairs(pairs: Sequence[Pair], count: int, seed: int = 1) -> list[Pair]
     return chosen
 
 
-def sample_figures(album: Album, pairs: Sequence[Pair], count: int) -> dict[str, Any]:
-    """Verdicts, refused photos and milliseconds of ``count`` real verifications."""
+def sample_figures(dataset: Dataset, pairs: Sequence[Pair], count: int) -> dict[str, Any]:
+    """Statuses, refused photos and milliseconds of ``count`` verifications."""
     chosen = sample_pairs(pairs, count)
     verdicts = [
-        _verify(album, pair.file_x, _read(album, pair.file_y))
+        _verify(dataset, pair.file_x, _read(dataset, pair.file_y))
         for pair in track(chosen, len(chosen), "verifying")
     ]
     genuine = [v for pair, v in zip(chosen, verdicts, strict=True) if pair.same]
@@ -57,37 +57,36 @@ def sample_figures(album: Album, pairs: Sequence[Pair], count: int) -> dict[str,
     }
 
 
-def replay_figures(album: Album, files: Sequence[str]) -> dict[str, Any]:
-    """What becomes of a photo that is sent to the gallery and, edited, as selfie."""
+def replay_figures(dataset: Dataset, files: Sequence[str]) -> dict[str, Any]:
+    """Statuses of photos that are sent to the gallery and, edited, as selfie."""
     return {
-        name: _statuses([_replayed(album, file, edit) for file in track(files, len(files), name)])
+        name: _statuses([_replayed(dataset, file, edit) for file in track(files, len(files), name)])
         for name, edit in {SAME_FILE: None, **EDITS}.items()
     }
 
 
-def _replayed(album: Album, file: str, edit: Edit | None) -> Verdict:
-    data = _read(album, file)
-    return verify(album.models, _edited(album, data, edit) if edit else data, [data])
+def _replayed(dataset: Dataset, file: str, edit: Edit | None) -> Verdict:
+    data = _read(dataset, file)
+    return verify(dataset.models, _edited(dataset, data, edit) if edit else data, [data])
 
 
-def _edited(album: Album, data: bytes, edit: Edit) -> bytes:
-    """The photo edited as a JPEG, seeded by its content; as it is where it shows no face."""
-    found = album.models.detector.detect(decode(data).rgb)
-    if not found.faces:
+def _edited(dataset: Dataset, data: bytes, edit: Edit) -> bytes:
+    """The photo edited as a JPEG, seeded by its content; unchanged where it shows no face."""
+    found = find_main_face(dataset.models, decode(data).rgb)
+    if found is None:
         return data
-    box = main_face(found.rgb, found.faces).box
-    edited = edit(found.rgb, box, np.random.default_rng(crc32(data)))
+    edited = edit(found[0], found[1].box, np.random.default_rng(crc32(data)))
     buffer = io.BytesIO()
     Image.fromarray(edited).save(buffer, "JPEG", quality=85)
     return buffer.getvalue()
 
 
-def _verify(album: Album, selfie: str, photo: bytes) -> Verdict:
-    return verify(album.models, _read(album, selfie), [photo])
+def _verify(dataset: Dataset, selfie: str, photo: bytes) -> Verdict:
+    return verify(dataset.models, _read(dataset, selfie), [photo])
 
 
-def _read(album: Album, file: str) -> bytes:
-    return (album.root / file).read_bytes()
+def _read(dataset: Dataset, file: str) -> bytes:
+    return (dataset.root / file).read_bytes()
 
 
 def _statuses(verdicts: Sequence[Verdict]) -> dict[str, Any]:
@@ -100,7 +99,7 @@ def _statuses(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def _photos(findings: Sequence[PhotoFinding]) -> dict[str, Any]:
-    """Shares of photos that no score was made for, each with its interval."""
+    """Shares of photos without a score, each with its interval."""
     outcomes = [finding.outcome for finding in findings]
     counts = Counter(outcome.value for outcome in outcomes if outcome in REFUSED)
     return {
@@ -117,7 +116,7 @@ def _share(count: int, total: int) -> dict[str, Any]:
 
 
 def _timings(verdicts: Sequence[Verdict]) -> dict[str, Any]:
-    """Milliseconds of a verification of two photos, one thread: median and 95th percentile."""
+    """Milliseconds of a verification of two photos on one thread: median and 95th percentile."""
     totals = [sum(verdict.timings.values()) for verdict in verdicts]
     stages = sorted({stage for verdict in verdicts for stage in verdict.timings})
     return {

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.bundles.models import Models
 from pipeline.datasets.data import LabelledFace
-from pipeline.datasets.labels import NO_AGE, Labels
-from pipeline.datasets.tables import CODES
+from pipeline.datasets.tables import CODES, NO_AGE, Labels
 from pipeline.errors import DataError
 from pipeline.experiments.sizes import Size
 from pipeline.faces.align import Preprocess, StretchedGeometry, crop_stretched, preprocess

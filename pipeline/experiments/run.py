@@ -13,7 +13,7 @@ from typing import Any
 from pipeline.experiments.sizes import QUICK, Size
 from pipeline.experiments.summary import summarise
 from pipeline.experiments.tables import TABLES, Condition, conditions
-from pipeline.experiments.trial import Laboratory, Weights, run_trial
+from pipeline.experiments.trial import Experiment, Weights, run_trial
 from pipeline.progress import track
 
 VERSION = 1
@@ -21,20 +21,20 @@ VERSION = 1
 Trial = Callable[[Condition, int], dict[str, Any]]
 
 
-def run_all(laboratory: Laboratory, out: Path) -> dict[str, Any]:
+def run_all(experiment: Experiment, out: Path) -> dict[str, Any]:
     """Every trial that is not in ``out`` yet; then `results.json`, which is returned too."""
-    weights, size = laboratory.weights, laboratory.size
-    files = [face.file for face in laboratory.collection.faces]
+    weights, size = experiment.weights, experiment.size
+    files = [face.file for face in experiment.collection.faces]
     trials = do_trials(
         out,
         lambda condition: fingerprint(files, size, weights, condition),
         size.seeds,
-        lambda condition, seed: run_trial(laboratory, condition, seed),
+        lambda condition, seed: run_trial(experiment, condition, seed),
     )
     results = {
         "made": dt.datetime.now(dt.UTC).date().isoformat(),
         "photos": len(files),
-        "people": len({face.identity for face in laboratory.collection.faces}),
+        "people": len({face.identity for face in experiment.collection.faces}),
         "quick": size == QUICK,
         "size": asdict(size),
         "networks": {

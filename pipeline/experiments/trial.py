@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.labels import Labels
+from pipeline.datasets.tables import Labels
 from pipeline.experiments.photos import Collection, ViewPhotos, crop_for, look
 from pipeline.experiments.sizes import Size
 from pipeline.experiments.tables import Condition
-from pipeline.faces.types import Vectors
+from pipeline.faces.types import Embeddings, Scores
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import MALE, FaceTable, FitSettings, fit_gender
 from pipeline.training.data.pairs import (
@@ -76,7 +76,7 @@ class Weights:
 
 
 @dataclass(slots=True)
-class Laboratory:
+class Experiment:
     """The photos and the networks, kept between trials; of prepared photos only the last kind."""
 
     collection: Collection
@@ -154,22 +154,22 @@ def _as_it_is(faces: Faces) -> Faces:
     return faces
 
 
-def run_trial(laboratory: Laboratory, condition: Condition, seed: int) -> dict[str, Any]:
+def run_trial(experiment: Experiment, condition: Condition, seed: int) -> dict[str, Any]:
     """The figures of one training; JSON."""
     started = time.process_time()
     seed_everything(seed)
-    photos, labels = laboratory.photos(condition), laboratory.collection.labels
-    recipe = _recipe(condition, seed, laboratory.size)
+    photos, labels = experiment.photos(condition), experiment.collection.labels
+    recipe = _recipe(condition, seed, experiment.size)
     tested = split_by_identity(labels.identity, TESTED, seed)
-    siamese = laboratory.siamese(condition)
+    siamese = experiment.siamese(condition)
     features = features_of(siamese.backbone, photos)
     ours = labels.only(~tested)
     siamese.set_tower(starting_tower(features[~tested], ours, recipe))
     _start_gender(siamese, features[~tested], ours, recipe)
     held = _held_out(tested, labels, recipe)
-    exam = Exam(siamese, labels, held, tested, seed)
+    exam = Evaluator(siamese, labels, held, tested, seed)
     before = exam.mark(features, gender=condition.gender)
-    tuned = tune(siamese, photos.only(~tested), ours, features[~tested], recipe, judge=area)
+    tuned = tune(siamese, photos.only(~tested), ours, features[~tested], recipe, metric=area)
     people = [len(np.unique(labels.identity[some])) for some in (~tested & ~held, held, tested)]
     return {
         **exam.mark(features_of(siamese.backbone, photos), gender=condition.gender),
@@ -196,7 +196,7 @@ def _recipe(condition: Condition, seed: int, size: Size) -> Recipe:
     )
 
 
-def _start_gender(siamese: Siamese, features: Vectors, labels: Labels, recipe: Recipe) -> None:
+def _start_gender(siamese: Siamese, features: Embeddings, labels: Labels, recipe: Recipe) -> None:
     """As the projection starts from data, so does the gender output: a few epochs are too few for it."""
     count = len(features)
     table = FaceTable(
@@ -213,13 +213,13 @@ def _held_out(tested: Flags, labels: Labels, recipe: Recipe) -> Flags:
     return held
 
 
-def area(vectors: Vectors, labels: Labels) -> float:
+def area(embeddings: Embeddings, labels: Labels) -> float:
     """Area under the curve: with so few people held out a rate of 0.1 % would hang on single pairs."""
-    return metrics.auc(*all_pairs(vectors @ vectors.T, labels)) or 0.0
+    return metrics.auc(*all_pairs(embeddings @ embeddings.T, labels)) or 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Exam:
+class Evaluator:
     """The same pairs before and after training; nobody who is tested was learned from."""
 
     siamese: Siamese
@@ -228,7 +228,7 @@ class Exam:
     tested: Flags
     seed: int
 
-    def mark(self, features: Vectors, *, gender: bool) -> dict[str, Any]:
+    def mark(self, features: Embeddings, *, gender: bool) -> dict[str, Any]:
         """Accuracy at the threshold that suits the validation people best, and what it is made of.
 
         ``features`` (n, d) are what the backbone says of the photos now.
@@ -245,13 +245,13 @@ class Exam:
             "gender": self._gender(features) if gender else None,
         }
 
-    def _scores(self, projected: Vectors, chosen: Flags) -> tuple[metrics.Scores, Flags]:
+    def _scores(self, projected: Embeddings, chosen: Flags) -> tuple[Scores, Flags]:
         pairs = balanced_pairs(self.labels.only(chosen), self.seed)
-        vectors = projected[chosen]
-        scores = np.einsum("ij,ij->i", vectors[pairs.first], vectors[pairs.second])
+        embeddings = projected[chosen]
+        scores = np.einsum("ij,ij->i", embeddings[pairs.first], embeddings[pairs.second])
         return scores.astype(np.float64), pairs.same == 1
 
-    def _gender(self, features: Vectors) -> dict[str, float]:
+    def _gender(self, features: Embeddings) -> dict[str, float]:
         truth = self.labels.gender[self.tested] == MALE
         right = (self.siamese.male(features[self.tested]) > 0.5) == truth
         share = float(np.mean(truth))

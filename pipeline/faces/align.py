@@ -1,4 +1,4 @@
-"""From a face in a photo to the crop that a network was trained on; pure geometry.
+"""Align a face: the crop that a network was trained on.
 
 Each crop is one affine warp of the photo. Where that reduces strongly the photo is first
 shrunk by area averaging, because bilinear sampling alone would skip pixels (aliasing).
@@ -20,14 +20,14 @@ Affine = NDArray[np.float64]
 
 
 class Border(StrEnum):
-    """What stands where the crop reaches over the photo's edge."""
+    """How the crop is filled where it reaches over the photo's border."""
 
     REPLICATE = "replicate"
     BLACK = "black"
 
 
 class Preprocess(StrEnum):
-    """The colours that a network sees."""
+    """The colours that a network takes."""
 
     COLOR = "color"
     GRAY = "gray"
@@ -36,10 +36,7 @@ class Preprocess(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class StretchedGeometry:
-    """A crop in sides of the face box, stretched to a square of ``size`` pixels.
-
-    FaceNet was trained on face boxes that were stretched to a square, hence the two sides.
-    """
+    """A crop in sides of the face box, stretched to a square of ``size`` pixels, as FaceNet was trained."""
 
     width: float = 1.2
     height: float = 1.5
@@ -47,7 +44,7 @@ class StretchedGeometry:
     """How far the crop's centre lies above the box's, in box sides."""
     size: int = 160
     upright: bool = False
-    """Whether the face's roll is taken out first."""
+    """Whether the face's roll is removed first."""
     border: Border = Border.REPLICATE
 
 
@@ -91,7 +88,7 @@ def similarity(source: Points, target: NDArray[np.float64]) -> Affine:
     """The least-squares similarity (turn, scale, shift) from (n, 2) points to others.
 
     Closed form in the plane: with centred points as complex numbers, target = a * source. Points
-    that all lie in one place are moved only.
+    that all lie in one place are only moved.
     """
     points = source.astype(np.float64)
     from_centre, to_centre = points.mean(axis=0), target.mean(axis=0)
@@ -106,8 +103,8 @@ def similarity(source: Points, target: NDArray[np.float64]) -> Affine:
 def roll_of(face: Face) -> float:
     """How far the face is turned in the picture's plane, in radians; positive is clockwise.
 
-    The turn of the similarity onto the template: in a profile the line through the eyes alone
-    is too short to tell.
+    It is the turn of the similarity onto the template, because in a profile the eyes are too close
+    together to tell.
     """
     affine = similarity(face.landmarks[:4], ARCFACE_TEMPLATE)
     return float(np.arctan2(-affine[1, 0], affine[0, 0]))
@@ -124,7 +121,7 @@ def preprocess(crop: Rgb, mode: Preprocess) -> Rgb:
 
 
 def _warp(rgb: Rgb, affine: Affine, size: int, border: Border) -> Rgb:
-    """One affine warp to (size, size, 3), behind an area reduction where it shrinks by two or more."""
+    """One affine warp to (size, size, 3), after an area reduction where it shrinks by two or more."""
     shrink = int(1 / max(np.sqrt(abs(np.linalg.det(affine[:, :2]))), 1e-6))
     if shrink >= 2:
         rgb, affine = _reduce(rgb, affine, size, shrink)
@@ -137,7 +134,7 @@ def _warp(rgb: Rgb, affine: Affine, size: int, border: Border) -> Rgb:
 
 
 def _reduce(rgb: Rgb, affine: Affine, size: int, shrink: int) -> tuple[Rgb, Affine]:
-    """Only the part that the crop touches, ``shrink`` times smaller, and the warp from there."""
+    """The part that the crop covers, ``shrink`` times smaller, and the warp from there."""
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], dtype=np.float64)
     touched = (corners - affine[:, 2]) @ np.linalg.inv(affine[:, :2]).T
     limits = np.array([rgb.shape[1], rgb.shape[0]])

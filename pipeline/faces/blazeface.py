@@ -1,4 +1,4 @@
-"""MediaPipe's BlazeFace on LiteRT: one look at one square of a picture.
+"""MediaPipe's BlazeFace on LiteRT: the faces in one square of a picture.
 
 The networks are the two that mediapipe 0.10.21 carries in its wheel. What its graph does around
 them (letterbox, anchors, decoding, weighted suppression) is done here in numpy, because
@@ -17,11 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.errors import WeightsCorrupt
-from pipeline.faces.litert import open_interpreter
-from pipeline.faces.types import Face, Rgb
+from pipeline.faces.networks import open_interpreter
+from pipeline.faces.types import Face, Floats, Rgb
 from pipeline.verdict import Box
-
-Floats = NDArray[np.float32]
 
 _OVERLAP = 0.3  # min_suppression_threshold of MediaPipe's graph
 _CLIP = 100.0  # score_clipping_thresh
@@ -29,7 +27,7 @@ _CLIP = 100.0  # score_clipping_thresh
 
 @dataclass(frozen=True, slots=True)
 class Square:
-    """The part of a picture that a network looks at, in pixels; it may reach over the edges."""
+    """The part of a picture that a network sees, in pixels; it may reach over the borders."""
 
     x: float
     y: float
@@ -38,7 +36,7 @@ class Square:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The anchors of a network: its input side and, layer by layer, stride and anchors a cell."""
+    """The anchors of a network: its input side and, for each layer, stride and anchors per cell."""
 
     size: int
     layers: tuple[tuple[int, int], ...]
@@ -61,7 +59,7 @@ FULL_RANGE = Grid(192, ((4, 1),))
 
 
 class BlazeFace:
-    """One of the two networks. Not for use by several threads at once."""
+    """One of the two networks. Not thread-safe."""
 
     def __init__(self, path: Path, grid: Grid) -> None:
         """Load ``path``, on one thread.
@@ -77,7 +75,7 @@ class BlazeFace:
             raise WeightsCorrupt(f"{path.name} is not a BlazeFace network")
         self._regressors, self._scores = outputs[16], outputs[1]
 
-    def look(self, rgb: Rgb, square: Square, min_score: float) -> list[Face]:
+    def detect(self, rgb: Rgb, square: Square, min_score: float) -> list[Face]:
         """Faces in one square of ``rgb``, in pixels of the whole picture, best score first."""
         self._network.set_tensor(self._input, letterbox(rgb, square, self.size)[None])
         self._network.invoke()

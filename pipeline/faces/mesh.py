@@ -1,7 +1,7 @@
 """MediaPipe's face mesh on LiteRT: 468 points where BlazeFace has six.
 
-BlazeFace sees the whole photo in 128 pixels, so its landmarks are a pixel or two off, and the
-embedders feel that. The mesh looks at the face alone in 192 pixels. On LFW this lifts SFace's
+BlazeFace takes the whole photo in 128 pixels, so its landmarks are a pixel or two off, which makes
+embeddings worse. The mesh takes the face alone in 192 pixels. On LFW this lifts SFace's
 accuracy and halves the share of East-Asian impostors that pass (`MODEL_CARD.md`). The network
 comes from mediapipe's wheel; the region of interest follows its graph
 (mediapipe/modules/face_landmark/face_detection_front_detection_to_roi.pbtxt).
@@ -15,12 +15,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import WeightsCorrupt
 from pipeline.faces.align import roll_of
-from pipeline.faces.litert import open_interpreter
-from pipeline.faces.types import Face, Mesh, Points, Rgb
+from pipeline.faces.networks import open_interpreter
+from pipeline.faces.types import Doubles, Face, Mesh, Points, Rgb
 
 SIDE = 192
 REGION = 1.5
@@ -46,7 +45,7 @@ class FaceMesh:
         self.fingerprint = hashlib.sha256(path.read_bytes()).hexdigest()
 
     def refine(self, rgb: Rgb, face: Face) -> Face:
-        """The same face with the network's presence logit, and with its mesh where that is not negative."""
+        """The face with the network's presence logit, and with its mesh where that is not negative."""
         patch, to_patch = _region(rgb, face)
         self._network.set_tensor(self._input, patch[None].astype(np.float32) / np.float32(255))
         self._network.invoke()
@@ -59,8 +58,8 @@ class FaceMesh:
         return replace(face, mesh=mesh)
 
 
-def _region(rgb: Rgb, face: Face) -> tuple[Rgb, NDArray[np.float64]]:
-    """The face upright in (192, 192, 3), and the (2, 3) way there from the photo's pixels."""
+def _region(rgb: Rgb, face: Face) -> tuple[Rgb, Doubles]:
+    """The face upright in (192, 192, 3), and the (2, 3) transform from the photo's pixels."""
     scale, roll = SIDE / (REGION * face.box.side), roll_of(face)
     cos, sin = scale * np.cos(roll), scale * np.sin(roll)
     linear = np.array([[cos, sin], [-sin, cos]])
@@ -69,12 +68,12 @@ def _region(rgb: Rgb, face: Face) -> tuple[Rgb, NDArray[np.float64]]:
     return np.asarray(cv2.warpAffine(rgb, way, (SIDE, SIDE), flags=how), dtype=np.uint8), way
 
 
-def _shape(points: NDArray[np.float64]) -> Points:
+def _shape(points: Doubles) -> Points:
     """See `Mesh.shape`."""
     return np.asarray(points / (SIDE / 2) - [1, 1, 0], dtype=np.float32)
 
 
-def _mesh(points: NDArray[np.float64], shape: Points) -> Mesh:
+def _mesh(points: Doubles, shape: Points) -> Mesh:
     """The five points that embedders align on, and the upright box around all."""
     eyes = [points[list(corners)].mean(axis=0) for corners in _EYES]
     five: Points = np.array([*eyes, points[_NOSE], *points[list(_MOUTH)]], dtype=np.float32)

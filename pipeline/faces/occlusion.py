@@ -1,9 +1,9 @@
-"""Is something over the face: a mask, a scarf, sunglasses, a hand?
+"""Occlusion: is something over the face, such as a mask, a scarf, sunglasses or a hand?
 
-A small judge on edges and colours of the aligned face, fitted on drawn occlusions
-(`fit_occlusion.py`). It answers for the two halves apart, because what hides a mouth does not
-look like what hides eyes. Of the mouth the face mesh's points tell as well: they come out otherwise
-where the network sees no lips, whatever covers them. Reading glasses, beards and hats hide nothing.
+A small classifier on gradients and colours of the aligned face, fitted on synthetic occlusions
+(`pipeline.fitting.occlusion`). It has one network for the mouth and one for the eyes, because different
+things hide them. The mouth's network also takes the points of the face mesh, which are placed differently
+where the lips are covered. Reading glasses, beards and hats hide nothing.
 """
 
 from __future__ import annotations
@@ -18,30 +18,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.faces.align import Border, crop_similarity
-from pipeline.faces.types import Face, Rgb
+from pipeline.faces.types import Face, Floats, Rgb
 from pipeline.verdict import GateResult
-
-Floats = NDArray[np.float32]
 
 
 class Part(StrEnum):
-    """What may be hidden."""
+    """The parts of a face that may be hidden."""
 
     MOUTH = "mouth"
     EYES = "eyes"
 
 
 Features = dict[Part, Floats]
-"""For each part (n, d) float32: gradients (HOG) and colours of the region that tells of it; of the mouth
-then the mesh's points and a 1, or as many zeros where there is no mesh."""
+"""For each part (n, d) float32: gradients (HOG) and colours of its region; for the mouth then the mesh's
+points and a 1, or as many zeros where there is no mesh."""
 
 SHAPE = 3 * 468 + 1
-"""So many of the mouth's features, the last ones, are of the mesh."""
+"""How many of the mouth's features, the last ones, come from the mesh."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Region:
-    """A rectangle of the aligned face of 128 pixels, and the size in which it is read."""
+    """A rectangle of the aligned face of 128 pixels, and the size that it is scaled to."""
 
     left: int
     top: int
@@ -52,7 +50,7 @@ class _Region:
 
     @property
     def length(self) -> int:
-        """So many features."""
+        """Number of features."""
         blocks = [side // 8 - 1 for side in self.size]
         return 36 * blocks[0] * blocks[1] + 3 * self.colours[0] * self.colours[1]
 
@@ -74,27 +72,27 @@ _REGIONS = {
 }
 
 LENGTHS = {Part.MOUTH: _REGIONS[Part.MOUTH].length + SHAPE, Part.EYES: _REGIONS[Part.EYES].length}
-"""So many features of each part."""
+"""Number of features of each part."""
 
 
 def occlusion_features(rgb: Rgb, face: Face) -> Features:
-    """What the judge looks at, one row for each part; ``face`` as the mesh sees it."""
+    """The classifier's input, one row for each part; ``face`` has its mesh, where one fits."""
     aligned = crop_similarity(rgb, face, 128, Border.REPLICATE)
-    seen = {part: region.features(aligned) for part, region in _REGIONS.items()}
-    seen[Part.MOUTH] = np.concatenate([seen[Part.MOUTH], _shape(face)])
-    return {part: features[None] for part, features in seen.items()}
+    found = {part: region.features(aligned) for part, region in _REGIONS.items()}
+    found[Part.MOUTH] = np.concatenate([found[Part.MOUTH], _shape(face)])
+    return {part: features[None] for part, features in found.items()}
 
 
 def _shape(face: Face) -> Floats:
-    """(`SHAPE`,): without a mesh nothing, so that it speaks neither for nor against a mask."""
+    """(`SHAPE`,) points of the mesh; zeros without a mesh, which add nothing to the logit."""
     if face.mesh is None:
         return np.zeros(SHAPE, np.float32)
     return np.append(np.ravel(face.mesh.shape), np.float32(1))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Network:
-    """Two layers: features, a few hidden units, one logit."""
+class TwoLayers:
+    """A network of two layers: features, a few hidden units, one logit."""
 
     hidden: Floats
     hidden_bias: Floats
@@ -107,18 +105,20 @@ class Network:
         return np.asarray(hidden @ self.out + self.out_bias, dtype=np.float32)
 
 
-class OcclusionJudge:
-    """Says which part of a face is hidden. Without arrays of its own it finds nothing hidden."""
+class OcclusionClassifier:
+    """Tells which part of a face is hidden; without arrays, none."""
 
-    def __init__(self, networks: Mapping[Part, Network], limits: Mapping[Part, float]) -> None:
+    def __init__(self, networks: Mapping[Part, TwoLayers], limits: Mapping[Part, float]) -> None:
         """A part is hidden where its network's probability is above its limit."""
         self._networks, self._limits = dict(networks), dict(limits)
 
     @classmethod
-    def read(cls, arrays: Mapping[str, NDArray[Any]]) -> OcclusionJudge:
-        """From what `arrays` gave. Raises KeyError where a part is there only in part."""
+    def read(cls, arrays: Mapping[str, NDArray[Any]]) -> OcclusionClassifier:
+        """The reverse of `arrays`. Raises KeyError where arrays of a part are missing."""
         parts = [part for part in Part if any(name.startswith(f"{part}.") for name in arrays)]
-        networks = {part: Network(*(_floats(arrays[f"{part}.{name}"]) for name in _LAYERS)) for part in parts}
+        networks = {
+            part: TwoLayers(*(_floats(arrays[f"{part}.{name}"]) for name in _LAYERS)) for part in parts
+        }
         return cls(networks, {part: float(arrays[f"{part}.limit"]) for part in parts})
 
     def fits(self) -> bool:
@@ -126,7 +126,7 @@ class OcclusionJudge:
         return all(len(network.hidden) == LENGTHS[part] for part, network in self._networks.items())
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """By name, for a head; the large ones in half precision."""
+        """The arrays by name, for a head; the large ones in half precision."""
         arrays: dict[str, NDArray[Any]] = {}
         for part, network in self._networks.items():
             arrays[f"{part}.hidden"] = network.hidden.astype(np.float16)
@@ -136,16 +136,16 @@ class OcclusionJudge:
         return arrays
 
     def logits(self, features: Features) -> dict[Part, Floats]:
-        """(n,) for each part; positive where it is rather hidden."""
+        """(n,) for each part; positive where it is more likely hidden."""
         return {part: network.logits(features[part]) for part, network in self._networks.items()}
 
     def probabilities(self, features: Features) -> dict[Part, float]:
-        """How likely each part of the one face is hidden, 0..1."""
+        """The probability that each part of one face is hidden, 0..1."""
         logits = self.logits(features)
         return {part: _sigmoid(float(values[0])) for part, values in logits.items()}
 
     def gate(self, features: Features) -> GateResult | None:
-        """The first part of the one face that is hidden, with its probability; None where none is."""
+        """The gate for the first hidden part of one face, with its probability; None where none is hidden."""
         for part, probability in self.probabilities(features).items():
             if probability > self._limits[part]:
                 return GateResult(f"{part}_hidden", probability, self._limits[part])

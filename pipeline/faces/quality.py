@@ -1,7 +1,7 @@
-"""Can this face be judged at all? Numbers for a face, and the gates that they must pass.
+"""Quality of a face, and the gates that it must pass before it is compared.
 
 Light and sharpness are measured on the aligned face of 112 pixels, so that background, size and
-tilt of the photo do not count. The limits were set so that hardly any bare face of an ordinary
+tilt of the photo have no influence. The limits were set so that hardly any bare face of an ordinary
 photo is refused; see `QualityLimits`.
 """
 
@@ -30,13 +30,13 @@ FILLED: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What can be said of a face without recognising it."""
+    """Measurements of a face."""
 
     face_px: float
     """Side of the face box in pixels of the original photo."""
     sharpness: float
-    """Variance of the Laplacian over the variance of the grey values, at 56 px; about 0.3 is sharp,
-    0.02 is a blur of which recognition suffers badly."""
+    """Variance of the Laplacian over the variance of the grey values, at 56 px; about 0.3 is sharp, and at
+    0.02 recognition is much worse."""
     highlights: float
     """Grey value below which 95 % of the face lies, 0..255."""
     shadows: float
@@ -66,7 +66,7 @@ class Quality:
     def close_crop(self) -> bool:
         """A thumbnail that shows a face and nothing else.
 
-        Strangers are more alike where both photos are such, and so are one person's photos less.
+        Impostor scores are higher where both photos are such, and genuine scores lower.
         """
         return self.photo_px < SMALL_PHOTO and self.fills > FILLED
 
@@ -77,7 +77,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class QualityLimits:
-    """Beyond these a face is not judged.
+    """Limits beyond which a face is refused.
 
     SFace keeps a cosine of 0.85 to the sharp original at a face of 30 px, 0.67 at 20 px, and
     0.69 (median) at the blur that gives a sharpness of 0.016.
@@ -86,19 +86,19 @@ class QualityLimits:
     face_px: float = 48.0
     sharpness: float = 0.025
     highlights: float = 45.0
-    """A face whose brightest parts are darker than this is black; skin colour alone never is."""
+    """A face whose brightest parts are darker than this is black; no skin colour alone is."""
     shadows: float = 185.0
     """A face whose darkest parts are brighter than this is burnt out."""
     yaw: float = 55.0
     noise: float = 8.0
-    """Strangers in heavy grain are alike. Of 915 ordinary photos (LFW, FairFace, Asian faces from the
-    web) one has more; of those with noise of 40 grey values all but a few."""
+    """Different people in heavy grain get high scores. Of 915 ordinary photos (LFW, FairFace, Asian faces
+    from the web) one has more noise; of those with noise of 40 grey values added all but a few."""
     burnt: float = 0.35
-    """The same of white: the most of those photos is 0.26."""
+    """The highest of those photos is 0.26."""
 
 
 def measure(rgb: Rgb, face: Face, scale: float = 1.0) -> Quality:
-    """The numbers for ``face``; ``scale`` is how many pixels of the original make one of ``rgb``."""
+    """Measure ``face``; ``scale`` is how many pixels of the original make one of ``rgb``."""
     crop = crop_similarity(rgb, face, 112, Border.REPLICATE)
     gray = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     shadows, highlights = np.percentile(gray, [5, 95])
@@ -145,10 +145,10 @@ def _refusals(quality: Quality, limits: QualityLimits) -> Iterator[tuple[Outcome
 
 
 def _sharpness(gray: Gray) -> float:
-    """See `Quality.sharpness`. Halved first: what a photo of a small face lacks anyway is left out."""
+    """See `Quality.sharpness`. Halved first, because small faces lack finer detail anyway."""
     half = cv2.resize(gray, (56, 56), interpolation=cv2.INTER_AREA)
-    edges = cv2.Laplacian(half, cv2.CV_32F)
-    return float(edges.var() / max(float(half.var()), 25.0))
+    contours = cv2.Laplacian(half, cv2.CV_32F)
+    return float(contours.var() / max(float(half.var()), 25.0))
 
 
 def _middle(gray: Gray) -> Gray:
@@ -157,7 +157,7 @@ def _middle(gray: Gray) -> Gray:
 
 
 def _noise(gray: Gray) -> float:
-    """See `Quality.noise`: Immerkær, Fast Noise Variance Estimation (1996). Edges hardly count."""
+    """See `Quality.noise`: Immerkær, Fast Noise Variance Estimation (1996). Contours hardly count."""
     rough = np.abs(cv2.filter2D(gray, cv2.CV_32F, _SECOND_DIFFERENCE))[4:-4, 4:-4]
     return float(np.sqrt(np.pi / 2) / 6 * rough.mean())
 

@@ -1,8 +1,8 @@
-"""Is the face of a gallery photo the selfie's face in the same picture, however that was edited?
+"""Is a gallery photo an edited copy of the selfie's picture?
 
 Two photos of one person differ in light, pose and expression, so the fine structure of their faces
-agrees here and there only. In a picture that was cropped, turned, mirrored, filtered or
-photographed off a screen it still agrees nearly everywhere. Both faces are laid onto one template
+agrees in a few places only. In a picture that was cropped, turned, mirrored, filtered or photographed off a
+screen it still agrees nearly everywhere. Both faces are laid onto one template
 by their mesh, light, colour and noise are filtered out, and small parts of the one are looked for
 in the other near the same place by normalised cross-correlation (template matching), a little turned
 or scaled too, because filters and perspective bend the picture. Nearly a third of the parts may
@@ -17,12 +17,11 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.faces.align import Border, crop_similarity
-from pipeline.faces.types import Face, Rgb
+from pipeline.faces.types import Face, Floats, Rgb
 
-Structure = NDArray[np.float32]
+Structure = Floats
 """(80, 80): a face on ArcFace's template, in grey values between two blurs."""
 
 SIDE: Final = 80
@@ -42,13 +41,13 @@ TURNED: Final = 10.0
 SCALED: Final = 1.13
 """How much larger and smaller it is tried."""
 FLAT: Final = 0.25
-"""Grey values (root mean square) below which a part shows nothing that could agree."""
+"""Grey values (root mean square) below which a part is too flat to compare."""
 AGREES: Final = 0.95
-"""From this on a part is not tried turned and scaled: it agrees well enough."""
+"""From this on a part is not tried turned and scaled."""
 MAY_DISAGREE: Final = 0.3
 """Share of the parts: the agreement of two faces is this quantile of its parts' agreements."""
 PROMISING: Final = 0.8
-"""What copies reach on a third of the parts, and few pairs of different photos."""
+"""Reached by copies on a third of the parts, and by few pairs of different photos."""
 
 _STARTS: Final = range(NEAR, SIDE - PART - NEAR + 1, STEP)
 _ALL: Final = [(x, y) for y in _STARTS for x in _STARTS]
@@ -57,7 +56,7 @@ _SOME: Final = _ALL[::3]
 
 
 def fine_structure(rgb: Rgb, face: Face) -> Structure:
-    """The structure of a face that is given in pixels of ``rgb``, at best with its mesh."""
+    """The structure of a face in pixels of ``rgb``; with its mesh the alignment is better."""
     crop = crop_similarity(rgb, face, SIDE, Border.REPLICATE)
     grey = cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY).astype(np.float32)
     fine, coarse = (cv2.GaussianBlur(grey, (0, 0), sigma) for sigma in (FINE, COARSE))
@@ -67,8 +66,8 @@ def fine_structure(rgb: Rgb, face: Face) -> Structure:
 def agreement(first: Structure, second: Structure) -> float:
     """How well two faces agree, -1..1, the first one as it is or mirrored, whichever agrees better.
 
-    Of two photos of one person about 0.7, of a picture and its edited copy 0.95 and more. Where
-    some of the parts, as they are, tell already that they are no copies, that is the answer.
+    Two photos of one person reach about 0.7, a picture and its edited copy 0.95 and more. Where a third of
+    the parts disagree clearly, the others are not compared.
     """
     ways = (first, np.ascontiguousarray(first[:, ::-1]))
     some = [_quantile(_match(_part(way, x, y), second, x, y) for x, y in _SOME) for way in ways]
@@ -83,7 +82,7 @@ def _quantile(agreements: Iterable[float]) -> float:
 
 
 def _best_match(first: Structure, second: Structure, x: int, y: int) -> float:
-    """Of the part as it is, and where that does not agree, turned and scaled."""
+    """The correlation of a part as it is and, where that is low, turned and scaled."""
     found = [_match(_part(first, x, y), second, x, y)]
     if found[0] >= AGREES:
         return found[0]

@@ -1,9 +1,10 @@
-"""What the story in `verify.py` needs of the models, in its own words."""
+"""Types that all packages share: arrays by what they hold, tables of rows, and detected faces."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,14 +13,58 @@ from pipeline.verdict import Box
 
 Rgb = NDArray[np.uint8]
 """(height, width, 3) uint8, RGB, upright."""
-Vector = NDArray[np.float32]
-Vectors = NDArray[np.float32]
 Points = NDArray[np.float32]
+"""(n, 2) or (n, 3) coordinates."""
+Embedding = NDArray[np.float32]
+"""(d,) of one face."""
+Embeddings = NDArray[np.float32]
+"""(n, d) of n faces."""
+Scores = NDArray[np.float64]
+"""(n,) or (n, m) scores of pairs."""
+Codes = NDArray[np.int64]
+"""(n,) whole numbers: people, genders, ages, or rows of a table."""
+Flags = NDArray[np.bool_]
+"""(n,) which rows are chosen."""
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Random = np.random.Generator
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """A table of n rows: each field is an array, a sequence, a mapping of arrays, or another table."""
+
+    def only(self, chosen: Flags | Codes) -> Self:
+        """The flagged rows, or the rows with these numbers."""
+        return type(self)(**{field.name: _pick(getattr(self, field.name), chosen) for field in fields(self)})
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """All rows of the parts, which hold arrays and mappings of arrays, one part after the other."""
+        return cls(
+            **{field.name: _join([getattr(part, field.name) for part in parts]) for field in fields(cls)}
+        )
+
+
+def _pick(column: Any, chosen: Flags | Codes) -> Any:
+    if isinstance(column, Rows):
+        return column.only(chosen)
+    if isinstance(column, Mapping):
+        return {name: array[chosen] for name, array in column.items()}
+    if isinstance(column, Sequence):
+        return tuple(column[row] for row in np.arange(len(column))[chosen])
+    return column if column is None else column[chosen]
+
+
+def _join(columns: Sequence[Any]) -> Any:
+    if isinstance(columns[0], Mapping):
+        return {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
+    return np.concatenate(columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mesh:
-    """What the face mesh says of a face, in pixels of the upright photo.
+    """The face mesh of one face, in pixels of the upright photo.
 
     ``five`` is (5, 2) float32: the person's right eye, left eye, nose tip, right and left corner
     of the mouth. The mesh's own box, tighter than the detector's, has its middle at ``centre``,
@@ -49,14 +94,14 @@ class Face:
     landmarks: Points
     score: float
     mesh: Mesh | None = None
-    """None until it was looked for, or where the mesh does not fit."""
+    """None before the mesh was computed, or where it does not fit."""
     presence: float | None = None
-    """The logit by which the mesh sees a face there; None until it was looked for."""
+    """The mesh's logit that there is a face; None before the mesh was computed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
-    """What was found in a photo. ``faces`` are in pixels of ``rgb``, the largest first.
+    """The faces of a photo in pixels of ``rgb``, the largest first.
 
     ``rgb`` is the photo as given, or turned by 90, 180 or 270 degrees where its faces stood
     upright only then (``turned``, counter-clockwise).
@@ -68,8 +113,8 @@ class Detection:
 
 
 class FaceDetector(Protocol):
-    """Finds faces."""
+    """Finds the faces of a photo."""
 
     def detect(self, rgb: Rgb) -> Detection:
-        """All faces; none is an answer, not an error."""
+        """All faces; a photo without a face is no error."""
         ...

@@ -1,6 +1,6 @@
-"""Both edges from an operator's own pairs, with how sure they are.
+"""Set both thresholds on an operator's own pairs, with confidence intervals.
 
-Pairs that share a person are not independent, so the intervals draw people again, not pairs.
+Pairs that share a person are not independent, so the bootstrap resamples people, not pairs.
 """
 
 from __future__ import annotations
@@ -10,41 +10,37 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.bundles.head import CALIBRATED, Head
 from pipeline.bundles.identities import FittedOn
 from pipeline.errors import DataError
-from pipeline.faces.types import Vectors
+from pipeline.faces.types import Codes, Embeddings, Flags, Rows, Scores
 from pipeline.fitting import metrics
-from pipeline.fitting.fit import FitSettings, edges_at
-from pipeline.score import Edges, Scorer
+from pipeline.fitting.fit import FitSettings, thresholds_at
+from pipeline.score import Scorer, Thresholds
 
 ROUNDS = 500
-Codes = NDArray[np.int64]
-Scores = NDArray[np.float64]
-
 Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class ScoredPairs:
-    """n pairs, each (n,): fused score, whether genuine, the two people's codes."""
+class ScoredPairs(Rows):
+    """n pairs, each field (n,): fused score, whether genuine, the codes of the two people."""
 
-    scores: NDArray[np.float64]
-    same: NDArray[np.bool_]
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
+    scores: Scores
+    same: Flags
+    first: Codes
+    second: Codes
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The new edges, the 95 % intervals of both, and what the operator must know about them."""
+    """The new thresholds, the 95 % intervals of both, and warnings for the operator."""
 
-    edges: Edges
+    thresholds: Thresholds
     approve95: Interval
     different95: Interval | None
-    """None where no genuine pair was there: the different edge is the old one."""
+    """None without genuine pairs: the different threshold is the earlier one."""
     genuine: int
     impostors: int
     people: int
@@ -57,28 +53,27 @@ def require_impostors(count: int, fmr: float) -> None:
         needed = round(1 / fmr)
         raise DataError(
             f"{count} impostor pairs cannot show a false-match rate of {fmr:g}: at least {needed} are "
-            f"needed, {metrics.IMPOSTORS_PER_ERROR * needed} for a sound edge"
+            f"needed, {metrics.IMPOSTORS_PER_ERROR * needed} for a reliable threshold"
         )
 
 
-def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Edges, seed: int = 1) -> Calibration:
-    """The approve edge by the impostor pairs, the different edge by the genuine ones.
+def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Thresholds, seed: int = 1) -> Calibration:
+    """Set the approve threshold by the impostor pairs and the different threshold by the genuine ones.
 
-    Without genuine pairs (`--from-members`) the different edge stays as it was ``before``, below
-    the new approve edge; the thresholds for refused faces, of which pairs show none, always do. Raises
-    DataError where the impostor pairs are too few to show the false-match rate even once: such an edge
-    would mean nothing.
+    Without genuine pairs (`--from-members`) the different threshold stays as it was ``before``, but not above
+    the new approve threshold; the thresholds for refused faces, of which pairs show none, always stay. Raises
+    DataError where the impostor pairs are too few to show the false-match rate even once.
     """
     genuine, impostors = pairs.scores[pairs.same], pairs.scores[~pairs.same]
     require_impostors(len(impostors), settings.approve_fmr)
     if len(genuine):
-        edges = edges_at(genuine, impostors, settings)
+        thresholds = thresholds_at(genuine, impostors, settings)
     else:
-        edges = edges_at(impostors, impostors, settings)
-        edges = replace(edges, different=min(before.different, edges.approve))
+        thresholds = thresholds_at(impostors, impostors, settings)
+        thresholds = replace(thresholds, different=min(before.different, thresholds.approve))
     approve, different = _intervals(pairs, settings, seed)
     return Calibration(
-        edges=edges.keeping(before),
+        thresholds=thresholds.keeping(before),
         approve95=approve,
         different95=different if len(genuine) else None,
         genuine=len(genuine),
@@ -89,12 +84,12 @@ def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Edges, seed: in
 
 
 def pairs_of_members(
-    scorer: Scorer, selfies: Mapping[str, Vectors], genders: Codes, twin: float
+    scorer: Scorer, selfies: Mapping[str, Embeddings], genders: Codes, twin: float
 ) -> tuple[ScoredPairs, int]:
-    """Every pair of different members of one gender, and how many were left out as one picture twice.
+    """Every pair of different members of one gender, and how many pairs were left out.
 
-    ``selfies`` are (n, d) for each embedder, not projected; ``genders`` (n,). Pairs that reach
-    the likeness ``twin`` are no impostors: somebody has two accounts.
+    ``selfies`` are (n, d) by embedder, not projected; ``genders`` (n,). A pair whose score reaches ``twin``
+    is left out, because it shows one person with two accounts.
     """
     projected = scorer.project(selfies)
     found: list[tuple[Scores, Scores, Codes, Codes]] = []
@@ -113,24 +108,20 @@ def pairs_of_members(
 
 
 def with_genuine(impostors: ScoredPairs, scores: Scores, members: Codes) -> ScoredPairs:
-    """The same and genuine pairs, (k,) each: their scores and whose they are."""
-    return ScoredPairs(
-        np.concatenate([impostors.scores, scores]),
-        np.concatenate([impostors.same, np.ones(len(scores), np.bool_)]),
-        np.concatenate([impostors.first, members]),
-        np.concatenate([impostors.second, members]),
-    )
+    """The pairs with genuine pairs added, (k,) each: their scores and whose they are."""
+    genuine = ScoredPairs(scores, np.ones(len(scores), np.bool_), members, members)
+    return ScoredPairs.joined([impostors, genuine])
 
 
 def recalibrated(head: Head, result: Calibration, fmr: float, people: FittedOn | None = None) -> Head:
-    """The head with these edges, which were set on ``people``, marked as calibrated."""
+    """The head with these thresholds, which were set on ``people``, marked as calibrated."""
     facts: dict[str, Any] = {**asdict(result), "fmr": fmr}
-    del facts["edges"]
-    before = FittedOn.read(head)
+    del facts["thresholds"]
+    before = head.fitted_on
     everybody = before.joined(people) if people else before
     metadata = {
         **head.metadata,
-        "edges": asdict(result.edges),
+        "edges": asdict(result.thresholds),
         "calibration": CALIBRATED,
         "calibrated_on": facts,
         "fitted_on": everybody.facts(),
@@ -139,7 +130,7 @@ def recalibrated(head: Head, result: Calibration, fmr: float, people: FittedOn |
 
 
 def _warnings(genuine: int, impostors: int, settings: FitSettings) -> Sequence[str]:
-    """Where a rate is set by a handful of pairs."""
+    """Warnings where a rate depends on a handful of pairs; the manifest keeps them, so their words stay."""
     found = []
     if impostors * settings.approve_fmr < metrics.IMPOSTORS_PER_ERROR:
         needed = round(metrics.IMPOSTORS_PER_ERROR / settings.approve_fmr)
@@ -168,10 +159,8 @@ def _intervals(pairs: ScoredPairs, settings: FitSettings, seed: int) -> tuple[In
     return _middle95(approve), _middle95(different)
 
 
-def _crossing(
-    scores: NDArray[np.float64], weight: NDArray[np.float64], order: NDArray[np.int64], rate: float
-) -> float:
-    """The first score, in this order, at which more than ``rate`` of the weight has gone by."""
+def _crossing(scores: Scores, weight: Scores, order: Codes, rate: float) -> float:
+    """The first score in this order at which more than ``rate`` of the weight has passed."""
     gone = np.cumsum(weight[order])
     if not len(gone) or gone[-1] == 0:
         return float("nan")

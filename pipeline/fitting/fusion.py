@@ -1,9 +1,8 @@
-"""How much a further network counts beside those whose weights are known.
+"""Learn how much an added network counts beside those whose weights are fixed.
 
-What counts is what the approve threshold will ask: the share of genuine pairs that are lost (FNMR) where the
-allowed share of impostors passes (FMR). Of a few weights the smallest is taken whose FNMR lies within one
-standard error of the lowest (the one-standard-error rule of Breiman et al., 1984), so that a network that
-adds nothing beyond chance is left out. Several are weighed one after the other.
+The criterion is the FNMR at the allowed FMR. Of a few weights the smallest is taken whose FNMR lies within
+one standard error of the lowest (the one-standard-error rule of Breiman et al., 1984), so that a network that
+adds nothing beyond chance is left out. Several networks are weighted one after the other.
 """
 
 from __future__ import annotations
@@ -13,42 +12,43 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.faces.types import Vectors
+from pipeline.faces.types import Codes, Embeddings, Flags, Scores
 from pipeline.fitting import metrics
 from pipeline.score import Scorer
-
-Codes = NDArray[np.int64]
 
 WEIGHTS: Final = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 """Of a further network, where SFace's is 1."""
 PHOTOS: Final = 10
-"""Of one person that give genuine pairs, so that nobody's outweigh everybody else's."""
+"""Photos of one person that give genuine pairs, so that nobody's pairs outweigh all others."""
 IMPOSTORS: Final = 300_000
-"""Pairs that are drawn where there are more."""
+"""Pairs that are sampled where there are more."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LabelledVectors:
-    """n faces: ``vectors`` (n, d) for each embedder, whose they are and of which gender (n,) as codes; faces
-    of one gender may be impostors of each other if both are flagged in ``impostors`` (n,)."""
+class LabelledEmbeddings:
+    """n faces: (n, d) by embedder, identities and genders (n,).
 
-    vectors: Mapping[str, Vectors]
+    Two faces of one gender may be an impostor pair if both are flagged in ``impostors`` (n,).
+    """
+
+    embeddings: Mapping[str, Embeddings]
     identity: Codes
     gender: Codes
-    impostors: NDArray[np.bool_]
+    impostors: Flags
 
 
-def with_learned_weights(scorer: Scorer, faces: LabelledVectors, names: Sequence[str], fmr: float) -> Scorer:
-    """The scorer with the towers ``names`` at the weights that labelled faces teach; those that add nothing
-    left out. Until then they must have weight 0. ``fmr`` is the share of impostors that may pass.
+def with_learned_weights(
+    scorer: Scorer, faces: LabelledEmbeddings, names: Sequence[str], fmr: float
+) -> Scorer:
+    """The scorer with the towers ``names`` at learned weights, without those that add nothing.
 
-    Deterministic. Without genuine or impostor pairs nothing can be learned, and they are left out.
+    The towers must have weight 0 before. ``fmr`` is the allowed false-match rate. The result is
+    deterministic. Without genuine or impostor pairs nothing can be learned, and the towers are left out.
     """
     if not names:
         return scorer
-    projected, genuine, impostor = scorer.project(faces.vectors), _genuine(faces), _impostors(faces)
+    projected, genuine, impostor = scorer.project(faces.embeddings), _genuine(faces), _impostors(faces)
     people = len(np.unique(faces.identity[genuine]))
     for name in names:
         mine, theirs = (_scores(scorer, projected, pairs) for pairs in (genuine, impostor))
@@ -59,7 +59,7 @@ def with_learned_weights(scorer: Scorer, faces: LabelledVectors, names: Sequence
 
 
 def _smallest_of_the_best(lost: Sequence[float], people: int) -> float:
-    """The weight; people, not pairs, are independent of each other."""
+    """The weight. The standard error counts people, because pairs are not independent."""
     if not lost or np.isnan(lost).any():
         return 0.0
     best = min(lost)
@@ -67,7 +67,7 @@ def _smallest_of_the_best(lost: Sequence[float], people: int) -> float:
     return next(weight for weight, share in zip(WEIGHTS, lost, strict=True) if share <= allowed)
 
 
-def _fnmr(genuine: metrics.Scores, impostor: metrics.Scores, fmr: float) -> float:
+def _fnmr(genuine: Scores, impostor: Scores, fmr: float) -> float:
     """NaN without impostors."""
     if not len(impostor):
         return float("nan")
@@ -79,18 +79,18 @@ def _weighted(scorer: Scorer, name: str, weight: float) -> Scorer:
     return replace(scorer, towers={n: tower for n, tower in towers.items() if n != name or weight})
 
 
-def _scores(scorer: Scorer, projected: Mapping[str, Vectors], pairs: Codes) -> metrics.Scores:
+def _scores(scorer: Scorer, projected: Mapping[str, Embeddings], pairs: Codes) -> Scores:
     """(k,) of pairs of rows (k, 2)."""
     first, second = ({name: rows[side] for name, rows in projected.items()} for side in pairs.T)
     return scorer.scores(first, second)
 
 
-def _cosines(vectors: Vectors, pairs: Codes) -> metrics.Scores:
-    return np.asarray(np.sum(vectors[pairs[:, 0]] * vectors[pairs[:, 1]], axis=1), np.float64)
+def _cosines(embeddings: Embeddings, pairs: Codes) -> Scores:
+    return np.asarray(np.sum(embeddings[pairs[:, 0]] * embeddings[pairs[:, 1]], axis=1), np.float64)
 
 
-def _genuine(faces: LabelledVectors) -> Codes:
-    """(k, 2) rows of one person, of the first `PHOTOS` of each."""
+def _genuine(faces: LabelledEmbeddings) -> Codes:
+    """(k, 2) rows of genuine pairs, of the first `PHOTOS` of each person."""
     found = [np.empty((0, 2), np.int64)]
     for rows in metrics.rows_of_each(faces.identity):
         one, other = np.triu_indices(min(len(rows), PHOTOS), 1)
@@ -98,13 +98,13 @@ def _genuine(faces: LabelledVectors) -> Codes:
     return np.concatenate(found)
 
 
-def _impostors(faces: LabelledVectors) -> Codes:
-    """(k, 2) rows of two people of one gender: all that there are, or so many at random."""
+def _impostors(faces: LabelledEmbeddings) -> Codes:
+    """(k, 2) rows of impostor pairs of one gender: all, or a random sample."""
     rows = np.flatnonzero(faces.impostors)
     if len(rows) * (len(rows) - 1) // 2 <= IMPOSTORS:
         pairs = np.column_stack([rows[side] for side in np.triu_indices(len(rows), 1)])
     else:
         pairs = rows[np.random.default_rng(0).integers(len(rows), size=(IMPOSTORS, 2))]
     one, other = pairs.T
-    strangers = faces.identity[one] != faces.identity[other]
-    return np.asarray(pairs[strangers & (faces.gender[one] == faces.gender[other])])
+    different = faces.identity[one] != faces.identity[other]
+    return np.asarray(pairs[different & (faces.gender[one] == faces.gender[other])])

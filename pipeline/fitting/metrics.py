@@ -1,9 +1,8 @@
 """Error rates of a verifier, from the scores of genuine and impostor pairs.
 
-Higher scores mean "more alike". FMR is the share of impostor pairs at or above a threshold,
-FNMR the share of genuine pairs below it, TAR = 1 - FNMR. A pair whose face was not found has
-the score ``-inf``: it can only be a non-match, so failures to acquire are never left out.
-Terms as in ISO/IEC 19795-1.
+Higher scores mean more similar faces. FMR is the share of impostor pairs at or above a threshold, FNMR the
+share of genuine pairs below it, TAR = 1 - FNMR. A pair whose face was not found has the score ``-inf``: it
+can only be a non-match, so failures to acquire always count. Terms as in ISO/IEC 19795-1.
 """
 
 from __future__ import annotations
@@ -15,18 +14,17 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.stats import beta
 
-Scores = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from pipeline.faces.types import Codes, Doubles, Flags, Scores
 
 IMPOSTORS_PER_ERROR = 10
-"""A false-match rate is measurable where this many false matches would be expected."""
+"""A false-match rate counts as measurable where this many false matches are expected."""
 
 DENSE = 0.02
-"""Filled to more than this share, a table is multiplied faster with its zeros than without."""
+"""A table filled to more than this share is multiplied faster as a dense array."""
 
 
-def rows_of_each(identity: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """The rows of each person, by the people's codes (n,), each person's in their order."""
+def rows_of_each(identity: Codes) -> list[Codes]:
+    """The rows of each person in order, from the people's codes (n,)."""
     order = np.argsort(identity, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(identity[order])) + 1)
 
@@ -42,7 +40,10 @@ def fnmr(genuine: Scores, threshold: float) -> float | None:
 
 
 def threshold_at_fmr(impostor: Scores, rate: float, weight: Scores | None = None) -> float:
-    """The lowest threshold at which at most ``rate`` of the impostor pairs pass, or of their ``weight``."""
+    """The lowest threshold at which at most ``rate`` of the impostor pairs pass.
+
+    With ``weight`` (n,) the rate is that of the pairs' weight.
+    """
     last = len(impostor) - 1
     if weight is not None:
         falling = np.argsort(-impostor, kind="stable")
@@ -95,7 +96,7 @@ def eer(genuine: Scores, impostor: Scores) -> float | None:
 
 
 def best_threshold(scores: Scores, same: Flags) -> float:
-    """The threshold with the highest accuracy; the middle of the gap it falls into."""
+    """The threshold with the highest accuracy: the middle of its gap between scores."""
     order = np.argsort(-scores, kind="stable")
     ranked, truth = scores[order], same[order]
     right = np.concatenate([[0], np.cumsum(np.where(truth, 1, -1))])  # relative to "none passes"
@@ -109,13 +110,13 @@ def best_threshold(scores: Scores, same: Flags) -> float:
 
 
 def accuracy(scores: Scores, same: Flags, threshold: float) -> float:
-    """Share of pairs that the threshold calls rightly."""
+    """Share of pairs that the threshold classifies correctly."""
     return float(np.mean((scores >= threshold) == same))
 
 
 @dataclass(frozen=True, slots=True)
 class Folds:
-    """LFW's protocol: each fold judged at the best threshold of all the others."""
+    """LFW's protocol: the accuracy of each fold at the best threshold of all others."""
 
     accuracies: tuple[float, ...]
 
@@ -131,7 +132,7 @@ class Folds:
 
 
 def across_folds(scores: Scores, same: Flags, folds: NDArray[np.str_]) -> Folds:
-    """Accuracy of every fold at the threshold that suits the other folds best."""
+    """Accuracy of every fold at the threshold that is best for the other folds."""
     names = sorted(set(folds.tolist()))
     return Folds(
         tuple(
@@ -169,20 +170,20 @@ def upper95(false_matches: int, pairs: int) -> float | None:
 
 
 def identity_bootstrap(
-    hits: NDArray[np.float64],
-    first: NDArray[np.int64],
-    second: NDArray[np.int64],
+    hits: Doubles,
+    first: Codes,
+    second: Codes,
     *,
     seed: int,
     rounds: int = 1000,
 ) -> tuple[float, float]:
-    """95 % interval of the share of hits among pairs, people drawn again rather than pairs.
+    """95 % interval of the share of hits among pairs; people are resampled, not pairs.
 
-    ``hits`` (n,) is 1 where a pair is an error; ``first`` and ``second`` are the identities of
-    its two faces. Pairs that share a person are not independent: each round draws people with
-    replacement and weights a pair by how often both of its people were drawn. Pairs of the same
-    two people always weigh the same, so millions of pairs are counted once, into one table of
-    people by people, and a round is a product with that table.
+    ``hits`` (n,) is 1 where a pair is an error; ``first`` and ``second`` (n,) are the identities of its two
+    faces. Pairs that share a person are not independent: each round draws people with replacement and weights
+    a pair by how often both of its people were drawn. Pairs of the same two people have the same weight, so
+    millions of pairs are summed once into a table of people by people, and a round is a product with that
+    table.
     """
     people, codes = np.unique(np.concatenate([first, second]), return_inverse=True)
     size, one, other = len(people), codes[: len(first)], codes[len(first) :]
@@ -194,19 +195,17 @@ def identity_bootstrap(
 
 
 def draw_people(people: int, rounds: int, seed: int) -> Scores:
-    """(rounds, people): how often each was drawn, with replacement, as many as there are."""
+    """(rounds, people): how often each was drawn with replacement, as many draws as people."""
     rng = np.random.default_rng(seed)
     drawn = [np.bincount(rng.integers(0, people, people), minlength=people) for _ in range(rounds)]
     return np.array(drawn, dtype=np.float64).reshape(rounds, people)
 
 
-def drawn_sums(
-    weights: Scores, one: NDArray[np.int64], other: NDArray[np.int64], counts: NDArray[np.float64]
-) -> Scores:
+def drawn_sums(weights: Scores, one: Codes, other: Codes, counts: Doubles) -> Scores:
     """(rounds,) sums of ``counts`` over pairs, each times how often both its people were drawn.
 
-    ``weights`` (rounds, people) says how often; ``one`` and ``other`` (n,) are columns of it. A pair
-    of one person's photos weighs as often as that person was drawn.
+    ``weights`` (rounds, people) says how often; ``one`` and ``other`` (n,) are columns of it. A pair of one
+    person's photos counts as often as that person was drawn.
     """
     size = weights.shape[1]
     some = counts != 0

@@ -1,4 +1,4 @@
-"""What `drawing.py` draws with: shapes with soft edges, lines, cloth and glass."""
+"""Drawing for synthetic occluders: shapes with soft borders, lines, cloth and glass."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.faces.types import Rgb
+from pipeline.faces.types import Doubles, Random, Rgb
 
-Floats = NDArray[np.float64]
-Random = np.random.Generator
 Colour = tuple[int, int, int]
 
 MASK_COLOURS: tuple[Colour, ...] = (
@@ -29,8 +27,8 @@ _MIRRORS: tuple[Colour, ...] = (
 )  # fmt: skip
 
 
-def paint(rgb: Rgb, sheet: Rgb, outline: Floats, opacity: float) -> Rgb:
-    """A copy with ``sheet`` inside the outline, (n, 2) points; soft edges, ``opacity`` 0..1."""
+def paint(rgb: Rgb, sheet: Rgb, outline: Doubles, opacity: float) -> Rgb:
+    """A copy with ``sheet`` inside the outline, (n, 2) points; soft borders, ``opacity`` 0..1."""
     inside = np.zeros(rgb.shape[:2], dtype=np.uint8)
     cv2.fillPoly(inside, [np.round(outline * 8).astype(np.int32)], (255,), cv2.LINE_AA, 3)
     alpha = (np.asarray(cv2.GaussianBlur(inside, (3, 3), 0)) * (opacity / 255))[:, :, None]
@@ -38,12 +36,12 @@ def paint(rgb: Rgb, sheet: Rgb, outline: Floats, opacity: float) -> Rgb:
 
 
 def line(image: Rgb, start: ArrayLike, end: ArrayLike, colour: Sequence[float], width: float) -> None:
-    """A line drawn into ``image``, at least one pixel wide."""
+    """Draw a line into ``image``, at least one pixel wide."""
     cv2.line(image, pixel(start), pixel(end), tuple(colour), max(1, round(width)), cv2.LINE_AA)
 
 
-def finger(rgb: Rgb, root: Floats, tip: Floats, colour: Floats, width: float) -> Rgb:
-    """A copy with a thick round line that is darker at its edges."""
+def finger(rgb: Rgb, root: Doubles, tip: Doubles, colour: Doubles, width: float) -> Rgb:
+    """A copy with a thick round line that is darker at its borders."""
     rgb = rgb.copy()
     line(rgb, root, tip, (colour * 0.7).tolist(), width)
     line(rgb, root, tip, colour.tolist(), width * 0.86)
@@ -51,9 +49,9 @@ def finger(rgb: Rgb, root: Floats, tip: Floats, colour: Floats, width: float) ->
 
 
 def cloth(rgb: Rgb, colours: Sequence[Colour], unit: float, rng: Random) -> Rgb:
-    """A sheet of cloth as large as the photo, lit like the photo, with soft folds; now and then knitted.
+    """A sheet of cloth as large as the photo, lit like the photo, with soft folds; a fifth is knitted.
 
-    ``unit`` is the face's, see `drawing.py`.
+    ``unit`` is that of the face, see `pipeline.fitting.synthetic_occlusion`.
     """
     colour = np.array(colours[rng.integers(len(colours))]) + rng.normal(0, 14, 3)
     light = 1 + rng.uniform(0.1, 0.8) * _light(rgb, unit)
@@ -73,15 +71,15 @@ def blotches(sheet: Rgb, colours: Sequence[Colour], unit: float, rng: Random) ->
     return sheet
 
 
-def rounded(sheet: Rgb, middle: Floats, across: Floats, rng: Random) -> Rgb:
-    """The sheet shaded as if it were bent around the face; ``across`` leads from its middle to its side."""
+def rounded(sheet: Rgb, middle: Doubles, across: Doubles, rng: Random) -> Rgb:
+    """The sheet shaded as if bent around the face; ``across`` leads from its middle to its side."""
     y, x = np.mgrid[: sheet.shape[0], : sheet.shape[1]]
     aside = ((x - middle[0]) * across[0] + (y - middle[1]) * across[1]) / max(float(across @ across), 1e-6)
     shade = 1 - rng.uniform(0, 0.35) * np.clip(aside, -1.2, 1.2) ** 2 + rng.uniform(-0.15, 0.15) * aside
     return clipped(sheet * np.clip(shade, 0.3, 1.3)[:, :, None])
 
 
-def _light(rgb: Rgb, unit: float) -> Floats:
+def _light(rgb: Rgb, unit: float) -> Doubles:
     """(height, width): how much brighter than the median the photo is around each pixel; -1 is black."""
     grid = tuple(int(np.clip(side / unit, 4, 64)) for side in rgb.shape[1::-1])
     coarse = cv2.cvtColor(cv2.resize(rgb, grid, interpolation=cv2.INTER_AREA), cv2.COLOR_RGB2GRAY)
@@ -89,14 +87,14 @@ def _light(rgb: Rgb, unit: float) -> Floats:
     return np.clip(grey / max(float(np.median(coarse)), 20.0) - 1, -0.8, 0.8)
 
 
-def _clouds(shape: tuple[int, ...], size: float, rng: Random) -> Floats:
-    """(height, width): smooth noise around 0 whose clouds are about ``size`` pixels across."""
+def _clouds(shape: tuple[int, ...], size: float, rng: Random) -> Doubles:
+    """(height, width): smooth noise around 0 in clouds of about ``size`` pixels."""
     grid = [int(np.clip(side / max(size, 1.0), 2, 200)) for side in shape[:2]]
     noise = rng.normal(0, 1, grid)
     return np.asarray(cv2.resize(noise, shape[1::-1], interpolation=cv2.INTER_CUBIC), dtype=np.float64)
 
 
-def _knit(shape: tuple[int, ...], rng: Random) -> Floats:
+def _knit(shape: tuple[int, ...], rng: Random) -> Doubles:
     """(height, width): the ribs of knitted or woven cloth, in grey values."""
     y, x = np.mgrid[: shape[0], : shape[1]]
     angle, period = rng.uniform(0, np.pi), rng.uniform(2.5, 8)
@@ -115,17 +113,16 @@ def glass(rgb: Rgb, rng: Random) -> Rgb:
     return clipped((1 - share) * (colour + ramp) + share * around)
 
 
-def paler_below(sheet: Rgb, rgb: Rgb, middle: Floats, down: Floats, rng: Random) -> Rgb:
-    """The sheet, through which the photo shows the more the further ``down`` from ``middle`` it is."""
+def paler_below(sheet: Rgb, rgb: Rgb, middle: Doubles, down: Doubles, rng: Random) -> Rgb:
+    """The sheet, more transparent to the photo the further ``down`` from ``middle`` a pixel is."""
     y, x = np.mgrid[: sheet.shape[0], : sheet.shape[1]]
     below = ((x - middle[0]) * down[0] + (y - middle[1]) * down[1]) / max(float(down @ down), 1e-6)
     share = np.clip(0.3 + rng.uniform(0.5, 1.5) * below, 0, rng.uniform(0.3, 0.6))[:, :, None]
     return clipped(sheet * (1 - share) + rgb * share)
 
 
-def pattern(sheet: Rgb, middle: Floats, unit: float, rng: Random) -> Rgb:
-    """A copy of the sheet with pleats, a seam, stripes, checks, dots, spots, a valve, letters or a drawn
-    mouth around ``middle``, or plain."""
+def pattern(sheet: Rgb, middle: Doubles, unit: float, rng: Random) -> Rgb:
+    """A copy of the sheet, plain or with one of `_PATTERNS` around ``middle``."""
     kind = str(rng.choice(list(_PATTERNS), p=list(_PATTERNS.values())))
     sheet = blotches(sheet, ANY_COLOURS, unit, rng) if kind == "spots" else sheet.copy()
     shift = rng.choice([-1, 1]) * rng.uniform(10, 60)
@@ -153,22 +150,22 @@ _PATTERNS = {
 }  # fmt: skip
 
 
-def _printed_mouth(sheet: Rgb, middle: Floats, unit: float, rng: Random) -> None:
+def _printed_mouth(sheet: Rgb, middle: Doubles, unit: float, rng: Random) -> None:
     """Lips or teeth, as some masks show them."""
     size = unit * np.array([rng.uniform(0.4, 0.9), rng.uniform(0.15, 0.4)])
     _ellipse(sheet, middle, size, (rng.uniform(120, 230), rng.uniform(10, 60), rng.uniform(20, 70)))
     _ellipse(sheet, middle, size * (0.8, 0.4), [float(rng.choice([20, 240]))] * 3)
 
 
-def _ellipse(sheet: Rgb, centre: Floats, size: Floats, colour: Sequence[float]) -> None:
+def _ellipse(sheet: Rgb, centre: Doubles, size: Doubles, colour: Sequence[float]) -> None:
     cv2.ellipse(sheet, pixel(centre), _at_least_one(size), 0, 0, 360, tuple(colour), -1, cv2.LINE_AA)
 
 
-def _at_least_one(size: Floats) -> tuple[int, int]:
+def _at_least_one(size: Doubles) -> tuple[int, int]:
     return max(1, round(float(size[0]))), max(1, round(float(size[1])))
 
 
-def _strokes(kind: str, rng: Random) -> list[tuple[Floats, Floats]]:
+def _strokes(kind: str, rng: Random) -> list[tuple[Doubles, Doubles]]:
     """Lines of a pattern, from and to, in units around the middle."""
     stripes = [((float(x), -3.0), (float(x) + 0.5, 3.0)) for x in np.arange(-3, 3, rng.uniform(0.2, 0.5))]
     if kind == "pleats":  # lower in the middle than at the sides
@@ -186,7 +183,7 @@ def _strokes(kind: str, rng: Random) -> list[tuple[Floats, Floats]]:
     return [(np.array(start), np.array(end)) for start, end in ends]
 
 
-def smooth(outline: Floats) -> Floats:
+def smooth(outline: Doubles) -> Doubles:
     """The outline with its corners cut twice (Chaikin)."""
     for _ in range(2):
         following = np.roll(outline, -1, axis=0)
@@ -196,11 +193,11 @@ def smooth(outline: Floats) -> Floats:
 
 
 def clipped(values: NDArray[Any]) -> Rgb:
-    """Any numbers as pixels."""
+    """Numbers as pixel values."""
     return np.clip(values, 0, 255).astype(np.uint8)
 
 
 def pixel(point: ArrayLike) -> tuple[int, int]:
-    """The pixel (x, y) that a point falls into."""
+    """The pixel (x, y) of a point."""
     x, y = np.asarray(point, dtype=np.float64).tolist()
     return round(x), round(y)

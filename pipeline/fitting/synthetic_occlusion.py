@@ -1,7 +1,7 @@
-"""Masks, sunglasses, hands, scarves and reading glasses drawn onto faces.
+"""Draw masks, sunglasses, hands, scarves and reading glasses onto faces.
 
-The occlusion judge learns from these, because real labelled ones that may be used are few. All
-shapes hang on the six landmarks of BlazeFace; colours, cuts and textures are drawn at random.
+The occlusion classifier is fitted on these, because few real labelled ones may be used. All shapes are placed
+by the six landmarks of BlazeFace; colours, cuts and textures are random.
 """
 
 from __future__ import annotations
@@ -13,15 +13,13 @@ from enum import StrEnum
 import cv2
 import numpy as np
 
-from pipeline.faces.types import Face, Rgb
+from pipeline.faces.types import Doubles, Face, Random, Rgb
 from pipeline.fitting.painting import (
     ANY_COLOURS,
     DARK_RIMS,
     MASK_COLOURS,
     RIM_COLOURS,
     Colour,
-    Floats,
-    Random,
     cloth,
     finger,
     glass,
@@ -35,9 +33,8 @@ from pipeline.fitting.painting import (
 )
 
 
-class Drawn(StrEnum):
-    """What can be drawn. Reading glasses and masks below the chin hide nothing: they are there to be told
-    apart."""
+class Occluder(StrEnum):
+    """What can be drawn. Reading glasses and masks below the chin hide nothing, and are negative examples."""
 
     MASK = "mask"
     SCARF = "scarf"
@@ -49,50 +46,50 @@ class Drawn(StrEnum):
 
     @property
     def hides_mouth(self) -> bool:
-        """Whether nose and mouth, or the mouth at least, cannot be seen."""
-        return self in (Drawn.MASK, Drawn.SCARF, Drawn.HAND_ON_MOUTH)
+        """Whether at least the mouth is hidden."""
+        return self in (Occluder.MASK, Occluder.SCARF, Occluder.HAND_ON_MOUTH)
 
     @property
     def hides_eyes(self) -> bool:
-        """Whether at least one eye cannot be seen."""
-        return self in (Drawn.SUNGLASSES, Drawn.HAND_ON_EYES)
+        """Whether at least one eye is hidden."""
+        return self in (Occluder.SUNGLASSES, Occluder.HAND_ON_EYES)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Frame:
-    """A face's own coordinates; all points (x, y) in pixels."""
+    """The landmarks of a face, points (x, y) in pixels."""
 
-    right_eye: Floats
-    left_eye: Floats
-    nose: Floats
-    mouth: Floats
-    right_ear: Floats
-    left_ear: Floats
+    right_eye: Doubles
+    left_eye: Doubles
+    nose: Doubles
+    mouth: Doubles
+    right_ear: Doubles
+    left_ear: Doubles
 
     @classmethod
     def of(cls, face: Face) -> _Frame:
         return cls(*face.landmarks.astype(np.float64))
 
     @property
-    def eyes(self) -> Floats:
+    def eyes(self) -> Doubles:
         return (self.right_eye + self.left_eye) / 2
 
     @property
-    def ears(self) -> tuple[Floats, Floats]:
+    def ears(self) -> tuple[Doubles, Doubles]:
         return self.right_ear, self.left_ear
 
     @property
-    def across(self) -> Floats:
-        """Half the way from eye to eye."""
+    def across(self) -> Doubles:
+        """Half the vector from eye to eye."""
         return (self.left_eye - self.right_eye) / 2
 
     @property
-    def sideways(self) -> Floats:
+    def sideways(self) -> Doubles:
         """The direction from eye to eye, of length 1."""
         return self.across / max(float(np.linalg.norm(self.across)), 1e-6)
 
     @property
-    def down(self) -> Floats:
+    def down(self) -> Doubles:
         """From the eyes to the mouth."""
         return self.mouth - self.eyes
 
@@ -102,7 +99,7 @@ class _Frame:
         return max(float(np.linalg.norm(self.across)), float(np.linalg.norm(self.down)) * 0.45, 1.0)
 
 
-def draw(rgb: Rgb, face: Face, what: Drawn, rng: Random) -> Rgb:
+def draw_occluder(rgb: Rgb, face: Face, what: Occluder, rng: Random) -> Rgb:
     """A copy of the photo with ``what`` on the face."""
     return _PAINTERS[what](rgb, _Frame.of(face), rng)
 
@@ -124,7 +121,7 @@ def _draw_chin_mask(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
     return _masked(rgb, frame, top, frame.mouth + rng.uniform(0.9, 1.3) * frame.down, rng)
 
 
-def _masked(rgb: Rgb, frame: _Frame, top: Floats, chin: Floats, rng: Random) -> Rgb:
+def _masked(rgb: Rgb, frame: _Frame, top: Doubles, chin: Doubles, rng: Random) -> Rgb:
     """A mask that reaches from ``top``, on the nose, to ``chin``."""
     height = chin - top
     wide = rng.uniform(-0.03, 0.35)
@@ -141,12 +138,12 @@ def _masked(rgb: Rgb, frame: _Frame, top: Floats, chin: Floats, rng: Random) -> 
     return _seam(masked, outline, sheet, frame, rng) if rng.random() < 0.4 else masked
 
 
-def _along(way: Floats, direction: Floats) -> float:
-    """How far ``way`` leads in a direction, in its lengths."""
+def _along(way: Doubles, direction: Doubles) -> float:
+    """The component of ``way`` in a direction, in lengths of that."""
     return float(way @ direction) / max(float(direction @ direction), 1e-6)
 
 
-def _straps(rgb: Rgb, frame: _Frame, corners: Sequence[Floats], sheet: Rgb, rng: Random) -> Rgb:
+def _straps(rgb: Rgb, frame: _Frame, corners: Sequence[Doubles], sheet: Rgb, rng: Random) -> Rgb:
     """Loops from the mask's corners, (right, left, lower right, lower left), around the ears."""
     rgb = rgb.copy()
     for number, corner in enumerate(corners):
@@ -156,15 +153,15 @@ def _straps(rgb: Rgb, frame: _Frame, corners: Sequence[Floats], sheet: Rgb, rng:
     return rgb
 
 
-def _seam(rgb: Rgb, outline: Floats, sheet: Rgb, frame: _Frame, rng: Random) -> Rgb:
-    """A binding of another shade along the mask's edge."""
+def _seam(rgb: Rgb, outline: Doubles, sheet: Rgb, frame: _Frame, rng: Random) -> Rgb:
+    """A binding of another shade along the mask's border."""
     colour = np.clip(sheet.mean(axis=(0, 1)) + rng.uniform(-60, 60), 0, 255).tolist()
     for start, end in zip(outline, np.roll(outline, -1, axis=0), strict=True):
         line(rgb, start, end, colour, frame.unit * 0.05)
     return rgb
 
 
-def _bulge(side: Floats, chin: Floats, inner: Floats, amount: float) -> Floats:
+def _bulge(side: Doubles, chin: Doubles, inner: Doubles, amount: float) -> Doubles:
     """The jaw between ear and chin, pushed outwards from ``inner``."""
     middle = (side + chin) / 2
     return np.asarray(middle + amount * (middle - inner))
@@ -204,7 +201,7 @@ def _draw_reading_glasses(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
     return _rims(rgb, frame, lenses, DARK_RIMS if rng.random() < 0.5 else RIM_COLOURS, rng)
 
 
-def _lenses(frame: _Frame, rng: Random) -> list[Floats]:
+def _lenses(frame: _Frame, rng: Random) -> list[Doubles]:
     """The outlines of two lenses, (n, 2) each: round, oval, square or drop-shaped, often flat above."""
     power = rng.choice([2.0, 2.5, 4.0])  # of the superellipse: 2 is an ellipse, 4 nearly a rectangle
     angle = np.linspace(0, 2 * np.pi, 48, endpoint=False)
@@ -223,7 +220,7 @@ def _lenses(frame: _Frame, rng: Random) -> list[Floats]:
     return outlines
 
 
-def _rims(rgb: Rgb, frame: _Frame, lenses: Sequence[Floats], colours: Sequence[Colour], rng: Random) -> Rgb:
+def _rims(rgb: Rgb, frame: _Frame, lenses: Sequence[Doubles], colours: Sequence[Colour], rng: Random) -> Rgb:
     """Rims, bridge and temples, now and then a bar above; a few glasses are rimless."""
     rgb = rgb.copy()
     colour = colours[rng.integers(len(colours))]
@@ -242,12 +239,12 @@ def _rims(rgb: Rgb, frame: _Frame, lenses: Sequence[Floats], colours: Sequence[C
     return rgb
 
 
-def _nearest(lens: Floats, other: Floats) -> Floats:
+def _nearest(lens: Doubles, other: Doubles) -> Doubles:
     """The point of a lens next to the other one."""
     return np.asarray(lens[np.argmin(np.linalg.norm(lens - other.mean(axis=0), axis=1))])
 
 
-def _reflection(rgb: Rgb, lens: Floats, rng: Random) -> Rgb:
+def _reflection(rgb: Rgb, lens: Doubles, rng: Random) -> Rgb:
     """A bright streak on a lens."""
     size = lens.std(axis=0).mean()
     streak = lens.mean(axis=0) + rng.normal(0, 0.4 * size, 2) + rng.normal(0, 0.35 * size, (4, 2))
@@ -262,8 +259,8 @@ def _draw_hand_on_eyes(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
     return _cover(rgb, frame, frame.eyes + rng.uniform(-0.8, 0.8) * frame.across, rng)
 
 
-def _cover(rgb: Rgb, frame: _Frame, target: Floats, rng: Random) -> Rgb:
-    """A hand of the face's own colour, or now and then a dark phone, over ``target``."""
+def _cover(rgb: Rgb, frame: _Frame, target: Doubles, rng: Random) -> Rgb:
+    """A hand of the face's own colour, or in a quarter of cases a dark phone, over ``target``."""
     unit = frame.unit
     target = target + rng.normal(0, 0.12 * unit, 2)
     if rng.random() < 0.25:
@@ -280,19 +277,19 @@ def _cover(rgb: Rgb, frame: _Frame, target: Floats, rng: Random) -> Rgb:
     return rgb
 
 
-def _skin(rgb: Rgb, frame: _Frame) -> Floats:
+def _skin(rgb: Rgb, frame: _Frame) -> Doubles:
     """The colour of the cheeks."""
     cheeks = [pixel((eye + frame.mouth) / 2) for eye in (frame.right_eye, frame.left_eye)]
     inside = [(np.clip(y, 0, rgb.shape[0] - 1), np.clip(x, 0, rgb.shape[1] - 1)) for x, y in cheeks]
     return np.asarray(np.mean([rgb[y, x] for y, x in inside], axis=0), dtype=np.float64)
 
 
-_PAINTERS: dict[Drawn, Callable[[Rgb, _Frame, Random], Rgb]] = {
-    Drawn.MASK: _draw_mask,
-    Drawn.SCARF: _draw_scarf,
-    Drawn.HAND_ON_MOUTH: _draw_hand_on_mouth,
-    Drawn.SUNGLASSES: _draw_sunglasses,
-    Drawn.HAND_ON_EYES: _draw_hand_on_eyes,
-    Drawn.READING_GLASSES: _draw_reading_glasses,
-    Drawn.CHIN_MASK: _draw_chin_mask,
+_PAINTERS: dict[Occluder, Callable[[Rgb, _Frame, Random], Rgb]] = {
+    Occluder.MASK: _draw_mask,
+    Occluder.SCARF: _draw_scarf,
+    Occluder.HAND_ON_MOUTH: _draw_hand_on_mouth,
+    Occluder.SUNGLASSES: _draw_sunglasses,
+    Occluder.HAND_ON_EYES: _draw_hand_on_eyes,
+    Occluder.READING_GLASSES: _draw_reading_glasses,
+    Occluder.CHIN_MASK: _draw_chin_mask,
 }

@@ -1,6 +1,6 @@
-"""Bytes to a picture, once: a known format, a bounded size, upright, RGB.
+"""Decode the bytes of a photo: a known format, a bounded size, upright, RGB.
 
-What decoding will cost is read from the header before anything is decoded, so that a small file which
+The cost of decoding is read from the header before anything is decoded, so that a small file which
 unfolds to hundreds of megapixels costs nothing. A large JPEG is decoded at a half, a quarter or an eighth
 of its size (libjpeg's draft mode), which no other format offers.
 """
@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -27,22 +29,48 @@ from pipeline.errors import UndecodableImage, UnsupportedFormat
 from pipeline.faces.types import Rgb
 from pipeline.images.jpeg import Jpeg, read_jpeg
 from pipeline.images.limits import LIMITS, DecodeBudget, Decoding, ImageLimits
-from pipeline.images.phash import perceptual_hash
-from pipeline.images.pixels import DECODER_ERRORS, finish, reduced, to_rgb
 from pipeline.images.png import essentials
 from pipeline.images.sniff import ImageFormat, sniff
 
 _MOST_ROWS_LOST: Final = 0.05
-"""Share of the rows that may be missing at the end of a JPEG: a face is not down there."""
+"""Share of the rows that may be missing at the end of a JPEG, where hardly any face is."""
 _UNTOUCHED: Final = (127, 128)
-"""What libjpeg makes of data that are missing: the middle of the range."""
+"""Values that libjpeg puts where data are missing: the middle of the range."""
 _USUAL_SCANS: Final = 10
 _REDUCED_PICTURE: Final = 20_000_000
-"""Bytes of what libjpeg makes, at the most twice as large as what is wanted of it."""
+"""Bytes of the picture that libjpeg makes: at most twice as large as the one asked for."""
 _CUT_OFF: Final = re.compile("truncated|end of file", re.IGNORECASE)
-"""In what the libraries say of a file whose end is missing."""
+"""Matches the errors that the libraries raise for a file whose end is missing."""
 _HEIC_SIZES: Final = re.compile(rb"ispe\0{4}(.{4})(.{4})", re.DOTALL)
-"""The properties that say how large the images of a file, or tiles of them, are before they are cropped."""
+"""The properties with the size of a file's images, or of tiles of them, before they are cropped."""
+
+DECODER_ERRORS: Final = (
+    OSError,
+    ValueError,
+    SyntaxError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ArithmeticError,
+    RuntimeError,
+    struct.error,
+)
+"""The errors that Pillow and pillow-heif raised on damaged files.
+
+A MemoryError is not among them: the caps have been checked by then, so the machine lacks memory and the
+file is not to blame.
+"""
+
+_TURNS: Final[dict[int, Callable[[Rgb], Rgb]]] = {
+    2: np.fliplr,
+    3: lambda rgb: np.rot90(rgb, 2),
+    4: np.flipud,
+    5: lambda rgb: np.transpose(rgb, (1, 0, 2)),
+    6: lambda rgb: np.rot90(rgb, -1),
+    7: lambda rgb: np.rot90(np.transpose(rgb, (1, 0, 2)), 2),
+    8: np.rot90,
+}
+"""By EXIF orientation, the turn that makes the picture upright."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,11 +96,11 @@ class Picture:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A file, and what decoding it may cost."""
+    """A file, and the limits for decoding it."""
 
     data: bytes
     start: int
-    """Where in it the picture begins."""
+    """Where the picture begins in the file."""
     limits: ImageLimits
     budget: DecodeBudget | None
 
@@ -80,35 +108,32 @@ class _Source:
     def file(self) -> io.BytesIO:
         return io.BytesIO(self.data)
 
-    def admit(
+    def check_cost(
         self, decoding: Decoding, size: tuple[int, int], memory: int | None = None, times: float = 1.0
     ) -> None:
-        """Raises ImageTooLarge and DecodeBudgetSpent.
+        """Raises ImageTooLarge or DecodeBudgetSpent where decoding would cost too much.
 
-        ``memory`` in bytes where it is known better than by the pixels, ``times`` the usual time.
+        ``memory`` is in bytes, where it is known better than by the pixels; ``times`` scales the usual time.
         """
         self.limits.check(decoding, *size, memory)
         if self.budget is not None:
             self.budget.spend(decoding, round(size[0] * size[1] * times))
 
-    def finish(self, image: Image.Image, size: tuple[int, int]) -> _Decoded:
-        return finish(image, size, self.limits.long_side)
-
 
 _Decoded = tuple[Rgb, int, int]
-"""The picture, upright, with width and height of the original."""
+"""The upright picture, and width and height of the original."""
 
 
 def decode(data: bytes, limits: ImageLimits = LIMITS, budget: DecodeBudget | None = None) -> Picture:
     """The picture in a file's bytes.
 
-    Raises UnsupportedFormat (naming the format), ImageTooLarge, or UndecodableImage; DecodeBudgetSpent
-    where the photo's share is no longer in the ``budget`` of a job.
+    Raises UnsupportedFormat (naming the format), ImageTooLarge or UndecodableImage; DecodeBudgetSpent
+    where the job's ``budget`` has too little time left for the photo.
     """
     kind, start = sniff(data)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a damaged EXIF block is no reason to refuse the photo
+            warnings.simplefilter("ignore")  # a photo with a damaged EXIF block is used all the same
             rgb, width, height = _READERS[kind](_Source(data, start, limits, budget))
     except DECODER_ERRORS as error:
         what = "cut off" if _CUT_OFF.search(str(error)) else "damaged"
@@ -121,18 +146,18 @@ def _read_jpeg(source: _Source) -> _Decoded:
     size = jpeg.frame.width, jpeg.frame.height
     if jpeg.whole:
         memory = 2 * jpeg.frame.coefficients + _REDUCED_PICTURE
-        source.admit(Decoding.JPEG_WHOLE, size, memory, max(1.0, jpeg.scans / _USUAL_SCANS))
+        source.check_cost(Decoding.JPEG_WHOLE, size, memory, max(1.0, jpeg.scans / _USUAL_SCANS))
     else:
-        source.admit(Decoding.JPEG, size)
+        source.check_cost(Decoding.JPEG, size)
     image = JpegImageFile(io.BytesIO(jpeg.data))
-    image.draft("RGB", reduced(size, source.limits.long_side))
+    image.draft("RGB", reduced_size(size, source.limits.long_side))
     if not jpeg.ended and not jpeg.settled:
         _check_rows(image, jpeg)
-    return source.finish(image, size)
+    return _finish(source, image, size)
 
 
 def _check_rows(image: Image.Image, jpeg: Jpeg) -> None:
-    """Whether nearly all rows are there. Raises UndecodableImage."""
+    """Raises UndecodableImage where too many rows are missing at the end."""
     if jpeg.frame.progressive or jpeg.frame.arithmetic:
         raise UndecodableImage("cut off: of the whole JPEG a part of the details is missing")
     pixels = np.asarray(image).reshape(image.height, -1)
@@ -145,8 +170,8 @@ def _check_rows(image: Image.Image, jpeg: Jpeg) -> None:
 def _read_png(source: _Source) -> _Decoded:
     image = PngImageFile(io.BytesIO(essentials(source.data, source.start)))
     blended = image.mode in ("1", "P") or image.has_transparency_data
-    source.admit(Decoding.PNG_BLENDED if blended else Decoding.PNG, image.size)
-    return source.finish(image, image.size)
+    source.check_cost(Decoding.PNG_BLENDED if blended else Decoding.PNG, image.size)
+    return _finish(source, image, image.size)
 
 
 def _read_webp(source: _Source) -> _Decoded:
@@ -154,12 +179,12 @@ def _read_webp(source: _Source) -> _Decoded:
         raise UndecodableImage("cut off: the WebP says that it is longer")
     source.limits.check(Decoding.WEBP, *_webp_canvas(source.data))
     image = WebPImageFile(source.file)
-    source.admit(Decoding.WEBP, image.size)
-    return source.finish(image, image.size)
+    source.check_cost(Decoding.WEBP, image.size)
+    return _finish(source, image, image.size)
 
 
 def _webp_canvas(data: bytes) -> tuple[int, int]:
-    """The size in the head: Pillow's decoder makes room for it before it says how large it is."""
+    """The size in the header, read here because Pillow allocates the canvas before it tells the size."""
     head = data[:30].ljust(30, b"\0")
     match head[12:16]:
         case b"VP8X":
@@ -189,8 +214,8 @@ def _read_heic(source: _Source) -> _Decoded:
     deep = heif.info["bit_depth"] > 8 or heif.has_alpha
     coded = ((_big(across), _big(down)) for across, down in _HEIC_SIZES.findall(source.data))
     largest = max(heif.size, *coded, key=lambda size: size[0] * size[1])
-    source.admit(Decoding.HEIC_DEEP if deep else Decoding.HEIC, largest)
-    small = reduced((width, height), source.limits.long_side)
+    source.check_cost(Decoding.HEIC_DEEP if deep else Decoding.HEIC, largest)
+    small = reduced_size((width, height), source.limits.long_side)
     # As an array it is not copied, and libheif has turned it upright already.
     pixels = cv2.resize(np.asarray(heif), small, interpolation=cv2.INTER_AREA)
     return to_rgb(Image.fromarray(np.asarray(pixels, dtype=np.uint8), heif.mode)), width, height
@@ -200,8 +225,8 @@ def _read_bmp(source: _Source) -> _Decoded:
     image = BmpImageFile(source.file)
     if any(tile.codec_name != "raw" for tile in image.tile):
         raise UnsupportedFormat("a compressed BMP")  # Pillow unpacks it pixel by pixel, in Python
-    source.admit(Decoding.BMP, image.size)
-    return source.finish(image, image.size)
+    source.check_cost(Decoding.BMP, image.size)
+    return _finish(source, image, image.size)
 
 
 _READERS: Final[dict[ImageFormat, Callable[[_Source], _Decoded]]] = {
@@ -211,3 +236,72 @@ _READERS: Final[dict[ImageFormat, Callable[[_Source], _Decoded]]] = {
     ImageFormat.HEIC: _read_heic,
     ImageFormat.BMP: _read_bmp,
 }
+
+
+def reduced_size(size: tuple[int, int], long_side: int) -> tuple[int, int]:
+    """The size after scaling the long side down to ``long_side``; never up."""
+    factor = min(1.0, long_side / max(size))
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def _finish(source: _Source, image: Image.Image, size: tuple[int, int]) -> _Decoded:
+    """Decode the image, scale it down and turn it upright; with the upright size of the original."""
+    image.load()
+    orientation = _orientation(image)
+    rgb = to_rgb(_scaled(image, reduced_size(size, source.limits.long_side)))
+    if orientation in _TURNS:
+        rgb = _TURNS[orientation](rgb)
+    width, height = size[::-1] if orientation >= 5 else size
+    return np.ascontiguousarray(rgb), width, height
+
+
+def _scaled(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture averaged down to ``size`` before any copy is made at full size."""
+    if image.size == size:
+        return image
+    if image.mode in ("1", "P"):  # their values are no brightnesses and cannot be averaged
+        image = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    return image.resize(size, Image.Resampling.BOX)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1..8; 1 where there is none that can be read."""
+    try:
+        value = image.getexif().get(0x0112, 1)
+    except DECODER_ERRORS:
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+
+
+def to_rgb(image: Image.Image) -> Rgb:
+    """(height, width, 3) uint8, whatever the mode; transparent parts on white."""
+    if image.mode.startswith("I"):  # 16 bit grey: convert() would clip instead of scaling
+        gray = np.clip(np.asarray(image, dtype=np.int32) >> 8, 0, 255).astype(np.uint8)
+        return np.repeat(gray[:, :, None], 3, axis=2)
+    if image.has_transparency_data:
+        with_alpha = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)
+    return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+
+
+def perceptual_hash(rgb: Rgb) -> tuple[int, int]:
+    """The hash of the picture and the one of its mirror image, 64 bits each, the first one the highest.
+
+    The same as ImageHash's `phash`, without its SciPy: the signs, against their median, of the
+    8 x 8 lowest frequencies of the picture's 32 x 32 greyscale thumbnail. A large picture is
+    halved first, which is ten times faster and changes a bit at most now and then.
+    """
+    while min(rgb.shape[:2]) >= 384:
+        even = rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2]
+        rgb = np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    small = Image.fromarray(rgb).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
+    thumbnail = np.asarray(small, dtype=np.float64)
+    return _hash(thumbnail), _hash(np.ascontiguousarray(thumbnail[:, ::-1]))
+
+
+def _hash(thumbnail: NDArray[np.float64]) -> int:
+    # OpenCV's transform is orthonormal, ImageHash's is not: the constant terms differ by sqrt(2).
+    weights = np.where(np.arange(8) == 0, np.sqrt(2), 1.0)
+    low = cv2.dct(thumbnail)[:8, :8] * np.outer(weights, weights)
+    bits = low > np.median(low)
+    return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -1,8 +1,8 @@
-"""The JPEG inside a file: what a decoder needs of it, from its first marker to its last.
+"""Extract the JPEG picture from a file, without the data that a decoder does not need.
 
-Phones append videos, second pictures and notes of their own, uploads lose their last bytes, servers put
-text in front, and metadata can be larger than the picture. So the markers are followed as ITU-T T.81
-(annex B) defines them, the picture's own segments are kept, and the rest is never shown to the decoder.
+Phones append videos, second pictures and notes, uploads lose their last bytes, servers put text in
+front, and metadata can be larger than the picture. So the markers are followed as ITU-T T.81 (annex B)
+defines them, the picture's own segments are kept, and the decoder gets nothing else.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _MARKER: Final = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])")
 _ORIENTATION: Final = (b"Exif\0", b"http://ns.adobe.com/xap/1.0/\0")
 """The beginnings of an APP1 that may tell how the picture is turned; the first of each counts."""
 _MOST_SEGMENTS: Final = 4_000
-"""A depth map inside the metadata takes some hundreds of them."""
+"""A depth map inside the metadata takes some hundreds."""
 _FEWEST_ZEROS: Final = 16
-"""So many zero bytes where the end should be are no data but room that was never written to."""
+"""So many zero bytes at the end of a file were never written."""
 _COARSE: Final = 6
-"""The first coefficients of a block, in the order of a file: without them it shows nothing."""
+"""A block shows nothing without its first coefficients, in the order of a file."""
 _NEARLY_SHARP: Final = 1
-"""Bits that may be missing of a coefficient, as before the last scan of brightness: hardly to be seen."""
+"""Bits that may be missing of a coefficient, as before the last scan of brightness: hardly visible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the frame header says."""
+    """A frame header."""
 
     marker: int
     width: int
@@ -56,17 +56,17 @@ class Frame:
 
     @property
     def arithmetic(self) -> bool:
-        """Coded so that no decoder can tell where data are missing."""
+        """Whether the coding hides where data are missing."""
         return self.marker in _ARITHMETIC
 
 
 @dataclass(frozen=True, slots=True)
 class Jpeg:
-    """A picture that can be handed to a decoder."""
+    """A picture for a decoder."""
 
     frame: Frame
     data: bytes
-    """From SOI to EOI; without comments, profiles, previews, and what was before or behind."""
+    """From SOI to EOI, without comments, profiles, previews and surrounding data."""
     scans: int
     ended: bool
     """False where EOI was missing: then data may be missing, too."""
@@ -90,7 +90,7 @@ def read_jpeg(data: bytes, start: int, most_scans: int) -> Jpeg:
 
 @dataclass(slots=True)
 class _Walk:
-    """From marker to marker."""
+    """Walks from marker to marker and keeps the segments of the picture."""
 
     data: bytes
     most_scans: int
@@ -103,13 +103,13 @@ class _Walk:
     whole: list[int] = field(default_factory=lambda: [99] * 64)
     """The same after the scans that are known to be whole."""
     _coded: set[int] = field(default_factory=set)
-    """Components that a scan has brought."""
+    """Components that a scan has held."""
     at_once: bool = False
     """Whether the first scan has all components: libjpeg goes by that, whatever follows."""
-    _told: set[bytes] = field(default_factory=set)
+    _seen_texts: set[bytes] = field(default_factory=set)
 
     def follow(self, at: int) -> None:
-        """Until EOI, or until something comes that cannot belong to the picture."""
+        """Walk until EOI, or until something that cannot belong to the picture."""
         for _ in range(_MOST_SEGMENTS):
             found = _MARKER.search(self.data, at)
             if self.scans:
@@ -117,7 +117,7 @@ class _Walk:
             if found is None or not self._belongs(found[1][0], found.end()):
                 return
             self.whole = list(self.begun)
-            at = self._take(found[1][0], found.end())
+            at = self._read_segment(found[1][0], found.end())
             if self.ended:
                 return
         raise UndecodableImage(f"a JPEG of more than {_MOST_SEGMENTS:,} segments")
@@ -126,12 +126,12 @@ class _Walk:
         self.kept.append(memoryview(self.data)[start:end])
 
     def _end_of_data(self, at: int) -> int:
-        """Where the data of the last scan end when no marker does; room without data is left out."""
+        """The end of the last scan's data where no marker ends them; zero padding is left out."""
         data = len(self.data[at:].rstrip(b"\0"))
         return len(self.data) if len(self.data) - at - data < _FEWEST_ZEROS else at + data
 
     def _belongs(self, marker: int, at: int) -> bool:
-        """Whether the marker is of this picture, and not by chance in what was put behind it."""
+        """Whether the marker belongs to this picture, and not to data that were appended."""
         if not self.scans:
             return marker in _ALONE or (marker != _EOI and self._end(at) is not None)
         if marker == _EOI:
@@ -150,12 +150,12 @@ class _Walk:
         return frame is not None and not frame.progressive and self._coded >= set(frame.components)
 
     def _end(self, at: int) -> int | None:
-        """Of the segment whose length is at ``at``; None where it does not fit into the file."""
+        """The end of the segment whose length is at ``at``; None where it exceeds the file."""
         length = int.from_bytes(self.data[at : at + 2], "big")
         return at + length if length >= 2 and at + length <= len(self.data) else None
 
-    def _take(self, marker: int, at: int) -> int:
-        """Keep what the decoder needs of a segment; the place behind it."""
+    def _read_segment(self, marker: int, at: int) -> int:
+        """Keep the segment if the decoder needs it; the position behind it."""
         end = self._end(at)
         if marker == _EOI or marker in _ALONE or end is None:
             self.ended = marker == _EOI
@@ -164,21 +164,21 @@ class _Walk:
             self._begin(marker, self.data[at + 2 : end])
         elif marker == _SOS:
             self._begin_scan(at, end)
-        if marker in _FRAMES or marker == _SOS or marker in _TABLES or self._says_how(marker, at + 2):
+        if marker in _FRAMES or marker == _SOS or marker in _TABLES or self._describes_pixels(marker, at + 2):
             self._keep(at - 2, end)
         return end
 
-    def _says_how(self, marker: int, body: int) -> bool:
-        """Whether it tells the colours (JFIF, Adobe) or the orientation (Exif, XMP)."""
+    def _describes_pixels(self, marker: int, body: int) -> bool:
+        """Whether the segment holds the colours (JFIF, Adobe) or the orientation (Exif, XMP)."""
         if marker in (_APP0, _APP14):
             return self.data.startswith((b"JFIF\0", b"Adobe"), body)
         known = [name for name in _ORIENTATION if self.data.startswith(name, body)] if marker == _APP1 else []
-        told = bool(known) and known[0] not in self._told
-        self._told.update(known)
-        return told
+        first = bool(known) and known[0] not in self._seen_texts
+        self._seen_texts.update(known)
+        return first
 
     def _begin(self, marker: int, body: bytes) -> None:
-        """A frame header. Raises UnsupportedFormat and UndecodableImage."""
+        """Read a frame header. Raises UnsupportedFormat or UndecodableImage."""
         if self.frame is not None or len(body) < 9 or len(body) != 6 + 3 * body[5]:
             raise UndecodableImage("damaged JPEG: frame header")
         if marker not in _DECODABLE or body[0] != 8:
@@ -192,7 +192,7 @@ class _Walk:
         self.frame = Frame(marker, width, height, tuple(body[6::3]), coefficients)
 
     def _begin_scan(self, at: int, end: int) -> None:
-        """A scan header. Raises UndecodableImage."""
+        """Read a scan header. Raises UndecodableImage."""
         scan = self._scan(at, end)
         if scan is None:
             raise UndecodableImage("damaged JPEG: scan header")
@@ -207,7 +207,7 @@ class _Walk:
             self.begun[first : last + 1] = [bits] * (last + 1 - first)
 
     def _scan(self, at: int, end: int) -> tuple[set[int], int, int, int] | None:
-        """Its components, first and last coefficient, and the bits that are still missing of those."""
+        """A scan's components, its first and last coefficient, and the bits still missing of those."""
         body = self.data[at + 2 : end]
         if self.frame is None or not body or len(body) != 4 + 2 * body[0]:
             return None

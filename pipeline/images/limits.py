@@ -1,7 +1,7 @@
-"""What decoding may cost: pixels, sides and memory of one photo, and the time of all photos of a job.
+"""Limits of decoding: pixels, sides and memory of one photo, and the time of all photos of a job.
 
-The table was measured in a fresh process each, the median of three, on photo-like pictures with grain:
-what the process grew by at its peak, and its processor time, on two cores that were busy with other work.
+The table holds the growth of the process at its peak and its processor time: the median of three, each in
+a fresh process, on photo-like pictures with grain, on two cores that were busy with other work.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pipeline.errors import DecodeBudgetSpent, ImageTooLarge, Limit
 
 
 class Decoding(StrEnum):
-    """How the pixels of a photo are had, which is what its memory and its time depend on."""
+    """How a photo is decoded; memory and time depend on it."""
 
     JPEG = "JPEG"
     """One scan of all colours: decoded row by row and at up to an eighth of the size."""
@@ -32,7 +32,7 @@ class Decoding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cap:
-    """Most pixels of a kind, and what each of them costs."""
+    """Most pixels of a kind of photo, and the cost of each."""
 
     pixels: int
     bytes_per_pixel: float
@@ -56,22 +56,19 @@ CAPS: Final[Mapping[Decoding, Cap]] = {
 
 @dataclass(frozen=True, slots=True)
 class ImageLimits:
-    """What one photo may cost. Pixels are counted as the header states them."""
+    """Limits of one photo. Pixels are counted as the header states them."""
 
     memory: int = 250_000_000
-    """Bytes that decoding may take at its peak: the process has 350 MB already, and renews itself at 800."""
+    """Bytes that decoding may take at its peak: the process has 350 MB already, and is replaced at 800."""
     max_side: int = 40_000
-    """Panoramas are long: 16,382 pixels on iPhones, and more on others."""
+    """Panoramas have 16,382 pixels on iPhones, and more on other phones."""
     long_side: int = 1_600
-    """A larger picture is scaled down to this; a face needs no more."""
+    """A larger picture is scaled down to this, which is enough for a face."""
     jpeg_scans: int = 64
     """A progressive JPEG has about ten; thousands are a known way to keep a decoder busy."""
 
     def check(self, decoding: Decoding, width: int, height: int, memory: int | None = None) -> None:
-        """Whether a photo of this size may be decoded; ``memory`` in bytes where it is known better.
-
-        Raises ImageTooLarge, which says what limit is broken.
-        """
+        """Raises ImageTooLarge, with the broken limit; ``memory`` is in bytes, where it is known."""
         cap, pixels, side = CAPS[decoding], width * height, max(width, height)
         if memory is None:
             memory = round(pixels * cap.bytes_per_pixel)
@@ -92,9 +89,9 @@ LIMITS: Final = ImageLimits()
 
 @dataclass(slots=True)
 class DecodeBudget:
-    """Processor time for decoding that the photos of one job share, by the estimates of `CAPS`.
+    """Processor time for decoding that the photos of one job share.
 
-    By estimate and not by the clock: the same job comes to the same verdict on every machine.
+    It is estimated by `CAPS` and not measured, so that a job has the same verdict on every machine.
     """
 
     seconds: float = 15.0
@@ -102,7 +99,7 @@ class DecodeBudget:
     in the slowest kind, HEIC."""
 
     def spend(self, decoding: Decoding, pixels: int) -> None:
-        """Take the time for a photo. Raises DecodeBudgetSpent where it is no longer there."""
+        """Subtract the time for a photo. Raises DecodeBudgetSpent where too little is left."""
         cost = pixels * CAPS[decoding].ns_per_pixel / 1e9
         if cost > self.seconds:
             raise DecodeBudgetSpent(decoding, pixels, cost, self.seconds)

@@ -1,7 +1,7 @@
-"""A PNG without what a decoder need not see.
+"""Remove the chunks of a PNG that a decoder does not need.
 
-Profiles, texts and animations may be damaged or unfold to gigabytes. They are left out, so that they cost
-nothing and refuse nothing; what changes the picture stays.
+Profiles, texts and animations may be damaged or unfold to gigabytes. They are left out; chunks that change
+the picture stay.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _MOST_CHUNKS: Final = 50_000
 """A large photo has some thousands."""
 _ANCILLARY: Final = 0x20
-"""The bit in a chunk's name that says that one can do without it."""
+"""The bit in the name of a chunk that is not critical."""
 _ORIENTATION: Final = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0")
 """Texts that may tell how the picture is turned."""
 _MOST_TEXT: Final = 256 * 1024
@@ -24,9 +24,9 @@ _MOST_TEXT: Final = 256 * 1024
 
 
 def essentials(data: bytes, start: int) -> bytes:
-    """The PNG whose signature is at ``start``, with the chunks that matter, also where its end is missing.
+    """The PNG whose signature is at ``start``, with the needed chunks only, also where its end is missing.
 
-    Checksums of chunks that one can do without are made anew. Raises UndecodableImage.
+    Checksums of chunks that are not critical are computed anew. Raises UndecodableImage.
     """
     kept: list[bytes | memoryview] = [SIGNATURE]
     view, at = memoryview(data), start + len(SIGNATURE)

@@ -1,4 +1,4 @@
-"""The format of a file by its first bytes; names and content types are not believed."""
+"""The format of a file by its first bytes; names and content types are ignored."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.errors import UndecodableImage, UnsupportedFormat
 
 
 class ImageFormat(StrEnum):
-    """The formats that are taken."""
+    """The supported formats."""
 
     JPEG = "JPEG"
     PNG = "PNG"
@@ -19,15 +19,15 @@ class ImageFormat(StrEnum):
     BMP = "BMP"
 
 
-_TAKEN = (
+_SUPPORTED = (
     (b"\xff\xd8", ImageFormat.JPEG),
     (b"\x89PNG\r\n\x1a\n", ImageFormat.PNG),
     (b"BM", ImageFormat.BMP),
 )
 _MOST_IN_FRONT: Final = 4096
-"""Bytes in front of a picture: a line break, a byte order mark, the header of an upload."""
-_BURIED: Final = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]|\x89PNG\r\n\x1a\n")
-_REFUSED = (
+"""Bytes that may stand in front of a picture: a line break, a byte order mark, an upload's header."""
+_PICTURE_START: Final = re.compile(rb"\xff\xd8\xff[\xc0-\xfe]|\x89PNG\r\n\x1a\n")
+_UNSUPPORTED = (
     (b"GIF8", "GIF"),
     (b"II*\0", "TIFF"),
     (b"MM\0*", "TIFF"),
@@ -50,22 +50,22 @@ _AVIF_BRANDS = frozenset({b"avif", b"avis"})
 def sniff(data: bytes) -> tuple[ImageFormat, int]:
     """The format of ``data``, and where in it the picture begins.
 
-    Raises UnsupportedFormat, naming the format, for one that is known but not taken, and
+    Raises UnsupportedFormat with the name of a known format that is not supported, and
     UndecodableImage for everything else.
     """
     if not data:
         raise UndecodableImage("the file is empty")
-    for magic, taken in _TAKEN:
+    for magic, supported in _SUPPORTED:
         if data.startswith(magic):
-            return taken, 0
+            return supported, 0
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return ImageFormat.WEBP, 0
     if data[4:8] == b"ftyp":
         return _iso_media(data), 0
-    if name := _refused(data):
+    if name := _unsupported(data):
         raise UnsupportedFormat(name)
-    if buried := _BURIED.search(data, 0, _MOST_IN_FRONT):
-        return (ImageFormat.PNG if buried[0] == _TAKEN[1][0] else ImageFormat.JPEG), buried.start()
+    if found := _PICTURE_START.search(data, 0, _MOST_IN_FRONT):
+        return (ImageFormat.PNG if found[0] == _SUPPORTED[1][0] else ImageFormat.JPEG), found.start()
     raise UndecodableImage("not an image")
 
 
@@ -80,8 +80,8 @@ def _iso_media(data: bytes) -> ImageFormat:
     raise UnsupportedFormat("this ISO media file (a video?)")
 
 
-def _refused(data: bytes) -> str | None:
-    for magic, name in _REFUSED:
+def _unsupported(data: bytes) -> str | None:
+    for magic, name in _UNSUPPORTED:
         if data.startswith(magic):
             return name
     text = data[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()

@@ -68,7 +68,7 @@ def difference(champion: Floats, challenger: Floats) -> Difference:
     return Difference(float(champion[0]), float(challenger[0]), float(low), float(high))
 
 
-def thresholds(scores: Floats, pairs: FacePairs, drawn: Floats, rate: float) -> Floats:
+def resampled_thresholds(scores: Floats, pairs: FacePairs, drawn: Floats, rate: float) -> Floats:
     """(rounds + 1,) the score of the best impostor that must not pass, so that ``rate`` of them do."""
     total = metrics.drawn_sums(drawn, pairs.one, pairs.other, np.ones(len(pairs)))
     most = min(len(scores), max(AT_LEAST, round(DEEP * rate * len(scores))))

@@ -13,20 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundles.head_params import Judges
+from pipeline.bundles.head import HeadParams
 from pipeline.fitting.fit import FEMALE, MALE, UNKNOWN
 from pipeline.promotion.bootstrap import (
     Difference,
     Flags,
     difference,
     lost,
+    resampled_thresholds,
     shares,
     shares_of_faces,
-    thresholds,
 )
 from pipeline.promotion.label_checks import LabelFigures, LabelLimits, label_figures, label_problems
-from pipeline.promotion.paired_scores import Contest, FrozenFaces, Side, hold
-from pipeline.score import Edges
+from pipeline.promotion.paired_scores import FrozenFaces, PairedScores, Side, score_both
+from pipeline.score import Thresholds
 
 EVERYBODY = "all"
 
@@ -94,9 +94,9 @@ class Findings:
             )
 
 
-def judge_challenger(
-    champion: Judges,
-    challenger: Judges,
+def check_challenger(
+    champion: HeadParams,
+    challenger: HeadParams,
     faces: FrozenFaces,
     rules: GateRules | None = None,
     taught: LabelFigures | None = None,
@@ -107,36 +107,36 @@ def judge_challenger(
     """
     rules = rules or GateRules()
     faces = faces.at_most(rules.most_people, rules.most_photos, rules.seed)
-    contest = hold(champion, challenger, faces, rules.rounds, rules.seed)
-    checks = {"test_set": _test_set(contest, rules)}
+    paired = score_both(champion, challenger, faces, rules.rounds, rules.seed)
+    checks = {"test_set": _test_set(paired, rules)}
     if taught is not None:
         checks["training_labels"] = Findings(label_problems(taught, rules), asdict(taught))
-    if broken := _broken(contest.challenger):
+    if broken := _broken(paired.challenger):
         checks["numbers"] = broken
-    elif len(contest.genuine) and len(contest.impostor):
-        checks["collapse"] = _collapse(contest, rules)
+    elif len(paired.genuine) and len(paired.impostor):
+        checks["collapse"] = _collapse(paired, rules)
         if not checks["test_set"].reasons:
-            checks |= _comparisons(contest, rules)
+            checks |= _comparisons(paired, rules)
     reasons = tuple(reason for found in checks.values() for reason in found.reasons)
     return GateReport(not reasons, reasons, {name: found.figures for name, found in checks.items()})
 
 
-def _comparisons(contest: Contest, rules: GateRules) -> dict[str, Findings]:
+def _comparisons(paired: PairedScores, rules: GateRules) -> dict[str, Findings]:
     return {
-        "fnmr_at_fmr": _told_apart(contest, rules),
-        "at_approve_edge": _at_edges(contest, rules),
-        "gender_errors": _gender(contest, rules),
+        "fnmr_at_fmr": _told_apart(paired, rules),
+        "at_approve_edge": _at_edges(paired, rules),
+        "gender_errors": _gender(paired, rules),
     }
 
 
-def _test_set(contest: Contest, rules: GateRules) -> Findings:
+def _test_set(paired: PairedScores, rules: GateRules) -> Findings:
     """Are the test faces enough, and are their own labels to be believed?"""
-    labels = label_figures(contest.faces.table, contest.champion.judges)
+    labels = label_figures(paired.faces.table, paired.champion.params)
     found = Findings(figures=asdict(labels))
     wanted = {
-        "people": (contest.people, rules.people),
-        "genuine pairs": (len(contest.genuine), rules.genuine),
-        "impostor pairs": (len(contest.impostor), rules.impostors),
+        "people": (paired.people, rules.people),
+        "genuine pairs": (len(paired.genuine), rules.genuine),
+        "impostor pairs": (len(paired.impostor), rules.impostors),
     }
     for what, (there, needed) in wanted.items():
         found.figures[what.replace(" ", "_")] = there
@@ -154,26 +154,26 @@ def _test_set(contest: Contest, rules: GateRules) -> Findings:
 
 def _broken(side: Side) -> Findings | None:
     """Numbers that no comparison could see: a NaN is neither above nor below a limit."""
-    edges = side.judges.scorer.edges
+    thresholds = side.params.scorer.thresholds
     numbers = [
         side.genuine,
         side.impostor,
         side.male,
-        np.array([edges.approve, edges.different, edges.scale]),
+        np.array([thresholds.approve, thresholds.different, thresholds.scale]),
     ]
     if not all(np.isfinite(some).all() for some in numbers):
         return Findings(["the challenger's numbers are not finite"])
-    if edges.approve < edges.different or edges.scale <= 0:
-        return Findings(["the challenger's approve edge lies below its different edge"], asdict(edges))
+    if thresholds.approve < thresholds.different or thresholds.scale <= 0:
+        return Findings(["the challenger's approve edge lies below its different edge"], asdict(thresholds))
     return None
 
 
-def _collapse(contest: Contest, rules: GateRules) -> Findings:
+def _collapse(paired: PairedScores, rules: GateRules) -> Findings:
     """Do the embeddings still differ between people? Asked of each tower, however little it weighs."""
     found = Findings()
-    before = {name: _shape(contest, contest.champion, name) for name in contest.champion.vectors}
-    for name in contest.challenger.vectors:
-        now = _shape(contest, contest.challenger, name)
+    before = {name: _shape(paired, paired.champion, name) for name in paired.champion.embeddings}
+    for name in paired.challenger.embeddings:
+        now = _shape(paired, paired.challenger, name)
         then = before.get(name) or {key: min(one[key] for one in before.values()) for key in now}
         found.figures[name] = {"champion": then, "challenger": now}
         found.reasons.extend(
@@ -185,16 +185,16 @@ def _collapse(contest: Contest, rules: GateRules) -> Findings:
     return found
 
 
-def _shape(contest: Contest, side: Side, name: str) -> dict[str, float]:
+def _shape(paired: PairedScores, side: Side, name: str) -> dict[str, float]:
     """How widely a tower's unit vectors lie (0: one point), in how many directions, and by how many
     standard deviations its cosines part genuine from impostor pairs.
     """
-    vectors = side.vectors[name].astype(np.float64)
-    centred = vectors - vectors.mean(axis=0)
-    variances = np.linalg.eigvalsh(centred.T @ centred / len(vectors))
+    embeddings = side.embeddings[name].astype(np.float64)
+    centred = embeddings - embeddings.mean(axis=0)
+    variances = np.linalg.eigvalsh(centred.T @ centred / len(embeddings))
     cosines = [
-        np.einsum("ij,ij->i", vectors[pairs.first[some]], vectors[pairs.second[some]])
-        for pairs in (contest.genuine, contest.impostor)
+        np.einsum("ij,ij->i", embeddings[pairs.first[some]], embeddings[pairs.second[some]])
+        for pairs in (paired.genuine, paired.impostor)
         for some in [np.linspace(0, len(pairs) - 1, min(len(pairs), 100_000)).astype(np.int64)]
     ]
     noise = float(np.sqrt((cosines[0].var() + cosines[1].var()) / 2))
@@ -205,13 +205,13 @@ def _shape(contest: Contest, side: Side, name: str) -> dict[str, float]:
     }
 
 
-def _kinds(contest: Contest, rules: GateRules) -> Iterator[tuple[str, Flags, Flags, bool]]:
+def _kinds(paired: PairedScores, rules: GateRules) -> Iterator[tuple[str, Flags, Flags, bool]]:
     """Everybody and each slice: name, its genuine and impostor pairs, whether they are enough."""
-    all_of = [np.ones(len(pairs), dtype=bool) for pairs in (contest.genuine, contest.impostor)]
+    all_of = [np.ones(len(pairs), dtype=bool) for pairs in (paired.genuine, paired.impostor)]
     yield EVERYBODY, all_of[0], all_of[1], True
-    for name, flags in contest.slices().items():
-        genuine, impostor = contest.genuine.among(flags), contest.impostor.among(flags)
-        people = len(np.unique(contest.owner[flags]))
+    for name, flags in paired.slices().items():
+        genuine, impostor = paired.genuine.among(flags), paired.impostor.among(flags)
+        people = len(np.unique(paired.owner[flags]))
         enough = (
             people >= rules.slice_people
             and genuine.sum() >= rules.slice_genuine
@@ -220,57 +220,57 @@ def _kinds(contest: Contest, rules: GateRules) -> Iterator[tuple[str, Flags, Fla
         yield name, genuine, impostor, bool(enough)
 
 
-def _told_apart(contest: Contest, rules: GateRules) -> Findings:
+def _told_apart(paired: PairedScores, rules: GateRules) -> Findings:
     """Genuine pairs lost at one false-match rate: how well each side tells people apart at all."""
     found = Findings()
-    for name, genuine, impostor, enough in _kinds(contest, rules):
+    for name, genuine, impostor, enough in _kinds(paired, rules):
         if not enough:
             found.figures[name] = f"too few pairs: {genuine.sum()} genuine, {impostor.sum()} impostor"
             continue
-        mates, strangers = contest.genuine.only(genuine), contest.impostor.only(impostor)
+        mates, strangers = paired.genuine.only(genuine), paired.impostor.only(impostor)
         both = []
-        for side in (contest.champion, contest.challenger):
-            beyond = thresholds(side.impostor[impostor], strangers, contest.drawn, rules.fmr)
-            both.append(lost(side.genuine[genuine], mates, contest.drawn, beyond))
+        for side in (paired.champion, paired.challenger):
+            beyond = resampled_thresholds(side.impostor[impostor], strangers, paired.drawn, rules.fmr)
+            both.append(lost(side.genuine[genuine], mates, paired.drawn, beyond))
         margin = rules.fnmr_margin if name == EVERYBODY else rules.slice_margin
         found.add(name, difference(*both), margin, f"FNMR at FMR {rules.fmr:.1%} ({name})")
     return found
 
 
-def _at_edges(contest: Contest, rules: GateRules) -> Findings:
+def _at_edges(paired: PairedScores, rules: GateRules) -> Findings:
     """Each side at the edge that it would be shipped with."""
     found = Findings()
-    for name, _, impostor, enough in _kinds(contest, rules):
+    for name, _, impostor, enough in _kinds(paired, rules):
         if enough:
-            _false_matches(contest, rules, found, name, impostor)
-    insulted = _below(contest, lambda edges: edges.different)
+            _false_matches(paired, rules, found, name, impostor)
+    insulted = _below(paired, lambda thresholds: thresholds.different)
     found.add("called_different", insulted, rules.different_margin, "genuine pairs called different people")
     if found.figures[EVERYBODY]["champion"] <= rules.edge_fmr:
         # else the champion lets too many in: a challenger that lets in fewer may lose more
-        failed = _below(contest, lambda edges: edges.approve)
+        failed = _below(paired, lambda thresholds: thresholds.approve)
         found.add("fnmr", failed, rules.edge_fnmr_margin, "FNMR at the approve edge")
     return found
 
 
-def _below(contest: Contest, edge: Callable[[Edges], float]) -> Difference:
+def _below(paired: PairedScores, edge: Callable[[Thresholds], float]) -> Difference:
     """The share of genuine pairs below an edge of each side's own."""
     failed = [
-        shares(side.genuine < edge(side.judges.scorer.edges), contest.genuine, contest.drawn)
-        for side in (contest.champion, contest.challenger)
+        shares(side.genuine < edge(side.params.scorer.thresholds), paired.genuine, paired.drawn)
+        for side in (paired.champion, paired.challenger)
     ]
     return difference(failed[0], failed[1])
 
 
-def _false_matches(contest: Contest, rules: GateRules, found: Findings, name: str, chosen: Flags) -> None:
+def _false_matches(paired: PairedScores, rules: GateRules, found: Findings, name: str, chosen: Flags) -> None:
     """The FMR at each side's approve edge.
 
     Everybody's must keep to the limit. A kind of people for whom the champion does not keep to it
     either must not get worse by as much again.
     """
-    strangers = contest.impostor.only(chosen)
+    strangers = paired.impostor.only(chosen)
     rates = [
-        shares(side.impostor[chosen] >= side.judges.scorer.edges.approve, strangers, contest.drawn)
-        for side in (contest.champion, contest.challenger)
+        shares(side.impostor[chosen] >= side.params.scorer.thresholds.approve, strangers, paired.drawn)
+        for side in (paired.champion, paired.challenger)
     ]
     both = difference(rates[0], rates[1])
     found.figures[name] = {**asdict(both), "limit": rules.edge_fmr}
@@ -281,10 +281,10 @@ def _false_matches(contest: Contest, rules: GateRules, found: Findings, name: st
         )
 
 
-def _gender(contest: Contest, rules: GateRules) -> Findings:
+def _gender(paired: PairedScores, rules: GateRules) -> Findings:
     """Wrong readings of gender, by face."""
-    found, gender = Findings(), contest.faces.table.gender
-    if np.array_equal(contest.champion.male, contest.challenger.male):
+    found, gender = Findings(), paired.faces.table.gender
+    if np.array_equal(paired.champion.male, paired.challenger.male):
         found.figures[EVERYBODY] = "both sides read every face alike"
         return found
     for name, code in (("women", FEMALE), ("men", MALE)):
@@ -295,12 +295,12 @@ def _gender(contest: Contest, rules: GateRules) -> Findings:
             )
     if found.reasons:
         return found
-    wrong = [(side.male > 0) != (gender == MALE) for side in (contest.champion, contest.challenger)]
-    for name, flags in {EVERYBODY: gender != UNKNOWN, **contest.slices()}.items():
+    wrong = [(side.male > 0) != (gender == MALE) for side in (paired.champion, paired.challenger)]
+    for name, flags in {EVERYBODY: gender != UNKNOWN, **paired.slices()}.items():
         chosen = flags & (gender != UNKNOWN)
         if name != EVERYBODY and chosen.sum() < rules.gender_faces:
             continue
-        both = [shares_of_faces(w[chosen], contest.owner[chosen], contest.drawn) for w in wrong]
+        both = [shares_of_faces(w[chosen], paired.owner[chosen], paired.drawn) for w in wrong]
         margin = rules.gender_margin if name == EVERYBODY else rules.gender_slice_margin
         found.add(name, difference(*both), margin, f"wrong gender ({name})")
     return found

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.bundles.head_params import Judges
-from pipeline.fitting.fit import FEMALE, MALE, UNKNOWN, FaceTable, scores_of_each
+from pipeline.bundles.head import HeadParams
+from pipeline.fitting.fit import FEMALE, MALE, UNKNOWN, FaceTable, genuine_scores_by_person
 
 SURE = 0.95
 """From this probability on a gender reading contradicts a label."""
@@ -47,16 +47,16 @@ class LabelLimits:
     rarer_gender: float = 0.05
 
 
-def label_figures(table: FaceTable, judges: Judges) -> LabelFigures:
+def label_figures(table: FaceTable, params: HeadParams) -> LabelFigures:
     """What ``judges`` say of the labels; meant for the whole set, before wrong ones are taken out."""
     people, owner, photos = np.unique(table.identity, return_inverse=True, return_counts=True)
-    contradicted = _contradicted_pairs(table, judges)
+    contradicted = _contradicted_pairs(table, params)
     return LabelFigures(
         faces=len(owner),
         people=len(people),
         people_with_pairs=len(contradicted),
         wrong_identity=_mean(contradicted),
-        wrong_gender=_wrong_gender(table, judges),
+        wrong_gender=_wrong_gender(table, params),
         largest_person=float(photos.max() / len(owner)) if len(owner) else 0.0,
         rarer_gender=_rarer_gender(table),
     )
@@ -80,18 +80,18 @@ def label_problems(figures: LabelFigures, limits: LabelLimits) -> list[str]:
     return [sentence for sentence, broken in told.items() if broken]
 
 
-def _contradicted_pairs(table: FaceTable, judges: Judges) -> list[float]:
+def _contradicted_pairs(table: FaceTable, params: HeadParams) -> list[float]:
     """For each person with two photos or more, the share of the pairs below the different edge."""
-    edge = judges.scorer.edges.different
-    return [float(np.mean(scores < edge)) for scores in scores_of_each(judges.scorer, table)]
+    edge = params.scorer.thresholds.different
+    return [float(np.mean(scores < edge)) for scores in genuine_scores_by_person(params.scorer, table)]
 
 
-def _wrong_gender(table: FaceTable, judges: Judges) -> float:
+def _wrong_gender(table: FaceTable, params: HeadParams) -> float:
     known = table.only(table.gender != UNKNOWN)
     if len(known.identity) == 0:
         return 0.0
     sure = np.log(SURE / (1 - SURE))
-    towards = np.where(known.gender == MALE, 1, -1) * judges.gender.logits(known.vectors)
+    towards = np.where(known.gender == MALE, 1, -1) * params.gender.logits(known.embeddings)
     return float(np.mean(towards < -sure))
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.bundles.head_params import Judges
-from pipeline.datasets.labels import BLOCK, NO_AGE, Labels
-from pipeline.faces.types import Vectors
-from pipeline.fitting.fit import FEMALE, MALE, FaceTable
+from pipeline.bundles.head import HeadParams
+from pipeline.datasets.tables import NO_AGE, Labels
+from pipeline.faces.types import Embeddings
+from pipeline.fitting.fit import BLOCK, FEMALE, MALE, FaceTable
 from pipeline.promotion.bootstrap import Codes, FacePairs, Flags, Floats, draw_people
 from pipeline.score import Scorer
 
@@ -25,7 +25,7 @@ class FrozenFaces:
 
     table: FaceTable
     age: Codes
-    challenger_vectors: Mapping[str, Vectors] | None = None
+    challenger_embeddings: Mapping[str, Embeddings] | None = None
 
     @property
     def labels(self) -> Labels:
@@ -34,7 +34,7 @@ class FrozenFaces:
 
     def only(self, chosen: Flags) -> FrozenFaces:
         """The flagged faces."""
-        others = self.challenger_vectors
+        others = self.challenger_embeddings
         kept = {name: rows[chosen] for name, rows in others.items()} if others is not None else None
         return FrozenFaces(self.table.only(chosen), self.age[chosen], kept)
 
@@ -59,15 +59,15 @@ class FrozenFaces:
 class Side:
     """One of the two: projected vectors, the scores of all pairs, log odds of male (n,)."""
 
-    judges: Judges
-    vectors: Mapping[str, Vectors]
+    params: HeadParams
+    embeddings: Mapping[str, Embeddings]
     genuine: Floats
     impostor: Floats
     male: Floats
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Contest:
+class PairedScores:
     """Both sides on the same pairs; ``owner`` (n,) are people as columns of ``drawn``."""
 
     faces: FrozenFaces
@@ -93,13 +93,15 @@ class Contest:
         return {name: flags for name, flags in named.items() if flags.any() and not flags.all()}
 
 
-def hold(champion: Judges, challenger: Judges, faces: FrozenFaces, rounds: int, seed: int) -> Contest:
+def score_both(
+    champion: HeadParams, challenger: HeadParams, faces: FrozenFaces, rounds: int, seed: int
+) -> PairedScores:
     """Score every genuine and every fair impostor pair by both."""
     people, owner = np.unique(faces.table.identity, return_inverse=True)
     genuine, impostor = _pairs(faces, owner)
-    theirs = faces.table.vectors
-    ours = faces.challenger_vectors if faces.challenger_vectors is not None else theirs
-    return Contest(
+    theirs = faces.table.embeddings
+    ours = faces.challenger_embeddings if faces.challenger_embeddings is not None else theirs
+    return PairedScores(
         faces=faces,
         owner=owner,
         genuine=genuine,
@@ -128,18 +130,20 @@ def _of_rows(rows: Codes, owner: Codes) -> FacePairs:
     return FacePairs(rows[:, 0], rows[:, 1], owner[rows[:, 0]], owner[rows[:, 1]])
 
 
-def _side(judges: Judges, vectors: Mapping[str, Vectors], genuine: FacePairs, impostor: FacePairs) -> Side:
-    projected = judges.scorer.project(vectors)
+def _side(
+    params: HeadParams, embeddings: Mapping[str, Embeddings], genuine: FacePairs, impostor: FacePairs
+) -> Side:
+    projected = params.scorer.project(embeddings)
     return Side(
-        judges=judges,
-        vectors=projected,
-        genuine=_scores(judges.scorer, projected, genuine),
-        impostor=_scores(judges.scorer, projected, impostor),
-        male=judges.gender.logits(vectors).astype(np.float64),
+        params=params,
+        embeddings=projected,
+        genuine=_scores(params.scorer, projected, genuine),
+        impostor=_scores(params.scorer, projected, impostor),
+        male=params.gender.logits(embeddings).astype(np.float64),
     )
 
 
-def _scores(scorer: Scorer, projected: Mapping[str, Vectors], pairs: FacePairs) -> Floats:
+def _scores(scorer: Scorer, projected: Mapping[str, Embeddings], pairs: FacePairs) -> Floats:
     """(n,) fused scores; whole blocks of the score matrix at a time, which is faster than by pair."""
     found = np.empty(len(pairs))
     for start in range(0, int(pairs.first.max(initial=-1)) + 1, BLOCK):

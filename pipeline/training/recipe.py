@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.labels import Labels
+from pipeline.datasets.tables import Labels
 from pipeline.fitting.fit import FaceTable, FitSettings
 from pipeline.training.data.pairs import PairSettings
 from pipeline.training.networks.backbones import BackboneName

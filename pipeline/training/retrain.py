@@ -14,18 +14,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.bundles.head import CALIBRATED, UNCALIBRATED, Head
-from pipeline.bundles.head_params import Judges, compose
+from pipeline.bundles.head import CALIBRATED, UNCALIBRATED, Head, HeadParams, compose
 from pipeline.bundles.identities import FittedOn, Group, Learner
-from pipeline.datasets.labels import NO_AGE
-from pipeline.datasets.tables import CODES
+from pipeline.datasets.tables import CODES, NO_AGE
 from pipeline.errors import DataError
 from pipeline.fitting.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
-from pipeline.gender import GenderJudge
 from pipeline.promotion.bootstrap import difference, draw_people, shares_of_faces
-from pipeline.promotion.gate import GateReport, GateRules, judge_challenger
+from pipeline.promotion.gate import GateReport, GateRules, check_challenger
 from pipeline.promotion.label_checks import label_figures
 from pipeline.promotion.paired_scores import FrozenFaces
+from pipeline.score import GenderHead
 from pipeline.training.data.cleaning import mislabelled, with_aliases_merged
 from pipeline.training.data.pairs import split_by_identity
 from pipeline.training.networks.projection import ENOUGH_FALSE_MATCHES, inherited, train_head
@@ -72,8 +70,8 @@ class Retrained:
 
 
 def table_of(
-    champion: Judges,
-    vectors: NDArray[np.float32],
+    champion: HeadParams,
+    embeddings: NDArray[np.float32],
     identity: NDArray[np.int64],
     gender: NDArray[np.str_],
     weight: NDArray[np.float64],
@@ -85,11 +83,11 @@ def table_of(
     """
     names = sorted(champion.dimensions)
     widths = [champion.dimensions[name] for name in names]
-    if vectors.shape[1] != sum(widths):
-        raise DataError(f"vectors of {vectors.shape[1]} numbers, the champion takes {sum(widths)}")
-    parts = np.split(vectors, np.cumsum(widths)[:-1], axis=1)
+    if embeddings.shape[1] != sum(widths):
+        raise DataError(f"vectors of {embeddings.shape[1]} numbers, the champion takes {sum(widths)}")
+    parts = np.split(embeddings, np.cumsum(widths)[:-1], axis=1)
     return FaceTable(
-        vectors=dict(zip(names, parts, strict=True)),
+        embeddings=dict(zip(names, parts, strict=True)),
         identity=identity,
         gender=np.array([CODES[Gender(word)] for word in gender], dtype=np.int64),
         users_kind=np.ones(len(identity), dtype=np.bool_),
@@ -108,7 +106,7 @@ def rules_of(chosen: Mapping[str, float]) -> GateRules:
 def retrain(
     faces: MemberFaces,
     champion: Head,
-    base: Judges,
+    base: HeadParams,
     *,
     started_from: str,
     rules: GateRules,
@@ -125,8 +123,8 @@ def retrain(
     taught = label_figures(faces.table.only(~faces.tested), base)
     learned, tested, left_out = _split(faces, base)
     trained = train_head(TrainingFaces(learned.table, _no_ages(learned.table)), base, recipe)
-    gender = _better_gender(base, trained.judges, learned.table, recipe)
-    judges, best = replace(trained.judges, gender=gender), trained.history.best
+    gender = _better_gender(base, trained.params, learned.table, recipe)
+    params, best = replace(trained.params, gender=gender), trained.history.best
     facts = {
         "faces": len(learned.owner),
         "people": learned.people,
@@ -140,7 +138,7 @@ def retrain(
         "started_from": started_from,
     }
     frozen = FrozenFaces(tested.table, _no_ages(tested.table))
-    gate = judge_challenger(base, judges, frozen, rules, taught)
+    gate = check_challenger(base, params, frozen, rules, taught)
     told = {
         "name": NAME,
         "fitted": dt.datetime.now(dt.UTC).date().isoformat(),
@@ -148,11 +146,11 @@ def retrain(
         "embedders": champion.metadata["embedders"],
         "training": facts,
     }
-    head = compose(judges, told, _people(champion, base, judges, learned))
+    head = compose(params, told, _people(champion, base, params, learned))
     return Retrained(head, gate, facts)
 
 
-def _split(faces: MemberFaces, base: Judges) -> tuple[MemberFaces, MemberFaces, dict[str, int]]:
+def _split(faces: MemberFaces, base: HeadParams) -> tuple[MemberFaces, MemberFaces, dict[str, int]]:
     """Those to learn from and those to test on, cleaned; and how many were left out, by reason."""
     wrong = mislabelled(faces.table, base.scorer) & ~faces.tested
     faces = faces.only(~wrong)
@@ -167,7 +165,7 @@ def _split(faces: MemberFaces, base: Judges) -> tuple[MemberFaces, MemberFaces, 
     return faces.only(~faces.tested & ~shared), faces.only(faces.tested), left_out
 
 
-def _better_gender(base: Judges, trained: Judges, table: FaceTable, recipe: Recipe) -> GenderJudge:
+def _better_gender(base: HeadParams, trained: HeadParams, table: FaceTable, recipe: Recipe) -> GenderHead:
     """The new gender head only if it is surely better than the champion's, which knows far more faces.
 
     Each half of the people is read by a head that was fitted on the other half; the test set is not
@@ -181,12 +179,14 @@ def _better_gender(base: Judges, trained: Judges, table: FaceTable, recipe: Reci
     try:
         for read in (half, ~half):
             fitted = fit_gender(known.only(~read), recipe.fit)
-            male[read] = fitted.logits(known.only(read).vectors)
+            male[read] = fitted.logits(known.only(read).embeddings)
     except DataError:
         return base.gender
     people, owner = np.unique(known.identity, return_inverse=True)
     drawn = draw_people(len(people), ROUNDS, recipe.schedule.seed)
-    wrong = [(logits > 0) != (known.gender == MALE) for logits in (base.gender.logits(known.vectors), male)]
+    wrong = [
+        (logits > 0) != (known.gender == MALE) for logits in (base.gender.logits(known.embeddings), male)
+    ]
     told = difference(*(shares_of_faces(each, owner, drawn) for each in wrong))
     return trained.gender if told.high95 < 0 else base.gender
 
@@ -196,9 +196,9 @@ def _no_ages(table: FaceTable) -> NDArray[np.int64]:
     return np.full(len(table.identity), NO_AGE, dtype=np.int64)
 
 
-def _people(champion: Head, base: Judges, judges: Judges, learned: MemberFaces) -> FittedOn:
+def _people(champion: Head, base: HeadParams, params: HeadParams, learned: MemberFaces) -> FittedOn:
     """Whom the new head learned from: the members, and whomever the champion did, if that is left in it."""
-    before = inherited(champion, base, judges, learned.table)
+    before = inherited(champion, base, params, learned.table)
     named = np.unique(learned.owner[learned.owner != NOBODY])
     return before.joined(FittedOn((Group(Learner.HEAD, "", named),) if len(named) else ()))
 

@@ -12,15 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundles.bundle import Backbone, Bundle, Origin, read_bundle, write_bundle
-from pipeline.bundles.head import UNCALIBRATED
-from pipeline.bundles.head_params import Judges, compose
+from pipeline.bundles.bundle import Bundle, NetworkFile, Origin, read_bundle, write_bundle
+from pipeline.bundles.head import UNCALIBRATED, HeadParams, compose
 from pipeline.bundles.identities import FittedOn, Learner
 from pipeline.bundles.load import load_models
 from pipeline.datasets.data import LabelledFace, first_age
-from pipeline.datasets.embeddings import Album
-from pipeline.datasets.labels import NO_AGE
-from pipeline.datasets.tables import People, added_faces, face_table, teachable
+from pipeline.datasets.embeddings import Dataset
+from pipeline.datasets.tables import NO_AGE, PersonCodes, added_faces, face_table, for_gender_head
 from pipeline.errors import DataError
 from pipeline.faces.embedder import new_embedder
 from pipeline.fitting.fit import FaceTable, fit_gender, fit_towers, replay_limits
@@ -35,8 +33,8 @@ from pipeline.training.networks.learning import History
 from pipeline.training.networks.projection import (
     TrainedHead,
     all_scores,
-    gender_judge,
-    guarded_edges,
+    gender_head,
+    guarded_thresholds,
     inherited,
     train_head,
     with_tower,
@@ -62,7 +60,7 @@ class Training:
 class Trainer:
     """Trains on photos below ``album.root``, starting from the album's bundle."""
 
-    album: Album
+    dataset: Dataset
     recipe: Recipe
     name: str = "trained"
     identity_key: bytes = b""
@@ -76,30 +74,30 @@ class Trainer:
         Raises DataError where too little is left to learn from, ModelError for missing weights.
         """
         selection, training, merged, labels = self._gather(faces)
-        base = read_bundle(self.album.bundle)
+        base = read_bundle(self.dataset.bundle)
         if self.recipe.mode is Mode.HEAD:
             head = self._train_head(selection, training, genders)
-            judges, history, network = head.judges, head.history, None
+            params, history, network = head.params, head.history, None
         else:
-            judges, history, network = self._finetune(selection, training, base, genders)
+            params, history, network = self._finetune(selection, training, base, genders)
         facts = self._facts(base, selection, training, history)
         facts["training"]["labels"] = asdict(labels)
-        before = inherited(base.head, self.album.models.judges, judges, training.table)
+        before = inherited(base.head, self.dataset.models.params, params, training.table)
         people = before.joined(self._people(selection, genders))
-        bundle = write(base, judges, facts, out, people=people, network=network)
+        bundle = write(base, params, facts, out, people=people, network=network)
         return Training(bundle, selection, labels, merged, history)
 
     def _gather(self, faces: Sequence[LabelledFace]) -> tuple[Selection, TrainingFaces, int, LabelFigures]:
         """The faces that may be learned from, embedded, with their names put right."""
-        models = self.album.models
-        selection = select_faces(models, self.album.root, faces, self.album.cache)
+        models = self.dataset.models
+        selection = select_faces(models, self.dataset.root, faces, self.dataset.cache)
         if not selection.kept:
             raise DataError(f"no photo can be learned from: {selection.counts()}")
-        table = _table(self.album, selection.kept)
-        labels = label_figures(table, models.judges)
-        wrong = mislabelled(table, models.judges.scorer)
+        table = _table(self.dataset, selection.kept)
+        labels = label_figures(table, models.params)
+        wrong = mislabelled(table, models.params.scorer)
         selection = selection.without(f.file for f, bad in zip(selection.kept, wrong, strict=True) if bad)
-        table, merged = with_aliases_merged(table.only(~wrong), models.judges)
+        table, merged = with_aliases_merged(table.only(~wrong), models.params)
         ages = [first_age(face.age) for face in selection.kept]
         age = np.array([NO_AGE if known is None else known for known in ages], dtype=np.int64)
         return selection, TrainingFaces(table, age), merged, labels
@@ -107,35 +105,37 @@ class Trainer:
     def _train_head(
         self, selection: Selection, faces: TrainingFaces, genders: Sequence[LabelledFace]
     ) -> TrainedHead:
-        album, recipe = self.album, self.recipe
+        dataset, recipe = self.dataset, self.recipe
         files = [face.file for face in selection.kept]
-        copies = embed_copies(album, files, recipe.tower, recipe.copies, recipe.schedule.seed)
-        return train_head(faces, album.models.judges, recipe, _added(album, genders), copies)
+        copies = embed_copies(dataset, files, recipe.tower, recipe.copies, recipe.schedule.seed)
+        return train_head(faces, dataset.models.params, recipe, _added(dataset, genders), copies)
 
     def _finetune(
         self, selection: Selection, faces: TrainingFaces, base: Bundle, genders: Sequence[LabelledFace]
-    ) -> tuple[Judges, History, _Network]:
+    ) -> tuple[HeadParams, History, _NewNetwork]:
         """The new network, and a head that is fitted on what it says of the photos."""
-        recipe, album = self._with_new_tower(), self.album
-        if "facenet" not in album.models.embedders:
+        recipe, dataset = self._with_new_tower(), self.dataset
+        if "facenet" not in dataset.models.embedders:
             raise DataError("the bundle has no FaceNet, so nothing says how faces are cut for a backbone")
         rule = base.head.metadata["embedders"]["facenet"]
-        windows = read_windows(album.models, album.root, [f.file for f in selection.kept], album.cache)
-        tuned = finetune(windows, faces.labels, album.models.embedders["facenet"].crop, recipe)
+        windows = read_windows(dataset.models, dataset.root, [f.file for f in selection.kept], dataset.cache)
+        tuned = finetune(windows, faces.labels, dataset.models.embedders["facenet"].crop, recipe)
         network = _describe(recipe.tower, tuned, rule)
         with tempfile.TemporaryDirectory() as folder:
-            start = _with_tower(album.models.judges, recipe, tuned)
+            start = _with_tower(dataset.models.params, recipe, tuned)
             interim = Path(folder) / "bundle"
             write(base, start, {"name": self.name}, interim, people=FittedOn(), network=network)
-            new = _album_of(interim, album)
+            new = _album_of(interim, dataset)
             table = replace(_table(new, selection.kept), identity=faces.table.identity)
-            judges = _refit(table, start, _added(new, genders), recipe, tuned)
-        return judges, tuned.history, network
+            params = _refit(table, start, _added(new, genders), recipe, tuned)
+        return params, tuned.history, network
 
     def _people(self, selection: Selection, genders: Sequence[LabelledFace]) -> FittedOn:
         """Whom this training learned from."""
         names = {face.identity for face in selection.kept}
-        head = FittedOn.people(names | {face.identity for face in teachable(genders)}, self.identity_key)
+        head = FittedOn.people(
+            names | {face.identity for face in for_gender_head(genders)}, self.identity_key
+        )
         if self.recipe.mode is Mode.HEAD:
             return head
         return head.joined(FittedOn.people(names, self.identity_key, Learner.NETWORKS))
@@ -176,78 +176,78 @@ class Trainer:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Network:
+class _NewNetwork:
     """A new network for the bundle and how it is fed."""
 
     name: str
-    backbone: Backbone
+    backbone: NetworkFile
     description: Mapping[str, Any]
 
 
 def write(
     base: Bundle,
-    judges: Judges,
+    params: HeadParams,
     facts: Mapping[str, Any],
     out: Path,
     *,
     people: FittedOn,
-    network: _Network | None = None,
+    network: _NewNetwork | None = None,
 ) -> Bundle:
     """The bundle ``base`` with another head, and perhaps one other network, at ``out``."""
     described = dict(base.head.metadata["embedders"])
-    networks = {name: base.backbone(name) for name in base.manifest.parts}
+    networks = {name: base.network(name) for name in base.manifest.parts}
     if network:
         described[network.name], networks[network.name] = network.description, network.backbone
-    unused = set(described) - judges.dimensions.keys()
+    unused = set(described) - params.dimensions.keys()
     kept = {name: part for name, part in networks.items() if part and name not in unused}
     used = {name: rule for name, rule in described.items() if name not in unused}
-    write_bundle(out, compose(judges, {**facts, "embedders": used}, people), kept)
+    write_bundle(out, compose(params, {**facts, "embedders": used}, people), kept)
     return read_bundle(out)
 
 
-def _table(album: Album, faces: Sequence[LabelledFace]) -> FaceTable:
-    return face_table(faces, album.embed([face.file for face in faces]), People(faces))
+def _table(dataset: Dataset, faces: Sequence[LabelledFace]) -> FaceTable:
+    return face_table(faces, dataset.embed([face.file for face in faces]), PersonCodes(faces))
 
 
-def _added(album: Album, genders: Sequence[LabelledFace]) -> FaceTable | None:
+def _added(dataset: Dataset, genders: Sequence[LabelledFace]) -> FaceTable | None:
     """Faces for the gender head alone."""
-    genders = teachable(genders)
+    genders = for_gender_head(genders)
     if not genders:
         return None
-    return added_faces(genders, album.embed([face.file for face in genders]))
+    return added_faces(genders, dataset.embed([face.file for face in genders]))
 
 
-def _album_of(bundle: Path, album: Album) -> Album:
-    return Album(load_models(bundle), bundle, album.root, album.cache)
+def _album_of(bundle: Path, dataset: Dataset) -> Dataset:
+    return Dataset(load_models(bundle), bundle, dataset.root, dataset.cache)
 
 
-def _describe(name: str, tuned: FineTuned, rule: Mapping[str, Any]) -> _Network:
+def _describe(name: str, tuned: FineTuned, rule: Mapping[str, Any]) -> _NewNetwork:
     digest = hashlib.sha256(tuned.network).hexdigest()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}.tflite"
         path.write_bytes(tuned.network)
         description = new_embedder(name, path, rule).describe()
-    return _Network(name, Backbone(tuned.network, Origin(f"{name}-finetuned", digest)), description)
+    return _NewNetwork(name, NetworkFile(tuned.network, Origin(f"{name}-finetuned", digest)), description)
 
 
-def _with_tower(judges: Judges, recipe: Recipe, tuned: FineTuned) -> Judges:
+def _with_tower(params: HeadParams, recipe: Recipe, tuned: FineTuned) -> HeadParams:
     """Today's judges with the new tower: only for loading the networks."""
-    towers = {name: tower for name, tower in judges.scorer.towers.items() if name in recipe.fit.weights}
-    scorer = Scorer({**towers, recipe.tower: tuned.tower}, judges.scorer.edges)
-    dropped = judges.scorer.towers.keys() - towers.keys()
-    weights = {name: row for name, row in judges.gender.weights.items() if name not in dropped}
-    return replace(judges, scorer=scorer, gender=replace(judges.gender, weights=weights))
+    towers = {name: tower for name, tower in params.scorer.towers.items() if name in recipe.fit.weights}
+    scorer = Scorer({**towers, recipe.tower: tuned.tower}, params.scorer.thresholds)
+    dropped = params.scorer.towers.keys() - towers.keys()
+    weights = {name: row for name, row in params.gender.weights.items() if name not in dropped}
+    return replace(params, scorer=scorer, gender=replace(params.gender, weights=weights))
 
 
 def _refit(
-    table: FaceTable, start: Judges, genders: FaceTable | None, recipe: Recipe, tuned: FineTuned
-) -> Judges:
+    table: FaceTable, start: HeadParams, genders: FaceTable | None, recipe: Recipe, tuned: FineTuned
+) -> HeadParams:
     """The head on what the new network says; edges by the people held out, where those give pairs."""
     scorer = with_tower(fit_towers(table, recipe.fit), recipe, tuned.tower)
     genuine, everybody, alike = all_scores(scorer, table.only(tuned.held_out))
     if not len(genuine) or not len(everybody):
         genuine, everybody, alike = all_scores(scorer, table)
-    edges = guarded_edges(genuine, everybody, alike, start.scorer.edges, recipe.fit)
-    scorer = replace(scorer, edges=edges)
-    gender = gender_judge(table, genders, recipe.fit) or fit_gender(table, recipe.fit)
+    thresholds = guarded_thresholds(genuine, everybody, alike, start.scorer.thresholds, recipe.fit)
+    scorer = replace(scorer, thresholds=thresholds)
+    gender = gender_head(table, genders, recipe.fit) or fit_gender(table, recipe.fit)
     return replace(start, scorer=scorer, gender=gender, replay=replay_limits(scorer, table))

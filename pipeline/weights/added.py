@@ -18,11 +18,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
-from pipeline.bundles.bundle import Backbone, Bundle, Origin
+from pipeline.bundles.bundle import Bundle, NetworkFile, Origin
 from pipeline.errors import ModelError, WeightsCorrupt
 from pipeline.faces.align import Border
 from pipeline.faces.embedder import AddedEmbedder, Feed
-from pipeline.faces.types import Rgb, Vectors
+from pipeline.faces.types import Embeddings, Rgb
 from pipeline.stderr import silent
 from pipeline.weights.sources import Source
 
@@ -33,52 +33,52 @@ LIKENESS: Final = 0.9999
 SIDE: Final = 112
 
 
-def backbone(
+def added_network(
     name: str, source: Source, feed: Feed, previous: Bundle | None, told: Callable[[str], None]
-) -> Backbone:
+) -> NetworkFile:
     """The network of this file; what ``previous`` holds of the same file is not made again.
 
     Raises WeightsMissing, and WeightsCorrupt for a file that holds no embedder of faces of 112x112.
     """
     is_onnx = source.file.endswith(".onnx")
     origin = Origin(source.file, source.sha256(), RECIPE if is_onnx else 0)
-    kept = previous.backbone(name) if previous else None
+    kept = previous.network(name) if previous else None
     if kept is not None and kept.origin == origin:
         return kept
     if not is_onnx:
-        return _checked(name, Backbone(source.read(), origin), feed)
+        return _checked(name, NetworkFile(source.read(), origin), feed)
     converted, problem = _converted(name, source, feed)
     if converted is not None:
-        return Backbone(converted, origin)
+        return NetworkFile(converted, origin)
     told(f"  {name} stays ONNX ({problem}): wherever it runs, pip install -r pipeline/requirements-onnx.txt")
-    return _checked(name, Backbone(source.read(), origin, ".onnx"), feed)
+    return _checked(name, NetworkFile(source.read(), origin, ".onnx"), feed)
 
 
-def description(name: str, network: Backbone, feed: Feed) -> dict[str, Any]:
+def description(name: str, network: NetworkFile, feed: Feed) -> dict[str, Any]:
     """How the network is fed, and the probe by which it is known again, for the head. Raises ModelError."""
     with _opened(name, network, feed) as embedder:
         return embedder.describe()
 
 
-def _checked(name: str, network: Backbone, feed: Feed) -> Backbone:
+def _checked(name: str, network: NetworkFile, feed: Feed) -> NetworkFile:
     """The same; raises WeightsCorrupt where it does not run, or gives no row of numbers for a face."""
     try:
-        vectors = _embedded(name, network, feed)
+        embeddings = _embedded(name, network, feed)
     except (ModelError, ValueError, RuntimeError) as error:
         raise WeightsCorrupt(f"{network.origin.file} is no network of faces of 112x112: {error}") from error
-    if not np.isfinite(vectors).all():
+    if not np.isfinite(embeddings).all():
         raise WeightsCorrupt(f"{network.origin.file} gives vectors that are no numbers")
     return network
 
 
-def _embedded(name: str, network: Backbone, feed: Feed) -> Vectors:
+def _embedded(name: str, network: NetworkFile, feed: Feed) -> Embeddings:
     """(n, d) of a few crops of a real face, each row of length 1."""
     with _opened(name, network, feed) as embedder:
         return embedder.embed(faces())
 
 
 @contextmanager
-def _opened(name: str, network: Backbone, feed: Feed) -> Iterator[AddedEmbedder]:
+def _opened(name: str, network: NetworkFile, feed: Feed) -> Iterator[AddedEmbedder]:
     """The network, before it lies in a bundle."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}{network.suffix}"
@@ -98,7 +98,7 @@ def _converted(name: str, source: Source, feed: Feed) -> tuple[bytes | None, str
             return None, str(unknown)
         except Exception as error:  # noqa: BLE001 - parsers and layers have errors of all kinds
             return None, f"it cannot be rebuilt: {type(error).__name__}"
-        ours = _embedded(name, Backbone(converted, Origin(source.file, "")), feed)
+        ours = _embedded(name, NetworkFile(converted, Origin(source.file, "")), feed)
     theirs = _reference(source.read(), onnx_graph.read_graph(source.read()).entry, feed)
     cosine = float(np.min(np.sum(ours * theirs, axis=1)))
     if cosine < LIKENESS:

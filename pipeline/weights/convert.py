@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pipeline.bundles.bundle import Backbone, Bundle, Origin
+from pipeline.bundles.bundle import Bundle, NetworkFile, Origin
 from pipeline.errors import WeightsCorrupt, WeightsMissing
 from pipeline.stderr import silent
 from pipeline.weights.sources import Source
@@ -35,9 +35,9 @@ class Step:
     """False where the network of the installed bundle could stay."""
 
 
-def backbones(
+def converted_networks(
     sources: Mapping[str, Source], previous: Bundle | None, told: Callable[[Step], None]
-) -> dict[str, Backbone]:
+) -> dict[str, NetworkFile]:
     """The networks by name: embedders are converted, the others taken as they are.
 
     What ``previous`` already holds of the same weights is not made again.
@@ -45,9 +45,9 @@ def backbones(
     made = {}
     for name, source in sources.items():
         origin = Origin(source.file, source.sha256(), RECIPE if name in LIKENESS else 0)
-        kept = previous.backbone(name) if previous else None
+        kept = previous.network(name) if previous else None
         reuse = kept is not None and kept.origin == origin
-        made[name] = kept if kept and reuse else Backbone(_network(name, source), origin)
+        made[name] = kept if kept and reuse else NetworkFile(_network(name, source), origin)
         told(Step(name, made=not reuse))
     return made
 

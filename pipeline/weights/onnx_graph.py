@@ -64,8 +64,8 @@ def build(onnx_file: bytes, name: str) -> keras.Model:
         tensors[node.output] = _applied(node, [tensors[entry] for entry in node.inputs], weights)
     for layer, values in weights:
         layer.set_weights(values)
-    vectors = _flat(tensors[graph.exit])
-    return keras.Model(inputs, keras.layers.UnitNormalization()(vectors), name=name)
+    embeddings = _flat(tensors[graph.exit])
+    return keras.Model(inputs, keras.layers.UnitNormalization()(embeddings), name=name)
 
 
 def read_graph(onnx_file: bytes) -> Graph:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.bundles.bundle import networks, open_head, open_manifest
-from pipeline.bundles.head_params import read_judges
+from pipeline.bundles.head import read_head_params
 from support.dockerfile import stages
 from support.image_host import SECONDS, Host, in_production
 from support.images import Image, image
@@ -96,7 +96,7 @@ def test_a_retraining_comes_to_its_end(
 def learn_from_invented_faces(town: Town, head: PublishedHead) -> None:
     """Leave a run to whoever trains."""
     manifest = open_manifest(head.manifest)
-    dimensions = read_judges(open_head(manifest, head.data)).dimensions
+    dimensions = read_head_params(open_head(manifest, head.data)).dimensions
     town.sizes = [size for _, size in sorted(dimensions.items())]
     town.champion = Champion(head, networks(manifest), None)
     for number in range(MEMBERS):

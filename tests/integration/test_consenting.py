@@ -8,12 +8,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from pipeline.bundles.head_params import Judges, ReplayLimits
-from pipeline.faces.occlusion import OcclusionJudge
+from pipeline.bundles.head import HeadParams, ReplayLimits
+from pipeline.faces.occlusion import OcclusionClassifier
 from pipeline.faces.quality import QualityLimits
-from pipeline.faces.types import Vectors
-from pipeline.gender import GenderJudge
-from pipeline.score import Edges, Scorer, Tower
+from pipeline.faces.types import Embeddings
+from pipeline.score import GenderHead, Scorer, Thresholds, Tower
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from worker.serving.calibration import UNUSABLE, WITHDRAWN, Gathered, gather, measure
@@ -93,10 +92,10 @@ class Host:
 
     def embed(
         self, selfie: bytes | NotFetched, photos: Sequence[bytes | NotFetched]
-    ) -> list[dict[str, Vectors] | None]:
+    ) -> list[dict[str, Embeddings] | None]:
         return [self._face(photo) for photo in (selfie, *photos)]
 
-    def _face(self, photo: bytes | NotFetched) -> dict[str, Vectors] | None:
+    def _face(self, photo: bytes | NotFetched) -> dict[str, Embeddings] | None:
         if isinstance(photo, NotFetched) or photo.decode() in self.no_face:
             return None
         return {"sface": np.full((1, 2), len(photo), np.float32)}
@@ -144,13 +143,13 @@ def test_nobody_at_all_gives_nothing(store: Store, ids: list[str]) -> None:
 
 # What the faces say of the edges
 
-BEFORE = Edges(approve=0.9, different=0.2, scale=20.0)
+BEFORE = Thresholds(approve=0.9, different=0.2, scale=20.0)
 
 
-def judges() -> Judges:
+def params() -> HeadParams:
     tower = Tower(np.zeros(8, np.float32), np.eye(8, dtype=np.float32), 1.0)
-    gender, occlusion = GenderJudge({}, 0.0, 0.7), OcclusionJudge({}, {})
-    return Judges(Scorer({"sface": tower}, BEFORE), gender, occlusion, QualityLimits(), ReplayLimits())
+    gender, occlusion = GenderHead({}, 0.0, 0.7), OcclusionClassifier({}, {})
+    return HeadParams(Scorer({"sface": tower}, BEFORE), gender, occlusion, QualityLimits(), ReplayLimits())
 
 
 def strangers(count: int, labelled: int = 0) -> Gathered:
@@ -165,25 +164,25 @@ def strangers(count: int, labelled: int = 0) -> Gathered:
     return found
 
 
-def test_strangers_set_the_approve_edge_and_a_few_labels_leave_the_other_alone() -> None:
-    measured = measure(strangers(80, labelled=20), judges(), 0.01)
+def test_strangers_set_the_approve_threshold_and_a_few_labels_leave_the_other_alone() -> None:
+    measured = measure(strangers(80, labelled=20), params(), 0.01)
     result = measured.calibration
     assert (result.impostors, result.genuine, measured.genuine_unused) == (2 * 40 * 39 // 2, 0, 20)
-    assert (result.edges.different, result.different95) == (BEFORE.different, None)
-    assert result.approve95[0] <= result.edges.approve <= result.approve95[1]
+    assert (result.thresholds.different, result.different95) == (BEFORE.different, None)
+    assert result.approve95[0] <= result.thresholds.approve <= result.approve95[1]
     assert measured.fmr_before < 0.01
 
 
-def test_enough_labelled_pairs_set_the_different_edge() -> None:
-    measured = measure(strangers(360, labelled=350), judges(), 0.01)
+def test_enough_labelled_pairs_set_the_different_threshold() -> None:
+    measured = measure(strangers(360, labelled=350), params(), 0.01)
     assert (measured.calibration.genuine, measured.genuine_unused) == (350, 0)
     assert measured.calibration.different95 is not None
-    assert measured.calibration.edges.different != BEFORE.different
+    assert measured.calibration.thresholds.different != BEFORE.different
 
 
 def test_one_picture_under_two_ids_is_left_out() -> None:
     found = strangers(60)
     twin = Consenting("twin", Gender.FEMALE, "https://h/s.jpg", ())
     found.add(twin, [found.selfies[0]])
-    bench = replace(judges(), replay=ReplayLimits(score=0.999))
+    bench = replace(params(), replay=ReplayLimits(score=0.999))
     assert measure(found, bench, 0.01).twins == 1

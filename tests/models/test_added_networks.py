@@ -21,8 +21,8 @@ from pipeline.bundles.load import load_models
 from pipeline.cli import main
 from pipeline.datasets.data import Pair
 from pipeline.datasets.embeddings import embed_picture
-from pipeline.evaluation.added import added_figures, gate_figures
-from pipeline.evaluation.protocol import judge_without, score_pairs
+from pipeline.evaluation.added_networks import added_figures, gate_figures
+from pipeline.evaluation.protocol import fit_without, score_pairs
 from pipeline.fitting.fit import FitSettings
 from pipeline.images.decode import decode
 from pipeline.weights import onnx_graph, sources
@@ -122,8 +122,8 @@ def test_an_onnx_file_becomes_a_network_of_the_bundle_that_sees_faces_as_its_own
 
 
 def test_until_a_head_was_fitted_with_it_nobody_is_compared_by_it(plugged: Path, bundle_dir: Path) -> None:
-    judges = load_models(plugged).judges
-    assert judges.dimensions == load_models(bundle_dir).judges.dimensions
+    params = load_models(plugged).params
+    assert params.dimensions == load_models(bundle_dir).params.dimensions
     assert read_manifest(plugged).version != read_manifest(bundle_dir).version
 
 
@@ -189,9 +189,9 @@ def town() -> Town:
     """Whose photos two networks have seen: SFace, and one that tells people apart better."""
     town = Town(240, spread=0.9)
     sharp = Town(240, spread=0.4)
-    vectors = {"sface": town.embedded.vectors["a"], "own": sharp.embedded.vectors["a"]}
-    town.embedded = replace(town.embedded, vectors=vectors)
-    town.table = replace(town.table, vectors=vectors)
+    embeddings = {"sface": town.embedded.embeddings["a"], "own": sharp.embedded.embeddings["a"]}
+    town.embedded = replace(town.embedded, embeddings=embeddings)
+    town.table = replace(town.table, embeddings=embeddings)
     return town
 
 
@@ -199,8 +199,8 @@ def test_its_figures_stand_beside_those_without_it(town: Town) -> None:
     photos = [[face.file for face in town.faces[3 * n : 3 * n + 3]] for n in range(80)]
     pairs = [Pair(one, other, same=True) for one, other, _ in photos]
     pairs += [Pair(a[0], b[0], same=False) for a, b in zip(photos, photos[2:], strict=False)]
-    judge_for = partial(judge_without, table=town.table, settings=FitSettings())
-    scored = score_pairs(pairs, town.embedded, town.people, judge_for)
+    scorer_for = partial(fit_without, table=town.table, settings=FitSettings())
+    scored = score_pairs(pairs, town.embedded, town.people, scorer_for)
     found = added_figures(pairs, town.embedded, town.people, town.table, scored)
     told = {way: row["all"]["eer"] for way, row in found["sides"].items()}
     assert found["networks"] == ["own"]
@@ -209,6 +209,6 @@ def test_its_figures_stand_beside_those_without_it(town: Town) -> None:
 
 
 def test_the_gate_says_whether_the_head_with_it_may_take_the_place(town: Town, bundle_dir: Path) -> None:
-    found = gate_figures(load_models(bundle_dir).judges, town.table)
+    found = gate_figures(load_models(bundle_dir).params, town.table)
     assert found["figures"]["test_set"]["people"] == 80
     assert found["passed"] == (not found["reasons"])

@@ -83,10 +83,10 @@ def test_edges_are_set_on_members_and_published_as_a_challenger(
     head = store.models.head(record.version)
     assert head is not None
     check_head(head, bundle_dir, runtime.network_files())
-    edges = open_manifest(head.manifest).head["edges"]
+    thresholds = open_manifest(head.manifest).head["edges"]
     low, high = record.figures["approve95"]
-    assert low <= edges["approve"] <= high
-    assert edges["different"] <= load_models(bundle_dir).judges.scorer.edges.different
+    assert low <= thresholds["approve"] <= high
+    assert thresholds["different"] <= load_models(bundle_dir).params.scorer.thresholds.different
 
 
 def test_too_few_strangers_are_refused_and_nothing_is_published(

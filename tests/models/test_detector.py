@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.bundles.bundle import read_bundle
 from pipeline.faces.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, Square
-from pipeline.faces.detector import DetectorLimits, TwoRangeDetector, _trust
+from pipeline.faces.detector import DetectorLimits, TwoRangeDetector, _best_upright_score
 from pipeline.faces.types import Detection, Face, Rgb
 from pipeline.images.decode import decode
 from pipeline.verdict import Box
@@ -115,7 +115,7 @@ def test_boxes_and_landmarks_are_mediapipes(bundle_dir: Path, photos: PhotoSet, 
     network = BlazeFace(read_bundle(bundle_dir).path(kind), grid)
     apart = []
     for name, theirs in zip(files, json.loads(run.stdout.splitlines()[-1]), strict=True):
-        ours, pixel = mediapipes_look(network, name)
+        ours, pixel = mediapipes_detection(network, name)
         assert len(ours) == len(theirs), name
         apart += [distance(*pair) / pixel for pair in zip(ours, theirs, strict=True)]
     # Candidates just at the limit may count for the one and not for the other, and move the mean.
@@ -129,7 +129,7 @@ def distance(mine: Face, theirs: dict[str, Any]) -> float:
     return float(np.abs(np.vstack([box, mine.landmarks]) - theirs["points"]).max())
 
 
-def mediapipes_look(network: BlazeFace, name: str) -> tuple[list[Face], float]:
+def mediapipes_detection(network: BlazeFace, name: str) -> tuple[list[Face], float]:
     """The faces of the whole photo at MediaPipe's limit, and how wide the network's pixel is."""
     import cv2
 
@@ -137,7 +137,7 @@ def mediapipes_look(network: BlazeFace, name: str) -> tuple[list[Face], float]:
     height, width = rgb.shape[:2]
     side = max(height, width)
     square = Square((width - side) / 2, (height - side) / 2, side)
-    return network.look(rgb, square, 0.5 if network.size == 128 else 0.6), side / network.size
+    return network.detect(rgb, square, 0.5 if network.size == 128 else 0.6), side / network.size
 
 
 def test_every_face_of_the_judged_photos_is_found_upright(
@@ -167,7 +167,7 @@ def test_a_photo_with_a_clear_upright_face_is_not_turned_for_a_larger_doubtful_o
     clear = Face(Box(40, 50, 80, 80), upright, 0.9)
     cut_in_half = Face(Box(200, 20, 120, 120), upright + 200, 0.6)
     photo = Detection(np.zeros((400, 400, 3), np.uint8), (cut_in_half, clear))
-    assert _trust(photo) >= DetectorLimits().certain
+    assert _best_upright_score(photo) >= DetectorLimits().certain
 
 
 def people(detection: Detection) -> int:

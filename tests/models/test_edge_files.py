@@ -51,7 +51,7 @@ REFUSED = {
 }
 
 
-def look_at(files: Mapping[str, Path], bundle_dir: Path) -> Looks:
+def extract(files: Mapping[str, Path], bundle_dir: Path) -> Looks:
     """All of them in one process of their own."""
     bundle = read_bundle(bundle_dir)
     networks = [str(bundle.path("blazeface_short")), str(bundle.path("blazeface_full"))]
@@ -75,14 +75,14 @@ def made(hard: Mapping[str, HardFile], bundle_dir: Path, tmp_path_factory: pytes
     folder = tmp_path_factory.mktemp("files")
     for name, file in hard.items():
         (folder / name).write_bytes(file.data)
-    return look_at({name: folder / name for name in hard}, bundle_dir)
+    return extract({name: folder / name for name in hard}, bundle_dir)
 
 
 @pytest.fixture(scope="module")
 def edge(faces: Path, bundle_dir: Path) -> Looks:
     """Of every file of the edge set."""
     paths = [faces / row["file"] for row in rows(faces, "edge.csv")]
-    return look_at({path.name: path for path in paths}, bundle_dir)
+    return extract({path.name: path for path in paths}, bundle_dir)
 
 
 @pytest.fixture(params=["made", "edge"])

@@ -16,12 +16,12 @@ import pytest
 from pipeline.bundles.bundle import Bundle, read_bundle
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
 from pipeline.faces.detector import TwoRangeDetector
-from pipeline.faces.embedder import LiteRtEmbedder, open_embedder
-from pipeline.faces.litert import Network, open_interpreter
-from pipeline.faces.types import Rgb, Vectors
+from pipeline.faces.embedder import Embedder, open_embedder
+from pipeline.faces.networks import LiteRtNetwork, open_interpreter
+from pipeline.faces.types import Embeddings, Rgb
 from pipeline.images.decode import decode
 from pipeline.weights import sources
-from pipeline.weights.convert import backbones
+from pipeline.weights.convert import converted_networks
 from support.bundle import ROOT
 from support.labelled import labelled_folder
 from support.portraits import BIDEN, COLLINS, OBAMA
@@ -46,11 +46,11 @@ def downloads() -> Path:
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def embedder(request: pytest.FixtureRequest, bundle: Bundle) -> LiteRtEmbedder:
+def embedder(request: pytest.FixtureRequest, bundle: Bundle) -> Embedder:
     return embedder_of(bundle, request.param)
 
 
-def embedder_of(bundle: Bundle, name: str) -> LiteRtEmbedder:
+def embedder_of(bundle: Bundle, name: str) -> Embedder:
     if name not in bundle.manifest.parts:
         pytest.skip(f"the bundle was made without {name}, whose weights could not be had")
     return open_embedder(name, bundle.path(name), bundle.head.metadata["embedders"][name])
@@ -76,30 +76,26 @@ def crops(photos: list[Rgb], bundle: Bundle) -> dict[str, list[Rgb]]:
     }
 
 
-def cosines(one: Vectors, other: Vectors) -> Any:
+def cosines(one: Embeddings, other: Embeddings) -> Any:
     lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     return np.sum(one * other, axis=1) / lengths
 
 
-def test_every_face_gets_a_vector_of_length_one(
-    embedder: LiteRtEmbedder, crops: dict[str, list[Rgb]]
-) -> None:
+def test_every_face_gets_a_vector_of_length_one(embedder: Embedder, crops: dict[str, list[Rgb]]) -> None:
     faces = crops[embedder.name]
-    vectors = embedder.embed(faces)
-    assert vectors.shape == (len(faces), DIMENSIONS[embedder.name])
-    assert vectors.dtype == np.float32
-    assert np.linalg.norm(vectors, axis=1) == pytest.approx(np.ones(len(faces)), abs=1e-5)
+    embeddings = embedder.embed(faces)
+    assert embeddings.shape == (len(faces), DIMENSIONS[embedder.name])
+    assert embeddings.dtype == np.float32
+    assert np.linalg.norm(embeddings, axis=1) == pytest.approx(np.ones(len(faces)), abs=1e-5)
 
 
-def test_different_people_get_different_vectors(
-    embedder: LiteRtEmbedder, crops: dict[str, list[Rgb]]
-) -> None:
-    vectors = embedder.embed(crops[embedder.name])
-    assert np.max(vectors @ vectors.T - 2 * np.eye(len(vectors))) < LIKENESS[embedder.name]
+def test_different_people_get_different_vectors(embedder: Embedder, crops: dict[str, list[Rgb]]) -> None:
+    embeddings = embedder.embed(crops[embedder.name])
+    assert np.max(embeddings @ embeddings.T - 2 * np.eye(len(embeddings))) < LIKENESS[embedder.name]
 
 
 def test_faces_together_get_the_vectors_that_they_get_alone(
-    embedder: LiteRtEmbedder, crops: dict[str, list[Rgb]]
+    embedder: Embedder, crops: dict[str, list[Rgb]]
 ) -> None:
     mine = crops[embedder.name]
     alone = np.concatenate([embedder.embed([crop]) for crop in mine])
@@ -107,7 +103,7 @@ def test_faces_together_get_the_vectors_that_they_get_alone(
         assert np.allclose(embedder.embed(mine[:together]), alone[:together], atol=1e-5)
 
 
-def test_no_faces_get_no_vectors(embedder: LiteRtEmbedder) -> None:
+def test_no_faces_get_no_vectors(embedder: Embedder) -> None:
     assert embedder.embed([]).shape == (0, DIMENSIONS[embedder.name])
 
 
@@ -184,9 +180,9 @@ def test_a_head_that_does_not_say_how_faces_are_cut_is_refused(bundle: Bundle) -
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "some.tflite").write_bytes(b"not a network at all")
     with pytest.raises(WeightsCorrupt, match=r"some\.tflite"):
-        Network(tmp_path / "some.tflite", most=1)
+        LiteRtNetwork(tmp_path / "some.tflite", most=1)
     with pytest.raises(WeightsMissing, match=r"other\.tflite"):
-        Network(tmp_path / "other.tflite", most=1)
+        LiteRtNetwork(tmp_path / "other.tflite", most=1)
 
 
 @pytest.mark.parametrize(
@@ -197,7 +193,7 @@ def test_weights_that_hold_something_else_are_named(name: str, content: bytes, t
     (tmp_path / "my.weights").write_bytes(content)
     source = getattr(sources, name)(tmp_path / "my.weights")
     with pytest.raises(WeightsCorrupt, match=r"my\.weights"):
-        backbones({name: source}, None, lambda _: None)
+        converted_networks({name: source}, None, lambda _: None)
 
 
 LOADED = """

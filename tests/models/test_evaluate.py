@@ -18,11 +18,10 @@ from pipeline.bundles.identities import FittedOn
 from pipeline.bundles.load import load_models
 from pipeline.cli import main
 from pipeline.datasets.data import Pair
-from pipeline.datasets.embeddings import Album
+from pipeline.datasets.embeddings import Dataset
 from pipeline.errors import DataError
 from pipeline.evaluation.sample import SAME_FILE, replay_figures, sample_figures
-from pipeline.evaluation.simulated.retouch import retouch, retouched_faces
-from pipeline.evaluation.simulated.stolen import EDITS
+from pipeline.evaluation.simulated.edits import EDITS, retouch, retouched_faces
 from pipeline.images.decode import decode
 from support.labelled import need_genders
 from support.portraits import BIDEN, COLLINS, OBAMA
@@ -80,8 +79,8 @@ def run(*arguments: object) -> str:
 
 
 @pytest.fixture(scope="module")
-def album(portraits: Path, bundle_dir: Path) -> Album:
-    return Album(load_models(bundle_dir), bundle_dir, portraits)
+def dataset(portraits: Path, bundle_dir: Path) -> Dataset:
+    return Dataset(load_models(bundle_dir), bundle_dir, portraits)
 
 
 def test_evaluate_writes_figures_and_a_page(small_lfw: Path, bundle_dir: Path, tmp_path: Path) -> None:
@@ -163,7 +162,7 @@ def bundle_that_knows_two(bundle_dir: Path, tmp_path_factory: pytest.TempPathFac
     base, folder = read_bundle(bundle_dir), tmp_path_factory.mktemp("knows") / "bundle"
     people = FittedOn.people(PEOPLE[:2])
     head = Head({**base.head.arrays, **people.arrays()}, {**base.head.metadata, "fitted_on": people.facts()})
-    networks = {name: base.backbone(name) for name in base.manifest.parts}
+    networks = {name: base.network(name) for name in base.manifest.parts}
     write_bundle(folder, head, {name: network for name, network in networks.items() if network})
     return folder
 
@@ -182,31 +181,31 @@ def test_a_bundle_is_not_reported_on_as_shipped_on_people_from_whom_it_learned(
     assert json.loads(run("evaluate", *quick))["in_sample"] == 0
 
 
-def test_a_photo_that_is_sent_twice_is_never_approved_however_it_was_altered(album: Album) -> None:
-    figures = replay_figures(album, [OBAMA[0], COLLINS])
+def test_a_photo_that_is_sent_twice_is_never_approved_however_it_was_altered(dataset: Dataset) -> None:
+    figures = replay_figures(dataset, [OBAMA[0], COLLINS])
     assert {name: row["approved"] for name, row in figures.items()} == dict.fromkeys([SAME_FILE, *EDITS], 0)
 
 
-def test_the_sample_tells_statuses_gates_and_milliseconds(album: Album) -> None:
+def test_the_sample_tells_statuses_gates_and_milliseconds(dataset: Dataset) -> None:
     pairs = [Pair(one, other, same=True) for one, other in combinations(OBAMA, 2)]
     pairs += [Pair(one, BIDEN, same=False) for one in OBAMA]
-    figures = sample_figures(album, pairs, 6)
+    figures = sample_figures(dataset, pairs, 6)
     assert figures["genuine"]["members"] == figures["impostor"]["members"] == 3
     assert figures["impostor"]["approved"] == 0
     assert figures["photos"]["photos"] == 12
     assert figures["milliseconds"]["stages"].keys() >= {"decode", "detect", "embed_sface"}
 
 
-def test_retouching_changes_the_picture_and_leaves_the_person(album: Album) -> None:
+def test_retouching_changes_the_picture_and_leaves_the_person(dataset: Dataset) -> None:
     file = COLLINS
-    kept, vectors = retouched_faces(album, [file])
+    kept, embeddings = retouched_faces(dataset, [file])
     assert kept == [file]
-    plain = album.embed([file])
-    for name, rows in vectors.items():
-        cosine = float(rows[0] @ plain.vectors[name][plain.row[file]])
+    plain = dataset.embed([file])
+    for name, rows in embeddings.items():
+        cosine = float(rows[0] @ plain.embeddings[name][plain.row[file]])
         assert 0.6 < cosine < 0.9999
-    picture = decode((album.root / file).read_bytes()).rgb
-    face = album.models.detector.detect(picture).faces[0]
+    picture = decode((dataset.root / file).read_bytes()).rgb
+    face = dataset.models.detector.detect(picture).faces[0]
     touched = retouch(picture, face.box)
     assert touched.shape == picture.shape
     assert touched.mean() > picture.mean()

@@ -10,12 +10,12 @@ import pytest
 from PIL import Image
 
 from pipeline.bundles.bundle import read_bundle
-from pipeline.bundles.head_params import Judges, read_judges
+from pipeline.bundles.head import HeadParams, read_head_params
 from pipeline.faces.detector import TwoRangeDetector
 from pipeline.faces.mesh import FaceMesh
 from pipeline.faces.people import observe, people, refine
 from pipeline.faces.quality import gate
-from pipeline.fitting.synthetic_occlusion import Drawn, draw
+from pipeline.fitting.synthetic_occlusion import Occluder, draw_occluder
 from pipeline.images.decode import decode
 from pipeline.verdict import GateResult, Outcome
 from support.hard_files import brighter, darker
@@ -31,26 +31,26 @@ class Gates:
 
     def __init__(self, folder: Path) -> None:
         bundle = read_bundle(folder)
-        self.judges: Judges = read_judges(bundle.head)
+        self.params: HeadParams = read_head_params(bundle.head)
         self.detector = TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full"))
         self.mesh = FaceMesh(bundle.path("face_mesh"))
 
-    def refused(self, data: bytes) -> GateResult | None:
+    def failed_gate(self, data: bytes) -> GateResult | None:
         """None where the main face may be judged."""
         picture = decode(data)
         detection = self.detector.detect(picture.rgb)
         faces = observe(detection.rgb, refine(self.mesh, detection.rgb, detection.faces), picture.scale)
-        persons = people(faces, self.judges.quality)
+        persons = people(faces, self.params.quality)
         if not persons:
             return NO_FACE
         quality, occlusion = faces[persons[0]].quality, faces[persons[0]].occlusion
         assert quality is not None
         assert occlusion is not None
-        refused = gate(quality, self.judges.quality)
-        if refused and refused[0] is not Outcome.FACE_TOO_SMALL:
-            return refused[1]
-        hidden = self.judges.occlusion.gate(occlusion)
-        return hidden or (refused[1] if refused else None)
+        failed_gate = gate(quality, self.params.quality)
+        if failed_gate and failed_gate[0] is not Outcome.FACE_TOO_SMALL:
+            return failed_gate[1]
+        hidden = self.params.occlusion.gate(occlusion)
+        return hidden or (failed_gate[1] if failed_gate else None)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ def gates(bundle_dir: Path) -> Gates:
 
 def reasons(gates: Gates, files: Iterable[Path]) -> dict[str, str]:
     """The refused files, with their folders, and by which gate."""
-    found = {f"{file.parent.name}/{file.name}": gates.refused(file.read_bytes()) for file in files}
-    return {name: refused.name for name, refused in found.items() if refused}
+    found = {f"{file.parent.name}/{file.name}": gates.failed_gate(file.read_bytes()) for file in files}
+    return {name: failed_gate.name for name, failed_gate in found.items() if failed_gate}
 
 
 def of_case(faces: Path, case: str) -> list[Path]:
@@ -74,8 +74,8 @@ def test_bare_faces_of_50_to_69_are_hardly_ever_refused(faces: Path, gates: Gate
     ]
     assert len(seniors) > 70
     found = reasons(gates, seniors)
-    refused = {name: gate_name for name, gate_name in found.items() if gate_name != NO_FACE.name}
-    assert len(refused) <= 0.04 * len(seniors), refused  # one of them wears sunglasses
+    failed_gate = {name: gate_name for name, gate_name in found.items() if gate_name != NO_FACE.name}
+    assert len(failed_gate) <= 0.04 * len(seniors), failed_gate  # one of them wears sunglasses
     assert len(found) <= 0.1 * len(seniors), found  # in profile the mesh sees no face
 
 
@@ -111,27 +111,27 @@ def test_more_than_half_of_the_sunglasses_are_seen(faces: Path, gates: Gates) ->
 @pytest.mark.parametrize(
     ("drawn", "gate_name", "share"),
     [
-        (Drawn.MASK, "mouth_hidden", (0.9, 1.0)),
-        (Drawn.SUNGLASSES, "eyes_hidden", (0.7, 1.0)),
-        (Drawn.READING_GLASSES, "eyes_hidden", (0.0, 0.1)),
+        (Occluder.MASK, "mouth_hidden", (0.9, 1.0)),
+        (Occluder.SUNGLASSES, "eyes_hidden", (0.7, 1.0)),
+        (Occluder.READING_GLASSES, "eyes_hidden", (0.0, 0.1)),
     ],
 )
 def test_a_portrait_is_refused_for_what_is_drawn_over_it_but_not_for_reading_glasses(
-    portraits: Path, gates: Gates, drawn: Drawn, gate_name: str, share: tuple[float, float]
+    portraits: Path, gates: Gates, drawn: Occluder, gate_name: str, share: tuple[float, float]
 ) -> None:
     people = [portraits / name for name in (*OBAMA, BIDEN, COLLINS)]
     assert reasons(gates, people) == {}
-    found = [gates.refused(wearing(gates, file, drawn, seed)) for file in people for seed in (1, 2)]
-    names = [refused.name for refused in found if refused]
+    found = [gates.failed_gate(wearing(gates, file, drawn, seed)) for file in people for seed in (1, 2)]
+    names = [failed_gate.name for failed_gate in found if failed_gate]
     assert set(names) <= {gate_name}
     assert share[0] <= len(names) / len(found) <= share[1]
 
 
-def wearing(gates: Gates, file: Path, drawn: Drawn, seed: int) -> bytes:
+def wearing(gates: Gates, file: Path, drawn: Occluder, seed: int) -> bytes:
     """The portrait with something drawn over its face."""
     rgb = decode(file.read_bytes()).rgb
     face = gates.detector.detect(rgb).faces[0]
-    return saved(Image.fromarray(draw(rgb, face, drawn, np.random.default_rng(seed))), "PNG")
+    return saved(Image.fromarray(draw_occluder(rgb, face, drawn, np.random.default_rng(seed))), "PNG")
 
 
 @pytest.mark.parametrize(
@@ -146,6 +146,6 @@ def wearing(gates: Gates, file: Path, drawn: Drawn, seed: int) -> bytes:
 def test_bad_light_and_tiny_faces_are_refused_for_that(
     portraits: Path, gates: Gates, tmp_path: Path, spoilt: Callable[[Path, Path], bytes], gate_name: str
 ) -> None:
-    refused = gates.refused(spoilt(portraits / OBAMA[0], tmp_path))
-    assert refused is not None
-    assert refused.name == gate_name
+    failed_gate = gates.failed_gate(spoilt(portraits / OBAMA[0], tmp_path))
+    assert failed_gate is not None
+    assert failed_gate.name == gate_name

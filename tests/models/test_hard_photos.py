@@ -10,8 +10,8 @@ import pytest
 
 from pipeline.bundles.load import load_models
 from pipeline.bundles.models import Models
+from pipeline.datasets.degraded import DEGRADATIONS, degrade
 from pipeline.faces.types import Rgb
-from pipeline.fitting.degradation import DAMAGES, damage
 from pipeline.images.decode import decode
 from pipeline.verdict import Outcome, Verdict
 from pipeline.verify import verify
@@ -88,14 +88,14 @@ def test_nine_of_ten_photos_that_were_spoilt_on_purpose_are_refused(
     assert sum(outcome is not Outcome.USABLE for outcome in outcomes) >= 0.9 * len(files)
 
 
-@pytest.mark.parametrize("outcome", DAMAGES)
+@pytest.mark.parametrize("outcome", DEGRADATIONS)
 def test_a_spoilt_photo_is_refused_by_the_gate_that_it_was_spoilt_for(
     models: Models, portraits: Path, outcome: Outcome
 ) -> None:
     rgb = decode((portraits / OBAMA[0]).read_bytes()).rgb
     face = models.detector.detect(rgb).faces[0]
     rng = np.random.default_rng(1)
-    spoilt = [damage(rgb, face, outcome, rng) for _ in range(5)]
+    spoilt = [degrade(rgb, face, outcome, rng) for _ in range(5)]
     files = [cv2.imencode(".png", copy[:, :, ::-1])[1].tobytes() for copy in spoilt]
     found = [verify(models, file, []).selfie.outcome for file in files]
     assert outcome in found
@@ -118,6 +118,6 @@ def test_of_two_close_crops_more_is_asked_and_neither_accuses_as_soon_as_a_whole
     pairs = [(whole, other), (whole, second), (crop, second)]
     found = [verify(models, selfie, [photo]).photos[0].comparison for selfie, photo in pairs]
     wholes, mixed, crops = (one for one in found if one is not None)
-    assert crops.approve_edge > mixed.approve_edge == wholes.approve_edge
-    assert crops.different_edge == mixed.different_edge < wholes.different_edge
+    assert crops.approve_threshold > mixed.approve_threshold == wholes.approve_threshold
+    assert crops.different_threshold == mixed.different_threshold < wholes.different_threshold
     assert crops.similarity < mixed.similarity

@@ -13,9 +13,9 @@ from PIL import Image, ImageFilter, ImageOps
 from pipeline.bundles.load import load_models
 from pipeline.bundles.models import Models
 from pipeline.faces.types import Rgb
-from pipeline.fitting.synthetic_occlusion import Drawn, draw
+from pipeline.fitting.synthetic_occlusion import Occluder, draw_occluder
 from pipeline.images.decode import decode
-from pipeline.score import Edges
+from pipeline.score import Thresholds
 from pipeline.verdict import Outcome, PhotoVerdict, Reason, Status, Verdict
 from pipeline.verify import verify
 from support.portraits import BIDEN, COLLINS, OBAMA
@@ -44,7 +44,7 @@ class Heads:
     def masked(self, name: str) -> Image.Image:
         rgb = np.asarray(self.of(name))
         face = self.models.detector.detect(rgb).faces[0]
-        return Image.fromarray(draw(rgb, face, Drawn.MASK, np.random.default_rng(3)))
+        return Image.fromarray(draw_occluder(rgb, face, Occluder.MASK, np.random.default_rng(3)))
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_a_doubtful_photo_is_the_members_where_another_one_surely_is_and_both_ar
     selfie, primary = min(scores, key=lambda pair: scores[pair])
     (third,) = {0, 1, 2} - {selfie, primary}
     lowest = scores[selfie, primary]
-    strict = with_edges(models, Edges(lowest + 0.001, lowest - 0.001, scale=1000.0))
+    strict = with_edges(models, Thresholds(lowest + 0.001, lowest - 0.001, scale=1000.0))
     alone = judge(strict, pictures[selfie], pictures[primary])
     assert (alone.status, alone.reason) == (Status.REVIEW, Reason.PRIMARY_UNSURE)
     together = judge(strict, pictures[selfie], pictures[primary], pictures[third])
@@ -138,9 +138,9 @@ def test_a_doubtful_photo_is_the_members_where_another_one_surely_is_and_both_ar
     assert beside_a_stranger.photos[0].outcome is Outcome.UNSURE
 
 
-def with_edges(models: Models, edges: Edges) -> Models:
-    judges = models.judges
-    return replace(models, judges=replace(judges, scorer=replace(judges.scorer, edges=edges)))
+def with_edges(models: Models, thresholds: Thresholds) -> Models:
+    params = models.params
+    return replace(models, params=replace(params, scorer=replace(params.scorer, thresholds=thresholds)))
 
 
 def test_a_masked_photo_of_the_member_is_no_accusation(models: Models, heads: Heads) -> None:

@@ -9,17 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundles.head_params import Judges
+from pipeline.bundles.head import HeadParams
 from pipeline.bundles.load import load_models
 from pipeline.datasets.data import LabelledFace, read_faces
-from pipeline.datasets.embeddings import Album
-from pipeline.datasets.labels import NO_AGE
-from pipeline.datasets.tables import People, face_table
+from pipeline.datasets.embeddings import Dataset
+from pipeline.datasets.tables import NO_AGE, PersonCodes, face_table
 from pipeline.errors import DataError
-from pipeline.faces.occlusion import OcclusionJudge
+from pipeline.faces.occlusion import OcclusionClassifier
 from pipeline.faces.quality import QualityLimits
 from pipeline.fitting.fit import FEMALE, MALE, FaceTable, FitSettings, fit_gender, fit_scorer, replay_limits
-from pipeline.promotion.gate import GateReport, GateRules, judge_challenger
+from pipeline.promotion.gate import GateReport, GateRules, check_challenger
 from pipeline.promotion.label_checks import label_figures
 from pipeline.promotion.paired_scores import FrozenFaces
 from pipeline.training.data.cleaning import mislabelled, with_aliases_merged
@@ -37,7 +36,7 @@ WIDTH = 32
 class Trial:
     """Today's judges, people to learn from, people to be tested on."""
 
-    champion: Judges
+    champion: HeadParams
     taught: FaceTable
     tested: FaceTable
 
@@ -48,9 +47,9 @@ class Trial:
         clean = table.only(~mislabelled(table, self.champion.scorer))
         clean, _ = with_aliases_merged(clean, self.champion)
         faces = TrainingFaces(clean, np.full(len(clean.identity), NO_AGE))
-        challenger = train_head(faces, self.champion, QUICK).judges
+        challenger = train_head(faces, self.champion, QUICK).params
         frozen = FrozenFaces(self.tested, np.full(len(self.tested.identity), NO_AGE))
-        return judge_challenger(self.champion, challenger, frozen, RULES, labels)
+        return check_challenger(self.champion, challenger, frozen, RULES, labels)
 
 
 def invented(people: int, first: int, photos: int = 4) -> FaceTable:
@@ -58,20 +57,20 @@ def invented(people: int, first: int, photos: int = 4) -> FaceTable:
     rng = np.random.default_rng(first)
     identity = np.repeat(np.arange(first, first + people), photos)
     gender = np.where(identity % 2 == 0, MALE, FEMALE)
-    vectors = {}
+    embeddings = {}
     for name in ("facenet", "sface"):
         rows = rng.normal(size=(people, WIDTH))[identity - first]
         rows += 0.5 * rng.normal(size=rows.shape)
         rows[:, 0] = np.where(gender == MALE, 2, -2) + 0.5 * rng.normal(size=len(identity))
-        vectors[name] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
-    return FaceTable(vectors, identity, gender, np.zeros(len(identity), bool), np.ones(len(identity)))
+        embeddings[name] = (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+    return FaceTable(embeddings, identity, gender, np.zeros(len(identity), bool), np.ones(len(identity)))
 
 
 def invented_trial() -> Trial:
     openly, settings = invented(300, first=0), FitSettings()
     scorer = fit_scorer(openly, settings)
     gender, replay = fit_gender(openly, settings), replay_limits(scorer, openly)
-    champion = Judges(scorer, gender, OcclusionJudge({}, {}), QualityLimits(), replay)
+    champion = HeadParams(scorer, gender, OcclusionClassifier({}, {}), QualityLimits(), replay)
     return Trial(champion, invented(150, first=1000), invented(100, first=2000))
 
 
@@ -85,9 +84,9 @@ def real_trial(faces: Path, bundle: Path) -> Trial:
     women = [photos for photos in able if photos[0].gender == "female"][:50]
     men = [photos for photos in able if photos[0].gender == "male"][:50]
     chosen = [face for pair in zip(women, men, strict=True) for photos in pair for face in photos]
-    album = Album(load_models(bundle), bundle, faces)
-    table = face_table(chosen, album.embed([face.file for face in chosen]), People(chosen))
-    return Trial(album.models.judges, table.only(table.identity >= 60), table.only(table.identity < 60))
+    dataset = Dataset(load_models(bundle), bundle, faces)
+    table = face_table(chosen, dataset.embed([face.file for face in chosen]), PersonCodes(chosen))
+    return Trial(dataset.models.params, table.only(table.identity >= 60), table.only(table.identity < 60))
 
 
 @pytest.fixture(scope="module", params=["invented", "real"])
@@ -120,7 +119,7 @@ def dominated(table: FaceTable) -> FaceTable:
     own = np.flatnonzero(table.identity == table.identity[0])
     again = np.resize(own, len(table.identity))
     return FaceTable(
-        {name: np.concatenate([rows, rows[again]]) for name, rows in table.vectors.items()},
+        {name: np.concatenate([rows, rows[again]]) for name, rows in table.embeddings.items()},
         *(np.concatenate([a, a[again]]) for a in (table.identity, table.gender)),
         *(np.concatenate([a, a[again]]) for a in (table.users_kind, table.weight)),
     )
@@ -154,15 +153,15 @@ def test_a_head_that_learned_from_poison_is_rejected_and_the_reason_names_it(
 
 def test_from_faces_that_all_look_alike_nothing_is_learned(trial: Trial) -> None:
     with pytest.raises(DataError, match="pairs"):
-        trial.of(lambda table: replace(table, vectors=collapsed(table)))
+        trial.of(lambda table: replace(table, embeddings=collapsed(table)))
 
 
 def test_a_backbone_that_sees_everybody_alike_is_rejected(trial: Trial) -> None:
     frozen = FrozenFaces(trial.tested, np.full(len(trial.tested.identity), NO_AGE), collapsed(trial.tested))
-    report = judge_challenger(trial.champion, trial.champion, frozen, RULES)
+    report = check_challenger(trial.champion, trial.champion, frozen, RULES)
     assert any("embeddings have collapsed" in reason for reason in report.reasons)
 
 
 def collapsed(table: FaceTable) -> dict[str, np.ndarray]:
     """A network that died: nearly one vector for everybody."""
-    return {name: (0.001 * rows + rows[:1]).astype(np.float32) for name, rows in table.vectors.items()}
+    return {name: (0.001 * rows + rows[:1]).astype(np.float32) for name, rows in table.embeddings.items()}

@@ -13,14 +13,12 @@ import numpy as np
 import pytest
 
 from pipeline.bundles.bundle import networks, open_head, open_manifest, with_head
-from pipeline.bundles.head import Head
-from pipeline.bundles.head_params import Judges, read_judges
-from pipeline.bundles.identities import FittedOn
+from pipeline.bundles.head import Head, HeadParams, read_head_params
 from pipeline.bundles.load import load_models, swap_head
 from pipeline.datasets.embeddings import embed_picture
 from pipeline.errors import DataError
 from pipeline.images.decode import decode
-from pipeline.training.data.faces import Found, look, study
+from pipeline.training.data.faces import PhotoCheck, check_photo, embed_trainable_face
 from pipeline.training.retrain import MemberFaces, Retrained, retrain, rules_of, table_of
 from pipeline.verdict import Gender
 from support.portraits import CAT, OBAMA
@@ -40,9 +38,9 @@ def champion(bundle_dir: Path) -> PublishedHead:
     return read_head(bundle_dir)
 
 
-def judges_of(champion: PublishedHead) -> Judges:
+def params_of(champion: PublishedHead) -> HeadParams:
     manifest = open_manifest(champion.manifest)
-    return read_judges(open_head(manifest, champion.data))
+    return read_head_params(open_head(manifest, champion.data))
 
 
 def a_set(champion: PublishedHead, people: int = 60, photos: int = 4, *, swapped: float = 0.0) -> TrainingSet:
@@ -50,7 +48,7 @@ def a_set(champion: PublishedHead, people: int = 60, photos: int = 4, *, swapped
     rng = np.random.default_rng(1)
     identity = np.repeat(np.arange(people), photos)
     parts = []
-    for _, size in sorted(judges_of(champion).dimensions.items()):
+    for _, size in sorted(params_of(champion).dimensions.items()):
         rows = 2 * rng.normal(size=(people, size))[identity] + rng.normal(size=(len(identity), size))
         parts.append(rows / np.linalg.norm(rows, axis=1, keepdims=True))
     tested = identity % 4 == 0
@@ -69,10 +67,10 @@ def a_set(champion: PublishedHead, people: int = 60, photos: int = 4, *, swapped
 def retrained(faces: TrainingSet, champion: PublishedHead, rules: Mapping[str, float]) -> Retrained:
     """The same in this process, where TensorFlow is loaded once."""
     manifest = open_manifest(champion.manifest)
-    head, arrays, judges = open_head(manifest, champion.data), faces.arrays(), judges_of(champion)
+    head, arrays, params = open_head(manifest, champion.data), faces.arrays(), params_of(champion)
     tested, owner = arrays.pop("is_test"), arrays.pop("owner")
-    members = MemberFaces(table_of(judges, **arrays), tested, owner)
-    return retrain(members, head, judges, started_from=manifest.version, rules=rules_of(rules))
+    members = MemberFaces(table_of(params, **arrays), tested, owner)
+    return retrain(members, head, params, started_from=manifest.version, rules=rules_of(rules))
 
 
 def test_a_training_set_becomes_a_head_that_a_verify_worker_can_use(
@@ -87,13 +85,13 @@ def test_a_training_set_becomes_a_head_that_a_verify_worker_can_use(
     assert head.metadata["calibration"] == "uncalibrated"
     assert made.facts == head.metadata["training"]
     assert (made.facts["people"], made.facts["test_people"]) == (45, 15)
-    named = FittedOn.read(head).groups[-1]
+    named = head.fitted_on.groups[-1]
     assert (named.salt, named.hashes.tolist()) == ("", [n + 1 for n in range(60) if n % 4])
     shipped = load_models(bundle_dir)
     swapped = swap_head([shipped], made.head.manifest, made.head.data)
     assert swapped.version == made.head.version
     assert swapped.networks == shipped.networks == networks(open_manifest(champion.manifest))
-    before, now = shipped.judges, swapped.judges
+    before, now = shipped.params, swapped.params
     assert np.array_equal(before.scorer.towers["sface"].projection, now.scorer.towers["sface"].projection)
     again = retrained(a_set(champion), champion, FEW)  # the same faces, the same head
     assert again.head.pack() == made.head.data
@@ -104,13 +102,13 @@ def test_a_labelled_photo_is_looked_at_as_in_training_and_embedded_as_in_verific
 ) -> None:
     models = load_models(bundle_dir)
     photo = (portraits / OBAMA[0]).read_bytes()
-    studied, embedded = study(models, photo), embed_picture(models, decode(photo).rgb)
-    assert not isinstance(studied, Found)
+    studied, embedded = embed_trainable_face(models, photo), embed_picture(models, decode(photo).rgb)
+    assert not isinstance(studied, PhotoCheck)
     assert embedded is not None
     assert all(np.array_equal(studied[name], embedded[name]) for name in models.embedders)
     nobody = (portraits / CAT).read_bytes()
-    assert study(models, nobody) == look(models, nobody) == Found("no_face")
-    assert study(models, b"no picture") == Found("invalid_image")
+    assert embed_trainable_face(models, nobody) == check_photo(models, nobody) == PhotoCheck("no_face")
+    assert embed_trainable_face(models, b"no picture") == PhotoCheck("invalid_image")
 
 
 def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: PublishedHead) -> None:

@@ -15,7 +15,7 @@ from PIL import Image
 from pipeline.bundles.load import load_models
 from pipeline.bundles.models import Models
 from pipeline.datasets.embeddings import main_face
-from pipeline.evaluation.simulated.stolen import EDITS, anything
+from pipeline.evaluation.simulated.edits import EDITS, anything
 from pipeline.faces.same_picture import agreement, fine_structure
 from pipeline.faces.types import Face, Rgb
 from pipeline.images.decode import decode
@@ -54,7 +54,7 @@ def test_a_gallery_photo_sent_as_selfie_goes_to_a_person_however_it_was_edited(
     selfie = EDITS[edit](rgb, face.box, np.random.default_rng(zlib.crc32(edit.encode())))
     verdict = verify(models, packed(selfie), [(portraits / name).read_bytes()])
     assert (verdict.status, verdict.reason, verdict.photo) == (Status.REVIEW, Reason.SAME_PICTURE, 1)
-    assert verdict.photos[0].quality["same_picture"] >= models.judges.replay.agreement
+    assert verdict.photos[0].quality["same_picture"] >= models.params.replay.agreement
 
 
 def test_fifteen_tries_at_random_get_nobody_through(models: Models, portraits: Path) -> None:
@@ -63,13 +63,13 @@ def test_fifteen_tries_at_random_get_nobody_through(models: Models, portraits: P
     for seed in range(15):
         edited = models.detector.detect(anything(rgb, face.box, np.random.default_rng(seed)))
         again = models.mesh.refine(edited.rgb, edited.faces[0])
-        assert agreement(fine_structure(edited.rgb, again), original) >= models.judges.replay.agreement
+        assert agreement(fine_structure(edited.rgb, again), original) >= models.params.replay.agreement
 
 
 def test_other_photos_of_one_person_are_far_from_the_limit(models: Models, portraits: Path) -> None:
     structures = [fine_structure(*seen(models, portraits / name)) for name in (*OBAMA, BIDEN)]
     for one, other in combinations(structures, 2):
-        assert agreement(one, other) < models.judges.replay.agreement - 0.1
+        assert agreement(one, other) < models.params.replay.agreement - 0.1
 
 
 def test_hardly_any_two_photos_of_a_person_are_taken_for_one(models: Models, faces: Path) -> None:
@@ -78,7 +78,7 @@ def test_hardly_any_two_photos_of_a_person_are_taken_for_one(models: Models, fac
     pairs = [pair for pair in pairs if (pair[0].stem, pair[1].stem) not in NEAR_COPIES]
     found = [agreement(*(fine_structure(*seen(models, photo)) for photo in pair)) for pair in pairs]
     assert len(found) > 50
-    assert sum(value >= models.judges.replay.agreement for value in found) <= 1
+    assert sum(value >= models.params.replay.agreement for value in found) <= 1
 
 
 def test_a_selfie_cut_out_of_a_group_photo_goes_to_a_person(models: Models, portraits: Path) -> None:

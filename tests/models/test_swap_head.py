@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.analysis import look
+from pipeline.analysis import analyse
 from pipeline.bundles.bundle import Manifest, Origin, Part, with_head
 from pipeline.bundles.head import Head
 from pipeline.bundles.load import load_models, swap_head
@@ -47,7 +47,7 @@ def swapped(models: Models, facts: Mapping[str, Any], arrays: Mapping[str, Any] 
 
 
 def strict(models: Models) -> Mapping[str, Any]:
-    """Edges that no pair of different pictures reaches."""
+    """Thresholds that no pair of different pictures reaches."""
     return {"edges": {**models.bundle.head.metadata["edges"], "approve": 1.09, "different": -1.0}}
 
 
@@ -65,11 +65,11 @@ def test_two_heads_judge_what_was_seen_and_embedded_once(models: Models, portrai
     new = swapped(models, strict(models))
     photos = [(portraits / file).read_bytes() for file in (COUPLE[1], BIDEN)]
     selfie = (portraits / COUPLE[0]).read_bytes()
-    seen = look([models, new], selfie, photos)
+    seen = analyse([models, new], selfie, photos)
     first = judge(models, seen)
-    embedded = dict(seen._vectors)
+    embedded = dict(seen._embeddings)
     second = judge(new, seen)
-    assert seen._vectors.keys() == embedded.keys()
+    assert seen._embeddings.keys() == embedded.keys()
     assert (first.model_version, second.model_version) == (models.version, new.version)
     alone = verify(new, selfie, photos)
     assert replace(second, timings={}) == replace(alone, timings={})
@@ -84,7 +84,7 @@ def test_a_head_that_wants_other_colours_gets_an_embedder_of_its_own(models: Mod
     assert new.embedders["facenet"].network is models.embedders["facenet"].network
     assert new.embedders["sface"] is models.embedders["sface"]
     selfie, photo = ((portraits / file).read_bytes() for file in COUPLE)
-    seen = look([models, new], selfie, [photo])
+    seen = analyse([models, new], selfie, [photo])
     in_colour, in_gray = (judge(each, seen).photos[0].comparison for each in (models, new))
     assert in_colour is not None
     assert in_gray is not None

@@ -67,7 +67,7 @@ def test_a_head_is_fitted_and_knows_on_whom(place: Path, faces: Path, bundle_dir
                "--out", place / "head.npz", "--cache", place / "cache")  # fmt: skip
     assert f"of {4 * EACH} people" in said
     everybody = names(place, "fold1") | names(place, "fold5")
-    assert FittedOn.read(Head.load(place / "head.npz")).known(everybody, Learner) == everybody
+    assert Head.load(place / "head.npz").fitted_on.known(everybody, Learner) == everybody
 
 
 def test_a_bundle_is_trained_without_a_fold_and_then_calibrated_on_it(
@@ -81,7 +81,7 @@ def test_a_bundle_is_trained_without_a_fold_and_then_calibrated_on_it(
     assert (place / "trained.kept-out.csv").is_file()
     assert (place / "trained.history.png").read_bytes().startswith(b"\x89PNG")
     head = read_bundle(out).head
-    own = FittedOn(tuple(group for group in FittedOn.read(head).groups if not group.salt))
+    own = FittedOn(tuple(group for group in head.fitted_on.groups if not group.salt))
     everybody = names(place, "fold1") | names(place, "fold5")
     assert own.known(everybody, Learner, KEY) <= names(place, "fold1")
     assert head.metadata["training"]["copies"] == 1
@@ -89,7 +89,7 @@ def test_a_bundle_is_trained_without_a_fold_and_then_calibrated_on_it(
     said = run("calibrate", "--pairs", place / "pairs.csv", *common, "--bundle", out, "--fmr", 0.05,
                "--identity-key", place / "key")  # fmt: skip
     assert "is calibrated" in said
-    learned_from = FittedOn.read(read_bundle(out).head)
+    learned_from = read_bundle(out).head.fitted_on
     assert learned_from.known(everybody, Learner, KEY) >= names(place, "fold5")
     evaluation = ("--pairs", place / "pairs.csv", "--faces", place / "faces.csv", *common, "--bundle", out,
                   "--as-shipped", "--sample", 0, "--members", 10, "--json", "-")  # fmt: skip

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from PIL import Image, ImageFilter, ImageOps
 
 from pipeline import match
-from pipeline.analysis import look
+from pipeline.analysis import analyse
 from pipeline.bundles.bundle import read_bundle
 from pipeline.bundles.load import load_models
 from pipeline.bundles.models import Models
@@ -119,10 +119,10 @@ def test_the_numbers_of_every_photo_come_along(models: Models, of: Photos) -> No
     verdict = judge(models, of.selfie, of.photo)
     comparison = verdict.photos[0].comparison
     assert comparison is not None
-    assert set(comparison.cosines) == set(comparison.distances) == set(models.judges.scorer.towers)
+    assert set(comparison.cosines) == set(comparison.distances) == set(models.params.scorer.towers)
     for name, cosine in comparison.cosines.items():
         assert comparison.distances[name] == pytest.approx(np.sqrt(2 - 2 * cosine), abs=1e-6)
-    assert comparison.different_edge <= comparison.approve_edge <= comparison.score
+    assert comparison.different_threshold <= comparison.approve_threshold <= comparison.score
     assert verdict.photos[0].box is not None
     assert verdict.photos[0].sha256 is not None
     assert {"decode", "detect", "embed_facenet", "embed_sface"} <= set(verdict.timings)
@@ -195,7 +195,7 @@ def test_photos_that_a_job_has_no_time_for_are_not_decoded_and_say_so(models: Mo
     large = saved(Image.open(of.photo).convert("RGB").resize((3000, 3000)), "PNG")
     assert DecodeBudget().seconds > 0.3
     budget = DecodeBudget(seconds=0.2)  # such a PNG takes about 0.3
-    verdict = judge_seen(models, look([models], selfie, [photo, large, stranger], budget=budget))
+    verdict = judge_seen(models, analyse([models], selfie, [photo, large, stranger], budget=budget))
     left_out = verdict.photos[1]
     assert [found.outcome for found in verdict.photos] == ["same", "not_compared", "different"]
     assert (left_out.fault, left_out.verdict) == (Fault.OURS, PhotoVerdict.NOT_VERIFIED)
@@ -221,7 +221,7 @@ def test_where_not_all_weights_can_be_had_a_head_for_the_other_networks_judges(
     )
     assert "without MobileFaceNet and FaceRes" in done.output
     poorer = load_models(folder)
-    assert set(poorer.judges.scorer.towers) == set(poorer.judges.gender.weights) == {"facenet", "sface"}
+    assert set(poorer.params.scorer.towers) == set(poorer.params.gender.weights) == {"facenet", "sface"}
     verdict = judge(poorer, of.selfie, of.photo)
     assert verdict.status is Status.APPROVED
     assert verdict.gender is Gender.MALE

@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundles.bundle import Backbone, Origin, write_bundle
+from pipeline.bundles.bundle import NetworkFile, Origin, write_bundle
 from pipeline.bundles.head import Head
 from worker.serving.registry import read_head
 from worker.store import PublishedHead
 
 BACKBONES = {
-    "facenet": Backbone(b"the first network", Origin("graph_final.pb", "0" * 64, recipe=1)),
-    "sface": Backbone(b"the second network", Origin("sface.onnx", "1" * 64, recipe=1)),
+    "facenet": NetworkFile(b"the first network", Origin("graph_final.pb", "0" * 64, recipe=1)),
+    "sface": NetworkFile(b"the second network", Origin("sface.onnx", "1" * 64, recipe=1)),
 }
 
 

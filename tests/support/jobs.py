@@ -60,8 +60,8 @@ def a_comparison(score: float = 0.71) -> Comparison:
     return Comparison(
         score=score,
         similarity=0.83,
-        approve_edge=0.5,
-        different_edge=0.25,
+        approve_threshold=0.5,
+        different_threshold=0.25,
         cosines={"sface": 0.62, "facenet": 0.7},
         distances={"sface": 0.87, "facenet": 0.77},
     )

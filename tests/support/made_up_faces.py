@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.datasets.data import LabelledFace
-from pipeline.datasets.embeddings import Embedded
-from pipeline.datasets.tables import People, face_table
+from pipeline.datasets.embeddings import EmbeddingTable
+from pipeline.datasets.tables import PersonCodes, face_table
 from pipeline.fitting.fit import FaceTable, FitSettings
 from pipeline.verdict import Gender
 
@@ -36,11 +36,11 @@ class Town:
             for k in range(photos)
         ]
         self.embedded = embedded(self.faces, spread)
-        self.people = People(self.faces)
+        self.people = PersonCodes(self.faces)
         self.table = face_table(self.faces, self.embedded, self.people)
 
 
-def embedded(faces: list[LabelledFace], spread: float) -> Embedded:
+def embedded(faces: list[LabelledFace], spread: float) -> EmbeddingTable:
     """Photos of one person lie close together; the first number tells the gender."""
     rng = np.random.default_rng(0)
     centre = {face.identity: rng.normal(size=DIMENSIONS) for face in faces}
@@ -48,11 +48,11 @@ def embedded(faces: list[LabelledFace], spread: float) -> Embedded:
         centre[face.identity][0] = 2.0 if face.gender is Gender.MALE else -2.0
     rows = np.array([centre[face.identity] + spread * rng.normal(size=DIMENSIONS) for face in faces])
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return Embedded({face.file: i for i, face in enumerate(faces)}, {"a": rows.astype(np.float32)}, ())
+    return EmbeddingTable({face.file: i for i, face in enumerate(faces)}, {"a": rows.astype(np.float32)}, ())
 
 
 def poisoned(table: FaceTable, people: list[int]) -> FaceTable:
     """Any use of these people's vectors makes every number a NaN."""
-    rows = table.vectors["a"].copy()
+    rows = table.embeddings["a"].copy()
     rows[np.isin(table.identity, people)] = np.nan
     return FaceTable({"a": rows}, table.identity, table.gender, table.users_kind, table.weight)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.faces.types import Vectors
-from pipeline.score import Scorer, Scores
+from pipeline.faces.types import Embeddings, Scores
+from pipeline.score import Scorer
 
 
 def assert_all_ways_to_score_agree(
-    scorer: Scorer, first: dict[str, Vectors], second: dict[str, Vectors]
+    scorer: Scorer, first: dict[str, Embeddings], second: dict[str, Embeddings]
 ) -> Scores:
     """Row by row, every face against every other, and one against one; returns the matrix.
 

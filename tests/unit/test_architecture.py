@@ -26,7 +26,7 @@ MOST_LINES_OF_A_FUNCTION = 45
 LAYERS = (
     {"pipeline.errors", "pipeline.verdict", "pipeline.progress", "pipeline.terminal", "pipeline.stderr"},
     {"pipeline.faces", "pipeline.decide"},
-    {"pipeline.images", "pipeline.score", "pipeline.gender"},
+    {"pipeline.images", "pipeline.score"},
     {"pipeline.bundles"},
     {"pipeline.analysis", "pipeline.fitting", "pipeline.weights"},
     {"pipeline.comparator", "pipeline.datasets"},

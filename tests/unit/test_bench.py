@@ -14,7 +14,7 @@ from PIL import Image
 from pipeline.datasets.data import Pair
 from pipeline.errors import DataError, PeerMissing
 from pipeline.evaluation.bench import SIZE, measure, two_photos
-from pipeline.evaluation.peers import FaceRecognition, compare, race
+from pipeline.evaluation.peers import FaceRecognition, compare, time_verifiers
 from pipeline.faces.types import Rgb
 from pipeline.verdict import Comparison, Gender, Outcome, PhotoFinding, Reason, Status, Verdict
 from support.bundle import ROOT
@@ -72,8 +72,8 @@ def test_contestants_judge_every_pair_in_turn_and_each_begins_as_often(
     pairs: list[Pair], tmp_path: Path
 ) -> None:
     log: list[str] = []
-    contestants = [Brightness("a", log), Brightness("b", log)]
-    records = race(contestants, pairs, tmp_path)
+    verifiers = [Brightness("a", log), Brightness("b", log)]
+    records = time_verifiers(verifiers, pairs, tmp_path)
     assert log[4:] == ["a", "a", "b", "b", "b", "b", "a", "a", "a", "a", "b", "b"]
     assert records["a"].scores == records["b"].scores == [-3.0, -140.0, -np.inf, -np.inf]
     assert len(records["a"].milliseconds) == 4
@@ -81,8 +81,8 @@ def test_contestants_judge_every_pair_in_turn_and_each_begins_as_often(
 
 
 def test_a_face_that_is_not_found_counts_as_a_non_match(pairs: list[Pair], tmp_path: Path) -> None:
-    contestants = [Brightness("a", [])]
-    figures = compare(contestants, pairs, race(contestants, pairs, tmp_path))["a"]["sets"]["lights"]
+    verifiers = [Brightness("a", [])]
+    figures = compare(verifiers, pairs, time_verifiers(verifiers, pairs, tmp_path))["a"]["sets"]["lights"]
     assert figures["no_face"] == 2
     assert figures["fnmr"] == 0.5
     assert figures["fmr"] == 0.0

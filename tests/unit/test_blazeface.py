@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.errors import WeightsCorrupt, WeightsMissing
 from pipeline.faces.blazeface import FULL_RANGE, SHORT_RANGE, BlazeFace, Square, letterbox, overlaps, suppress
-from pipeline.faces.detector import TwoRangeDetector, merge, tiles_of
-from pipeline.faces.pyramid import Pyramid
+from pipeline.faces.detector import Pyramid, TwoRangeDetector, merge, tiles_of
 from pipeline.faces.types import Face
 from pipeline.verdict import Box
 
@@ -97,11 +96,11 @@ def test_tiles_cover_the_photo(height: int, width: int) -> None:
 
 
 class OneSpot:
-    """Stands for a network: sees the brightest pixel of its square as a face."""
+    """A fake network that detects the brightest pixel of its square as a face."""
 
     size = 128
 
-    def look(self, rgb: np.ndarray, square: Square, _min_score: float) -> list[Face]:
+    def detect(self, rgb: np.ndarray, square: Square, _min_score: float) -> list[Face]:
         patch = letterbox(rgb, square, self.size)[:, :, 0]
         y, x = np.unravel_index(int(np.argmax(patch)), patch.shape)
         side = square.side / self.size
@@ -115,7 +114,7 @@ def test_what_is_seen_in_a_halved_photo_lies_where_it_lies_in_the_photo(size: tu
     x, y, spot = width * 0.6, height * 0.4, max(1, width // 100)
     rgb[int(y) - spot : int(y) + spot + 1, int(x) - spot : int(x) + spot + 1] = 255
     photo = Pyramid(rgb)
-    (seen,) = photo.look(OneSpot(), photo.whole(), 0.5)  # type: ignore[arg-type]
+    (seen,) = photo.detect(OneSpot(), photo.whole(), 0.5)  # type: ignore[arg-type]
     pixel = max(width, height) / 128
     assert seen.box.x == pytest.approx(x, abs=1.6 * pixel + spot)
     assert seen.box.y == pytest.approx(y, abs=1.6 * pixel + spot)

@@ -16,7 +16,7 @@ import pytest
 
 from pipeline.bundles.bundle import (
     MANIFEST,
-    Backbone,
+    NetworkFile,
     Origin,
     lacking,
     open_head,
@@ -31,8 +31,8 @@ from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
 from support.bundle import ROOT
 
 BACKBONES = {
-    "facenet": Backbone(b"the first network", Origin("graph_final.pb", "0" * 64, recipe=1)),
-    "sface": Backbone(b"the second network", Origin("sface.onnx", "1" * 64, recipe=1)),
+    "facenet": NetworkFile(b"the first network", Origin("graph_final.pb", "0" * 64, recipe=1)),
+    "sface": NetworkFile(b"the second network", Origin("sface.onnx", "1" * 64, recipe=1)),
 }
 
 
@@ -54,7 +54,7 @@ def test_what_is_written_is_read_again(folder: Path) -> None:
     assert bundle.head.metadata == a_head().metadata
     assert np.array_equal(bundle.head.arrays["facenet.mean"], a_head().arrays["facenet.mean"])
     assert bundle.path("sface").read_bytes() == b"the second network"
-    assert bundle.backbone("facenet") is not None
+    assert bundle.network("facenet") is not None
     assert bundle.manifest == read_manifest(folder)
 
 
@@ -93,9 +93,9 @@ def resealed(text: str, **changes: object) -> str:
 
 def test_other_edges_under_the_same_version_are_refused_though_the_seal_fits(folder: Path) -> None:
     text = (folder / MANIFEST).read_text()
-    edges = {"edges": {"approve": -1.0, "scale": float("inf")}}
+    thresholds = {"edges": {"approve": -1.0, "scale": float("inf")}}
     with pytest.raises(WeightsCorrupt, match="another version"):
-        open_manifest(resealed(text, head={**json.loads(text)["head"], **edges}))
+        open_manifest(resealed(text, head={**json.loads(text)["head"], **thresholds}))
     assert open_manifest(resealed(text)) == read_manifest(folder)
 
 
@@ -157,10 +157,10 @@ def test_a_damaged_bundle_is_written_again(folder: Path) -> None:
 A_DISK_THAT_FILLS_UP = """
 import resource, sys
 from pathlib import Path
-from pipeline.bundles.bundle import Backbone, Origin, write_bundle
+from pipeline.bundles.bundle import NetworkFile, Origin, write_bundle
 from pipeline.bundles.head import Head
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
-big = Backbone(bytes(1_000_000), Origin("big", "2" * 64))
+big = NetworkFile(bytes(1_000_000), Origin("big", "2" * 64))
 write_bundle(Path(sys.argv[1]), Head({}, {}), {"big": big})
 """
 

@@ -1,4 +1,4 @@
-"""Edges from an operator's own pairs: the rates they keep, how sure they are, when they are refused."""
+"""Thresholds from an operator's own pairs: the rates they keep, how sure they are, when they are refused."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pipeline.bundles.identities import FittedOn, Learner
 from pipeline.cli.calibrate import linked_people
 from pipeline.datasets.data import Pair
 from pipeline.errors import DataError
-from pipeline.faces.types import Vectors
+from pipeline.faces.types import Embeddings
 from pipeline.fitting.calibration import ScoredPairs, calibrate, pairs_of_members, recalibrated, with_genuine
 from pipeline.fitting.fit import FitSettings
-from pipeline.score import Edges, Scorer, Tower
+from pipeline.score import Scorer, Thresholds, Tower
 
-BEFORE = Edges(approve=0.5, different=0.3, scale=20.0)
+BEFORE = Thresholds(approve=0.5, different=0.3, scale=20.0)
 SETTINGS = FitSettings(approve_fmr=0.01)
 
 
@@ -35,24 +35,24 @@ def members(people: int, *, genuine: bool = True) -> ScoredPairs:
     )
 
 
-def test_the_approve_edge_lets_no_more_impostors_pass_than_was_asked_for() -> None:
+def test_the_approve_threshold_lets_no_more_impostors_pass_than_was_asked_for() -> None:
     pairs = members(80)
     result = calibrate(pairs, SETTINGS, BEFORE)
-    passed = np.mean(pairs.scores[~pairs.same] >= result.edges.approve)
+    passed = np.mean(pairs.scores[~pairs.same] >= result.thresholds.approve)
     assert 0.008 < passed <= 0.01
-    assert result.edges.different <= result.edges.approve
+    assert result.thresholds.different <= result.thresholds.approve
     assert (result.genuine, result.impostors, result.people) == (80, 3160, 80)
 
 
 def test_pairs_say_nothing_of_refused_faces_so_their_thresholds_stay() -> None:
-    before = Edges(approve=0.5, different=0.3, scale=20.0, refused={"occluded": 0.1})
-    assert calibrate(members(80), SETTINGS, before).edges.refused == {"occluded": 0.1}
+    before = Thresholds(approve=0.5, different=0.3, scale=20.0, refused={"occluded": 0.1})
+    assert calibrate(members(80), SETTINGS, before).thresholds.refused == {"occluded": 0.1}
 
 
 def test_the_interval_holds_the_edge_and_narrows_with_more_people() -> None:
     few, many = (calibrate(members(count), SETTINGS, BEFORE) for count in (30, 150))
     for result in (few, many):
-        assert result.approve95[0] < result.edges.approve < result.approve95[1]
+        assert result.approve95[0] < result.thresholds.approve < result.approve95[1]
     assert many.approve95[1] - many.approve95[0] < few.approve95[1] - few.approve95[0]
 
 
@@ -69,12 +69,12 @@ def test_a_handful_of_genuine_pairs_is_warned_of() -> None:
     assert any("stays as it was" in warning for warning in none.warnings)
 
 
-def test_without_genuine_pairs_the_different_edge_stays_but_never_above_the_approve_edge() -> None:
+def test_without_genuine_pairs_the_different_threshold_stays_but_never_above_the_approve_threshold() -> None:
     alone = members(60, genuine=False)
-    assert calibrate(alone, SETTINGS, BEFORE).edges.different == BEFORE.different
+    assert calibrate(alone, SETTINGS, BEFORE).thresholds.different == BEFORE.different
     assert calibrate(alone, SETTINGS, BEFORE).different95 is None
-    high = calibrate(alone, SETTINGS, Edges(0.95, 0.9, 20.0))
-    assert high.edges.different == high.edges.approve
+    high = calibrate(alone, SETTINGS, Thresholds(0.95, 0.9, 20.0))
+    assert high.thresholds.different == high.thresholds.approve
 
 
 def test_the_same_pairs_give_the_same_intervals() -> None:
@@ -95,7 +95,7 @@ def scorer_of(weight: float = 1.0) -> Scorer:
     return Scorer({"sface": tower}, BEFORE)
 
 
-def at_angles(*degrees: float) -> dict[str, Vectors]:
+def at_angles(*degrees: float) -> dict[str, Embeddings]:
     """Faces whose likeness is the cosine of the angle between them."""
     turns = np.radians(degrees)
     return {"sface": np.column_stack([np.cos(turns), np.sin(turns)]).astype(np.float32)}
@@ -114,11 +114,11 @@ def test_one_picture_under_two_ids_is_no_pair_of_strangers() -> None:
     assert (len(pairs.scores), twins) == (2, 1)
 
 
-def test_labelled_pairs_set_the_different_edge_beside_the_strangers() -> None:
+def test_labelled_pairs_set_the_different_threshold_beside_the_strangers() -> None:
     strangers, genuine = members(80, genuine=False), members(80)
     both = with_genuine(strangers, genuine.scores[genuine.same], np.arange(80))
     assert calibrate(both, SETTINGS, BEFORE).genuine == 80
-    assert calibrate(both, SETTINGS, BEFORE).edges == calibrate(genuine, SETTINGS, BEFORE).edges
+    assert calibrate(both, SETTINGS, BEFORE).thresholds == calibrate(genuine, SETTINGS, BEFORE).thresholds
 
 
 def test_a_recalibrated_head_says_on_how_many_and_names_them_by_hash_only() -> None:
@@ -126,8 +126,8 @@ def test_a_recalibrated_head_says_on_how_many_and_names_them_by_hash_only() -> N
     result = calibrate(members(80, genuine=False), SETTINGS, BEFORE)
     new = recalibrated(head, result, 0.01, FittedOn.people(["m-1", "m-2"], b"key"))
     assert new.metadata["calibration"] == "calibrated"
-    assert new.metadata["edges"]["approve"] == result.edges.approve
+    assert new.metadata["edges"]["approve"] == result.thresholds.approve
     assert new.metadata["calibrated_on"]["impostors"] == 3160
     assert "m-1" not in str(new.metadata)
-    assert FittedOn.read(new).known(["m-1", "m-3"], Learner, b"key") == {"m-1"}
+    assert new.fitted_on.known(["m-1", "m-3"], Learner, b"key") == {"m-1"}
     assert head.metadata["calibration"] == "uncalibrated"

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.data import Pair
-from pipeline.evaluation.exhaustive import (
+from pipeline.evaluation.impostors import (
     ALL_FOLDS,
     all_impostors,
     exhaustive_figures,
     named_groups,
     people_equal,
 )
-from pipeline.evaluation.protocol import Judge, judge_without
+from pipeline.evaluation.protocol import PairScorer, fit_without
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import FitSettings, fit_towers, genuine_scores, pair_scores
-from pipeline.score import Edges
+from pipeline.score import Thresholds
 from support.made_up_faces import SETTINGS, Town, poisoned
 
 PAIRS = [
@@ -32,13 +32,13 @@ def town() -> Town:
     return Town(people=40)
 
 
-def judge(town: Town, tested: np.ndarray, settings: FitSettings = SETTINGS) -> Judge:
-    return judge_without(tested, town.table, settings)
+def pair_scorer(town: Town, tested: np.ndarray, settings: FitSettings = SETTINGS) -> PairScorer:
+    return fit_without(tested, town.table, settings)
 
 
 def test_every_two_people_of_one_gender_meet_once_with_all_their_photos(town: Town) -> None:
     named = named_groups(PAIRS, town.people)
-    found = all_impostors(named, town.table, lambda tested: judge(town, tested))
+    found = all_impostors(named, town.table, lambda tested: pair_scorer(town, tested))
     # p0, p2, p4 are women with three photos each; of p1, p3, p6 only the two men meet
     figures = exhaustive_figures(found)
     assert figures["fold 1"]["female"]["pairs"] == 3 * 9
@@ -52,8 +52,8 @@ def test_every_two_people_of_one_gender_meet_once_with_all_their_photos(town: To
 def test_the_people_of_a_group_are_poison_for_its_head(town: Town) -> None:
     named = named_groups(PAIRS, town.people)
 
-    def clean(tested: np.ndarray) -> Judge:
-        return judge_without(tested, poisoned(town.table, tested.tolist()), SETTINGS)
+    def clean(tested: np.ndarray) -> PairScorer:
+        return fit_without(tested, poisoned(town.table, tested.tolist()), SETTINGS)
 
     found = all_impostors(named, town.table, clean)
     assert np.isfinite(found[ALL_FOLDS].scores).all()
@@ -64,10 +64,10 @@ def test_each_pair_is_held_against_the_edge_of_its_own_two_people(town: Town) ->
     scorer = fit_towers(town.table, SETTINGS)
     pair = frozenset(town.people.codes(["p0/0.jpg", "p2/0.jpg"]).tolist())
 
-    def edges(one: int, other: int) -> Edges:
-        return Edges(-10.0 if {one, other} == pair else 10.0, -20.0, 1.0)
+    def thresholds(one: int, other: int) -> Thresholds:
+        return Thresholds(-10.0 if {one, other} == pair else 10.0, -20.0, 1.0)
 
-    found = all_impostors(named, town.table, lambda _tested: Judge(scorer, 0.0, edges))["a set"]
+    found = all_impostors(named, town.table, lambda _tested: PairScorer(scorer, 0.0, thresholds))["a set"]
     passed = found.people[found.scores >= 0]
     assert len(passed) == 9
     assert {frozenset(row) for row in passed.tolist()} == {pair}
@@ -77,7 +77,7 @@ def test_faces_of_the_users_kind_stand_apart_where_there_are_others() -> None:
     town = Town(people=12, users_kind=6)
     named = {"a set": np.unique(town.table.identity)}
     scorer = fit_towers(town.table, SETTINGS)
-    fixed = Judge(scorer, 0.0, lambda _one, _other: Edges(0.0, 0.0, 1.0))
+    fixed = PairScorer(scorer, 0.0, lambda _one, _other: Thresholds(0.0, 0.0, 1.0))
     figures = exhaustive_figures(all_impostors(named, town.table, lambda _tested: fixed))["a set"]
     assert figures["users_kind_male"]["people"] == figures["users_kind_female"]["people"] == 3
     assert figures["users_kind_male"]["pairs"] == 3 * 9
@@ -85,7 +85,9 @@ def test_faces_of_the_users_kind_stand_apart_where_there_are_others() -> None:
 
 def test_people_of_whom_nothing_is_known_give_no_figure_rather_than_a_zero(town: Town) -> None:
     pairs = [Pair("celebrity/1.jpg", "celebrity/2.jpg", same=True, set="celebrities")]
-    found = all_impostors(named_groups(pairs, town.people), town.table, lambda tested: judge(town, tested))
+    found = all_impostors(
+        named_groups(pairs, town.people), town.table, lambda tested: pair_scorer(town, tested)
+    )
     row = exhaustive_figures(found)["celebrities"]["both"]
     assert (row["pairs"], row["fmr"], row["fmr_interval95"]) == (0, None, None)
     assert row["measurable"] is False
@@ -94,7 +96,7 @@ def test_people_of_whom_nothing_is_known_give_no_figure_rather_than_a_zero(town:
 def test_no_false_match_among_few_people_is_not_taken_for_none_at_all(town: Town) -> None:
     named = {"a set": town.people.codes([f"p{i}/0.jpg" for i in range(0, 20, 2)])}
     scorer = fit_towers(town.table, SETTINGS)
-    strict = Judge(scorer, 0.0, lambda _one, _other: Edges(10.0, 0.0, 1.0))
+    strict = PairScorer(scorer, 0.0, lambda _one, _other: Thresholds(10.0, 0.0, 1.0))
     row = exhaustive_figures(all_impostors(named, town.table, lambda _tested: strict))["a set"]["both"]
     assert row["fmr"] == 0.0
     assert row["fmr_interval95"] == (0.0, metrics.upper95(0, 5))

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.bundles.head import Head
-from pipeline.bundles.head_params import Judges, ReplayLimits, compose, read_judges
+from pipeline.bundles.head import Head, HeadParams, ReplayLimits, compose, read_head_params
 from pipeline.bundles.identities import FittedOn
-from pipeline.faces.occlusion import OcclusionJudge
+from pipeline.faces.occlusion import OcclusionClassifier
 from pipeline.faces.quality import QualityLimits
-from pipeline.gender import GenderJudge
-from pipeline.score import EXPECTED, Edges, Expectation, Scorer, Tower
+from pipeline.score import EXPECTED, Expectation, GenderHead, Scorer, Thresholds, Tower
 from support.scoring import assert_all_ways_to_score_agree
 
 EXPECTATION = Expectation({"a": np.array([1.0, 0.0], np.float32)}, usual=0.5, limit=0.2, share=0.5)
@@ -23,7 +21,7 @@ EXPECTATION = Expectation({"a": np.array([1.0, 0.0], np.float32)}, usual=0.5, li
 
 def scorer(expectation: Expectation | None = EXPECTATION) -> Scorer:
     tower = Tower(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), 1.0)
-    return Scorer({"a": tower}, Edges(0.6, 0.3, 10.0), expectation)
+    return Scorer({"a": tower}, Thresholds(0.6, 0.3, 10.0), expectation)
 
 
 def faces(*angles: float) -> dict[str, np.ndarray]:
@@ -64,23 +62,25 @@ def test_a_head_keeps_the_expectation_and_one_without_it_judges_as_before(
     expectation: Expectation | None,
 ) -> None:
     before = scorer(expectation)
-    gender, occlusion = GenderJudge({}, 0.0, 0.7), OcclusionJudge({}, {})
-    judges = Judges(before, gender, occlusion, QualityLimits(), ReplayLimits())
-    head = Head.unpack(*_travelled(compose(judges, {}, FittedOn())))
-    after = read_judges(head).scorer
+    gender, occlusion = GenderHead({}, 0.0, 0.7), OcclusionClassifier({}, {})
+    params = HeadParams(before, gender, occlusion, QualityLimits(), ReplayLimits())
+    head = Head.unpack(*_travelled(compose(params, {}, FittedOn())))
+    after = read_head_params(head).scorer
     pair = faces(0.0, 1.0)
     scores = [s.matrix(s.project(pair), s.project(pair)) for s in (before, after)]
     assert scores[0] == pytest.approx(scores[1], abs=1e-6)
 
 
 def test_a_head_keeps_the_thresholds_for_refused_faces_and_one_of_before_has_none() -> None:
-    edges = Edges(0.6, 0.3, 10.0, {"occluded": 0.1})
-    gender, occlusion = GenderJudge({}, 0.0, 0.7), OcclusionJudge({}, {})
-    judges = Judges(replace(scorer(), edges=edges), gender, occlusion, QualityLimits(), ReplayLimits())
-    arrays, metadata = _travelled(compose(judges, {}, FittedOn()))
-    assert read_judges(Head.unpack(arrays, metadata)).scorer.edges == edges
+    thresholds = Thresholds(0.6, 0.3, 10.0, {"occluded": 0.1})
+    gender, occlusion = GenderHead({}, 0.0, 0.7), OcclusionClassifier({}, {})
+    params = HeadParams(
+        replace(scorer(), thresholds=thresholds), gender, occlusion, QualityLimits(), ReplayLimits()
+    )
+    arrays, metadata = _travelled(compose(params, {}, FittedOn()))
+    assert read_head_params(Head.unpack(arrays, metadata)).scorer.thresholds == thresholds
     del metadata["edges"]["refused"]
-    assert read_judges(Head.unpack(arrays, metadata)).scorer.edges == Edges(0.6, 0.3, 10.0)
+    assert read_head_params(Head.unpack(arrays, metadata)).scorer.thresholds == Thresholds(0.6, 0.3, 10.0)
 
 
 def _travelled(head: Head) -> tuple[bytes, dict[str, Any]]:

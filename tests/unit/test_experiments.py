@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.data import LabelledFace
-from pipeline.datasets.labels import NO_AGE, Labels
+from pipeline.datasets.tables import NO_AGE, Labels
 from pipeline.experiments.page import page, shows
 from pipeline.experiments.photos import ViewPhotos, choose
 from pipeline.experiments.run import do_trials, fingerprint

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.faces.types import Vectors
-from pipeline.fitting.fusion import LabelledVectors, with_learned_weights
-from pipeline.score import Edges, Scorer, Tower
+from pipeline.faces.types import Embeddings
+from pipeline.fitting.fusion import LabelledEmbeddings, with_learned_weights
+from pipeline.score import Scorer, Thresholds, Tower
 
 PEOPLE, PHOTOS, SIZE = 150, 4, 16
 IDENTITY = np.repeat(np.arange(PEOPLE), PHOTOS)
 EVERYBODY = np.ones(len(IDENTITY), np.bool_)
 
 
-def network(seed: int, spread: float) -> Vectors:
+def network(seed: int, spread: float) -> Embeddings:
     """Photos of one person lie ``spread`` apart, where people lie 1 apart."""
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(PEOPLE, SIZE))[IDENTITY] + spread * rng.normal(size=(len(IDENTITY), SIZE))
@@ -21,14 +21,14 @@ def network(seed: int, spread: float) -> Vectors:
 
 
 def learned(
-    impostors: np.ndarray[tuple[int], np.dtype[np.bool_]] = EVERYBODY, **own: Vectors
+    impostors: np.ndarray[tuple[int], np.dtype[np.bool_]] = EVERYBODY, **own: Embeddings
 ) -> dict[str, float]:
     """Weights beside a network at weight 1, by name."""
-    vectors = {"known": network(0, 0.8), **own}
+    embeddings = {"known": network(0, 0.8), **own}
     same = np.zeros(SIZE, np.float32), np.eye(SIZE, dtype=np.float32)
-    towers = {name: Tower(*same, weight=float(name == "known")) for name in vectors}
-    faces = LabelledVectors(vectors, IDENTITY, IDENTITY % 2, impostors)
-    scorer = with_learned_weights(Scorer(towers, Edges(0.0, 0.0, 1.0)), faces, sorted(own), fmr=0.01)
+    towers = {name: Tower(*same, weight=float(name == "known")) for name in embeddings}
+    faces = LabelledEmbeddings(embeddings, IDENTITY, IDENTITY % 2, impostors)
+    scorer = with_learned_weights(Scorer(towers, Thresholds(0.0, 0.0, 1.0)), faces, sorted(own), fmr=0.01)
     return {name: tower.weight for name, tower in scorer.towers.items()}
 
 

@@ -9,17 +9,23 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from pipeline.bundles.head_params import Judges, ReplayLimits
-from pipeline.faces.occlusion import OcclusionJudge
+from pipeline.bundles.head import HeadParams, ReplayLimits
+from pipeline.faces.occlusion import OcclusionClassifier
 from pipeline.faces.quality import QualityLimits
 from pipeline.fitting.fit import MALE, FaceTable, fit_gender, fit_scorer, pair_scores
 from pipeline.fitting.metrics import threshold_at_fmr
-from pipeline.gender import GenderJudge
-from pipeline.promotion.bootstrap import FacePairs, difference, draw_people, lost, shares, thresholds
-from pipeline.promotion.gate import GateReport, GateRules, judge_challenger
+from pipeline.promotion.bootstrap import (
+    FacePairs,
+    difference,
+    draw_people,
+    lost,
+    resampled_thresholds,
+    shares,
+)
+from pipeline.promotion.gate import GateReport, GateRules, check_challenger
 from pipeline.promotion.label_checks import LabelLimits, label_figures, label_problems
 from pipeline.promotion.paired_scores import FrozenFaces
-from pipeline.score import Edges, Scorer, Tower
+from pipeline.score import GenderHead, Scorer, Thresholds, Tower
 from support.made_up_faces import SETTINGS, Town
 
 RULES = GateRules(rounds=200)
@@ -28,44 +34,44 @@ TOWN = Town(120, photos=4).table
 AGES = np.where(TOWN.identity < 40, 63, 41)
 
 
-def judges_of(table: FaceTable) -> Judges:
-    nothing_hidden = OcclusionJudge({}, {})
+def judges_of(table: FaceTable) -> HeadParams:
+    nothing_hidden = OcclusionClassifier({}, {})
     scorer, gender = fit_scorer(table, FITTED), fit_gender(table, FITTED)
-    return Judges(scorer, gender, nothing_hidden, QualityLimits(), ReplayLimits())
+    return HeadParams(scorer, gender, nothing_hidden, QualityLimits(), ReplayLimits())
 
 
 CHAMPION = judges_of(TOWN)
 FACES = FrozenFaces(TOWN, AGES)
 
 
-def judged(challenger: Judges, faces: FrozenFaces = FACES, rules: GateRules = RULES) -> GateReport:
-    report = judge_challenger(CHAMPION, challenger, faces, rules)
+def judged(challenger: HeadParams, faces: FrozenFaces = FACES, rules: GateRules = RULES) -> GateReport:
+    report = check_challenger(CHAMPION, challenger, faces, rules)
     assert json.loads(json.dumps(report.figures)) == report.figures
     assert report.passed == (not report.reasons)
     return report
 
 
-def projecting(projection: np.ndarray, judges: Judges = CHAMPION) -> Judges:
+def projecting(projection: np.ndarray, params: HeadParams = CHAMPION) -> HeadParams:
     """The champion with another projection, its edges set anew."""
-    tower = replace(judges.scorer.towers["a"], projection=projection.astype(np.float32))
-    scorer = Scorer({"a": tower}, judges.scorer.edges)
+    tower = replace(params.scorer.towers["a"], projection=projection.astype(np.float32))
+    scorer = Scorer({"a": tower}, params.scorer.thresholds)
     impostors = pair_scores(scorer, TOWN)[1]
-    edges = replace(scorer.edges, approve=threshold_at_fmr(impostors, 0.001), different=-1.0)
-    return replace(judges, scorer=replace(scorer, edges=edges))
+    thresholds = replace(scorer.thresholds, approve=threshold_at_fmr(impostors, 0.001), different=-1.0)
+    return replace(params, scorer=replace(scorer, thresholds=thresholds))
 
 
-def with_edges(approve: float, judges: Judges = CHAMPION) -> Judges:
-    edges = replace(judges.scorer.edges, approve=approve, different=min(approve, -0.5))
-    return replace(judges, scorer=replace(judges.scorer, edges=edges))
+def with_edges(approve: float, params: HeadParams = CHAMPION) -> HeadParams:
+    thresholds = replace(params.scorer.thresholds, approve=approve, different=min(approve, -0.5))
+    return replace(params, scorer=replace(params.scorer, thresholds=thresholds))
 
 
 def blurred(rows: np.ndarray, chosen: np.ndarray, noise: float) -> FrozenFaces:
     """The test faces as a challenger's networks see them that make these ones unclear."""
     seen = rows + noise * chosen[:, None] * np.random.default_rng(5).normal(size=rows.shape) / 4
-    return replace(FACES, challenger_vectors={"a": seen.astype(np.float32)})
+    return replace(FACES, challenger_embeddings={"a": seen.astype(np.float32)})
 
 
-VECTORS = TOWN.vectors["a"]
+VECTORS = TOWN.embeddings["a"]
 PROJECTION = CHAMPION.scorer.towers["a"].projection
 
 
@@ -88,7 +94,7 @@ def test_a_challenger_that_hardly_differs_passes() -> None:
 
 def test_a_challenger_that_is_better_passes_and_the_figures_show_it() -> None:
     weak = projecting(PROJECTION[:, :9])
-    report = judge_challenger(weak, CHAMPION, FACES, RULES)
+    report = check_challenger(weak, CHAMPION, FACES, RULES)
     assert report.passed
     assert report.figures["fnmr_at_fmr"]["all"]["high95"] < 0
 
@@ -97,11 +103,11 @@ def test_a_challenger_with_another_backbone_is_judged_on_its_own_vectors() -> No
     turned = np.linalg.qr(np.random.default_rng(3).normal(size=(16, 16)))[0]
     tower = Tower(np.zeros(16, np.float32), (turned.T @ PROJECTION).astype(np.float32), 1.0)
     mean = CHAMPION.scorer.towers["a"].mean @ turned
-    gender = GenderJudge(
+    gender = GenderHead(
         {"b": (CHAMPION.gender.weights["a"] @ turned).astype(np.float32)}, CHAMPION.gender.bias, 0.7
     )
-    scorer = Scorer({"b": replace(tower, mean=mean.astype(np.float32))}, CHAMPION.scorer.edges)
-    faces = replace(FACES, challenger_vectors={"b": (VECTORS @ turned).astype(np.float32)})
+    scorer = Scorer({"b": replace(tower, mean=mean.astype(np.float32))}, CHAMPION.scorer.thresholds)
+    faces = replace(FACES, challenger_embeddings={"b": (VECTORS @ turned).astype(np.float32)})
     report = judged(replace(CHAMPION, scorer=scorer, gender=gender), faces)
     assert report.reasons == ()
     assert set(report.figures["collapse"]) == {"b"}
@@ -130,28 +136,28 @@ def test_a_slice_with_few_people_is_not_judged_on_its_own_and_the_figures_say_so
     assert not [reason for reason in report.reasons if "age 60-69" in reason]
 
 
-def test_an_approve_edge_that_lets_strangers_in_is_rejected_however_well_people_are_told_apart() -> None:
+def test_an_approve_threshold_that_lets_strangers_in_is_rejected_however_well_people_are_told_apart() -> None:
     impostors = pair_scores(CHAMPION.scorer, TOWN)[1]
     report = judged(with_edges(threshold_at_fmr(impostors, 0.01)))
     assert any("FMR at the approve edge (all)" in reason for reason in report.reasons)
     assert not any("FMR 0.1%" in reason for reason in report.reasons)
 
 
-def test_an_approve_edge_that_nobody_reaches_is_rejected() -> None:
+def test_an_approve_threshold_that_nobody_reaches_is_rejected() -> None:
     report = judged(with_edges(0.97))
     assert [reason for reason in report.reasons if reason.startswith("FNMR at the approve edge")]
 
 
-def test_a_different_edge_that_calls_honest_members_somebody_else_is_rejected() -> None:
-    edges = replace(CHAMPION.scorer.edges, approve=0.9, different=0.9)
-    report = judged(replace(CHAMPION, scorer=replace(CHAMPION.scorer, edges=edges)))
+def test_a_different_threshold_that_calls_honest_members_somebody_else_is_rejected() -> None:
+    thresholds = replace(CHAMPION.scorer.thresholds, approve=0.9, different=0.9)
+    report = judged(replace(CHAMPION, scorer=replace(CHAMPION.scorer, thresholds=thresholds)))
     assert any(reason.startswith("genuine pairs called different people") for reason in report.reasons)
 
 
 def test_a_stricter_edge_is_no_fault_where_the_champion_let_too_many_in() -> None:
     impostors = pair_scores(CHAMPION.scorer, TOWN)[1]
     lax, strict = (with_edges(threshold_at_fmr(impostors, rate)) for rate in (0.3, 0.001))
-    assert judge_challenger(lax, strict, FACES, RULES).passed
+    assert check_challenger(lax, strict, FACES, RULES).passed
 
 
 def test_a_gender_head_that_calls_everybody_a_man_is_rejected() -> None:
@@ -191,11 +197,11 @@ def test_embeddings_that_all_lie_at_one_point_are_rejected() -> None:
 def test_a_tower_that_collapsed_is_seen_though_it_weighs_little() -> None:
     both = Scorer(
         {"a": CHAMPION.scorer.towers["a"], "b": replace(CHAMPION.scorer.towers["a"], weight=0.01)},
-        CHAMPION.scorer.edges,
+        CHAMPION.scorer.thresholds,
     )
     gone = replace(both.towers["b"], projection=np.zeros((16, 16), np.float32))
-    table = replace(TOWN, vectors={"a": VECTORS, "b": VECTORS})
-    report = judge_challenger(
+    table = replace(TOWN, embeddings={"a": VECTORS, "b": VECTORS})
+    report = check_challenger(
         replace(CHAMPION, scorer=both),
         replace(CHAMPION, scorer=replace(both, towers={**both.towers, "b": gone})),
         replace(FACES, table=table),
@@ -211,8 +217,8 @@ def test_numbers_that_are_none_are_rejected_and_nothing_is_compared_with_them() 
 
 
 def test_edges_the_wrong_way_round_are_rejected() -> None:
-    edges = Edges(approve=0.3, different=0.6, scale=9.0)
-    report = judged(replace(CHAMPION, scorer=replace(CHAMPION.scorer, edges=edges)))
+    thresholds = Thresholds(approve=0.3, different=0.6, scale=9.0)
+    report = judged(replace(CHAMPION, scorer=replace(CHAMPION.scorer, thresholds=thresholds)))
     assert report.reasons == ("the challenger's approve edge lies below its different edge",)
 
 
@@ -243,7 +249,7 @@ def test_of_a_person_with_hundreds_of_photos_a_few_are_tested() -> None:
     identity = np.where(np.arange(len(TOWN.identity)) < 40, 0, TOWN.identity)
     few = FrozenFaces(replace(TOWN, identity=identity), AGES).at_most(people=500, photos=3, seed=1)
     assert np.bincount(few.table.identity).max() == 3
-    assert few.table.vectors["a"][:3].tolist() == VECTORS[:3].tolist()
+    assert few.table.embeddings["a"][:3].tolist() == VECTORS[:3].tolist()
     assert len(few.age) == len(few.table.identity)
 
 
@@ -259,7 +265,7 @@ def test_of_very_many_people_some_are_drawn_the_same_ones_each_time() -> None:
 
 def labels(identity: np.ndarray, gender: np.ndarray = TOWN.gender) -> list[str]:
     figures = label_figures(replace(TOWN, identity=identity, gender=gender), CHAMPION)
-    report = judge_challenger(CHAMPION, CHAMPION, FACES, RULES, figures)
+    report = check_challenger(CHAMPION, CHAMPION, FACES, RULES, figures)
     assert report.figures["training_labels"] == asdict(figures)
     assert list(report.reasons) == label_problems(figures, LabelLimits())
     return list(report.reasons)
@@ -308,7 +314,7 @@ def test_thresholds_of_drawn_people_are_those_of_their_pairs_written_out() -> No
     rng = np.random.default_rng(1)
     pairs, scores = random_pairs(rng, 30, 4000), rng.normal(size=4000)
     drawn = draw_people(30, 20, seed=1)
-    found = thresholds(scores, pairs, drawn, 0.01)
+    found = resampled_thresholds(scores, pairs, drawn, 0.01)
     for often, threshold in zip(drawn, found, strict=True):
         written = np.repeat(scores, (often[pairs.one] * often[pairs.other]).astype(int))
         assert np.nextafter(threshold, np.inf) == threshold_at_fmr(written, 0.01)

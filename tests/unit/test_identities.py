@@ -19,13 +19,13 @@ def stored(people: FittedOn) -> Head:
 
 
 def test_a_bundle_knows_its_people_again_and_no_others() -> None:
-    people = FittedOn.read(stored(FittedOn.people(NAMES)))
+    people = stored(FittedOn.people(NAMES)).fitted_on
     assert people.known(["Lee", "Choi", "kim"], Learner) == {"Lee"}
     assert people.known([], Learner) == set()
 
 
 def test_a_bundle_that_names_nobody_knows_nobody() -> None:
-    assert FittedOn.read(Head({}, {})).known(NAMES, Learner) == set()
+    assert Head({}, {}).fitted_on.known(NAMES, Learner) == set()
     assert FittedOn.people([]).groups == ()
 
 
@@ -56,7 +56,7 @@ def test_people_of_several_trainings_are_kept_and_those_under_one_key_once() -> 
     first = FittedOn.people(["Jung"]).joined(FittedOn.people(NAMES, KEY))
     both = first.joined(FittedOn.people([*NAMES, "Choi"], KEY))
     assert [group["people"] for group in both.facts()] == [1, 4]
-    assert FittedOn.read(stored(both)).known(["Jung", "Choi", "Kim"], Learner, KEY) == {"Jung", "Choi", "Kim"}
+    assert stored(both).fitted_on.known(["Jung", "Choi", "Kim"], Learner, KEY) == {"Jung", "Choi", "Kim"}
 
 
 def test_what_the_networks_learned_is_told_apart_from_what_the_head_did() -> None:

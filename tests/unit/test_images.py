@@ -24,9 +24,8 @@ from pipeline.errors import (
     UndecodableImage,
     UnsupportedFormat,
 )
-from pipeline.images.decode import decode
+from pipeline.images.decode import decode, perceptual_hash
 from pipeline.images.limits import CAPS, DecodeBudget, Decoding, ImageLimits
-from pipeline.images.phash import perceptual_hash
 from support.decoding import megabytes_to_decode
 
 CORNERS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 220), "yellow": (230, 220, 40)}

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.datasets.corrections import WRONG_LABELS, WrongLabels, corrected, rightly_labelled, wrong_labels
 from pipeline.datasets.data import LabelledFace, Pair, read_pairs
-from pipeline.datasets.lfw_labels import LIST, WrongLabels, corrected, listed, rightly_labelled
 from pipeline.evaluation.report import Scored, by_labels
 from pipeline.verdict import Gender
 from support.labelled import rows
@@ -53,7 +53,7 @@ def test_who_has_two_names_is_one_person_and_listed_photos_are_not_learned_from(
 
 
 def test_both_figures_are_always_told_and_name_what_was_left_out() -> None:
-    photo = min(listed().photos)
+    photo = min(wrong_labels().photos)
     pairs = [
         pair(photo, f"{photo[:-1]}2", same=True),
         pair("Eve_0001", "Eve_0002", same=True),
@@ -67,7 +67,7 @@ def test_both_figures_are_always_told_and_name_what_was_left_out() -> None:
 
 
 def test_the_list_says_of_every_label_who_says_so_and_what_shows_it() -> None:
-    with LIST.open(newline="", encoding="utf-8") as file:
+    with WRONG_LABELS.open(newline="", encoding="utf-8") as file:
         labels = list(csv.DictReader(file))
     assert all(row["kind"] in ("photo", "person") and len(row["evidence"]) > 10 for row in labels)
     assert all(row["source"] in ("looked at", "public list", "public list, looked at") for row in labels)
@@ -76,7 +76,7 @@ def test_the_list_says_of_every_label_who_says_so_and_what_shows_it() -> None:
 
 
 def test_the_list_names_photos_and_people_that_are_in_the_set(faces: Path) -> None:
-    with LIST.open(newline="", encoding="utf-8") as file:
+    with WRONG_LABELS.open(newline="", encoding="utf-8") as file:
         seen = [row for row in csv.DictReader(file) if "looked at" in row["source"]]
     for row in seen:
         names = [name for name in (row["name"], row["other"]) if name]
@@ -88,7 +88,7 @@ def test_what_is_known_of_the_set_here_is_on_the_list(faces: Path) -> None:
     known = rows(faces, "lfw_known_label_issues.csv")
     photos = {name for row in known for name in re.findall(r"\w+_\d{4}\b", row["file_or_identity"])}
     assert photos
-    assert photos <= listed().photos
+    assert photos <= wrong_labels().photos
     lines = {int(n) for row in known for n in row["lines_of_lfw_pairs.csv_using_it"].split()}
     left_out = np.flatnonzero(~rightly_labelled(read_pairs(faces / "lfw_pairs.csv"))) + 2
     assert lines <= set(left_out.tolist())
@@ -98,4 +98,4 @@ def test_people_under_two_names_are_merged(faces: Path) -> None:
     known = [row["file_or_identity"] for row in rows(faces, "lfw_known_label_issues.csv")]
     both = [frozenset(re.findall(r"([\w-]+)/", row)) for row in known if row.count("/") == 2]
     assert both
-    assert {frozenset(two) for two in listed().people.items()} >= set(both)
+    assert {frozenset(two) for two in wrong_labels().people.items()} >= set(both)

@@ -7,16 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.bundles.head import Head
-from pipeline.bundles.head_params import SHIPPED, read_judges
-from pipeline.faces.occlusion import LENGTHS, SHAPE, OcclusionJudge, Part, occlusion_features
+from pipeline.bundles.head import SHIPPED, Head, read_head_params
+from pipeline.faces.occlusion import LENGTHS, SHAPE, OcclusionClassifier, Part, occlusion_features
 from pipeline.faces.types import Detection, Face, Mesh, Rgb
 from pipeline.fitting.occlusion import (
     Examples,
-    Training,
+    OcclusionSettings,
     draw_examples,
     fit_occlusion,
-    joined,
     sunglasses_examples,
 )
 from pipeline.verdict import Box
@@ -45,7 +43,7 @@ class Steady:
     def detect(self, rgb: Rgb) -> Detection:
         return Detection(rgb, (FACE,) if min(rgb.shape[:2]) >= 120 else ())
 
-    def look_again(self, rgb: Rgb, face: Face) -> Face | None:
+    def detect_again(self, rgb: Rgb, face: Face) -> Face | None:
         return face if min(rgb.shape[:2]) >= 40 else None
 
     def refine(self, _: Rgb, face: Face) -> Face:
@@ -92,7 +90,7 @@ def test_features_are_finite_and_do_not_depend_on_the_size_of_the_photo() -> Non
 
 def test_what_was_learnt_is_told_from_what_was_not() -> None:
     known = examples()
-    judge = OcclusionJudge.read(fit_occlusion(known, Training(epochs=15)))
+    judge = OcclusionClassifier.read(fit_occlusion(known, OcclusionSettings(epochs=15)))
     for part in Part:
         logits = judge.logits(known.features)[part]
         assert np.mean((logits > 0) == (known.hidden[part] == 1)) > 0.95
@@ -100,8 +98,8 @@ def test_what_was_learnt_is_told_from_what_was_not() -> None:
 
 def test_the_mesh_tells_a_hidden_mouth_where_the_pixels_do_not() -> None:
     known = of_meshes()
-    training = Training(epochs=1, shape_strength=1.0)
-    logits = OcclusionJudge.read(fit_occlusion(known, training)).logits(known.features)[Part.MOUTH]
+    training = OcclusionSettings(epochs=1, shape_strength=1.0)
+    logits = OcclusionClassifier.read(fit_occlusion(known, training)).logits(known.features)[Part.MOUTH]
     hidden = known.hidden[Part.MOUTH]
     assert np.mean((logits > np.quantile(logits, 1 - hidden.mean())) == (hidden == 1)) > 0.9
 
@@ -110,7 +108,8 @@ def test_a_face_without_a_mesh_is_judged_by_its_pixels_alone() -> None:
     features = occlusion_features(photo(), UNMESHED)
     assert not features[Part.MOUTH][0, -SHAPE:].any()
     pixels, both = (
-        OcclusionJudge.read(fit_occlusion(e, Training(epochs=2))) for e in (examples(), of_meshes())
+        OcclusionClassifier.read(fit_occlusion(e, OcclusionSettings(epochs=2)))
+        for e in (examples(), of_meshes())
     )
     for judge in (pixels, both):
         assert np.isfinite(judge.logits(features)[Part.MOUTH]).all()
@@ -121,20 +120,22 @@ def test_a_few_wrong_labels_do_no_harm() -> None:
     truth = known.hidden[Part.EYES].copy()
     worn = np.flatnonzero(truth == 1)[:8]
     known.hidden[Part.EYES][worn] = 0  # sunglasses that nobody has labelled
-    judge = OcclusionJudge.read(fit_occlusion(known, Training(epochs=15)))
+    judge = OcclusionClassifier.read(fit_occlusion(known, OcclusionSettings(epochs=15)))
     assert np.mean(judge.logits(known.features)[Part.EYES][worn] > 0) > 0.8
 
 
 def test_the_same_examples_give_the_same_arrays() -> None:
-    one, other = (fit_occlusion(examples(60), Training(epochs=2)) for _ in range(2))
+    one, other = (fit_occlusion(examples(60), OcclusionSettings(epochs=2)) for _ in range(2))
     assert one.keys() == other.keys()
     assert all(np.array_equal(one[name], other[name]) for name in one)
 
 
 def test_arrays_survive_being_stored_in_half_precision() -> None:
-    arrays = fit_occlusion(examples(60), Training(epochs=2))
-    judge = OcclusionJudge.read(arrays)
-    again = OcclusionJudge.read({name: array.astype(np.float32) for name, array in judge.arrays().items()})
+    arrays = fit_occlusion(examples(60), OcclusionSettings(epochs=2))
+    judge = OcclusionClassifier.read(arrays)
+    again = OcclusionClassifier.read(
+        {name: array.astype(np.float32) for name, array in judge.arrays().items()}
+    )
     assert sum(array.nbytes for array in arrays.values()) < 400_000
     features = occlusion_features(photo(), FACE)
     assert judge.probabilities(features) == again.probabilities(features)
@@ -142,17 +143,17 @@ def test_arrays_survive_being_stored_in_half_precision() -> None:
 
 @pytest.mark.parametrize("part", list(Part))
 def test_the_gate_names_what_is_hidden(part: Part) -> None:
-    arrays = fit_occlusion(examples(60), Training(epochs=1))
+    arrays = fit_occlusion(examples(60), OcclusionSettings(epochs=1))
     for other in Part:
         arrays[f"{other}.limit"] = np.array(-1 if other is part else 2, dtype=np.float32)
-    refused = OcclusionJudge.read(arrays).gate(occlusion_features(photo(), FACE))
+    refused = OcclusionClassifier.read(arrays).gate(occlusion_features(photo(), FACE))
     assert refused is not None
     assert (refused.name, refused.limit) == (f"{part}_hidden", -1)
     assert 0 <= refused.value <= 1
 
 
 def test_a_head_without_a_judge_refuses_nobody() -> None:
-    judge = OcclusionJudge.read({})
+    judge = OcclusionClassifier.read({})
     assert judge.gate(occlusion_features(photo(), FACE)) is None
     assert judge.arrays() == {}
 
@@ -160,16 +161,18 @@ def test_a_head_without_a_judge_refuses_nobody() -> None:
 def test_a_head_for_the_features_of_an_earlier_version_gets_the_shipped_judge() -> None:
     shipped = Head.load(SHIPPED)
     earlier = {**shipped.arrays, "occlusion.mouth.hidden": np.zeros((2064, 32), np.float16)}
-    judges = [read_judges(Head(arrays, shipped.metadata)).occlusion for arrays in (earlier, shipped.arrays)]
-    one, other = (judge.probabilities(occlusion_features(photo(), FACE)) for judge in judges)
+    params = [
+        read_head_params(Head(arrays, shipped.metadata)).occlusion for arrays in (earlier, shipped.arrays)
+    ]
+    one, other = (judge.probabilities(occlusion_features(photo(), FACE)) for judge in params)
     assert one == other
 
 
 def test_half_a_judge_is_not_accepted() -> None:
-    arrays = fit_occlusion(examples(60), Training(epochs=1))
+    arrays = fit_occlusion(examples(60), OcclusionSettings(epochs=1))
     del arrays["mouth.out"]
     with pytest.raises(KeyError):
-        OcclusionJudge.read(arrays)
+        OcclusionClassifier.read(arrays)
 
 
 def test_each_photo_gives_two_bare_and_two_drawn_examples() -> None:
@@ -195,5 +198,5 @@ def test_real_sunglasses_count_mirrored_and_more_than_once() -> None:
     assert 0 < count <= 12
     assert worn.hidden[Part.EYES].all()
     assert not worn.hidden[Part.MOUTH].any()
-    together = joined(examples(10), worn)
+    together = Examples.joined([examples(10), worn])
     assert len(together.features[Part.EYES]) == len(together.hidden[Part.MOUTH]) == 10 + count

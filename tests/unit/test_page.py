@@ -12,15 +12,19 @@ import pytest
 from PIL import Image
 
 from pipeline.datasets.data import Pair
-from pipeline.evaluation.exhaustive import all_impostors, exhaustive_figures, named_groups
+from pipeline.evaluation.impostors import all_impostors, exhaustive_figures, named_groups
 from pipeline.evaluation.pages.html import between, percent
 from pipeline.evaluation.pages.page import page
-from pipeline.evaluation.protocol import Judge, judge_without, score_pairs
+from pipeline.evaluation.protocol import PairScorer, fit_without, score_pairs
 from pipeline.evaluation.report import summary
 from pipeline.evaluation.run import Evaluation
-from pipeline.evaluation.simulated.population import labelled_faces
+from pipeline.evaluation.simulated.population import (
+    Heads,
+    groups_by_split,
+    labelled_faces,
+    populations_of,
+)
 from pipeline.evaluation.simulated.simulation import simulate
-from pipeline.evaluation.simulated.worlds import groups_by_split, worlds_of
 from support.made_up_faces import SETTINGS, Town
 
 STATUSES = {"members": 4, "approved": 1, "review": 3, "reasons": {"same_picture": 3}}
@@ -54,8 +58,8 @@ def town() -> Town:
 
 
 def evaluated(town: Town, pairs: list[Pair], extra: dict | None = None) -> Evaluation:
-    def judge(tested: np.ndarray) -> Judge:
-        return judge_without(tested, town.table, SETTINGS)
+    def judge(tested: np.ndarray) -> PairScorer:
+        return fit_without(tested, town.table, SETTINGS)
 
     found = all_impostors(named_groups(pairs, town.people), town.table, judge)
     facts = {
@@ -79,13 +83,12 @@ def pairs_of(folds: int = 2) -> list[Pair]:
 
 @pytest.fixture(scope="module")
 def whole(town: Town) -> str:
-    worlds = worlds_of(
+    populations = populations_of(
         groups_by_split(town.faces, town.people),
         labelled_faces(town.faces, town.embedded, town.people),
-        judge_for=lambda tested: judge_without(tested, town.table, SETTINGS),
-        settings=SETTINGS,
+        Heads(lambda tested: fit_without(tested, town.table, SETTINGS), SETTINGS),
     )
-    members = simulate(worlds, honest=40, impostors=40)
+    members = simulate(populations, honest=40, impostors=40)
     extra = {"sample": SAMPLE, "replays": {"mirrored": STATUSES}, "gender": GENDER, "simulation": members}
     return page(evaluated(town, pairs_of(), extra))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.datasets.labels import NO_AGE, Labels
+from pipeline.datasets.tables import NO_AGE, Labels
 from pipeline.fitting.fit import FEMALE, MALE
+from pipeline.training.data.cleaning import merge_aliases, suspected_aliases
 from pipeline.training.data.pairs import (
     DIFFERENT,
     SAME,
@@ -14,9 +15,7 @@ from pipeline.training.data.pairs import (
     draw_pairs,
     genuine_pairs,
     hard_impostors,
-    merge_aliases,
     split_by_identity,
-    suspected_aliases,
 )
 
 PEOPLE = 30
@@ -29,7 +28,7 @@ def labels() -> Labels:
     return Labels(identity, np.where(identity % 2 == 0, MALE, FEMALE), age)
 
 
-def vectors(count: int) -> np.ndarray:
+def embeddings(count: int) -> np.ndarray:
     drawn = np.random.default_rng(3).normal(size=(count, 16)).astype(np.float32)
     return np.asarray(drawn / np.linalg.norm(drawn, axis=1, keepdims=True), np.float32)
 
@@ -37,7 +36,7 @@ def vectors(count: int) -> np.ndarray:
 def drawn(seed: int) -> tuple[Labels, np.ndarray, np.ndarray, np.ndarray]:
     known = labels()
     settings, rng = PairSettings(genuine_per_person=5), np.random.default_rng(seed)
-    pairs = draw_pairs(known, vectors(len(known.identity)), settings, rng)
+    pairs = draw_pairs(known, embeddings(len(known.identity)), settings, rng)
     return known, pairs.first, pairs.second, pairs.same
 
 
@@ -85,7 +84,7 @@ def test_held_out_people_are_held_out_with_all_their_photos() -> None:
 
 def test_hard_impostors_are_the_most_alike_strangers() -> None:
     known = labels()
-    faces = vectors(len(known.identity))
+    faces = embeddings(len(known.identity))
     pairs = hard_impostors(known, faces, 10, ceiling=1.0)
     one, other = np.triu_indices(len(faces), 1)
     fair = known.may_oppose(one, other)
@@ -96,7 +95,7 @@ def test_hard_impostors_are_the_most_alike_strangers() -> None:
 
 def test_strangers_who_look_like_one_person_under_two_names_are_not_mined() -> None:
     known = labels()
-    faces = vectors(len(known.identity))
+    faces = embeddings(len(known.identity))
     faces[0] = faces[known.identity == 6][0]  # both men; the age of both is unknown
     mined = hard_impostors(known, faces, 10, ceiling=0.95)
     assert (np.sum(faces[mined.first] * faces[mined.second], axis=1) < 0.95).all()
@@ -109,16 +108,16 @@ def test_two_names_of_one_person_become_one_and_chains_too() -> None:
 
 def test_one_picture_under_two_names_gives_the_two_names_away() -> None:
     identity = np.array([5, 5, 8, 3])
-    faces = vectors(4)
+    faces = embeddings(4)
     faces[2] = faces[0]
     assert suspected_aliases(identity, faces, 0.95) == [(5, 8)]
-    assert suspected_aliases(identity, vectors(4), 0.95) == []
+    assert suspected_aliases(identity, embeddings(4), 0.95) == []
 
 
 def test_one_person_alone_gives_no_impostors_and_nobody_gives_no_pairs() -> None:
     alone = Labels(np.zeros(3, np.int64), np.ones(3, np.int64), np.full(3, NO_AGE))
-    pairs = draw_pairs(alone, vectors(3), PairSettings(), np.random.default_rng(1))
+    pairs = draw_pairs(alone, embeddings(3), PairSettings(), np.random.default_rng(1))
     assert (pairs.same == SAME).all()
     assert len(pairs) == 3
     nobody = alone.only(np.zeros(3, bool))
-    assert len(hard_impostors(nobody, vectors(0).reshape(0, 16), 5, 0.9)) == 0
+    assert len(hard_impostors(nobody, embeddings(0).reshape(0, 16), 5, 0.9)) == 0

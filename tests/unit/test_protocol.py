@@ -9,19 +9,19 @@ import numpy as np
 import pytest
 
 from pipeline.datasets.data import LabelledFace, Pair
-from pipeline.datasets.embeddings import Embedded
-from pipeline.datasets.tables import People, face_table, labels_of
+from pipeline.datasets.embeddings import EmbeddingTable
+from pipeline.datasets.tables import PersonCodes, face_table, labels_of
 from pipeline.errors import DataError
 from pipeline.evaluation.protocol import (
     NOBODY,
+    fit_without,
     groups,
-    judge_without,
     of_any_gender,
     require_enough,
     score_pairs,
 )
 from pipeline.evaluation.report import figures, summary
-from pipeline.fitting.fit import UNKNOWN, FaceTable, FitSettings, fit_edges, fit_scorer, fit_towers
+from pipeline.fitting.fit import UNKNOWN, FaceTable, FitSettings, fit_scorer, fit_thresholds, fit_towers
 from pipeline.verdict import Gender
 
 SETTINGS = FitSettings(
@@ -37,18 +37,18 @@ def labelled(people: int, photos: int = 3, *, asian: bool = False) -> list[Label
     ]
 
 
-def embed(faces: list[LabelledFace], seed: int = 0) -> Embedded:
+def embed(faces: list[LabelledFace], seed: int = 0) -> EmbeddingTable:
     """Photos of one person lie close together, people apart."""
     rng = np.random.default_rng(seed)
     centre = {face.identity: rng.normal(size=8) for face in faces}
     rows = np.array([centre[face.identity] + 0.3 * rng.normal(size=8) for face in faces], np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
-    return Embedded({face.file: i for i, face in enumerate(faces)}, {"a": rows}, ())
+    return EmbeddingTable({face.file: i for i, face in enumerate(faces)}, {"a": rows}, ())
 
 
 def poisoned(table: FaceTable, people: list[int]) -> FaceTable:
     """Any use of these people's vectors makes every number a NaN."""
-    rows = table.vectors["a"].copy()
+    rows = table.embeddings["a"].copy()
     rows[np.isin(table.identity, people)] = np.nan
     return FaceTable({"a": rows}, table.identity, table.gender, table.users_kind, table.weight)
 
@@ -63,13 +63,13 @@ PAIRS = [
 
 def test_a_fold_is_judged_without_any_of_its_people() -> None:
     faces = labelled(40)
-    embedded, people = embed(faces), People(faces)
+    embedded, people = embed(faces), PersonCodes(faces)
     table = face_table(faces, embedded, people)
     seen: list[list[int]] = []
 
     def judge(tested: np.ndarray) -> object:
         seen.append(tested.tolist())
-        return judge_without(tested, poisoned(table, tested.tolist()), SETTINGS)
+        return fit_without(tested, poisoned(table, tested.tolist()), SETTINGS)
 
     scored = score_pairs(PAIRS, embedded, people, judge)  # type: ignore[arg-type]
     assert seen == [
@@ -81,7 +81,7 @@ def test_a_fold_is_judged_without_any_of_its_people() -> None:
 
 def test_the_poison_would_be_noticed() -> None:
     faces = labelled(40)
-    people = People(faces)
+    people = PersonCodes(faces)
     table = face_table(faces, embed(faces), people)
     with pytest.raises(np.linalg.LinAlgError):
         fit_scorer(poisoned(table, [people.code("p0/0.jpg")]), SETTINGS)
@@ -93,45 +93,45 @@ def test_where_all_faces_of_the_users_kind_are_tested_the_edge_excludes_the_two_
         for i in range(8)
         for k in range(3)
     ]
-    embedded, people = embed(faces), People(faces)
+    embedded, people = embed(faces), PersonCodes(faces)
     table = face_table(faces, embedded, people)
     one, other = people.code("k0/0.jpg"), people.code("k1/0.jpg")
     everyone = np.array([people.code(f"k{i}/0.jpg") for i in range(8)])
-    clean = judge_without(everyone, table, SETTINGS).edges(one, other)
-    without = judge_without(everyone, poisoned(table, [one, other]), SETTINGS).edges(one, other)
+    clean = fit_without(everyone, table, SETTINGS).thresholds(one, other)
+    without = fit_without(everyone, poisoned(table, [one, other]), SETTINGS).thresholds(one, other)
     assert without == clean
     assert np.isfinite(clean.approve)
 
 
 def test_no_faces_left_to_fit_on_is_an_error_not_a_figure() -> None:
     faces = labelled(3)
-    people = People(faces)
+    people = PersonCodes(faces)
     table = face_table(faces, embed(faces), people)
     with pytest.raises(DataError, match="no faces are left"):
-        judge_without(np.unique(table.identity), table, SETTINGS)
+        fit_without(np.unique(table.identity), table, SETTINGS)
 
 
 def test_where_nobodys_gender_is_known_every_two_people_are_impostors() -> None:
     faces = labelled(40)
-    embedded, people = embed(faces), People(faces)
+    embedded, people = embed(faces), PersonCodes(faces)
     told = face_table(faces, embedded, people)
     untold = replace(told, gender=np.full(len(told.gender), UNKNOWN))
-    everybody = fit_edges(fit_towers(untold, SETTINGS), of_any_gender(untold), SETTINGS)
-    assert judge_without(NOBODY, untold, SETTINGS).edges(-1, -1) == everybody
-    assert judge_without(NOBODY, told, SETTINGS).edges(-1, -1) != everybody
+    everybody = fit_thresholds(fit_towers(untold, SETTINGS), of_any_gender(untold), SETTINGS)
+    assert fit_without(NOBODY, untold, SETTINGS).thresholds(-1, -1) == everybody
+    assert fit_without(NOBODY, told, SETTINGS).thresholds(-1, -1) != everybody
 
 
 def test_where_only_the_tested_two_are_of_the_users_kind_the_edge_is_set_by_everybody() -> None:
     faces = labelled(40) + [
         LabelledFace(f"k{i}/{k}.jpg", f"k{i}", Gender.MALE, users_kind=True) for i in range(2) for k in (0, 1)
     ]
-    people = People(faces)
+    people = PersonCodes(faces)
     table = face_table(faces, embed(faces), people)
     one, other = people.code("k0/0.jpg"), people.code("k1/0.jpg")
     plain = replace(table, users_kind=np.zeros(len(faces), dtype=bool))
     tested = np.array([one, other])
-    edges = judge_without(tested, table, SETTINGS).edges(one, other)
-    assert edges == judge_without(tested, plain, SETTINGS).edges(one, other)
+    thresholds = fit_without(tested, table, SETTINGS).thresholds(one, other)
+    assert thresholds == fit_without(tested, plain, SETTINGS).thresholds(one, other)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_where_only_the_tested_two_are_of_the_users_kind_the_edge_is_set_by_ever
 )
 def test_labels_tell_whether_enough_is_left_to_fit_on(people: int, photos: int, enough: bool) -> None:
     faces = labelled(people, photos)
-    table = labels_of(faces, People(faces))
+    table = labels_of(faces, PersonCodes(faces))
     with nullcontext() if enough else pytest.raises(DataError, match="somebody twice"):
         require_enough([NOBODY], table)
     with pytest.raises(DataError, match="no faces are left"):
@@ -153,10 +153,10 @@ def test_pairs_go_by_fold_then_by_set() -> None:
 
 def test_a_face_that_was_not_found_counts_as_a_non_match_and_is_told() -> None:
     faces = labelled(40)
-    embedded, people = embed(faces), People(faces)
+    embedded, people = embed(faces), PersonCodes(faces)
     del embedded.row["p0/1.jpg"]
     table = face_table(faces, embedded, people)
-    scored = score_pairs(PAIRS, embedded, people, lambda tested: judge_without(tested, table, SETTINGS))
+    scored = score_pairs(PAIRS, embedded, people, lambda tested: fit_without(tested, table, SETTINGS))
     result = figures(scored)
     assert result["failed_to_acquire"] == 1
     assert result["at_threshold"]["fnmr"] >= 0.5
@@ -164,10 +164,10 @@ def test_a_face_that_was_not_found_counts_as_a_non_match_and_is_told() -> None:
 
 def test_a_set_of_impostors_alone_gives_null_for_what_it_cannot_tell() -> None:
     faces = labelled(40)
-    embedded, people = embed(faces), People(faces)
+    embedded, people = embed(faces), PersonCodes(faces)
     table = face_table(faces, embedded, people)
     pairs = [Pair("p0/0.jpg", "p2/0.jpg", False, set="impostors")]
-    result = summary(score_pairs(pairs, embedded, people, lambda t: judge_without(t, table, SETTINGS)), {})
+    result = summary(score_pairs(pairs, embedded, people, lambda t: fit_without(t, table, SETTINGS)), {})
     only = result["sets"]["impostors"]
     assert only["at_threshold"]["fmr"] == 0.0
     assert only["at_threshold"]["fmr_upper95"] == pytest.approx(0.95)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.evaluation.damaged import two_photos_each
-from pipeline.fitting.fit import MALE, Copies, FaceTable, FitSettings, copied_scores, fit_refused
-from pipeline.score import Edges, Scorer, Tower
+from pipeline.datasets.degraded import two_photos_each
+from pipeline.fitting.fit import MALE, DegradedCopies, FaceTable, FitSettings, copied_scores, fit_refused
+from pipeline.score import Scorer, Thresholds, Tower
 
 PEOPLE = 200
 SETTINGS = FitSettings(refused_fnmr=0.01)
@@ -15,7 +15,8 @@ SETTINGS = FitSettings(refused_fnmr=0.01)
 
 def scorer(different: float = 0.9) -> Scorer:
     return Scorer(
-        {"a": Tower(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), 1.0)}, Edges(0.95, different, 9.0)
+        {"a": Tower(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), 1.0)},
+        Thresholds(0.95, different, 9.0),
     )
 
 
@@ -30,10 +31,10 @@ def table() -> FaceTable:
     return FaceTable(at(who * 0.01), who, *everyone)
 
 
-def copies() -> Copies:
+def copies() -> DegradedCopies:
     """Of the first photo of everybody, each further from its original than the one before."""
     rows = 2 * np.arange(PEOPLE)
-    return Copies(rows, rows + 1, at(np.arange(PEOPLE) * (0.01 + np.pi / 2 / PEOPLE)))
+    return DegradedCopies(rows, rows + 1, at(np.arange(PEOPLE) * (0.01 + np.pi / 2 / PEOPLE)))
 
 
 def test_the_settings_share_of_the_genuine_pairs_with_a_copy_lies_below() -> None:
@@ -47,7 +48,7 @@ def test_no_threshold_lies_above_that_of_faces_that_pass_the_gates() -> None:
 
 
 def test_where_no_copy_shows_a_face_nothing_is_fitted() -> None:
-    none = Copies(np.empty(0, np.int64), np.empty(0, np.int64), at(np.empty(0)))
+    none = DegradedCopies(np.empty(0, np.int64), np.empty(0, np.int64), at(np.empty(0)))
     assert fit_refused(scorer(), table(), {"occluded": none}, SETTINGS) == {}
 
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.gender import GenderJudge
-from pipeline.score import NEVER, Edges, Scorer, Tower
+from pipeline.score import NEVER, GenderHead, Scorer, Thresholds, Tower
 from pipeline.verdict import Gender, Outcome
 from support.scoring import assert_all_ways_to_score_agree
 
-EDGES = Edges(approve=0.6, different=0.3, scale=10.0)
+THRESHOLDS = Thresholds(approve=0.6, different=0.3, scale=10.0)
 
 
 def scorer() -> Scorer:
     flat = Tower(np.zeros(2, np.float32), np.eye(2, dtype=np.float32), 1.0)
     shifted = Tower(np.array([1.0, 0.0], np.float32), np.eye(2, dtype=np.float32), 0.5)
-    return Scorer({"one": flat, "two": shifted}, EDGES)
+    return Scorer({"one": flat, "two": shifted}, THRESHOLDS)
 
 
 def faces(*angles: float) -> dict[str, np.ndarray]:
@@ -38,14 +37,14 @@ def test_all_ways_to_score_agree() -> None:
     assert_all_ways_to_score_agree(s, first, second)
 
 
-def test_one_half_is_the_approve_edge() -> None:
-    assert EDGES.similarity(0.6) == pytest.approx(0.5)
-    assert EDGES.similarity(0.7) > 0.5 > EDGES.similarity(0.5)
+def test_one_half_is_the_approve_threshold() -> None:
+    assert THRESHOLDS.similarity(0.6) == pytest.approx(0.5)
+    assert THRESHOLDS.similarity(0.7) > 0.5 > THRESHOLDS.similarity(0.5)
 
 
 def test_every_further_face_of_a_group_raises_the_edge() -> None:
-    assert EDGES.approve_among(1) == pytest.approx(0.6)
-    assert EDGES.approve_among(5) > EDGES.approve_among(2) > 0.6
+    assert THRESHOLDS.approve_among(1) == pytest.approx(0.6)
+    assert THRESHOLDS.approve_among(5) > THRESHOLDS.approve_among(2) > 0.6
 
 
 def test_projected_faces_have_length_one() -> None:
@@ -66,38 +65,38 @@ def test_projected_faces_have_length_one() -> None:
 def test_the_gender_is_read_from_all_faces_together_and_unknown_inside_the_band(
     logits: list[float], expected: Gender
 ) -> None:
-    reading = GenderJudge({"one": np.ones(2, np.float32)}, 0.0, margin=0.8).read(logits)
+    reading = GenderHead({"one": np.ones(2, np.float32)}, 0.0, margin=0.8).read(logits)
     assert reading.gender is expected
     assert reading.probability is not None
     assert 0.5 <= reading.probability <= 1
 
 
 def test_the_gender_logits_add_up_over_the_embedders() -> None:
-    judge = GenderJudge(
+    judge = GenderHead(
         {"one": np.array([1, 0], np.float32), "two": np.array([0, 2], np.float32)}, 0.5, margin=0.8
     )
     assert judge.logits({"one": np.array([3, 9]), "two": np.array([9, 1])}) == pytest.approx([5.5])
 
 
 def test_no_face_has_no_gender() -> None:
-    reading = GenderJudge({}, 0.0, margin=0.8).read([])
+    reading = GenderHead({}, 0.0, margin=0.8).read([])
     assert (reading.gender, reading.probability) == (Gender.UNKNOWN, None)
 
 
 def test_the_similarity_stays_a_number_however_steep_its_edge_is() -> None:
-    steep = Edges(approve=0.6, different=0.6, scale=1e7)
+    steep = Thresholds(approve=0.6, different=0.6, scale=1e7)
     assert steep.similarity(-1.0) == pytest.approx(0.0, abs=1e-9)
     assert steep.similarity(0.6) == 0.5
     assert steep.similarity(1.1) == pytest.approx(1.0)
 
 
 def test_a_refused_face_is_somebody_elses_below_the_threshold_of_its_gate_and_without_one_never() -> None:
-    edges = Edges(0.6, 0.3, 10.0, {"occluded": 0.1})
-    assert edges.different_at(Outcome.OCCLUDED) == 0.1
-    assert edges.different_at(Outcome.TOO_DARK) == EDGES.different_at(Outcome.OCCLUDED) == NEVER
+    thresholds = Thresholds(0.6, 0.3, 10.0, {"occluded": 0.1})
+    assert thresholds.different_at(Outcome.OCCLUDED) == 0.1
+    assert thresholds.different_at(Outcome.TOO_DARK) == THRESHOLDS.different_at(Outcome.OCCLUDED) == NEVER
 
 
-def test_new_edges_keep_the_thresholds_for_refused_faces_but_none_above_their_own_different_edge() -> None:
-    before = Edges(0.6, 0.5, 10.0, {"occluded": 0.1, "face_too_small": 0.45})
-    kept = Edges(0.5, 0.3, 10.0).keeping(before)
+def test_new_thresholds_keep_those_for_refused_faces_but_none_above_their_own_different_threshold() -> None:
+    before = Thresholds(0.6, 0.5, 10.0, {"occluded": 0.1, "face_too_small": 0.45})
+    kept = Thresholds(0.5, 0.3, 10.0).keeping(before)
     assert (kept.approve, kept.refused) == (0.5, {"occluded": 0.1, "face_too_small": 0.3})

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundles.bundle import Backbone, Bundle, Origin, read_bundle, write_bundle
+from pipeline.bundles.bundle import Bundle, NetworkFile, Origin, read_bundle, write_bundle
 from pipeline.bundles.head import Head
 from pipeline.errors import WeightsCorrupt, WeightsMissing
 from pipeline.weights import sources
-from pipeline.weights.convert import RECIPE, Step, backbones
+from pipeline.weights.convert import RECIPE, Step, converted_networks
 from support.bundle import ROOT
 from support.photo_server import Answer, PhotoServer
 from support.servers import free_port
@@ -72,7 +72,7 @@ def test_a_broken_wheel_is_named(wheel: Path) -> None:
 
 
 def a_bundle_of(folder: Path, name: str, source: sources.Source, recipe: int) -> Bundle:
-    made = Backbone(b"made long ago", Origin(source.file, source.sha256(), recipe))
+    made = NetworkFile(b"made long ago", Origin(source.file, source.sha256(), recipe))
     write_bundle(folder, Head({"mean": np.zeros(1)}, {}), {name: made})
     return read_bundle(folder)
 
@@ -80,7 +80,7 @@ def a_bundle_of(folder: Path, name: str, source: sources.Source, recipe: int) ->
 def test_a_network_made_of_the_same_weights_is_not_made_again(wheel: Path, tmp_path: Path) -> None:
     source, steps = sources.facenet(wheel), list[Step]()
     previous = a_bundle_of(tmp_path / "bundle", "facenet", source, RECIPE)
-    made = backbones({"facenet": source}, previous, steps.append)
+    made = converted_networks({"facenet": source}, previous, steps.append)
     assert made["facenet"].data == b"made long ago"
     assert steps == [Step("facenet", made=False)]
 
@@ -93,7 +93,7 @@ def test_a_network_of_other_weights_or_another_recipe_is_made_again(tmp_path: Pa
     previous = a_bundle_of(tmp_path / "bundle", "blazeface_short", source, recipe=int(changed == "recipe"))
     if changed == "weights":
         file.write_bytes(b"new")
-    made = backbones({"blazeface_short": source}, previous, steps.append)
+    made = converted_networks({"blazeface_short": source}, previous, steps.append)
     assert made["blazeface_short"].data == file.read_bytes()
     assert steps == [Step("blazeface_short", made=True)]
 

@@ -163,10 +163,10 @@ class Embedding:
 
 def embed_labelled(models: Models, data: bytes) -> Embedded | str:
     """Embed the face of a labelled photo, or say why it may not be learned from."""
-    from pipeline.training.data.faces import Found, study
+    from pipeline.training.data.faces import PhotoCheck, embed_trainable_face
     from worker.store.training.vectors import pack
 
-    found = study(models, data)
-    if isinstance(found, Found):
+    found = embed_trainable_face(models, data)
+    if isinstance(found, PhotoCheck):
         return found.reason
     return Embedded(models.networks, pack(found))

@@ -196,7 +196,7 @@ def _end_with_the_worker() -> None:
 
 def _train(words: Mapping[str, Any], arrays: dict[str, Array]) -> bytes:
     from pipeline.bundles.bundle import open_head, open_manifest, with_head
-    from pipeline.bundles.head_params import read_judges
+    from pipeline.bundles.head import read_head_params
     from pipeline.errors import PipelineError
     from pipeline.training.retrain import MemberFaces, retrain, rules_of, table_of
 
@@ -204,10 +204,10 @@ def _train(words: Mapping[str, Any], arrays: dict[str, Array]) -> bytes:
     try:
         champion = open_head(manifest, arrays.pop("head").tobytes())
         is_test, owner = arrays.pop("is_test"), arrays.pop("owner")
-        judges = read_judges(champion)
-        faces = MemberFaces(table_of(judges, **arrays), is_test, owner)
+        params = read_head_params(champion)
+        faces = MemberFaces(table_of(params, **arrays), is_test, owner)
         rules = rules_of(words["rules"])
-        made = retrain(faces, champion, judges, started_from=manifest.version, rules=rules)
+        made = retrain(faces, champion, params, started_from=manifest.version, rules=rules)
     except PipelineError as error:
         return _packed({"failure": str(error)}, {})
     challenger, text, packed = with_head(manifest, made.head)

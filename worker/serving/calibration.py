@@ -16,11 +16,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from pipeline.bundles.bundle import with_head
-from pipeline.bundles.head_params import Judges
+from pipeline.bundles.head import HeadParams
 from pipeline.bundles.identities import FittedOn
 from pipeline.bundles.models import Models
 from pipeline.errors import DataError
-from pipeline.faces.types import Vectors
+from pipeline.faces.types import Embeddings
 from pipeline.fitting import metrics
 from pipeline.fitting.calibration import Calibration, calibrate, pairs_of_members, recalibrated, with_genuine
 from pipeline.fitting.fit import FEMALE, MALE, FitSettings
@@ -35,7 +35,7 @@ UNUSABLE: Final = "no usable face"
 WITHDRAWN: Final = "consent withdrawn"
 _CODES: Final = {Gender.MALE: MALE, Gender.FEMALE: FEMALE}
 
-Faces = Sequence[Mapping[str, Vectors] | None]
+Faces = Sequence[Mapping[str, Embeddings] | None]
 
 
 class Labels(Protocol):
@@ -56,7 +56,7 @@ class Requests(Protocol):
 
 Fetch = Callable[[Sequence[str]], Sequence[Photo]]
 Embed = Callable[[Photo, Sequence[Photo]], Faces]
-"""`pipeline.verify.usable_faces`."""
+"""`pipeline.verify.embed_usable_faces`."""
 
 
 @dataclass(slots=True)
@@ -65,8 +65,8 @@ class Gathered:
 
     members: list[str] = field(default_factory=list)
     genders: list[int] = field(default_factory=list)
-    selfies: list[Mapping[str, Vectors]] = field(default_factory=list)
-    genuine: list[tuple[int, Mapping[str, Vectors]]] = field(default_factory=list)
+    selfies: list[Mapping[str, Embeddings]] = field(default_factory=list)
+    genuine: list[tuple[int, Mapping[str, Embeddings]]] = field(default_factory=list)
     """A labelled gallery face and the number of its member above."""
     lost: Counter[str] = field(default_factory=Counter)
     """Selfies that could not be used, by reason."""
@@ -145,7 +145,7 @@ def _contents(member: Consenting, photos: Sequence[Photo]) -> dict[str, str]:
     return {url: hashlib.sha256(photo).hexdigest() for url, photo in there if isinstance(photo, bytes)}
 
 
-def measure(found: Gathered, judges: Judges, fmr: float) -> Measured:
+def measure(found: Gathered, params: HeadParams, fmr: float) -> Measured:
     """Both thresholds from the members' pairs.
 
     The different threshold is set by labelled pairs where there are enough to show its rate once, and
@@ -153,9 +153,9 @@ def measure(found: Gathered, judges: Judges, fmr: float) -> Measured:
     """
     if not found.selfies:
         raise DataError("no consenting member has a selfie that can be used")
-    settings, scorer = FitSettings(approve_fmr=fmr), judges.scorer
+    settings, scorer = FitSettings(approve_fmr=fmr), params.scorer
     selfies = {name: np.concatenate([face[name] for face in found.selfies]) for name in scorer.towers}
-    impostors, twins = pairs_of_members(scorer, selfies, np.array(found.genders), judges.replay.score)
+    impostors, twins = pairs_of_members(scorer, selfies, np.array(found.genders), params.replay.score)
     pairs = impostors
     enough = len(found.genuine) * settings.different_fnmr >= 1
     if enough:
@@ -163,8 +163,8 @@ def measure(found: Gathered, judges: Judges, fmr: float) -> Measured:
         gallery = {name: np.concatenate([face[name] for _, face in found.genuine]) for name in scorer.towers}
         own = {name: rows[owners] for name, rows in selfies.items()}
         pairs = with_genuine(impostors, scorer.scores(scorer.project(own), scorer.project(gallery)), owners)
-    result = calibrate(pairs, settings, scorer.edges)
-    passed = (impostors.scores >= scorer.edges.approve).astype(np.float64)
+    result = calibrate(pairs, settings, scorer.thresholds)
+    passed = (impostors.scores >= scorer.thresholds.approve).astype(np.float64)
     interval = None
     if passed.any():
         interval = metrics.identity_bootstrap(passed, impostors.first, impostors.second, seed=1)
@@ -204,7 +204,7 @@ def recalibrate(found: Gathered, models: Models, fmr: float, key: bytes) -> Reca
     With a ``key`` the head names them as keyed hashes, so that it is not measured on them by
     mistake. Raises DataError.
     """
-    measured = measure(found, models.judges, fmr)
+    measured = measure(found, models.params, fmr)
     people = FittedOn.people(found.members, key) if key else None
     head = recalibrated(models.head, measured.calibration, fmr, people)
     manifest, text, packed = with_head(models.manifest, head)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluation.exhaustive import ALL_FOLDS
+from pipeline.evaluation.impostors import ALL_FOLDS
 from pipeline.evaluation.pages import plots
 from pipeline.evaluation.pages.html import render
 from pipeline.evaluation.pages.pictures import worst_mistakes

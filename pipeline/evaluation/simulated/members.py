@@ -1,8 +1,8 @@
-"""Members as they might sign up, drawn from labelled faces: who they are and what they send.
+"""Simulated members: who signs up and which photos they send, drawn from labelled faces.
 
-The mix of photos is an assumption, written down in `Mix`; the faces are real. A retouched photo
-is a real one that was smoothed (`pipeline.evaluation.simulated.retouch`), an old one is the photo of that
-person which looks least like the selfie, since the open sets hold no dates.
+The mix of photos is an assumption, see `Mix`; the faces are real. A retouched photo is a real one that was
+edited (`pipeline.evaluation.simulated.edits`). An old one is the photo of that person with the lowest score
+against the selfie, since the open sets hold no dates.
 """
 
 from __future__ import annotations
@@ -12,32 +12,26 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.evaluation.protocol import Judge
-from pipeline.faces.types import Vectors
-from pipeline.fitting.fit import FaceTable
-from pipeline.gender import GenderJudge
+from pipeline.datasets.tables import NEAR_AGE
+from pipeline.evaluation.simulated.population import Population
+from pipeline.faces.types import Random
 
-Codes = NDArray[np.int64]
-Random = np.random.Generator
-AGE_UNKNOWN = -1
-NEAR_AGE = 10
 LOOK_ALIKES = 20
-"""A look-alike is the most similar of so many people of the same gender."""
+"""A look-alike has the highest score among so many people of the same gender."""
 
 
 class MemberKind(StrEnum):
-    """Honest, or somebody who shows another person's photos."""
+    """Honest, or an impostor who shows another person's photos."""
 
     HONEST = "honest"
     IMPOSTOR = "impostor"
     LOOK_ALIKE = "look_alike"
-    """An impostor who has picked the most similar of several people."""
+    """An impostor who has chosen the most similar of several people."""
 
 
 class Sent(StrEnum):
-    """What a photo of the gallery is."""
+    """The kind of a gallery photo."""
 
     SOLO = "solo"
     OLD = "old"
@@ -49,10 +43,10 @@ class Sent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Mix:
-    """How often members send what. Assumed, not measured: no such figures are known."""
+    """How often members send which photos. Assumed, because no figures are known."""
 
     photos: tuple[float, ...] = (0.25, 0.20, 0.20, 0.15, 0.10, 0.10)
-    """Probability of 1 to 6 photos; less are sent where a person has no more."""
+    """Probability of 1 to 6 photos; fewer are sent where a person has no more."""
     sent: Mapping[Sent, float] = field(
         default_factory=lambda: {
             Sent.SOLO: 0.62,
@@ -69,7 +63,7 @@ class Mix:
 
 @dataclass(frozen=True, slots=True)
 class Photo:
-    """A gallery photo: rows of the faces on it in the world's table."""
+    """A gallery photo: rows of its faces in the population's table."""
 
     sent: Sent
     faces: tuple[int, ...] = ()
@@ -77,7 +71,7 @@ class Photo:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Who signs up. ``selfie`` is a row of the world's table, None for a selfie without a face."""
+    """A member. ``selfie`` is a row of the population's table, None for a selfie without a face."""
 
     kind: MemberKind
     face: int
@@ -86,44 +80,18 @@ class Member:
     photos: tuple[Photo, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class World:
-    """People who meet only each other, and the heads that know none of them.
+class MemberSampler:
+    """Samples members from a population; the same random numbers give the same members."""
 
-    ``table`` holds faces of known gender; ``ages`` (n,) years or `AGE_UNKNOWN`; ``retouched``
-    finds the row of a photo's retouched version. Those rows stand last in ``table`` and are
-    drawn only as such: ``plain`` is how many come before them.
-    """
-
-    name: str
-    table: FaceTable
-    ages: Codes
-    judge: Judge
-    gender: GenderJudge
-    replay_score: float
-    projected: Mapping[str, Vectors]
-    plain: int
-    retouched: Mapping[int, int] = field(default_factory=dict)
-
-    def score(self, row: int, others: Sequence[int]) -> NDArray[np.float64]:
-        """(n,) fused scores of one face against others."""
-        one = {name: rows[row : row + 1] for name, rows in self.projected.items()}
-        many = {name: rows[list(others)] for name, rows in self.projected.items()}
-        return np.asarray(self.judge.scorer.matrix(one, many)[0])
-
-
-class Crowd:
-    """Draws members from a world; the same random numbers give the same members."""
-
-    def __init__(self, world: World, mix: Mix, rng: Random) -> None:
-        self._world, self._mix, self._rng = world, mix, rng
-        owner = world.table.identity[: world.plain]
+    def __init__(self, population: Population, mix: Mix, rng: Random) -> None:
+        self._world, self._mix, self._rng = population, mix, rng
+        owner = population.table.identity[: population.plain]
         self._photos = {int(who): np.flatnonzero(owner == who).tolist() for who in np.unique(owner)}
-        self._gender = {who: int(world.table.gender[rows[0]]) for who, rows in self._photos.items()}
-        self._age = {who: int(world.ages[rows[0]]) for who, rows in self._photos.items()}
+        self._gender = {who: int(population.table.gender[rows[0]]) for who, rows in self._photos.items()}
+        self._age = {who: int(population.ages[rows[0]]) for who, rows in self._photos.items()}
 
     def draw(self, kind: MemberKind, count: int) -> Iterator[Member]:
-        """``count`` members, men and women in turn as far as there are any."""
+        """``count`` members, men and women in turn where there are both."""
         able = [who for who, rows in self._photos.items() if kind is not MemberKind.HONEST or len(rows) > 1]
         by_gender = [[who for who in able if self._gender[who] == gender] for gender in (0, 1)]
         sides = [people for people in by_gender if len(people) > (kind is not MemberKind.HONEST)]
@@ -135,7 +103,7 @@ class Crowd:
                 yield self._member(kind, who, owner)
 
     def _victim(self, kind: MemberKind, who: int, people: Sequence[int]) -> int | None:
-        """Whose photos an impostor shows: of one gender and, where it is known, of near age."""
+        """The person whose photos an impostor shows: of one gender and, where it is known, of near age."""
         others = [p for p in people if p != who and abs(self._age[p] - self._age[who]) <= NEAR_AGE]
         if not others:
             return None
@@ -155,7 +123,7 @@ class Crowd:
         return Member(kind, selfie, face, photos or (Photo(Sent.JUNK),))
 
     def _photo(self, selfie: int, owner: int, left: list[int]) -> Photo | None:
-        """The next photo; takes it from ``left``. None where the person has no more."""
+        """The next photo, removed from ``left``; None where the person has no more."""
         kinds = list(self._mix.sent)
         sent = kinds[int(self._rng.choice(len(kinds), p=list(self._mix.sent.values())))]
         if sent is Sent.JUNK:
@@ -173,13 +141,13 @@ class Crowd:
         return Photo(Sent.SOLO, (row,))
 
     def _group(self, owner: int, row: int) -> tuple[int, ...]:
-        """Two faces or more; the owner is mostly among them."""
+        """Two faces or more, mostly with the owner's."""
         size = int(self._rng.integers(2, self._mix.most_in_group + 1))
         around = [int(i) for i in self._rng.permutation(self._world.plain)[: 4 * size]]
-        strangers = [i for i in around if self._world.table.identity[i] != owner][:size]
+        others = [i for i in around if self._world.table.identity[i] != owner][:size]
         if self._rng.random() < self._mix.group_without_owner:
-            return tuple(strangers)
-        return (row, *strangers[1:])
+            return tuple(others)
+        return (row, *others[1:])
 
     def _shuffled(self, rows: Sequence[int]) -> list[int]:
         return [rows[i] for i in self._rng.permutation(len(rows))]

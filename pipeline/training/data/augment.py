@@ -1,7 +1,7 @@
-"""Photos made worse, as members' photos are: the one module that knows imgaug.
+"""Augmentation: photos degraded as members' photos are. The only module that uses imgaug.
 
-The source system blurred one of eyes, nose and mouth at random; its team asked for more kinds.
-Everything is drawn by a seed, so that the same seed gives the same picture.
+The source system blurred one of eyes, nose and mouth at random; its team asked for more kinds. Everything is
+drawn with a seed, so that the same seed gives the same picture.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
+from pathlib import Path
 
 import cv2
 import imgaug.augmenters as iaa
@@ -16,11 +17,12 @@ import numpy as np
 from imgaug.augmentables import BoundingBox, BoundingBoxesOnImage, Keypoint, KeypointsOnImage
 
 from pipeline.faces.types import Face, Points, Rgb
-from pipeline.fitting.synthetic_occlusion import Drawn, draw
+from pipeline.fitting.synthetic_occlusion import Occluder, draw_occluder
+from pipeline.training.data.windows import Window
 
 
 class Kind(StrEnum):
-    """What can be done to a photo."""
+    """The kinds of augmentation."""
 
     BLURRED_PART = "blurred part"
     LIGHT = "light"
@@ -50,21 +52,24 @@ SHARES: Mapping[Kind, float] = {
     Kind.BEAUTY: 0.1,
     Kind.MASK: 0.03,  # rare: masked faces are kept out of training, and are not judged in service
 }
-"""How often each is done to a photo in training; several may meet."""
+"""How often each kind is applied in training; several may be combined."""
 
 PARTS: Mapping[str, tuple[float, float]] = {"eyes": (1.0, 0.38), "nose": (0.42, 0.38), "mouth": (0.55, 0.32)}
 """Half the width and half the height of a part's box, in distances between the eyes."""
 MIRRORED = (1, 0, 2, 3, 5, 4)
-"""The order of the landmarks after a mirror: right is left."""
+"""The order of the landmarks after a mirror, in which right and left are exchanged."""
+TILE = 160
+LABEL = 22
+MIXTURES = 3
 
 
 def augment(
     rgb: Rgb, face: Face, seed: Sequence[int], shares: Mapping[Kind, float] = SHARES
 ) -> tuple[Rgb, Face]:
-    """The photo made worse by a random choice of kinds, and where its face now is.
+    """The photo with a random choice of kinds, and its face there.
 
-    ``seed`` is a few numbers (of the training, the epoch, the photo). The face's landmarks and
-    box follow rotation and mirror; its mesh is dropped.
+    ``seed`` is a few numbers (of the training, the epoch, the photo). The face's landmarks and box follow
+    rotation and mirror; its mesh is dropped.
     """
     rng = np.random.default_rng(seed)
     chosen = [kind for kind, share in shares.items() if rng.random() < share]
@@ -72,10 +77,10 @@ def augment(
 
 
 def apply(rgb: Rgb, face: Face, kinds: Sequence[Kind], rng: np.random.Generator) -> tuple[Rgb, Face]:
-    """The photo after every one of ``kinds`` in the order of `Kind`, and its face."""
+    """The photo after each of ``kinds`` in the order of `Kind`, and its face."""
     for kind in sorted(kinds, key=[*Kind].index):
         if kind is Kind.MASK:
-            rgb = draw(rgb, face, Drawn.MASK, rng)
+            rgb = draw_occluder(rgb, face, Occluder.MASK, rng)
         elif kind is Kind.JPEG:
             rgb = _compressed(rgb, int(rng.integers(8, 40)))
         else:
@@ -88,7 +93,7 @@ def apply(rgb: Rgb, face: Face, kinds: Sequence[Kind], rng: np.random.Generator)
 
 
 def part_boxes(landmarks: Points) -> dict[str, tuple[float, float, float, float]]:
-    """Where eyes, nose and mouth are, (x1, y1, x2, y2) in pixels, from the six landmarks."""
+    """The boxes of eyes, nose and mouth, (x1, y1, x2, y2) in pixels, from the six landmarks."""
     points = landmarks.astype(np.float64)
     unit = max(float(np.linalg.norm(points[1] - points[0])), 1.0)
     centres = {"eyes": (points[0] + points[1]) / 2, "nose": points[2], "mouth": points[3]}
@@ -105,7 +110,7 @@ def _blurred_part() -> iaa.Augmenter:
 
 
 def _old_photo() -> iaa.Augmenter:
-    """Pale, warm, a little soft: a print of the eighties, photographed again."""
+    """Pale, warm and a little soft, like an old print that was photographed again."""
     fading = [
         iaa.Grayscale((0.3, 1.0)),
         iaa.LinearContrast((0.5, 0.8)),
@@ -122,7 +127,7 @@ def _low_resolution() -> iaa.Augmenter:
 
 
 def _compressed(rgb: Rgb, quality: int) -> Rgb:
-    """As JPEG and back. imgaug's own way goes through a file and a function that warns of its end."""
+    """Compressed as JPEG and decoded. imgaug's own way writes a file and calls a deprecated function."""
     _, packed = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1])
 
@@ -143,7 +148,10 @@ _STEPS: Mapping[Kind, Callable[[], iaa.Augmenter]] = {
 
 
 def _run(step: iaa.Augmenter, rgb: Rgb, face: Face) -> tuple[Rgb, Face]:
-    """One imgaug step on the picture, the landmarks and the middle of the box. No step changes the scale."""
+    """Apply one imgaug step to the picture, the landmarks and the middle of the box.
+
+    No step changes the scale.
+    """
     points = np.vstack([face.landmarks, face.box.centre])
     parts = [BoundingBox(*place, label=part) for part, place in part_boxes(face.landmarks).items()]
     image, _, moved = step(
@@ -156,3 +164,30 @@ def _run(step: iaa.Augmenter, rgb: Rgb, face: Face) -> tuple[Rgb, Face]:
     return np.ascontiguousarray(image), replace(
         face, landmarks=np.array(landmarks, np.float32), box=box, mesh=None
     )
+
+
+def contact_sheet(windows: Sequence[Window], seed: int) -> Rgb:
+    """(height, width, 3) uint8: a row for each photo, a column for the original, each kind and mixtures."""
+    names = ["as it is", *Kind, *(f"mixture {number}" for number in range(1, MIXTURES + 1))]
+    heads = np.hstack([_label(name) for name in names])
+    return np.vstack([heads, *(_row(window, seed, photo) for photo, window in enumerate(windows))])
+
+
+def _row(window: Window, seed: int, photo: int) -> Rgb:
+    rgb, face = window.rgb(), window.face
+    single = [apply(rgb, face, [kind], np.random.default_rng((seed, photo)))[0] for kind in Kind]
+    mixed = [augment(rgb, face, (seed, photo, number))[0] for number in range(MIXTURES)]
+    tiles = [cv2.resize(tile, (TILE, TILE), interpolation=cv2.INTER_AREA) for tile in (rgb, *single, *mixed)]
+    return np.hstack(tiles).astype(np.uint8)
+
+
+def _label(text: str) -> Rgb:
+    strip = np.full((LABEL, TILE, 3), 255, np.uint8)
+    cv2.putText(strip, text, (4, 15), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
+    return strip
+
+
+def write_sheet(sheet: Rgb, path: Path) -> None:
+    """Write a PNG, whatever the suffix; imencode accepts paths that imwrite does not."""
+    _, packed = cv2.imencode(".png", sheet[..., ::-1])
+    path.write_bytes(packed.tobytes())

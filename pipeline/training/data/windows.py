@@ -1,7 +1,7 @@
-"""Faces with their surroundings, ready to be augmented and cropped: what a fine-tuning epoch reads.
+"""Windows: faces with their surroundings, to be augmented and cropped in every epoch of fine-tuning.
 
-Cut once from the photo and kept by its content, so that an epoch neither decodes whole photos nor
-looks for faces again.
+They are cut from the photo once and cached by its content, so that an epoch neither decodes whole photos nor
+detects faces again.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from pipeline.faces.align import Border, StretchedGeometry, crop_stretched
 from pipeline.faces.types import Face, Rgb
 from pipeline.images.decode import decode
 from pipeline.progress import track
-from pipeline.training.data.faces import place
+from pipeline.training.data.faces import cache_path
 from pipeline.verdict import Box
 
 WIDTH = 2.2
-"""Side of a window in sides of the face box: the widest crop, a small rotation included."""
+"""Side of a window in sides of the face box: wide enough for every crop, with a small rotation."""
 SIDE = 320
-"""Of a window in pixels; the face box has 145 then."""
+"""Side of a window in pixels; the face box has 145 of them."""
 JPEG_QUALITY = 95
 
 
@@ -44,7 +44,7 @@ class Window:
 
 
 def cut_window(rgb: Rgb, face: Face) -> Window:
-    """The face's surroundings; over the photo's edge the last pixels are repeated."""
+    """The face's surroundings; beyond the photo's border the last pixels are repeated."""
     geometry = StretchedGeometry(WIDTH, WIDTH, 0.0, SIDE, border=Border.REPLICATE)
     bgr = crop_stretched(rgb, face, geometry)[..., ::-1]
     _, packed = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
@@ -57,14 +57,14 @@ def cut_window(rgb: Rgb, face: Face) -> Window:
 
 
 def read_windows(models: Models, root: Path, files: Sequence[str], cache: Path | None) -> list[Window]:
-    """The main face of every photo. The photos must show one (`select_faces`)."""
+    """The main face of every photo. Each photo must show one (`select_faces`)."""
     return [read_window(models, root / file, cache) for file in track(files, len(files), "cutting faces out")]
 
 
 def read_window(models: Models, path: Path, cache: Path | None) -> Window:
     """The main face of one photo, which must show one."""
     data = path.read_bytes()
-    kept = place(cache, hashlib.sha256(data).hexdigest(), ".npz") if cache else None
+    kept = cache_path(cache, hashlib.sha256(data).hexdigest(), ".npz") if cache else None
     if kept and kept.is_file():
         return _load(kept)
     detection = models.detector.detect(decode(data).rgb)
@@ -78,8 +78,8 @@ def _save(window: Window, path: Path) -> None:
     box, temporary = window.face.box, path.with_suffix(".tmp.npz")
     path.parent.mkdir(parents=True, exist_ok=True)
     packed = np.frombuffer(window.packed, np.uint8)
-    place_ = np.array([box.x, box.y, box.width, box.height, window.face.score])
-    np.savez(temporary, packed=packed, box=place_, landmarks=window.face.landmarks)
+    position = np.array([box.x, box.y, box.width, box.height, window.face.score])
+    np.savez(temporary, packed=packed, box=position, landmarks=window.face.landmarks)
     temporary.replace(path)
 
 

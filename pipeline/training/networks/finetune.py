@@ -1,4 +1,4 @@
-"""Fine-tuning: the last blocks of a backbone learn too, on augmented photos; exported to LiteRT."""
+"""Fine-tuning: train the last blocks of a backbone on augmented photos, and export it to LiteRT."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Protocol
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.datasets.labels import Labels
-from pipeline.faces.types import Face, Rgb, Vectors
+from pipeline.datasets.tables import Labels
+from pipeline.faces.types import Codes, Embeddings, Face, Flags, Rgb
 from pipeline.fitting.fit import FaceTable, fit_towers
 from pipeline.score import Tower
 from pipeline.training.data.augment import augment
@@ -25,35 +24,37 @@ from pipeline.training.networks.learning import (
     batches,
     learn,
     seed_everything,
-    told_apart,
+    verification_rate,
 )
 from pipeline.training.networks.siamese import Siamese, build_siamese
 from pipeline.training.recipe import Recipe
 from pipeline.weights.export import to_tflite
 
 AT_ONCE = 32
-"""Faces that a network sees at a time while nothing is learned."""
+"""Faces in a batch while nothing is trained."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FineTuned:
-    """The backbone as LiteRT runs it, the projection on top, and how it came about."""
+    """The fine-tuned backbone for LiteRT, the projection on top, and the history."""
 
     network: bytes
     tower: Tower
     history: History
-    held_out: NDArray[np.bool_]
-    """(n,) faces of the people who were not learned from."""
+    held_out: Flags
+    """(n,) faces of people who were held out."""
 
 
 Crop = Callable[[Rgb, Face], Rgb]
-"""How the tower's crops are cut and coloured: a property of the bundle."""
+"""How the tower's crops are cut and coloured; from the bundle."""
 Seeds = Sequence[tuple[int, ...]]
-Codes = NDArray[np.int64]
 
 
 def crops_of(windows: Sequence[Window], crop: Crop, seeds: Seeds | None = None) -> Faces:
-    """(n, 160, 160, 3) float32, standardised as every backbone takes it; augmented where there are seeds."""
+    """(n, 160, 160, 3) float32, standardised as every backbone takes them.
+
+    With seeds the faces are augmented.
+    """
     faces = [(window.rgb(), window.face) for window in windows]
     if seeds is not None:
         faces = [augment(rgb, face, seed) for (rgb, face), seed in zip(faces, seeds, strict=True)]
@@ -62,34 +63,33 @@ def crops_of(windows: Sequence[Window], crop: Crop, seeds: Seeds | None = None) 
 
 
 class Photos(Protocol):
-    """n photos as a backbone takes them, (len(rows), ...) float32 for the rows that are asked for."""
+    """n photos as input of a backbone, (len(rows), ...) float32 for the given rows."""
 
     def __len__(self) -> int: ...
 
     def plain(self, rows: Codes) -> Faces:
-        """As they are."""
+        """The photos without augmentation."""
 
     def augmented(self, rows: Codes, seeds: Seeds) -> Faces:
-        """Made worse; the same seed, the same picture."""
+        """Augmented photos; the same seed gives the same picture."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WindowPhotos:
-    """Windows that are augmented and cropped anew whenever they are asked for."""
+    """Windows that are augmented and cropped whenever they are read."""
 
     windows: Sequence[Window]
     crop: Crop
 
     def __len__(self) -> int:
-        """How many."""
         return len(self.windows)
 
     def plain(self, rows: Codes) -> Faces:
-        """As they are."""
+        """The photos without augmentation."""
         return crops_of([self.windows[row] for row in rows.tolist()], self.crop)
 
     def augmented(self, rows: Codes, seeds: Seeds) -> Faces:
-        """Each by its own seed."""
+        """Each photo augmented with its own seed."""
         return crops_of([self.windows[row] for row in rows.tolist()], self.crop, seeds)
 
 
@@ -112,42 +112,42 @@ def finetune(windows: Sequence[Window], labels: Labels, crop: Crop, recipe: Reci
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tuned:
-    """How a training went, and who was held out: (n,) faces that were not learned from."""
+    """The history, and the held-out faces (n,)."""
 
     history: History
-    held_out: NDArray[np.bool_]
+    held_out: Flags
 
 
-Judge = Callable[[Vectors, Labels], float]
-"""How good projected vectors (n, k) of people held out are; higher is better."""
+Metric = Callable[[Embeddings, Labels], float]
+"""Rates projected embeddings (n, k) of held-out people; higher is better."""
 
 
 def tune(
     siamese: Siamese,
     photos: Photos,
     labels: Labels,
-    features: Vectors,
+    features: Embeddings,
     recipe: Recipe,
     *,
-    judge: Judge = told_apart,
+    metric: Metric = verification_rate,
 ) -> Tuned:
-    """Train until the people held out gain no more; ``features`` are the untrained backbone's.
+    """Train until the held-out people gain no more; ``features`` are those of the untrained backbone.
 
     Raises DataError where the faces give no pairs.
     """
     held = split_by_identity(labels.identity, recipe.hold_out, recipe.schedule.seed)
-    tuner = _Tuner(siamese, photos, labels, recipe, features, judge)
+    tuner = _Tuner(siamese, photos, labels, recipe, features, metric)
     history = learn(
         siamese,
         lambda n: tuner.epoch(n, np.flatnonzero(~held)),
-        lambda: tuner.judge(np.flatnonzero(held)),
+        lambda: tuner.validate(np.flatnonzero(held)),
         recipe.schedule,
     )
     return Tuned(history, held)
 
 
-def features_of(backbone: keras.Model, photos: Photos, rows: Codes | None = None) -> Vectors:
-    """(n, d) of the photos, or of some rows of them, as they are."""
+def features_of(backbone: keras.Model, photos: Photos, rows: Codes | None = None) -> Embeddings:
+    """(n, d) of the photos, or of some rows, without augmentation."""
     rows = np.arange(len(photos)) if rows is None else rows
     parts = [
         np.asarray(backbone(photos.plain(rows[i : i + AT_ONCE]), training=False))
@@ -156,8 +156,8 @@ def features_of(backbone: keras.Model, photos: Photos, rows: Codes | None = None
     return np.concatenate([np.empty((0, backbone.output_shape[-1]), np.float32), *parts])
 
 
-def starting_tower(features: Vectors, labels: Labels, recipe: Recipe) -> Tower:
-    """The principal directions of these faces: no worse than the features themselves."""
+def starting_tower(features: Embeddings, labels: Labels, recipe: Recipe) -> Tower:
+    """The principal directions of these faces, which are as good as the features themselves."""
     nothing = np.zeros(len(features), dtype=bool)
     table = FaceTable(
         {recipe.tower: features}, labels.identity, labels.gender, nothing, nothing.astype(float)
@@ -172,12 +172,12 @@ class _Tuner:
     photos: Photos
     labels: Labels
     recipe: Recipe
-    features: Vectors
-    """Of the untrained backbone: hard pairs are mined by what was hard at the start."""
-    judged_by: Judge
+    features: Embeddings
+    """Of the untrained backbone, by which hard pairs are chosen."""
+    metric: Metric
 
     def epoch(self, number: int, rows: Codes) -> Iterator[Batch]:
-        """Pairs of the faces ``rows``, every photo augmented anew."""
+        """Batches of pairs of the faces ``rows``, every photo augmented anew."""
         seed, chosen = self.recipe.schedule.seed, np.isin(np.arange(len(self.photos)), rows)
         labels = self.labels.only(chosen)
         projected = self.siamese.tower(1.0).project(self.features[chosen])
@@ -190,8 +190,8 @@ class _Tuner:
 
         return batches(pairs, labels, self.recipe.schedule.batch, faces)
 
-    def judge(self, rows: Codes) -> float:
-        """How well the faces ``rows``, as they are, are told apart."""
+    def validate(self, rows: Codes) -> float:
+        """The metric of the faces ``rows`` without augmentation."""
         features = features_of(self.siamese.backbone, self.photos, rows)
         chosen = np.isin(np.arange(len(self.photos)), rows)
-        return self.judged_by(self.siamese.tower(1.0).project(features), self.labels.only(chosen))
+        return self.metric(self.siamese.tower(1.0).project(features), self.labels.only(chosen))

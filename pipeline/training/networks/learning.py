@@ -1,4 +1,4 @@
-"""The loop that trains a siamese network: epochs of pairs, stopped where people held out gain no more."""
+"""The training loop of a siamese network: epochs of pairs, stopped when held-out people gain no more."""
 
 from __future__ import annotations
 
@@ -10,46 +10,46 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.datasets.labels import Labels
+from pipeline.datasets.tables import Labels
 from pipeline.errors import DataError
-from pipeline.faces.types import Vectors
+from pipeline.faces.types import Embeddings, Scores
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import UNKNOWN
 from pipeline.progress import track
 from pipeline.training.data.pairs import Pairs
 from pipeline.training.networks.siamese import Siamese
 
-NEVER = -1.0
-"""Worse than any judgement."""
-JUDGED_AT = 0.001
-"""The false-match rate at which the people held out are told apart."""
+WORST = -1.0
+"""Lower than any validation."""
+HELD_OUT_FMR = 0.001
+"""The false-match rate at which held-out people are validated."""
 
 Faces = NDArray[np.float32]
-"""(n, ...) what the tower takes."""
+"""(n, ...) the input of the tower."""
 Batch = tuple[list[Faces], dict[str, NDArray[Any]], dict[str, NDArray[Any]]]
-"""Inputs, truths, weights."""
+"""Inputs, targets, weights."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """How long to learn, and from what start."""
+    """The length of a training, and its seed."""
 
     epochs: int = 30
     patience: int = 5
-    """Epochs without a gain after which it is enough."""
+    """Training stops after so many epochs without a gain."""
     batch: int = 256
     seed: int = 1
     may_keep_start: bool = True
-    """Whether the untrained start is kept where no epoch is better; experiments want to see training."""
+    """Whether the untrained start is kept where no epoch is better; experiments always train."""
 
 
 @dataclass(slots=True)
 class History:
-    """One number for each epoch; ``held_out`` has the untrained start in front."""
+    """One number for each epoch; ``held_out`` also has the untrained start, in front."""
 
     loss: list[float] = field(default_factory=list)
     held_out: list[float] = field(default_factory=list)
-    """TAR at a false-match rate of `JUDGED_AT` on people who are not learned from."""
+    """TAR of held-out people at `HELD_OUT_FMR`."""
 
     @property
     def best(self) -> int:
@@ -60,15 +60,15 @@ class History:
 def learn(
     siamese: Siamese,
     epoch: Callable[[int], Iterable[Batch]],
-    judge: Callable[[], float],
+    validate: Callable[[], float],
     schedule: Schedule,
 ) -> History:
-    """Train, and leave the network with the weights that ``judge`` liked best, the start among them."""
-    history = History(held_out=[judge() if schedule.may_keep_start else NEVER])
+    """Train, and restore the weights that ``validate`` rated highest, the start among them."""
+    history = History(held_out=[validate() if schedule.may_keep_start else WORST])
     best = siamese.state()
     for number in track(range(1, schedule.epochs + 1), schedule.epochs, "training"):
         history.loss.append(run_epoch(siamese, epoch(number)))
-        history.held_out.append(judge())
+        history.held_out.append(validate())
         if history.best == number:
             best = siamese.state()
         if number - history.best >= schedule.patience:
@@ -78,7 +78,7 @@ def learn(
 
 
 def run_epoch(siamese: Siamese, epoch: Iterable[Batch]) -> float:
-    """One step for each batch; the mean loss. Raises DataError where there is no batch."""
+    """Train on each batch; the mean loss. Raises DataError without a batch."""
     losses = [_step(siamese.trainer, batch) for batch in epoch]
     if not losses:
         raise DataError("the faces give no pairs to learn from: each person needs two photos")
@@ -93,10 +93,10 @@ def _step(trainer: keras.Model, batch: Batch) -> float:
 def batches(
     pairs: Pairs, labels: Labels, size: int, faces: Callable[[NDArray[np.int64], int], Faces]
 ) -> Iterator[Batch]:
-    """The pairs, ``size`` at a time; ``faces`` gives what the tower takes for rows and a side (0, 1).
+    """The pairs in batches of ``size``; ``faces`` gives the tower's input for rows and a side (0, 1).
 
-    A first face of unknown gender weighs nothing in the gender's loss. What is left over at the
-    end waits for the next epoch, because every new size of batch costs seconds to set up.
+    A first face of unknown gender has weight 0 in the gender's loss. A last, smaller batch is left out,
+    because every new batch size costs seconds to set up.
     """
     for start in range(0, max(len(pairs) - size + 1, min(len(pairs), 1)), size):
         part = slice(start, start + size)
@@ -107,19 +107,19 @@ def batches(
         yield [faces(first, 0), faces(second, 1)], truths, weights
 
 
-def told_apart(vectors: Vectors, labels: Labels) -> float:
-    """TAR at `JUDGED_AT` over all pairs of these faces, from projected vectors (n, k).
+def verification_rate(embeddings: Embeddings, labels: Labels) -> float:
+    """TAR at `HELD_OUT_FMR` over all pairs of these faces, from projected embeddings (n, k).
 
-    Where so few people are held out that the rate cannot be seen, the area under the curve.
+    With too few pairs for the rate, the area under the curve.
     """
-    genuine, impostor = all_pairs(vectors @ vectors.T, labels)
-    tar = metrics.tar_at_fmr(genuine, impostor, JUDGED_AT)
+    genuine, impostor = all_pairs(embeddings @ embeddings.T, labels)
+    tar = metrics.tar_at_fmr(genuine, impostor, HELD_OUT_FMR)
     area = metrics.auc(genuine, impostor) if tar is None else tar
     return 0.0 if area is None else area
 
 
-def all_pairs(scores: NDArray[Any], labels: Labels) -> tuple[metrics.Scores, metrics.Scores]:
-    """The scores (n, n) of every genuine pair and of every fair impostor pair."""
+def all_pairs(scores: NDArray[Any], labels: Labels) -> tuple[Scores, Scores]:
+    """The scores (n, n) of all genuine pairs and of all fair impostor pairs."""
     rows = np.arange(len(labels.identity))
     later = rows[None] > rows[:, None]
     same = labels.identity[:, None] == labels.identity[None]
@@ -128,7 +128,7 @@ def all_pairs(scores: NDArray[Any], labels: Labels) -> tuple[metrics.Scores, met
 
 
 def seed_everything(seed: int) -> None:
-    """The same seed, the same network: Keras, numpy and Python's own, and no racing sums."""
+    """Make training deterministic: seeds of Keras, numpy and Python, and deterministic operations."""
     import tensorflow as tf
 
     keras.utils.set_random_seed(seed)

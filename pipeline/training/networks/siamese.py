@@ -1,8 +1,8 @@
-"""The siamese network: two faces in, "same person" and the gender of the first out.
+"""The siamese network: two faces to "same person" and the gender of the first.
 
-One tower serves both inputs. Its end, `Projection`, is `pipeline.score.Tower` in Keras, and
-`Similarity` is `pipeline.score.Edges`, so that a trained network and the scorer that serves it
-give the same numbers (tests/models/test_training.py).
+One tower takes both inputs. Its last layer, `Projection`, is `pipeline.score.Tower` in Keras, and
+`Similarity` is `pipeline.score.Thresholds`, so that a trained network and the scorer give the same numbers
+(tests/models/test_training.py).
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from pipeline.score import Edges, Tower
+from pipeline.score import Thresholds, Tower
 
 PACKAGE = "verify"
 
 
 class LossName(StrEnum):
-    """What is minimised."""
+    """The loss."""
 
     CONTRASTIVE = "contrastive"
-    """On the distance: genuine pairs together, impostors at least a margin apart."""
+    """On the distance: genuine pairs close together, impostors at least a margin apart."""
     CROSS_ENTROPY = "cross_entropy"
-    """On the similarity, whose slope and edge are learned with it."""
+    """On the similarity, whose slope and threshold are trained as well."""
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Projection(keras.Layer):
-    """(n, d) features to (n, k) of length 1: the mean taken off, projected.
+    """(n, d) features to (n, k) of length 1: the mean subtracted, projected.
 
-    ``pull`` weighs a penalty on the way that the projection has moved from where it started;
-    with little data it keeps what the embedder knew before.
+    ``pull`` weights a penalty on the distance of the projection from its start, which keeps it close to the
+    embedder where there are few data.
     """
 
     def __init__(self, dimensions: int, pull: float = 0.0, **kwargs: Any) -> None:
@@ -43,19 +43,18 @@ class Projection(keras.Layer):
         self.dimensions, self.pull = dimensions, pull
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Weights: the mean and the start stay as they are set."""
+        """Weights; the mean and the start are set, not trained."""
         shape = (input_shape[-1], self.dimensions)
         self.mean = self.add_weight(shape=shape[:1], initializer="zeros", trainable=False, name="mean")
         self.start = self.add_weight(shape=shape, initializer="zeros", trainable=False, name="start")
         self.kernel = self.add_weight(shape=shape, initializer="orthogonal", name="kernel")
 
     def call(self, features: Any) -> Any:
-        """`Tower.project`."""
+        """The same as `Tower.project`."""
         self.add_loss(self.pull * ops.sum(ops.square(self.kernel - self.start)))
         return ops.normalize(ops.matmul(features - self.mean, self.kernel), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """For saving."""
         return {**super().get_config(), "dimensions": self.dimensions, "pull": self.pull}
 
 
@@ -64,32 +63,34 @@ class EuclideanDistance(keras.Layer):
     """Two (n, k) to (n, 1), 0..2 for vectors of length 1."""
 
     def call(self, first: Any, second: Any) -> Any:
-        """Never exactly 0, where the root has no slope."""
+        """The distance, at least 1e-6, because the root has no slope at 0."""
         squared = ops.sum(ops.square(first - second), axis=-1, keepdims=True)
         return ops.sqrt(ops.maximum(squared, 1e-12))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Similarity(keras.Layer):
-    """(n, 1) distances to similarities 0..1 that are 0.5 at the approve edge.
+    """(n, 1) distances to similarities 0..1 that are 0.5 at the approve threshold.
 
-    ``edge`` and ``scale`` are those of `pipeline.score.Edges`: on the cosine, 1 - distance²/2.
+    ``threshold`` and ``scale`` are as in `pipeline.score.Thresholds`: on the cosine, 1 - distance²/2.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Where cross-entropy starts: FaceNet's genuine pairs mostly lie above a cosine of 0.5."""
+        """Initial values for cross-entropy: FaceNet's genuine pairs mostly have cosines above 0.5."""
         del input_shape
-        self.edge = self.add_weight(shape=(), initializer=keras.initializers.Constant(0.5), name="edge")
+        self.threshold = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(0.5), name="threshold"
+        )
         self.scale = self.add_weight(shape=(), initializer=keras.initializers.Constant(10.0), name="scale")
 
     def call(self, distance: Any) -> Any:
-        """A sigmoid of how far the cosine lies above the edge."""
-        return ops.sigmoid(self.scale * (1 - ops.square(distance) / 2 - self.edge))
+        """A sigmoid of the cosine's distance from the threshold."""
+        return ops.sigmoid(self.scale * (1 - ops.square(distance) / 2 - self.threshold))
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class ContrastiveLoss(keras.losses.Loss):
-    """Hadsell, Chopra, LeCun 2006; the truth is `pairs.SAME` or `pairs.DIFFERENT`."""
+    """Hadsell, Chopra, LeCun 2006; the target is `pairs.SAME` or `pairs.DIFFERENT`."""
 
     def __init__(self, margin: float = 1.2, name: str = "contrastive", **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
@@ -102,13 +103,12 @@ class ContrastiveLoss(keras.losses.Loss):
         return ops.mean(same * ops.square(y_pred) + (1 - same) * apart, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """For saving."""
         return {**super().get_config(), "margin": self.margin}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Siamese:
-    """``model`` answers [same, gender]; ``trainer`` shares its layers and is what is fitted."""
+    """``model`` outputs [same, gender]; ``trainer`` shares its layers and is trained."""
 
     model: keras.Model
     trainer: keras.Model
@@ -132,42 +132,42 @@ class Siamese:
         self.trainer.get_layer("gender").set_weights([weight[:, None], np.array([bias], np.float32)])
 
     def male(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n,) probability of male, from the backbone's (n, d)."""
+        """(n,) probability of male, from the backbone's (n, d) features."""
         return np.asarray(self.trainer.get_layer("gender")(features), dtype=np.float32)[:, 0]
 
     def state(self) -> list[NDArray[Any]]:
-        """Everything that training changes, the optimiser's memory too."""
+        """Everything that training changes, the optimiser's state included."""
         return [np.array(v) for v in (*self.trainer.variables, *self.trainer.optimizer.variables)]
 
     def restore(self, state: list[NDArray[Any]]) -> None:
-        """Back to an earlier `state`; quicker than building the network again."""
+        """Restore an earlier `state`, which is faster than building the network again."""
         variables = (*self.trainer.variables, *self.trainer.optimizer.variables)
         for variable, value in zip(variables, state, strict=True):
             variable.assign(value)
 
-    def set_edges(self, edges: Edges) -> None:
-        """Make the similarity that of a scorer with this tower alone."""
-        self.similarity.edge.assign(edges.approve)
-        self.similarity.scale.assign(edges.scale)
+    def set_thresholds(self, thresholds: Thresholds) -> None:
+        """Set the similarity of a scorer with this tower alone."""
+        self.similarity.threshold.assign(thresholds.approve)
+        self.similarity.scale.assign(thresholds.scale)
 
 
 @dataclass(frozen=True, slots=True)
 class SiameseSettings:
-    """How the network learns."""
+    """The settings of training."""
 
     loss: LossName = LossName.CONTRASTIVE
     margin: float = 1.2
     pull: float = 0.1
     gender_weight: float = 0.1
-    """Of the gender's loss against the pairs'."""
+    """Weight of the gender's loss beside that of pairs."""
     learning_rate: float = 1e-3
 
 
 def build_siamese(backbone: keras.Model, dimensions: int, settings: SiameseSettings) -> Siamese:
-    """Two inputs like the backbone's, one shared tower, two outputs; compiled, ready to fit.
+    """A compiled network with two inputs like the backbone's, one shared tower and two outputs.
 
-    ``backbone`` gives (n, d) features of length 1. The trainer takes ``{"same", "gender"}``
-    as truths; a gender of `pipeline.fit.UNKNOWN` is not learned from (weight 0).
+    ``backbone`` gives (n, d) features of length 1. The trainer's targets are ``{"same", "gender"}``; a gender
+    of `UNKNOWN` has weight 0.
     """
     first, second = (keras.Input(backbone.input_shape[1:], name=name) for name in ("selfie", "photo"))
     projection, similarity = Projection(dimensions, settings.pull, name="projection"), Similarity(name="same")

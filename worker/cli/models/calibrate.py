@@ -61,12 +61,12 @@ def _print(found: Gathered, measured: Measured, fmr: float) -> None:
         f"today's approve edge lets {_share(measured)} of the impostor pairs pass; asked for {100 * fmr:g} %"
     )
     low, high = result.approve95
-    click.echo(f"approve edge    {result.edges.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
+    click.echo(f"approve edge    {result.thresholds.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
     interval = f"as before: {measured.genuine_unused} labelled pairs are too few"
     if result.different95:
         low, high = result.different95
         interval = f"95 % interval {low:.4f} to {high:.4f}"
-    click.echo(f"different edge  {result.edges.different:.4f}   {interval}")
+    click.echo(f"different edge  {result.thresholds.different:.4f}   {interval}")
     _warn(measured)
 
 

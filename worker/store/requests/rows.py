@@ -89,9 +89,10 @@ def _gate_values(gate: GateResult | None) -> dict[str, Any]:
 
 
 def _comparison_values(comparison: Comparison | None) -> dict[str, Any]:
-    names = ("score", "similarity", "approve_edge", "different_edge")
+    columns = ("score", "similarity", "approve_edge", "different_edge")
+    names = ("score", "similarity", "approve_threshold", "different_threshold")
     return {
-        **_finite_columns(names, [getattr(comparison, name, None) for name in names]),
+        **_finite_columns(columns, [getattr(comparison, name, None) for name in names]),
         "cosines": _finite_map(comparison.cosines) if comparison else None,
         "distances": _finite_map(comparison.distances) if comparison else None,
     }
@@ -134,8 +135,8 @@ def _comparison_of(row: AnyRow) -> Comparison | None:
     return Comparison(
         score=row.score,
         similarity=row.similarity,
-        approve_edge=row.approve_edge,
-        different_edge=row.different_edge,
+        approve_threshold=row.approve_edge,
+        different_threshold=row.different_edge,
         cosines=row.cosines or {},
         distances=row.distances or {},
     )

@@ -1,7 +1,7 @@
-"""What is done to a stolen photo before it is sent as a selfie: crops, filters, a photographed screen.
+"""Edits of photos: beauty filters, and what is done to a stolen photo before it is sent as a selfie.
 
-Every edit makes a new picture out of one, the face in it and a seeded generator. They are simulated
-as public reports of such fraud describe them, to measure what `pipeline.faces.same_picture` catches.
+Every edit makes a new picture from a picture, the face in it and a seeded generator. The edits imitate public
+reports of such fraud, to measure what `pipeline.faces.same_picture` detects.
 """
 
 from __future__ import annotations
@@ -14,16 +14,64 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
-from pipeline.evaluation.simulated.retouch import retouch
-from pipeline.faces.types import Rgb
+from pipeline.bundles.models import Models
+from pipeline.datasets.embeddings import Dataset, embed_picture, find_main_face
+from pipeline.errors import ImageError
+from pipeline.faces.types import Embeddings, Floats, Random, Rgb
+from pipeline.images.decode import decode
+from pipeline.progress import track
 from pipeline.verdict import Box
 
-Edit = Callable[[Rgb, Box, np.random.Generator], Rgb]
+SLIMMER = 0.07
+"""Share of its width that the lower half of a face loses."""
+BRIGHTER = 1.08
+Edit = Callable[[Rgb, Box, Random], Rgb]
 """(height, width, 3) uint8 and the face's box in it, to another picture of any size."""
-Field = NDArray[np.float32]
 
 
-def crop(rgb: Rgb, box: Box, rng: np.random.Generator, *, share: float) -> Rgb:
+def retouch(rgb: Rgb, box: Box) -> Rgb:
+    """The whole picture smoothed and brightened, the face in ``box`` made slimmer."""
+    slim = _slim(rgb, box)
+    smooth = cv2.bilateralFilter(cv2.bilateralFilter(slim, 9, 45, 9), 9, 45, 9)
+    return np.clip(smooth.astype(np.float32) * BRIGHTER + 4, 0, 255).astype(np.uint8)
+
+
+def _slim(rgb: Rgb, box: Box) -> Rgb:
+    """Squeeze towards the middle of the face, most at the chin, fading out at the sides."""
+    height, width = rgb.shape[:2]
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    across = (x - box.centre[0]) / box.width
+    down = (y - (box.y + 0.85 * box.height)) / box.height
+    amount = SLIMMER * np.exp(-(across**2) / 0.5 - (down**2) / 0.18)
+    pulled = box.centre[0] + (x - box.centre[0]) * (1 + amount)
+    slim = cv2.remap(rgb, pulled.astype(np.float32), y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(slim, dtype=np.uint8)
+
+
+def retouched_faces(dataset: Dataset, files: Sequence[str]) -> tuple[list[str], dict[str, Embeddings]]:
+    """The photos in which a face is still detected after retouching, and their (n, d) embeddings."""
+    kept: list[str] = []
+    rows: dict[str, list[Embeddings]] = {name: [] for name in dataset.models.embedders}
+    for file in track(files, len(files), "retouching"):
+        embeddings = _embed_retouched(dataset.models, (dataset.root / file).read_bytes())
+        if embeddings is None:
+            continue
+        kept.append(file)
+        for name, vector in embeddings.items():
+            rows[name].append(vector)
+    return kept, {name: np.array(found, np.float32) for name, found in rows.items()}
+
+
+def _embed_retouched(models: Models, data: bytes) -> dict[str, Embeddings] | None:
+    try:
+        picture = decode(data)
+    except ImageError:
+        return None
+    found = find_main_face(models, picture.rgb)
+    return found and embed_picture(models, retouch(found[0], found[1].box))
+
+
+def crop(rgb: Rgb, box: Box, rng: Random, *, share: float) -> Rgb:
     """``share`` of height and of width cut off, unevenly from the two sides; the face stays whole."""
     height, width = rgb.shape[:2]
     left, top = share * rng.random() * width, share * rng.random() * height
@@ -33,7 +81,7 @@ def crop(rgb: Rgb, box: Box, rng: np.random.Generator, *, share: float) -> Rgb:
     return rgb[int(top) : int(min(bottom, height)), int(left) : int(min(right, width))]
 
 
-def turn(rgb: Rgb, _box: Box, rng: np.random.Generator, *, degrees: float) -> Rgb:
+def turn(rgb: Rgb, _box: Box, rng: Random, *, degrees: float) -> Rgb:
     """Turned to either side; the corners are cut off, as photo editors do."""
     height, width = rgb.shape[:2]
     degrees *= rng.choice([-1, 1])
@@ -43,12 +91,12 @@ def turn(rgb: Rgb, _box: Box, rng: np.random.Generator, *, degrees: float) -> Rg
     return _picture(cv2.warpAffine(rgb, way, (width, height), flags=cv2.INTER_LINEAR))
 
 
-def mirror(rgb: Rgb, _box: Box, _rng: np.random.Generator) -> Rgb:
+def mirror(rgb: Rgb, _box: Box, _rng: Random) -> Rgb:
     """Left for right."""
     return np.ascontiguousarray(rgb[:, ::-1])
 
 
-def beauty(rgb: Rgb, box: Box, _rng: np.random.Generator) -> Rgb:
+def beauty(rgb: Rgb, box: Box, _rng: Random) -> Rgb:
     """Smooth bright skin, a slimmer jaw, larger eyes."""
     return retouch(_larger_eyes(rgb, box), box)
 
@@ -64,7 +112,7 @@ def _larger_eyes(rgb: Rgb, box: Box, by: float = 0.12) -> Rgb:
     return _remap(rgb, to_x, to_y)
 
 
-def colour(rgb: Rgb, _box: Box, rng: np.random.Generator) -> Rgb:
+def colour(rgb: Rgb, _box: Box, rng: Random) -> Rgb:
     """Warmer or colder, another contrast, brightness, saturation and gamma."""
     picture = (rgb.astype(np.float32) / 255) ** rng.uniform(0.75, 1.35)
     warmth = rng.uniform(-0.12, 0.12)
@@ -75,24 +123,24 @@ def colour(rgb: Rgb, _box: Box, rng: np.random.Generator) -> Rgb:
     return _picture(picture * 255)
 
 
-def blur(rgb: Rgb, box: Box, rng: np.random.Generator) -> Rgb:
+def blur(rgb: Rgb, box: Box, rng: Random) -> Rgb:
     """Out of focus by about a hundredth of the face's width."""
     return _picture(cv2.GaussianBlur(rgb, (0, 0), box.side * rng.uniform(0.006, 0.015)))
 
 
-def small(rgb: Rgb, box: Box, _rng: np.random.Generator) -> Rgb:
+def small(rgb: Rgb, box: Box, _rng: Random) -> Rgb:
     """Scaled down until the face has 60 pixels."""
     scale = min(60 / box.side, 1.0)
     return _picture(cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA))
 
 
-def recompress(rgb: Rgb, _box: Box, rng: np.random.Generator) -> Rgb:
+def recompress(rgb: Rgb, _box: Box, rng: Random) -> Rgb:
     """As a JPEG of quality 25 to 60 and back."""
     packed = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 60))])[1]
     return np.ascontiguousarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1])
 
 
-def warp(rgb: Rgb, box: Box, rng: np.random.Generator) -> Rgb:
+def warp(rgb: Rgb, box: Box, rng: Random) -> Rgb:
     """Bent smoothly by up to about three hundredths of the face's width."""
     height, width = rgb.shape[:2]
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -100,13 +148,13 @@ def warp(rgb: Rgb, box: Box, rng: np.random.Generator) -> Rgb:
     return _remap(rgb, x + bends[0], y + bends[1])
 
 
-def _smooth_field(rgb: Rgb, rng: np.random.Generator) -> Field:
-    """(height, width) of about -1..1 that changes over a fifth of the picture."""
+def _smooth_field(rgb: Rgb, rng: Random) -> Floats:
+    """(height, width) of about -1..1 that varies over a fifth of the picture."""
     coarse = rng.uniform(-1, 1, (6, 6)).astype(np.float32)
     return np.asarray(cv2.resize(coarse, rgb.shape[1::-1], interpolation=cv2.INTER_CUBIC), np.float32)
 
 
-def screen(rgb: Rgb, _box: Box, rng: np.random.Generator) -> Rgb:
+def screen(rgb: Rgb, _box: Box, rng: Random) -> Rgb:
     """Photographed off a screen: seen askew, with moire, glare, dark corners and a raised black."""
     rgb = _askew(rgb, rng)
     height, width = rgb.shape[:2]
@@ -122,7 +170,7 @@ def screen(rgb: Rgb, _box: Box, rng: np.random.Generator) -> Rgb:
     return _picture(seen + rng.normal(0, 3, seen.shape))
 
 
-def _askew(rgb: Rgb, rng: np.random.Generator) -> Rgb:
+def _askew(rgb: Rgb, rng: Random) -> Rgb:
     """In perspective: each corner moved inwards by up to 6 % of the side, the picture filling the frame."""
     height, width = rgb.shape[:2]
     corners = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
@@ -131,7 +179,7 @@ def _askew(rgb: Rgb, rng: np.random.Generator) -> Rgb:
     return _picture(cv2.warpPerspective(rgb, way, (width, height), flags=cv2.INTER_LINEAR))
 
 
-def screenshot(rgb: Rgb, box: Box, _rng: np.random.Generator) -> Rgb:
+def screenshot(rgb: Rgb, box: Box, _rng: Random) -> Rgb:
     """With a phone's bars above and below, and lettering across the lower part."""
     shown = rgb.copy()
     height, width = rgb.shape[:2]
@@ -142,24 +190,24 @@ def screenshot(rgb: Rgb, box: Box, _rng: np.random.Generator) -> Rgb:
 
 
 def each(*edits: Edit) -> Edit:
-    """One edit after the other. The face is taken to stay about where it is."""
+    """One edit after the other. The face is assumed to stay about where it is."""
     return partial(_each, edits=edits)
 
 
-def _each(rgb: Rgb, box: Box, rng: np.random.Generator, *, edits: Sequence[Edit]) -> Rgb:
+def _each(rgb: Rgb, box: Box, rng: Random, *, edits: Sequence[Edit]) -> Rgb:
     for edit in edits:
         rgb = edit(rgb, box, rng)
     return rgb
 
 
-def anything(rgb: Rgb, box: Box, rng: np.random.Generator) -> Rgb:
-    """One random try of somebody who tries often: mirror, warp, rotation, colour and blur."""
+def anything(rgb: Rgb, box: Box, rng: Random) -> Rgb:
+    """A random combination of mirror, warp, rotation, colour and blur."""
     chosen: list[Edit] = [mirror] if rng.random() < 0.5 else []
     chosen += [warp, partial(turn, degrees=rng.uniform(0, 8)), colour, blur]
     return _each(rgb, box, rng, edits=chosen)
 
 
-def _remap(rgb: Rgb, x: Field, y: Field) -> Rgb:
+def _remap(rgb: Rgb, x: Floats, y: Floats) -> Rgb:
     ways = np.asarray(x, np.float32), np.asarray(y, np.float32)
     return _picture(cv2.remap(rgb, *ways, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
@@ -185,4 +233,4 @@ EDITS: dict[str, Edit] = {
     "mirrored, screen": each(mirror, screen),
     "random": anything,
 }
-"""By name, what is measured. "random" is one try of somebody who tries often."""
+"""The measured edits by name. "random" is one try of somebody who tries often."""
