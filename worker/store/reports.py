@@ -47,7 +47,7 @@ class StatusReport:
     champion: str | None
     """The head that judges; None: the bundle that each host was shipped with."""
     shadows: tuple[str, ...]
-    """Heads that judge live jobs without deciding."""
+    """Heads that judge live requests without deciding."""
     refused_heads: tuple[HeadProblem, ...]
     """Hosts that cannot use one of these heads, and go on with the one they have."""
     training: RunRecord | None

@@ -134,7 +134,7 @@ class Models:
         return _earlier(self._db.read(lambda c: self._states(c, sa.true())))
 
     def set_shadow(self, version: str, *, on: bool) -> bool:
-        """Let a challenger judge live jobs without deciding, or no longer; False if it was so before.
+        """Let a challenger judge live requests without deciding, or no longer; False if it was so before.
 
         Raises NotPossible.
         """
@@ -149,7 +149,7 @@ class Models:
         return state is not wanted
 
     def in_use(self) -> HeadsInUse:
-        """Which heads judge; one small indexed read, asked before every job."""
+        """Which heads judge; one small indexed read, read before every job."""
         return self._db.read(self.in_use_on)
 
     def in_use_on(self, c: sa.Connection) -> HeadsInUse:

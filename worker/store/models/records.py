@@ -66,7 +66,7 @@ class ModelRecord:
     created_at: datetime
     promoted_at: datetime | None
     shadow_verdicts: int
-    """Jobs that it has judged in shadow."""
+    """Requests that it has judged in shadow."""
     refused: tuple[HeadProblem, ...]
 
 
