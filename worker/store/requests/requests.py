@@ -180,8 +180,8 @@ class Requests:
         """Requests whose message seems lost: queued too long, due for another try, lease ended.
 
         ``waiting`` is how many messages lie on each queue of the broker: as many of the requests that were
-        sent are not lost. Each is handed out once, though two sweeps run at once; if it stays unfinished it comes
-        again later, and later each time. The longest overdue come first.
+        sent are not lost. Each is handed out once, though two sweeps run at once; if it stays unfinished it
+        comes again later, and later each time. The longest overdue come first.
         """
         rows = self._due(self._unsent, now, limit)
         for queue, sent in self._sent(now).items():
