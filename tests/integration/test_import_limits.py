@@ -100,7 +100,7 @@ def test_a_text_of_nothing_but_separators_is_read_in_linear_time(tmp_path: Path)
         (sheet, "MAX_STRINGS", "more than 9 different texts"),
         (sheet, "MAX_BLOCKS", "more than 9 merged cells or hyperlinks"),
         (workbook, "MAX_ROWS", "more than 9 rows"),
-        (sheet, "_MOST_ROWS", "more than 100,000 rows"),
+        (sheet, "_MAX_ROWS_READ", "more than 100,000 rows"),
     ],
 )
 def test_each_limit_is_said(

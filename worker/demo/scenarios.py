@@ -70,10 +70,10 @@ SCENARIOS: Final = (
 
 def write_workbook(path: Path, base_url: str, scenarios: Sequence[Scenario] = SCENARIOS) -> None:
     """The Excel file as a company would hand it over, with Korean headers and several photo columns."""
-    most = max(len(scenario.photos) for scenario in scenarios)
+    width = max(len(scenario.photos) for scenario in scenarios)
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("회원")
-    sheet.append(["회원번호", "성별", "인증사진 링크", *(f"갤러리사진{i} 링크" for i in range(1, most + 1))])
+    sheet.append(["회원번호", "성별", "인증사진 링크", *(f"갤러리사진{i} 링크" for i in range(1, width + 1))])
     for scenario in scenarios:
         gender = "남" if scenario.declared is Gender.MALE else "여"
         sheet.append(

@@ -170,9 +170,9 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
 
 def _path(url: str) -> str:
     """What follows the host: neither taken apart nor normalised, for hosts sign it as it is written."""
-    rest = url.partition("//")[2].partition("#")[0]
-    start = re.search(r"[/?]", rest)
-    path = rest[start.start() :] if start else ""
+    remainder = url.partition("//")[2].partition("#")[0]
+    start = re.search(r"[/?]", remainder)
+    path = remainder[start.start() :] if start else ""
     encoded = "".join(c if c.isascii() else quote(c) for c in path)
     return encoded if encoded.startswith("/") else f"/{encoded}"
 

@@ -45,12 +45,12 @@ class FetchBounds:
     path: str = "/"
     """Path and query to ask for, to the letter."""
 
-    def time_left(self, at_most: float) -> float:
+    def time_left(self, limit: float) -> float:
         """Seconds that may still be waited. Raises TimeoutError when there are none."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise TimeoutError("the time for this photo is used up")
-        return min(left, at_most)
+        return min(left, limit)
 
 
 _bounds: ContextVar[FetchBounds] = ContextVar("bounds")

@@ -56,7 +56,7 @@ class Block(NamedTuple):
     bottom: int
 
 
-_MOST_LISTED: Final = 20
+_MAX_LISTED: Final = 20
 _INVISIBLE: Final = dict.fromkeys((0xFEFF, 0x200B, 0x200C, 0x200D, 0x2060))
 _ESCAPED: Final = re.compile(r"^'(?=[=+\-@\t\r])")
 _SURROGATES: Final = re.compile(r"[\ud800-\udfff]")
@@ -81,5 +81,5 @@ def text_from(written: str) -> str:
 def listed(numbers: Iterable[int]) -> str:
     """Row numbers as a person still reads them: `2, 3, 7`, at most twenty."""
     found = list(numbers)
-    more = f", … ({len(found):,})" if len(found) > _MOST_LISTED else ""
-    return ", ".join(map(str, found[:_MOST_LISTED])) + more
+    more = f", … ({len(found):,})" if len(found) > _MAX_LISTED else ""
+    return ", ".join(map(str, found[:_MAX_LISTED])) + more

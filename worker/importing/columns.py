@@ -63,8 +63,8 @@ ROW: Final = "원래 행 (row)"
 """Columns of the workbook that comes back; when it is mended and imported they are left alone."""
 _SEARCHED: Final = 20
 """Titles and notes may stand above the header."""
-_MOST_ROWS: Final = 3
-_MOST_BLOCKS: Final = 2000  # of merged cells that touch the rows searched; more would overlap
+_MAX_HEADER_ROWS: Final = 3
+_MAX_BLOCKS: Final = 2000  # of merged cells that touch the rows searched; more would overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Columns:
         return self.selfie + self.gallery
 
     @property
-    def taken(self) -> set[int]:
+    def used(self) -> set[int]:
         """All columns that are read."""
         single = {column for column in (self.gender, self.consent) if column is not None}
         return {self.member_id, *single, *self.photos}
@@ -187,7 +187,7 @@ class _Grid:
         touching = [block for block in sheet.merged if block.top <= last and block.left < block.right]
         self._left: dict[tuple[int, int], int] = {}
         """For each cell of a block the block's first column."""
-        for block in touching[:_MOST_BLOCKS]:
+        for block in touching[:_MAX_BLOCKS]:
             numbers = [row.number for row in self.rows if block.top <= row.number <= block.bottom]
             columns = range(block.left, block.right + 1)
             self._left.update({(number, column): block.left for number in numbers for column in columns})
@@ -197,7 +197,7 @@ class _Grid:
     def blocks(self, first: int) -> list[Sequence[Row]]:
         """The rows that may be a header from this one on, the shortest first."""
         found: list[Sequence[Row]] = [self.rows[first : first + 1]]
-        for last in range(first + 1, min(first + _MOST_ROWS, len(self.rows))):
+        for last in range(first + 1, min(first + _MAX_HEADER_ROWS, len(self.rows))):
             if not self._continues(self.rows[last - 1], self.rows[last]):
                 break
             found.append(self.rows[first : last + 1])

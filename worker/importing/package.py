@@ -93,7 +93,7 @@ class PartHandler(ContentHandler):
         self.budget = budget
         self.elements = self.depth = self.events = 0
         self.listens = self._is_phonetic = False
-        self._heard: list[str] = []
+        self._texts: list[str] = []
         self._length = 0
 
     def start(self, name: str, attributes: AttributesImpl) -> None:
@@ -112,10 +112,10 @@ class PartHandler(ContentHandler):
         self._is_phonetic &= name != "rPh"
         self.listens = False
 
-    def taken(self) -> str:
-        """The text that was heard since the last time."""
-        text = "".join(self._heard)
-        self._heard, self._length, self.listens = [], 0, False
+    def take_text(self) -> str:
+        """The text since the last time."""
+        text = "".join(self._texts)
+        self._texts, self._length, self.listens = [], 0, False
         return text
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:
@@ -134,7 +134,7 @@ class PartHandler(ContentHandler):
         """From the parser."""
         self.events += 1
         if self.listens:
-            self._heard.append(content)
+            self._texts.append(content)
             self._length += len(content)
             if self._length > MAX_TEXT:
                 raise BadWorkbook(f"a cell of more than {MAX_TEXT:,} characters, which Excel does not allow")

@@ -21,7 +21,7 @@ _MAX_STYLES: Final = 65_536  # Excel takes no more
 GENERAL: Final = "General"
 MAX_BLOCKS: Final = 200_000
 """Merged cells and hyperlinks."""
-_MOST_ROWS: Final = MAX_ROWS + 100  # with titles and header
+_MAX_ROWS_READ: Final = MAX_ROWS + 100  # with titles and header
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384  # of any sheet
 _ERROR: Final = re.compile(r"#(?:N/A|GETTING_DATA|[A-Z0/]{2,12}[!?])")
 _INTEGER: Final = re.compile(r"-?\d{1,18}")
@@ -106,7 +106,7 @@ class _Strings(PartHandler):
         self.end_text(name)
         if name != "si":
             return
-        self.found.append(self.budget.keep(text_from(self.taken())))
+        self.found.append(self.budget.keep(text_from(self.take_text())))
         if len(self.found) > MAX_STRINGS:
             raise BadWorkbook(f"more than {MAX_STRINGS:,} different texts: split the file")
 
@@ -188,9 +188,9 @@ def _fill(rows: list[Row], block: Block) -> None:
     for row in rows[1:]:
         differs = row.value(column) not in (None, "", top.value(column))
         row.put(column, Unreadable(_TWO_VALUES) if differs else top.value(column))
-        for seen, own in ((top.formats, row.formats), (top.links, row.links)):
-            if column in seen:
-                own[column] = seen[column]
+        for above, own in ((top.formats, row.formats), (top.links, row.links)):
+            if column in above:
+                own[column] = above[column]
 
 
 @dataclass(slots=True)
@@ -246,7 +246,7 @@ class _Sheet(PartHandler):
     def end(self, name: str) -> None:
         """An element ends."""
         if name in {"v", "is"}:
-            self._cell.written = self.taken()
+            self._cell.written = self.take_text()
         elif name == "f":
             self._end_formula()
         elif name == "c":
@@ -274,7 +274,7 @@ class _Sheet(PartHandler):
 
     def _end_formula(self) -> None:
         """The cells that share a formula name its number; one of them has its text."""
-        cell, text = self._cell, self.taken()
+        cell, text = self._cell, self.take_text()
         if cell.shared and text:
             self._shared[cell.shared] = self.budget.keep(text)
         cell.formula = text or self._shared.get(cell.shared, "")
@@ -323,7 +323,7 @@ class _Sheet(PartHandler):
     def _end_row(self) -> None:
         if all(value is None or value == "" for value in self._row.values) and not self._row.links:
             return
-        if len(self.rows) == _MOST_ROWS:
+        if len(self.rows) == _MAX_ROWS_READ:
             raise BadWorkbook(f"more than {MAX_ROWS:,} rows: split the file")
         self.rows.append(self._row)
 

@@ -80,7 +80,7 @@ def _opened(path: Path) -> IO[bytes]:
 
 
 def _first_with_members(package: Package, parts: Parts) -> Workbook:
-    """Sheets that are seen go before hidden ones."""
+    """Visible sheets go before hidden ones."""
     problems = []
     for entry in sorted(parts.sheets, key=lambda entry: not entry.is_visible):
         with _reading():
@@ -130,7 +130,7 @@ def _about_columns(rows: Sequence[Row], header: Header, columns: Columns) -> Ite
     links: Counter[int] = Counter()
     for row in rows:
         texts = {column for column, value in enumerate(row.values) if is_address(text_of(value))}
-        links.update((texts | row.links.keys()) - columns.taken)
+        links.update((texts | row.links.keys()) - columns.used)
     for column, count in sorted(links.items()):
         name = header.names[column] if column < len(header.names) else ""
         place = f"column {get_column_letter(column + 1)} ({repr(name) if name else 'no header'})"

@@ -83,12 +83,12 @@ class Trained:
 
 
 def train_apart(
-    given: TrainingInput, goes_on: Callable[[], bool], every: float, at_most: float
+    given: TrainingInput, goes_on: Callable[[], bool], every: float, max_seconds: float
 ) -> Trained | None:
     """Train in a new process. ``goes_on`` is called ``every`` so many seconds; None once it is false.
 
     Raises TrainingFailed where the faces or the rules give no head or it takes longer than
-    ``at_most`` seconds, TrainingDied where the process was killed.
+    ``max_seconds`` seconds, TrainingDied where the process was killed.
     """
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     with subprocess.Popen(
@@ -101,7 +101,7 @@ def train_apart(
     ) as process:
         try:
             _send(process, _packed_input(given))
-            output = _wait(process, goes_on, every, time.monotonic() + at_most)
+            output = _wait(process, goes_on, every, time.monotonic() + max_seconds)
         finally:
             process.kill()
     return None if output is None else _read_output(output)

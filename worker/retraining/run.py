@@ -141,96 +141,96 @@ class Retraining:
 
     def step(self) -> StepResult:
         """Go on with the run that is under way, as far as it goes. Raises StoreUnavailable."""
-        held = self._runs.acquire(self._worker, self._rules.lease, MAX_LAPSES, self._clock())
+        lease = self._runs.acquire(self._worker, self._rules.lease, MAX_LAPSES, self._clock())
         try:
-            if isinstance(held, RunRecord):
-                logger.error("retraining %d failed: %s", held.run_id, held.problem)
+            if isinstance(lease, RunRecord):
+                logger.error("retraining %d failed: %s", lease.run_id, lease.problem)
                 return StepResult.ENDED
-            return StepResult.NOTHING if held is None else self._taken(held)
+            return StepResult.NOTHING if lease is None else self._run_step(lease)
         finally:
             self._members.clear()
 
-    def _taken(self, held: RunLease) -> StepResult:
+    def _run_step(self, lease: RunLease) -> StepResult:
         try:
-            return self._go_on(held)
+            return self._go_on(lease)
         except (TrainingFailed, NotPossible, PipelineError) as error:
-            return self._fail(held, str(error))
+            return self._fail(lease, str(error))
         except StoreUnavailable:
             raise
         except TrainingDied as died:
-            logger.warning("retraining %d is interrupted: %s", held.run_id, died)
-            return self._interrupted(held, str(died))
+            logger.warning("retraining %d is interrupted: %s", lease.run_id, died)
+            return self._interrupted(lease, str(died))
         except Exception as error:
-            logger.exception("retraining %d is interrupted", held.run_id)
-            return self._interrupted(held, f"{type(error).__name__}: {error}")
+            logger.exception("retraining %d is interrupted", lease.run_id)
+            return self._interrupted(lease, f"{type(error).__name__}: {error}")
 
-    def _go_on(self, held: RunLease) -> StepResult:
-        if held.state is RunState.QUEUED:
-            members = self._members.enter(held, BATCH_SIZE)
-            logger.info("retraining %d: %d members", held.run_id, members)
-        progress = self._members.progress(held.run_id)
-        if progress.waiting and not self._given_up(held, progress):
-            return self._send_jobs(held, progress)
-        return self._train_head(held)
+    def _go_on(self, lease: RunLease) -> StepResult:
+        if lease.state is RunState.QUEUED:
+            members = self._members.enter(lease, BATCH_SIZE)
+            logger.info("retraining %d: %d members", lease.run_id, members)
+        progress = self._members.progress(lease.run_id)
+        if progress.waiting and not self._given_up(lease, progress):
+            return self._send_jobs(lease, progress)
+        return self._train_head(lease)
 
-    def _given_up(self, held: RunLease, progress: Progress) -> bool:
+    def _given_up(self, lease: RunLease, progress: Progress) -> bool:
         """Whether jobs for the missing members were sent often enough without result."""
-        if progress.reached > held.reached or held.sends < MAX_SENDS or self._clock() < held.send_at:
+        if progress.reached > lease.reached or lease.sends < MAX_SENDS or self._clock() < lease.send_at:
             return False
-        missing = self._members.give_up_waiting(held.run_id)
-        logger.warning("retraining %d goes on without %d members", held.run_id, missing)
+        missing = self._members.give_up_waiting(lease.run_id)
+        logger.warning("retraining %d goes on without %d members", lease.run_id, missing)
         return True
 
-    def _send_jobs(self, held: RunLease, progress: Progress) -> StepResult:
+    def _send_jobs(self, lease: RunLease, progress: Progress) -> StepResult:
         """Send jobs for members that no worker has, if it is time, and release the run."""
         now = self._clock()
-        if now < held.send_at:
-            kept = self._runs.release(held, held.send_at)
+        if now < lease.send_at:
+            kept = self._runs.release(lease, lease.send_at)
             return StepResult.WAITING if kept else StepResult.LOST
-        before = 0 if progress.reached > held.reached else held.sends
+        before = 0 if progress.reached > lease.reached else lease.sends
         again = now + self._rules.wait * 2**before
-        told = {"sends": before + 1, "send_at": again, "counts": progress.counts()}
-        if not self._runs.release(held, again, state=RunState.COLLECTING, **told):
+        sent = {"sends": before + 1, "send_at": again, "counts": progress.counts()}
+        if not self._runs.release(lease, again, state=RunState.COLLECTING, **sent):
             return StepResult.LOST
-        for batch in self._members.waiting_batches(held.run_id, now):
-            self._send(EmbedJob(held.run_id, batch))
+        for batch in self._members.waiting_batches(lease.run_id, now):
+            self._send(EmbedJob(lease.run_id, batch))
         return StepResult.WAITING
 
-    def _train_head(self, held: RunLease) -> StepResult:
-        if not self._runs.extend(held, self._rules.lease, self._clock(), state=RunState.TRAINING):
+    def _train_head(self, lease: RunLease) -> StepResult:
+        if not self._runs.extend(lease, self._rules.lease, self._clock(), state=RunState.TRAINING):
             return StepResult.LOST
         champion = self._champion()
-        faces = self._members.faces(held.run_id)
+        faces = self._members.faces(lease.run_id)
         training_set, left = training_set_of(faces, champion.networks, self._rules.sampling)
-        collected = self._collected(held, left)
+        collected = self._collected(lease, left)
         if not len(training_set.identity):
-            return self._fail(held, "no face could be learned from", collected)
+            return self._fail(lease, "no face could be learned from", collected)
         every = self._rules.lease.total_seconds() / 4
         given = TrainingInput(training_set, champion.head, self._rules.gate)
-        trained = self._train(given, lambda: self._extend(held), every, self._rules.max_seconds)
-        return StepResult.LOST if trained is None else self._end(held, champion, trained, collected)
+        trained = self._train(given, lambda: self._extend(lease), every, self._rules.max_seconds)
+        return StepResult.LOST if trained is None else self._end(lease, champion, trained, collected)
 
-    def _extend(self, held: RunLease) -> bool:
+    def _extend(self, lease: RunLease) -> bool:
         """While the database is unavailable the training goes on."""
         try:
-            return self._runs.extend(held, self._rules.lease, self._clock())
+            return self._runs.extend(lease, self._rules.lease, self._clock())
         except StoreUnavailable as error:
             logger.warning("%s; the training goes on", error)
             return True
 
-    def _collected(self, held: RunLease, left: Mapping[str, int]) -> dict[str, Any]:
+    def _collected(self, lease: RunLease, left: Mapping[str, int]) -> dict[str, Any]:
         """What the report says of members and photos: numbers, nobody's name."""
-        progress = self._members.progress(held.run_id)
-        kept_out = self._members.kept_out(held.run_id)
+        progress = self._members.progress(lease.run_id)
+        kept_out = self._members.kept_out(lease.run_id)
         return {
-            "members": {"looked_at": progress.done, "failed": self._members.failed(held.run_id)},
+            "members": {"looked_at": progress.done, "failed": self._members.failed(lease.run_id)},
             "kept_out": {**kept_out, **left},
             "not_fetched": sum(kept_out.get(word, 0) for word in NOT_FETCHED),
             "audit": audit_report(self._labels.audit(), self._rules.sampling.audit_share),
         }
 
     def _end(
-        self, held: RunLease, champion: Champion, trained: Trained, collected: Mapping[str, Any]
+        self, lease: RunLease, champion: Champion, trained: Trained, collected: Mapping[str, Any]
     ) -> StepResult:
         gate = {"passed": trained.passed, "reasons": list(trained.reasons), "figures": dict(trained.figures)}
         report = {**collected, "training": dict(trained.facts), "gate": gate}
@@ -241,22 +241,22 @@ class Retraining:
             reasons=trained.reasons,
             promote=self._rules.promote,
         )
-        state = self._runs.publish(held, ending, report, self._clock())
+        state = self._runs.publish(lease, ending, report, self._clock())
         if state is None:
             return StepResult.LOST
         level = logging.WARNING if state is RunState.REJECTED else logging.INFO
         why = "".join(f"; {reason}" for reason in trained.reasons)
-        logger.log(level, "retraining %d, %s: %s%s", held.run_id, trained.head.version, state, why)
+        logger.log(level, "retraining %d, %s: %s%s", lease.run_id, trained.head.version, state, why)
         return StepResult.ENDED
 
-    def _interrupted(self, held: RunLease, why: str) -> StepResult:
+    def _interrupted(self, lease: RunLease, why: str) -> StepResult:
         """Counts as a lease that has lapsed; the sweep sends the next step, or the last."""
-        self._runs.extend(held, timedelta(0), self._clock(), problem=why)
+        self._runs.extend(lease, timedelta(0), self._clock(), problem=why)
         return StepResult.INTERRUPTED
 
-    def _fail(self, held: RunLease, why: str, report: Mapping[str, Any] | None = None) -> StepResult:
-        ended = self._runs.end(held, RunState.FAILED, self._clock(), problem=why, report=report)
-        logger.error("retraining %d failed: %s", held.run_id, why)
+    def _fail(self, lease: RunLease, why: str, report: Mapping[str, Any] | None = None) -> StepResult:
+        ended = self._runs.end(lease, RunState.FAILED, self._clock(), problem=why, report=report)
+        logger.error("retraining %d failed: %s", lease.run_id, why)
         return StepResult.ENDED if ended else StepResult.LOST
 
 

@@ -29,7 +29,7 @@ from worker.store import Consenting, PublishedHead
 
 AT_ONCE: Final = 8
 """Members whose photos are fetched at the same time."""
-MOST_GENUINE: Final = 3
+MAX_GENUINE: Final = 3
 """Labelled photos that are taken of one member."""
 UNUSABLE: Final = "no usable face"
 WITHDRAWN: Final = "consent withdrawn"
@@ -136,7 +136,7 @@ def _fetched(
 
 
 def _urls(member: Consenting) -> list[str]:
-    return [member.selfie_url, *member.genuine_urls[-MOST_GENUINE:]]
+    return [member.selfie_url, *member.genuine_urls[-MAX_GENUINE:]]
 
 
 def _contents(member: Consenting, photos: Sequence[Photo]) -> dict[str, str]:

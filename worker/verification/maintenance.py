@@ -1,8 +1,8 @@
-"""The database is the truth, the broker only a courier: what is unfinished is enqueued again.
+"""Periodic work: the sweep enqueues what is unfinished, the purge removes what was kept long enough.
 
-That covers a message the broker lost, a worker that was killed, a job that waited for a photo host,
-and members whom the app or an import wrote into the database without sending a message. What the broker
-still holds is not sent again, however long it lies there.
+The database is the truth and the broker only carries messages. So the sweep covers a message that the
+broker lost, a worker that was killed, a request that waited for a photo host, and members whom the app or
+an import stored without sending a message. What still lies on a queue is not sent again.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from worker.store import Enqueued, Purged, Queued
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE: Final = 500
-"""Jobs of one sweep: a broker that lost everything is filled again in steps."""
+MAX_JOBS: Final = 500
+"""Of one sweep: a broker that lost everything is filled again in steps."""
 
 
 class Requests(Protocol):
@@ -48,11 +48,19 @@ class Broker(Protocol):
     """The part of the broker that a sweep needs. Both raise NotSent."""
 
     def waiting(self, queue: str) -> int:
-        """How many messages lie on a queue."""
+        """How many messages are on a queue."""
         ...
 
     def send(self, job: VerifyJob, queue: str) -> None:
         """Put a job on a queue."""
+        ...
+
+
+class Retention(Protocol):
+    """The part of the store that purges."""
+
+    def purge(self, *, numbers: datetime, dead_jobs: datetime, looks: datetime) -> Purged:
+        """Remove what is older than these moments."""
         ...
 
 
@@ -65,13 +73,13 @@ class Swept:
 
 
 def sweep(
-    requests: Requests, pending: PendingMembers, broker: Broker, now: datetime, limit: int = AT_ONCE
+    requests: Requests, pending: PendingMembers, broker: Broker, now: datetime, limit: int = MAX_JOBS
 ) -> Swept:
     """Enqueue what is unfinished, then members who wait for a request.
 
-    Raises NotSent where the broker takes nothing; what was not sent then is due again later.
+    Raises NotSent where the broker is unavailable; what was not sent is due again later.
     """
-    # Asked before the database: what is taken in between counts as waiting, and is not sent again for it.
+    # Before the database: a message that is fetched in between counts as waiting and is not sent again.
     waiting = {queue: broker.waiting(queue) for queue in sorted(JUDGING)}
     lost = requests.unfinished(now, limit, waiting)
     _send(broker, lost)
@@ -89,17 +97,6 @@ def sweep(
 def _send(broker: Broker, jobs: Sequence[Queued]) -> None:
     for queued in jobs:
         broker.send(queued.job, queued.queue)
-
-
-logger = logging.getLogger(__name__)
-
-
-class Retention(Protocol):
-    """The part of the store that purges."""
-
-    def purge(self, *, numbers: datetime, dead_jobs: datetime, looks: datetime) -> Purged:
-        """Remove what is older than these moments."""
-        ...
 
 
 def purge_old(retention: Retention, settings: Settings, now: datetime) -> Purged:

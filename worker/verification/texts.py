@@ -1,9 +1,8 @@
 """What a verdict says in words: to the member in Korean and English, to operators in English.
 
-A member's text says what it is about ("2번 사진 …"), what to do next, and, unless all is well, how to
-reach a person. It never says what a face was guessed to be, nor that anything was suspected: every
-verdict that a person looks at reads the same, whatever opened it, and so do all photos that could be
-judged.
+A member's text says what it is about ("2번 사진 …"), what to do next, and, unless all is well, how to reach a
+person. It never says what a face was taken for, nor that anything was suspected: every review reads the
+same, whatever opened it, and so do all photos that could be judged.
 """
 
 from __future__ import annotations
@@ -13,6 +12,10 @@ from enum import StrEnum
 from typing import Final
 
 from pipeline.verdict import Fault, FetchProblem, Outcome, PhotoFinding, Reason, Status
+
+Both = tuple[str, str]
+"""Korean, English. `{photo}` becomes "2번 사진" or "photo 2", `{Photo}` the same at a beginning; both
+Korean names end in "사진", so the particles fit."""
 
 
 class Language(StrEnum):
@@ -88,6 +91,33 @@ _FETCH: Final[Mapping[FetchProblem, Both]] = {
 }
 """Where the member can do something about it; all other problems read like `NOT_FETCHED`."""
 
+_SMALLER: Final[Both] = (
+    "사진 크기를 줄여서 다시 올리시거나, 카메라 설정에서 사진 크기를 낮추고 다시 찍어 주세요.",
+    "Please upload a smaller copy, or choose a smaller size in your camera and take it again.",
+)
+_TOO_MANY_BYTES: Final = (("{Photo} 파일이 너무 큽니다.", "The file of {photo} is too large."), _SMALLER)
+_FILE: Final[Mapping[str, tuple[Both, Both]]] = {
+    "ImageTooLarge": (
+        ("{Photo}은 해상도가 너무 커서 열 수 없습니다.", "{Photo} has too many pixels to be opened."),
+        _SMALLER,
+    ),
+    "UnsupportedFormat": (
+        (
+            "{Photo}은 사용할 수 없는 형식{kind}의 파일입니다.",
+            "The file of {photo} is of a kind that cannot be used{kind}.",
+        ),
+        (
+            "JPG 형식의 사진으로 저장해서 다시 올려 주세요.",
+            "Please save it as a JPEG photo and upload that.",
+        ),
+    ),
+    "UndecodableImage: cut off": (
+        ("{Photo}이 끝까지 올라오지 않았습니다.", "Only a part of {photo} has arrived."),
+        ("사진을 다시 올려 주세요.", "Please upload it again."),
+    ),
+}
+"""What is wrong with a file, by how a photo's detail begins, and what helps; else it reads like
+`INVALID_IMAGE`."""
 _WE_TRY_AGAIN: Final[Both] = ("저희가 다시 시도하겠습니다.", "We will try again.")
 _RETAKE: Final[Mapping[Outcome, Both]] = {
     Outcome.NO_FACE: (
@@ -165,6 +195,49 @@ _GALLERY: Final = frozenset(
 )
 
 
+_REASONS: Final[Mapping[Reason, str]] = {
+    Reason.SAME_PERSON: "The first gallery photo that could be judged shows the person of the selfie.",
+    Reason.DIFFERENT_PERSON: "A gallery photo of one person shows, confidently, somebody else.",
+    Reason.PRIMARY_UNSURE: "The first gallery photo that could be judged lies between the two thresholds.",
+    Reason.PRIMARY_NOT_JUDGED: "The first gallery photo shows no face that can be judged, a later one does.",
+    Reason.PRIMARY_NOT_MEMBER: "The first gallery photo shows several people, none of them the member.",
+    Reason.NO_SOLO_PHOTO: "Only group photos could be judged; they never prove a member.",
+    Reason.SAME_PICTURE: "Selfie and gallery photo are the same picture: perhaps a stolen one.",
+    Reason.GENDER_CONFLICT: "The faces contradict the declared gender. Decide on the faces first.",
+    Reason.SELFIE_CHANGED: "The new selfie disagrees with the one before.",
+    Reason.BLIND_AUDIT: "An approval by machine, selected for the blind audit.",
+    Reason.SELFIE_NO_FACE: "No face was found in the selfie.",
+    Reason.SELFIE_SEVERAL_FACES: "The selfie shows a second face more than half as large as the first.",
+    Reason.SELFIE_FACE_TOO_SMALL: "The face in the selfie is too small.",
+    Reason.SELFIE_TOO_BLURRED: "The selfie is too blurred or grainy.",
+    Reason.SELFIE_TOO_DARK: "The selfie is too dark.",
+    Reason.SELFIE_TOO_BRIGHT: "The selfie is too bright.",
+    Reason.SELFIE_EXTREME_POSE: "The face in the selfie is turned too far away.",
+    Reason.SELFIE_OCCLUDED: "A mask, sunglasses or a hand covers part of the face in the selfie.",
+    Reason.SELFIE_INVALID: "The selfie's file is no picture that can be read.",
+    Reason.SELFIE_NOT_FETCHED: "The selfie could not be fetched.",
+    Reason.NO_USABLE_PHOTO: "No gallery photo shows a face that can be judged.",
+    Reason.PHOTOS_NOT_FETCHED: "Gallery photos could not be fetched, by their host's fault or ours.",
+    Reason.NO_PHOTOS: "The gallery is empty.",
+    Reason.INTERNAL_ERROR: "Something failed inside; the log of that time says what.",
+    Reason.APPROVED_BY_PERSON: "A person approved, whatever the machine found.",
+    Reason.REJECTED_BY_PERSON: "A person rejected, whatever the machine found.",
+}
+_FETCH_PROBLEMS: Final[Mapping[FetchProblem, str]] = {
+    FetchProblem.GONE: "the photo is no longer there (404 or 410)",
+    FetchProblem.FORBIDDEN: "its host forbids it (401 or 403); S3 says so of a missing photo, too, where "
+    "whoever signed the link may not list the bucket",
+    FetchProblem.EXPIRED: "the signed address is past its date",
+    FetchProblem.TOO_LARGE: "the file is larger than VERIFY_FETCH_MAX_BYTES",
+    FetchProblem.WRONG_TYPE: "its host sent a web page, a text or nothing",
+    FetchProblem.REFUSED_ADDRESS: "photos may not be fetched from there (VERIFY_PHOTO_HOSTS, _PORTS)",
+    FetchProblem.BAD_RESPONSE: "its host's response makes no sense",
+    FetchProblem.TIMEOUT: "its host took too long",
+    FetchProblem.SERVER_ERROR: "its host has an error (5xx or 429)",
+    FetchProblem.UNREACHABLE: "its host cannot be reached, or its certificate is not accepted",
+}
+
+
 def member_text(status: Status, reason: Reason, language: Language, photo: PhotoFinding | None = None) -> str:
     """What the member reads: what it is about, what to do, and, unless all is well, the way to a person.
 
@@ -194,7 +267,7 @@ def photo_name(position: int, language: Language) -> str:
 
 def _to_do(reason: Reason, photo: PhotoFinding | None) -> list[Both]:
     """For a member who is asked for another photo."""
-    if photo is not None and (problem := file_problem(photo)):
+    if photo is not None and (problem := _file_problem(photo)):
         return list(problem)
     if outcome := _SELFIE.get(reason):
         return [_PHOTO[outcome] if photo is None else _about(photo), _RETAKE[outcome]]
@@ -208,104 +281,13 @@ def _to_do(reason: Reason, photo: PhotoFinding | None) -> list[Both]:
 
 
 def _about(photo: PhotoFinding) -> Both:
-    if problem := file_problem(photo):
+    if problem := _file_problem(photo):
         return problem[0]
     known = _FETCH.get(photo.fetch_problem) if photo.fetch_problem else None
     return known or _PHOTO[photo.outcome]
 
 
-def _filled(text: Both, position: int, language: Language) -> str:
-    name = photo_name(position, language)
-    return text[language is Language.EN].format(photo=name, Photo=name[0].upper() + name[1:])
-
-
-_REASONS: Final[Mapping[Reason, str]] = {
-    Reason.SAME_PERSON: "The first gallery photo that could be judged shows the person of the selfie.",
-    Reason.DIFFERENT_PERSON: "A gallery photo of one person shows, confidently, somebody else.",
-    Reason.PRIMARY_UNSURE: "The first gallery photo that could be judged lies between the two edges.",
-    Reason.PRIMARY_NOT_JUDGED: "The first gallery photo shows no face that can be judged, a later one does.",
-    Reason.PRIMARY_NOT_MEMBER: "The first gallery photo shows several people, none of them the member.",
-    Reason.NO_SOLO_PHOTO: "Only group photos could be judged; they never prove a member.",
-    Reason.SAME_PICTURE: "Selfie and gallery photo are the same picture: perhaps a stolen one.",
-    Reason.GENDER_CONFLICT: "The faces contradict the declared gender. Decide on the faces first.",
-    Reason.SELFIE_CHANGED: "The new selfie disagrees with the one before.",
-    Reason.BLIND_AUDIT: "An approval by machine, drawn for a check of the machine.",
-    Reason.SELFIE_NO_FACE: "No face was found in the selfie.",
-    Reason.SELFIE_SEVERAL_FACES: "The selfie shows a second face more than half as large as the first.",
-    Reason.SELFIE_FACE_TOO_SMALL: "The face in the selfie is too small.",
-    Reason.SELFIE_TOO_BLURRED: "The selfie is too blurred or grainy.",
-    Reason.SELFIE_TOO_DARK: "The selfie is too dark.",
-    Reason.SELFIE_TOO_BRIGHT: "The selfie is too bright.",
-    Reason.SELFIE_EXTREME_POSE: "The face in the selfie is turned too far away.",
-    Reason.SELFIE_OCCLUDED: "A mask, sunglasses or a hand covers part of the face in the selfie.",
-    Reason.SELFIE_INVALID: "The selfie's file is no picture that can be read.",
-    Reason.SELFIE_NOT_FETCHED: "The selfie could not be fetched.",
-    Reason.NO_USABLE_PHOTO: "No gallery photo shows a face that can be judged.",
-    Reason.PHOTOS_NOT_FETCHED: "Gallery photos could not be fetched, by their host's fault or ours.",
-    Reason.NO_PHOTOS: "The gallery is empty.",
-    Reason.INTERNAL_ERROR: "Something failed inside; the log of that time says what.",
-    Reason.APPROVED_BY_PERSON: "A person approved, whatever the machine found.",
-    Reason.REJECTED_BY_PERSON: "A person rejected, whatever the machine found.",
-}
-_FETCH_PROBLEMS: Final[Mapping[FetchProblem, str]] = {
-    FetchProblem.GONE: "the photo is no longer there (404 or 410)",
-    FetchProblem.FORBIDDEN: "its host refuses it (401 or 403); S3 says so of a missing photo, too, where "
-    "whoever signed the link may not list the bucket",
-    FetchProblem.EXPIRED: "the signed address is past its date",
-    FetchProblem.TOO_LARGE: "the file is larger than VERIFY_FETCH_MAX_BYTES",
-    FetchProblem.WRONG_TYPE: "its host sent a web page, a text or nothing",
-    FetchProblem.REFUSED_ADDRESS: "photos may not be fetched from there (VERIFY_PHOTO_HOSTS, _PORTS)",
-    FetchProblem.BAD_RESPONSE: "its host's answer makes no sense",
-    FetchProblem.TIMEOUT: "its host took too long",
-    FetchProblem.SERVER_ERROR: "its host is in trouble (5xx or 429)",
-    FetchProblem.UNREACHABLE: "its host cannot be reached, or its certificate is not accepted",
-}
-
-
-def operator_text(reason: Reason) -> str:
-    """What the reason means, for those who run this."""
-    return _REASONS[reason]
-
-
-def fetch_text(problem: FetchProblem) -> str:
-    """Why a photo could not be had, for those who run this."""
-    return _FETCH_PROBLEMS[problem]
-
-
-Both = tuple[str, str]
-"""Korean, English. `{photo}` becomes "2번 사진" or "photo 2", `{Photo}` the same at a beginning; both
-Korean names end in "사진", so the particles fit."""
-
-_SMALLER: Final[Both] = (
-    "사진 크기를 줄여서 다시 올리시거나, 카메라 설정에서 사진 크기를 낮추고 다시 찍어 주세요.",
-    "Please upload a smaller copy, or choose a smaller size in your camera and take it again.",
-)
-_TOO_MANY_BYTES: Final = (("{Photo} 파일이 너무 큽니다.", "The file of {photo} is too large."), _SMALLER)
-_FILE: Final[Mapping[str, tuple[Both, Both]]] = {
-    "ImageTooLarge": (
-        ("{Photo}은 해상도가 너무 커서 열 수 없습니다.", "{Photo} has too many pixels to be opened."),
-        _SMALLER,
-    ),
-    "UnsupportedFormat": (
-        (
-            "{Photo}은 사용할 수 없는 형식{kind}의 파일입니다.",
-            "The file of {photo} is of a kind that cannot be used{kind}.",
-        ),
-        (
-            "JPG 형식의 사진으로 저장해서 다시 올려 주세요.",
-            "Please save it as a JPEG photo and upload that.",
-        ),
-    ),
-    "UndecodableImage: cut off": (
-        ("{Photo}이 끝까지 올라오지 않았습니다.", "Only a part of {photo} has arrived."),
-        ("사진을 다시 올려 주세요.", "Please upload it again."),
-    ),
-}
-"""What is wrong with a file, by how a photo's detail begins, and what helps; else it reads like
-`INVALID_IMAGE`."""
-
-
-def file_problem(photo: PhotoFinding) -> tuple[Both, Both] | None:
+def _file_problem(photo: PhotoFinding) -> tuple[Both, Both] | None:
     """What is wrong, and what to do; None where nothing better can be said than of any file."""
     if photo.fetch_problem is FetchProblem.TOO_LARGE:
         return _TOO_MANY_BYTES
@@ -319,3 +301,18 @@ def file_problem(photo: PhotoFinding) -> tuple[Both, Both] | None:
     kind = f" ({name})" if name.isalpha() and name.isupper() else ""
     (korean, english), remedy = found
     return (korean.replace("{kind}", kind), english.replace("{kind}", kind)), remedy
+
+
+def _filled(text: Both, position: int, language: Language) -> str:
+    name = photo_name(position, language)
+    return text[language is Language.EN].format(photo=name, Photo=name[0].upper() + name[1:])
+
+
+def operator_text(reason: Reason) -> str:
+    """What the reason means, for those who run this."""
+    return _REASONS[reason]
+
+
+def fetch_text(problem: FetchProblem) -> str:
+    """Why a photo could not be fetched, for those who run this."""
+    return _FETCH_PROBLEMS[problem]

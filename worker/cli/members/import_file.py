@@ -20,7 +20,7 @@ from worker.importing.run import Report, import_workbook
 from worker.jobs import queues
 from worker.store import Change, Store
 
-_MOST_SHOWN: Final = 100
+_MAX_SHOWN: Final = 100
 
 
 @click.command("import")
@@ -143,10 +143,10 @@ def _remarks(done: Report) -> None:
 
 
 def _first_of(lines: Sequence[str]) -> None:
-    for line in lines[:_MOST_SHOWN]:
+    for line in lines[:_MAX_SHOWN]:
         click.echo(line)
-    if len(lines) > _MOST_SHOWN:
-        click.echo(f"and {len(lines) - _MOST_SHOWN:,} more; --json has them all")
+    if len(lines) > _MAX_SHOWN:
+        click.echo(f"and {len(lines) - _MAX_SHOWN:,} more; --json has them all")
 
 
 def _in_order(done: Report) -> list[RefusedRow]:

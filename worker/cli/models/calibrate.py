@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--from-members", is_flag=True, required=True, help="From members who consented to training.")
 @click.option("--fmr", type=click.FloatRange(1e-6, 0.1), default=0.001, show_default=True)
-@click.option("--members", "most", type=click.IntRange(2), default=1000, show_default=True, help="At most.")
+@click.option("--members", "limit", type=click.IntRange(2), default=1000, show_default=True, help="At most.")
 @click.option("--seed", type=int, default=1, show_default=True, help="Which members, if there are more.")
 @click.option("--dry-run", is_flag=True, help="Measure, and publish nothing.")
-def calibrate(from_members: bool, fmr: float, most: int, seed: int, dry_run: bool) -> None:  # noqa: ARG001
+def calibrate(from_members: bool, fmr: float, limit: int, seed: int, dry_run: bool) -> None:  # noqa: ARG001
     """Set the approve edge so that of impostor pairs among your own members only --fmr would pass.
 
     Selfies of different members of one declared gender are compared with each other, in memory;
@@ -31,10 +31,10 @@ def calibrate(from_members: bool, fmr: float, most: int, seed: int, dry_run: boo
     """
     store = runtime.store()
     ids = store.labels.consenting()
-    chosen = sorted(random.Random(seed).sample(ids, min(most, len(ids))))  # noqa: S311 - no secret
+    sampled = sorted(random.Random(seed).sample(ids, min(limit, len(ids))))  # noqa: S311 - no secret
     try:
         with progress("members") as step:
-            done = runtime.calibration(chosen, fmr, step)
+            done = runtime.calibration(sampled, fmr, step)
     except ModuleNotFoundError as error:
         raise click.ClickException(f"{error.name} is missing: install pipeline/requirements.txt") from error
     except PipelineError as error:

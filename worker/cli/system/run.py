@@ -18,7 +18,7 @@ from worker.urls import is_embedded
 @click.option(
     "-Q",
     "--queues",
-    "chosen",
+    "named",
     metavar="NAMES",
     help="Queues to serve, with commas; defaults below.",
 )
@@ -26,7 +26,7 @@ from worker.urls import is_embedded
     "-c", "--concurrency", type=click.IntRange(1, 256), help="Pool processes (default: VERIFY_CONCURRENCY)."
 )
 @click.option("--beat/--no-beat", default=None, help="Also send the periodic jobs (default: embedded only).")
-def run(chosen: str | None, concurrency: int | None, beat: bool | None) -> None:
+def run(named: str | None, concurrency: int | None, beat: bool | None) -> None:
     """Start a worker and keep it running until it is told to end (TERM, or Ctrl-C).
 
     \b
@@ -37,7 +37,7 @@ def run(chosen: str | None, concurrency: int | None, beat: bool | None) -> None:
                                packages of training everything but retrain.
     """
     embedded = is_embedded(runtime.settings().broker_url.get_secret_value())
-    names = _names(chosen) if chosen else queues.IN_ORDER if embedded else (queues.VERIFY, queues.BULK)
+    names = _names(named) if named else queues.IN_ORDER if embedded else (queues.VERIFY, queues.BULK)
     if problem := runtime.check(runtime.servable(names)):
         raise click.ClickException(problem)
     sys.exit(_work(names, concurrency, beat=embedded if beat is None else beat))
@@ -59,8 +59,8 @@ def _work(names: Sequence[str], concurrency: int | None, *, beat: bool) -> int:
     return int(worker.exitcode or 0)
 
 
-def _names(chosen: str) -> list[str]:
-    names = [name.strip() for name in chosen.split(",") if name.strip()]
+def _names(named: str) -> list[str]:
+    names = [name.strip() for name in named.split(",") if name.strip()]
     unknown = [name for name in names if name not in queues.IN_ORDER]
     if unknown or not names:
         known = ", ".join(queues.IN_ORDER)
