@@ -18,10 +18,7 @@ from pipeline.training.data.faces import forget_photos
     help="The folder that --cache of other commands named.",
 )
 @click.argument(
-    "photos",
-    nargs=-1,
-    required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    "photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 def command(cache: Path, photos: tuple[Path, ...]) -> None:
     """Remove what CACHE keeps of these PHOTOS: faces, embeddings, copies. By content, not by name."""

@@ -28,11 +28,7 @@ SHOWN: Final = ("pairs", "failed_to_acquire", "undecided", "auc", "eer", "tar_at
 
 
 def added_figures(
-    pairs: Sequence[Pair],
-    embedded: EmbeddingTable,
-    people: PersonCodes,
-    table: FaceTable,
-    scored: Scored,
+    pairs: Sequence[Pair], embedded: EmbeddingTable, people: PersonCodes, table: FaceTable, scored: Scored
 ) -> dict[str, Any]:
     """``sides`` has the figures of all pairs and of each set by the networks used. Raises DataError.
 

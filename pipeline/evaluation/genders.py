@@ -11,14 +11,7 @@ import numpy as np
 from pipeline.bundles.head import HeadParams
 from pipeline.datasets.data import LabelledFace, first_age, read_faces
 from pipeline.datasets.embeddings import Dataset
-from pipeline.datasets.tables import (
-    ADULT_AGE,
-    CODES,
-    SENIOR_AGE,
-    added_faces,
-    for_gender_head,
-    known_age,
-)
+from pipeline.datasets.tables import ADULT_AGE, CODES, SENIOR_AGE, added_faces, for_gender_head, known_age
 from pipeline.errors import DataError
 from pipeline.faces.types import Doubles, Flags
 from pipeline.fitting import metrics

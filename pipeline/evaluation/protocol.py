@@ -169,10 +169,7 @@ def groups(pairs: Sequence[Pair]) -> Iterator[Codes]:
 
 
 def score_pairs(
-    pairs: Sequence[Pair],
-    embedded: EmbeddingTable,
-    people: PersonCodes,
-    scorer_for: ScorerFor,
+    pairs: Sequence[Pair], embedded: EmbeddingTable, people: PersonCodes, scorer_for: ScorerFor
 ) -> Scored:
     """Score all pairs, each group with the scorer that ``scorer_for`` gives for its people."""
     sides = [pair.file_x for pair in pairs], [pair.file_y for pair in pairs]

@@ -23,13 +23,7 @@ from pipeline.evaluation.impostors import (
     single_photo_figures,
 )
 from pipeline.evaluation.leakage import Shipped, check_leakage
-from pipeline.evaluation.protocol import (
-    NOBODY,
-    of_any_gender,
-    pair_scorers,
-    require_enough,
-    score_pairs,
-)
+from pipeline.evaluation.protocol import NOBODY, of_any_gender, pair_scorers, require_enough, score_pairs
 from pipeline.evaluation.report import Scored, summary
 from pipeline.evaluation.sample import replay_figures, sample_figures
 from pipeline.evaluation.simulated.population import Sources, build_populations, evenly_chosen, labelled_faces

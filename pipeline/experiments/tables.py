@@ -99,10 +99,7 @@ TABLES = (
         "gender",
         "3. With and without the gender output",
         "Does learning gender along help or harm the comparison of faces?",
-        (
-            Row("with", BASE, "83 %", "100 %"),
-            Row("without", replace(BASE, gender=False), "not stated"),
-        ),
+        (Row("with", BASE, "83 %", "100 %"), Row("without", replace(BASE, gender=False), "not stated")),
         base=1,
         limits=(
             "Our impostor pairs are of one gender, so knowing it cannot help to tell them apart; where men "

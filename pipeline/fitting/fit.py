@@ -152,10 +152,7 @@ def thresholds_by_kind(
 
 
 def thresholds_at(
-    genuine: Scores,
-    impostor: Scores,
-    settings: FitSettings,
-    weight: Scores | None = None,
+    genuine: Scores, impostor: Scores, settings: FitSettings, weight: Scores | None = None
 ) -> Thresholds:
     """The thresholds at the settings' rates on these pairs. Raises DataError without pairs.
 

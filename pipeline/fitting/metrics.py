@@ -170,12 +170,7 @@ def upper95(false_matches: int, pairs: int) -> float | None:
 
 
 def identity_bootstrap(
-    hits: Doubles,
-    first: Codes,
-    second: Codes,
-    *,
-    seed: int,
-    rounds: int = 1000,
+    hits: Doubles, first: Codes, second: Codes, *, seed: int, rounds: int = 1000
 ) -> tuple[float, float]:
     """95 % interval of the share of hits among pairs; people are resampled, not pairs.
 

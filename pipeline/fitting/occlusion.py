@@ -17,14 +17,7 @@ from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.faces.occlusion import (
-    SHAPE,
-    Features,
-    OcclusionClassifier,
-    Part,
-    TwoLayers,
-    occlusion_features,
-)
+from pipeline.faces.occlusion import SHAPE, Features, OcclusionClassifier, Part, TwoLayers, occlusion_features
 from pipeline.faces.types import Detection, Face, Floats, Random, Rgb, Rows
 from pipeline.fitting.synthetic_occlusion import Occluder, draw_occluder
 from pipeline.verdict import Box
