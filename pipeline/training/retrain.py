@@ -71,7 +71,7 @@ class Retrained:
 
 def table_of(
     champion: HeadParams,
-    embeddings: NDArray[np.float32],
+    vectors: NDArray[np.float32],
     identity: NDArray[np.int64],
     gender: NDArray[np.str_],
     weight: NDArray[np.float64],
@@ -83,9 +83,9 @@ def table_of(
     """
     names = sorted(champion.dimensions)
     widths = [champion.dimensions[name] for name in names]
-    if embeddings.shape[1] != sum(widths):
-        raise DataError(f"vectors of {embeddings.shape[1]} numbers, the champion takes {sum(widths)}")
-    parts = np.split(embeddings, np.cumsum(widths)[:-1], axis=1)
+    if vectors.shape[1] != sum(widths):
+        raise DataError(f"vectors of {vectors.shape[1]} numbers, the champion takes {sum(widths)}")
+    parts = np.split(vectors, np.cumsum(widths)[:-1], axis=1)
     return FaceTable(
         embeddings=dict(zip(names, parts, strict=True)),
         identity=identity,
