@@ -1,14 +1,13 @@
-"""Celery's settings. Each stands here because its default will not do; the reason is beside it.
+"""Celery's settings: those whose default does not fit, each with the reason.
 
 What an operator may change is in `worker.settings` (variables `VERIFY_…`).
 """
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from worker.broker.publisher import declared
+from worker.broker.publisher import filesystem_options, kombu_queue
 from worker.broker.schedules import At, Every
 from worker.jobs.queues import (
     BULK,
@@ -23,44 +22,33 @@ from worker.jobs.queues import (
     VERIFY_MEMBER,
 )
 from worker.settings import load_settings
-from worker.urls import is_rabbitmq, is_redis, sentinel_options, tls_options
+from worker.urls import is_embedded, is_redis, sentinel_options, tls_options
 
 _settings = load_settings()
 _url = _settings.broker_url.get_secret_value()
 _redis = is_redis(_url)
-_embedded = not _redis and not is_rabbitmq(_url)
-
-
-def _filesystem_options(folder: Path) -> dict[str, Any]:
-    (folder / "queues").mkdir(parents=True, exist_ok=True)
-    return {
-        "data_folder_in": str(folder / "queues"),
-        "data_folder_out": str(folder / "queues"),
-        "control_folder": str(folder / "control"),
-        # kombu's second between two looks at empty queues would be most of a job's time.
-        "polling_interval": 0.1,
-    }
-
+_embedded = is_embedded(_url)
 
 _redis_options: dict[str, Any] = {
-    # Where others use this Redis as well. The keys of what is unacknowledged follow from it, too: kombu's own
-    # are those of every Celery there.
+    # Keeps our queues apart on a shared Redis, and the keys of unacknowledged messages, too: kombu's own keys
+    # belong to every Celery there.
     "queue_prefix": _settings.queue_prefix,
-    # Queues are looked at in the order in which the worker consumes them: bulk comes last.
+    # Queues are polled in the order in which the worker consumes them: bulk comes last.
     "queue_order_strategy": "priority",
-    # A message that a dead worker held comes back after this time: the only net under one that was
-    # not yet in the database. Longer than any job may run; a late second delivery does nothing.
+    # The message of a worker that died is delivered again after this time; nothing else brings back a request
+    # that was not yet in the database. Longer than any job may run; a late second delivery does nothing.
     "visibility_timeout": _settings.lease_seconds + 15,
-    # So often messages of workers of an earlier version are looked for.
+    # Seconds between two searches for messages of workers of an earlier version.
     "unacked_restore_interval": 5,
-    # Without these a worker waits for ever on a connection whose other end is gone.
+    # Without these a worker waits forever on a connection whose other end is gone.
     "socket_keepalive": True,
     "socket_connect_timeout": 5,
     "socket_timeout": 30,
 }
 
 _rabbitmq_options: dict[str, Any] = {
-    # Sent is what the broker has on disk; without it a message that it refuses is gone without a word.
+    # A message counts as sent when the broker has it on disk; without this a refused message is lost
+    # unnoticed.
     "confirm_publish": True,
     "connect_timeout": 5,
 }
@@ -68,7 +56,8 @@ _rabbitmq_options: dict[str, Any] = {
 
 def _transport_options() -> dict[str, Any]:
     if _embedded:
-        return _filesystem_options(_settings.broker_folder)
+        # kombu's second between two polls of empty queues would be most of a job's time.
+        return {**filesystem_options(_settings.broker_folder), "polling_interval": 0.1}
     if not _redis:
         return _rabbitmq_options
     return {**_redis_options, **sentinel_options(_url, _settings.access)}
@@ -79,9 +68,9 @@ broker_url = _url
 broker_transport_options = _transport_options()
 # Neither rediss:// nor amqps:// checks the certificate by itself.
 broker_use_ssl = tls_options(_url, _settings.access)
-# AMQP only. Of a connection that is dead without a sign RabbitMQ and worker know after twice this time.
+# AMQP only. RabbitMQ and worker notice a dead connection after twice this time.
 broker_heartbeat = 20
-# A worker that starts before its broker waits for it, and one that loses it tries for ever.
+# A worker that starts before its broker waits for it; one that loses its broker retries forever.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 
@@ -94,12 +83,12 @@ enable_utc = True
 timezone = "UTC"
 
 # Queues
-task_queues = [declared(_url, _settings.access, name) for name in IN_ORDER]
+task_queues = [kombu_queue(_url, _settings.access, name) for name in IN_ORDER]
 task_default_queue = VERIFY
-# Every broker's direct way to the queue of that name: no exchange or table of bindings to be declared, which
-# a full Redis would refuse to a starting worker.
+# The default exchange leads straight to the queue of that name. Any other needs a table of bindings, which a
+# full Redis would refuse to a starting worker.
 task_default_exchange = ""
-task_create_missing_queues = False  # a misspelt queue must be an error, not a queue without a consumer
+task_create_missing_queues = False  # a misspelt queue must be an error, not a queue that nobody serves
 task_routes = {
     VERIFY_MEMBER: {"queue": VERIFY},
     SWEEP: {"queue": MAINTENANCE},
@@ -109,22 +98,22 @@ task_routes = {
     "worker.bulk_*": {"queue": BULK},
 }
 
-# Delivery: at least once; the database makes it once.
+# Delivery: at least once; the database makes sure that each job is done once.
 task_acks_late = True
-# Safe only because attempts are counted in the database: Celery by itself would go round for ever.
+# Safe only because attempts are counted in the database: Celery by itself would retry forever.
 task_reject_on_worker_lost = True
 worker_prefetch_multiplier = 1
-# The multiplier's count drifts upward over days on Redis; other brokers know nothing of the option.
+# On Redis the multiplier's count drifts upward over days; other brokers do not have the option.
 worker_disable_prefetch = _redis
-# With True (Celery 6) a broker that restarts would kill every running job, three times: poison. A
-# job that runs on and is delivered a second time is refused by its lease.
+# With True (Celery 6) a broker that restarts would kill every running job; after three restarts the job
+# counts as poison. The second delivery of a job that runs on is refused by its lease.
 worker_cancel_long_running_tasks_on_connection_loss = False
 
-# Limits of one job. Both lie below the lease, so that nobody takes a job over that still runs.
+# Limits of one job. Both are shorter than the lease, so that nobody acquires a job that still runs.
 task_soft_time_limit = _settings.time_limit_seconds
 task_time_limit = (_settings.time_limit_seconds + _settings.lease_seconds) / 2
 
-# A retraining may take long and ends itself in time; this is the net below that.
+# A retraining limits its own time; these limits are for one that hangs.
 task_annotations = {
     RETRAIN_STEP: {
         "soft_time_limit": _settings.retrain_time_limit_seconds + 240,
@@ -133,31 +122,30 @@ task_annotations = {
 }
 
 # Processes
-worker_consumer = "worker.broker.consumer:GuardedConsumer"  # no message ends the worker or gets lost
+worker_consumer = "worker.broker.consumer:ValidatingConsumer"  # no message ends the worker or is lost
 worker_concurrency = _settings.concurrency
-# Queue files have no event loop; Celery's pool for such brokers can be struck dumb by one `kill -9`.
-worker_pool = "worker.broker.filesystem:SurvivingPool" if _embedded else "prefork"
-# Models are loaded when a process starts; after 4 s (default) Celery would kill it, again and again.
+# Queue files have no event loop; Celery's pool for such brokers hangs after a `kill -9` of a child.
+worker_pool = "worker.broker.filesystem:KillSafePool" if _embedded else "prefork"
+# A process loads models when it starts; after 4 s (default) Celery would kill it, again and again.
 worker_proc_alive_timeout = 60
-# A belt against leaks in native libraries: a new process costs half a second.
+# Limits leaks in native libraries; a new process costs half a second.
 worker_max_tasks_per_child = 2000
 worker_max_memory_per_child = 800_000  # KiB; a process has 300 to 350 MB
 worker_hijack_root_logger = False  # worker.logs owns it
 worker_redirect_stdouts = False
-# Of our own: an app's Celery on the same broker would hear our commands, and we its own.
+# Our own: an app's Celery on the same broker would get our commands, and we would get its.
 control_exchange = f"{_settings.queue_prefix}verify"
 event_exchange = f"{_settings.queue_prefix}verify.events"
 # On the filesystem broker remote control would leave files behind that nobody reads.
 worker_enable_remote_control = not _embedded
 
-# Schedule
-# In memory: nothing here is worth a file that a crash can damage. Celery's own stands still for as long as
-# the clock was set back.
+# Schedule In memory: the schedule is not worth a file that a crash can damage. Celery's own scheduler stops
+# for as long as the clock was set back.
 beat_scheduler = "worker.broker.schedules:Scheduler"
 beat_schedule = {
     "sweep": {"task": SWEEP, "schedule": Every(_settings.sweep_seconds), "options": {"queue": MAINTENANCE}},
-    # At a time of day (03:17 in Seoul), and not every 24 h: a beat that is restarted daily would never
-    # come to it.
+    # At a time of day (03:17 in Seoul), and not every 24 h: a beat that is restarted daily would never run
+    # it.
     "purge": {
         "task": PURGE,
         "schedule": At(hour=18, minute=17),

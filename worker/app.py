@@ -16,45 +16,43 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline.errors import PipelineError
 from worker import logs, runtime
+from worker.broker.publisher import TRANSPORTS
 from worker.errors import BadSettings, WorkerError
 from worker.jobs import queues
 from worker.retraining.packages import missing_packages
 
 logger = logging.getLogger(__name__)
 
-# Ordinary broker URLs, guarded transports; a fail-over to a second URL keeps the guard as well.
+# Ordinary broker URLs get our transports, also a second URL that the worker fails over to.
 TRANSPORT_ALIASES.update(
     {
-        "redis": "worker.broker.consumer:RedisTransport",
-        "rediss": "worker.broker.consumer:RedisTransport",
-        "sentinel": "worker.broker.consumer:SentinelTransport",
-        "amqp": "worker.broker.amqp:AmqpTransport",
-        "amqps": "worker.broker.amqp:AmqpsTransport",
-        "filesystem": "worker.broker.filesystem:Transport",
+        **TRANSPORTS,
+        "redis": "worker.broker.redis:RedisTransport",
+        "rediss": "worker.broker.redis:RedisTransport",
+        "sentinel": "worker.broker.redis:SentinelTransport",
     }
 )
 
 try:
     runtime.settings()
 except BadSettings as error:
-    # Celery would print its usage and a traceback, which shows more than the one line that helps.
+    # Celery would print its usage and a traceback around this one line.
     sys.stderr.write(f"Error: {error}\n")
     sys.exit(2)
 
 app = Celery("worker", include=["worker.tasks"])
 app.config_from_object("celeryconfig")
-app.steps["consumer"].add("worker.health:Heartbeat")
 
 GIVE_UP: Final = signal.SIGRTMIN
-"""From a pool process that cannot work to the main process: end, with exit status 1."""
+"""A pool process that cannot work sends it to the main process, which ends with exit status 1."""
 _PR_SET_PDEATHSIG: Final = 1
 _served: list[str] = []
-"""The queues of this worker; set before the fork, read after it."""
+"""The queues of this worker; set before the fork."""
 
 
 @signals.setup_logging.connect
 def _configure_logging(**_: Any) -> None:
-    """With a receiver of this signal Celery leaves logging alone."""
+    """Celery leaves logging alone when this signal has a receiver."""
     logs.configure(runtime.settings().log_level)
 
 
@@ -66,8 +64,8 @@ def _keep_files_private(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def _prepare_worker(instance: Any, **_: Any) -> None:
-    """Queues in the order of service, and no start at all without models, or without the packages of
-    training that were asked for: one clear line instead."""
+    """Put the queues in the order of service; end with one line if the models are missing, or the training
+    packages of a worker that was asked to train."""
     asked = [queue.alias for queue in instance.app.amqp.queues.consume_from.values()]
     _served[:] = queues.in_order(runtime.servable(asked))
     instance.app.amqp.queues.select(_served)
@@ -92,16 +90,16 @@ def _prepare_process(**_: Any) -> None:
     try:
         runtime.preload(judging=runtime.needs_models(_served))
     except Exception as error:
-        # Celery would swallow it, and the process would take jobs without being able to do them.
+        # Whatever it is: Celery would log it, and the process would fetch jobs that it cannot do.
         known = isinstance(error, WorkerError | PipelineError)
         logger.critical("the worker ends: %s", error, exc_info=not known)
         os.kill(os.getppid(), GIVE_UP)
-        time.sleep(1)  # the next process would only fail likewise
+        time.sleep(1)  # the process that replaces this one would fail as well
         os._exit(1)
 
 
 @signals.beat_embedded_init.connect
-def _die_with_the_worker(**_: Any) -> None:
-    """A worker that is killed must not leave its beat behind, enqueueing for nobody."""
+def _end_with_the_worker(**_: Any) -> None:
+    """A worker that is killed must not leave its beat running."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

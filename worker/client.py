@@ -1,4 +1,4 @@
-"""The app's door: ask for a verification, and go on.
+"""For the app: ask for a verification.
 
     from worker.client import request_verification
 
@@ -9,10 +9,10 @@
         declared_gender="female",
     )
 
-Needs this project's folder on the path and the packages of `worker/requirements.txt`, but no TensorFlow,
-no models and no database; the verdict is in the member table some seconds later. The broker is
-`VERIFY_BROKER_URL`, which must be set, or a `Publisher` of the caller's own. Other languages send the same
-message as JSON: see MESSAGE.md beside this file.
+Needs this project's folder on the path and the packages of `worker/requirements.txt`, but no TensorFlow, no
+models and no database; the result is in the member table some seconds later. The broker is
+`VERIFY_BROKER_URL`, which must be set, or that of a `Publisher` that the caller made. Other languages send
+the same message as JSON: see MESSAGE.md beside this file.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ def request_verification(
 ) -> str:
     """Queue one verification; returns its request ID.
 
-    ``photo_urls`` in the member's order, the primary photo first. The newest request of a member
-    counts, by ``requested_at`` (default: now, in UTC). The same ``request_id`` twice gives one
-    result: to try again after NotSent, keep ID and time. ``queue`` is `bulk` for what nobody waits
-    for. Raises BadMessage and BadSettings (no broker is named), before anything is sent, and NotSent.
+    ``photo_urls`` are in the member's order, the primary photo first. Of a member's requests the one with the
+    latest ``requested_at`` counts (default: now, in UTC). The same ``request_id`` twice gives one result: to
+    retry after NotSent, keep ID and time. ``queue`` is `bulk` for requests that nobody waits for. Raises
+    BadMessage and BadSettings (no broker is named) before anything is sent, and NotSent.
     """
     now = requested_at or utc_now()
     job = new_job(
@@ -70,6 +70,6 @@ def request_verification(
 def _default_publisher() -> Publisher:
     settings = load_settings(ours=False)
     if "broker_url" not in settings.model_fields_set:
-        # The default is a folder of the worker's. Here it would be one of the app's, where no worker looks.
+        # The default is a folder relative to the worker's. Relative to the app's no worker would find it.
         raise BadSettings(f"{PREFIX}BROKER_URL is not set: it must name the broker that the workers serve")
     return Publisher.of(settings)

@@ -21,27 +21,27 @@ from worker.errors import StoreUnavailable
 from worker.jobs import queues
 from worker.jobs.embed_job import EmbedJob
 from worker.retraining.embedding import Remaining
-from worker.verification.dead_letters import buried
+from worker.verification.dead_letters import parse_dead_letter
 from worker.verification.maintenance import purge_old
 from worker.verification.maintenance import sweep as sweep_once
 
 logger = logging.getLogger(__name__)
 
 _WAIT_SECONDS: Final = (1.0, 4.0)
-"""For the database."""
+"""Between two tries of the database."""
 
 
-class Discreet(Task):
-    """A task whose arguments no remote control shows."""
+class PrivateTask(Task):
+    """A task whose arguments remote control does not show."""
 
-    Request = "worker.broker.inspection:DiscreetRequest"
+    Request = "worker.broker.consumer:PrivateRequest"
 
 
-class Persistent(Discreet):
-    """A task that waits for the database, for as long as it takes.
+class DatabaseTask(PrivateTask):
+    """A task that is retried until the database can be reached.
 
-    Here, and not as a message that is due later: nothing else can be done meanwhile, and a due time that a
-    stranger writes is not kept.
+    The process waits before it retries. A message that is due later would not do: due times are not kept, for
+    anybody may have sent them.
     """
 
     autoretry_for: tuple[type[Exception], ...] = (StoreUnavailable,)
@@ -49,11 +49,11 @@ class Persistent(Discreet):
     max_retries = None
 
     def retry(self, *args: Any, **options: Any) -> Any:
-        """Where the broker takes nothing either (it is away, full), what arrived stays.
+        """Requeue the message when the broker takes no new one either (it is away, or full).
 
-        Celery would throw it away: the only trace of a request that is not in the database yet.
+        Celery would drop it: the only trace of a request that is not in the database yet.
         """
-        if not isinstance(options.get("exc"), SoftTimeLimitExceeded):  # has waited long enough
+        if not isinstance(options.get("exc"), SoftTimeLimitExceeded):  # that job has waited long enough
             _wait()
         try:
             return super().retry(*args, **options)
@@ -61,7 +61,7 @@ class Persistent(Discreet):
             raise Reject(not_sent.reason, requeue=True) from not_sent
 
     def on_retry(self, exc: Exception, *_: Any) -> None:
-        """Tell the operator; the message itself is on the queue again."""
+        """Log the error; the message is on the queue again."""
         logger.warning("%s; tried again", exc)
 
 
@@ -70,18 +70,18 @@ def _wait() -> None:
         time.sleep(random.uniform(*_WAIT_SECONDS))  # noqa: S311 - spreads the workers, no secret
 
 
-class Delivery(Persistent):
-    """A task whose message may be all that there is of a request.
+class DeliveryTask(DatabaseTask):
+    """A task whose message may be the only trace of a request.
 
-    A database that hangs may use a job's whole time up before the request is written down; Celery
-    would acknowledge its message then. What is in the database already counts as an attempt there.
+    A database that hangs may use up a job's whole time before the request is stored; Celery would acknowledge
+    the message then. A request that is stored counts the attempt in the database.
     """
 
     autoretry_for = (StoreUnavailable, SoftTimeLimitExceeded)
     acks_on_timeout = False
 
 
-@app.task(name=queues.VERIFY_MEMBER, bind=True, base=Delivery)
+@app.task(name=queues.VERIFY_MEMBER, bind=True, base=DeliveryTask)
 def verify_member(self: Any, job: Any) -> str:
     """Handle one delivery of a verification job."""
     came_from = alias_of(app, str(self.request.delivery_info.get("routing_key")))
@@ -89,15 +89,15 @@ def verify_member(self: Any, job: Any) -> str:
     return str(runtime.verification().handle(job, queue))
 
 
-@app.task(name=queues.BURY, base=Delivery)
-def bury(dead: Any) -> int:
-    """Record what arrived and was no job; see `worker.broker.envelope`."""
-    return runtime.store().dead_jobs.add(buried(dead), utc_now())
+@app.task(name=queues.DEAD_LETTER, base=DeliveryTask)
+def record_dead_letter(dead: Any) -> int:
+    """Record a message that is no job; see `worker.broker.envelope`."""
+    return runtime.store().dead_jobs.add(parse_dead_letter(dead), utc_now())
 
 
-@app.task(name=queues.SWEEP, base=Discreet, throws=(StoreUnavailable, NotSent))
+@app.task(name=queues.SWEEP, base=PrivateTask, throws=(StoreUnavailable, NotSent))
 def sweep() -> str:
-    """Enqueue what the database says is unfinished. Not retried: the next one comes anyway."""
+    """Enqueue unfinished requests. Not retried: the next sweep comes soon."""
     runtime.store().training_members.clear()
     publisher = runtime.publisher()
     try:
@@ -110,15 +110,15 @@ def sweep() -> str:
     return str(swept)
 
 
-@app.task(name=queues.PURGE, base=Persistent)
+@app.task(name=queues.PURGE, base=DatabaseTask)
 def purge() -> str:
-    """Remove what was kept long enough."""
+    """Purge data older than the retention settings."""
     return str(purge_old(runtime.store().retention, runtime.settings(), utc_now()))
 
 
-@app.task(name=queues.BULK_EMBED, base=Persistent)
+@app.task(name=queues.BULK_EMBED, base=DatabaseTask)
 def bulk_embed(job: Any) -> str:
-    """Embed some labelled photos for a retraining. What is left of the batch goes to the queue's end."""
+    """Embed some labelled photos for a retraining. The rest of the batch goes to the end of the queue."""
     remaining = runtime.embedding().handle(job, queues.BULK)
     if remaining is Remaining.REST_OF_THE_BATCH:
         bulk_embed.apply_async(kwargs={"job": job})
@@ -127,17 +127,17 @@ def bulk_embed(job: Any) -> str:
     return str(remaining)
 
 
-# Acknowledged when it begins: it may run longer than a message waits for that. A worker that is
+# Acknowledged before it runs: it may take longer than a message may be unacknowledged. A worker that is
 # killed leaves its lease in the database, and the sweep sends the next step.
-@app.task(name=queues.RETRAIN_STEP, base=Discreet, acks_late=False, throws=(StoreUnavailable,))
+@app.task(name=queues.RETRAIN_STEP, base=PrivateTask, acks_late=False, throws=(StoreUnavailable,))
 def retrain() -> str:
-    """Go on with the retraining that is under way."""
+    """Do the next step of the retraining run."""
     return str(runtime.retraining(send_embed_job).step())
 
 
-@app.task(name=queues.RETRAIN_PLAN, base=Persistent)
+@app.task(name=queues.RETRAIN_PLAN, base=DatabaseTask)
 def plan_retraining() -> str:
-    """Ask for a retraining if there is enough new to learn, and a worker that could take it up."""
+    """Ask for a retraining if there are enough new labels, and a worker that can train."""
     if problem := runtime.retrain_problem():
         logger.warning("no retraining is asked for: %s", problem)
         return problem
@@ -149,5 +149,5 @@ def plan_retraining() -> str:
 
 
 def send_embed_job(job: EmbedJob) -> None:
-    """Tell the verify workers of members to look at."""
+    """Send the verify workers a batch of members to embed."""
     bulk_embed.apply_async(kwargs={"job": job.to_message()})

@@ -1,4 +1,4 @@
-"""Database addresses: the spellings people use to the one that is meant."""
+"""Addresses of databases and brokers: what they mean, and the connection options that follow from them."""
 
 from __future__ import annotations
 
@@ -65,33 +65,31 @@ def _check_parameters(url: URL) -> None:
 _QUORUM: Final = {
     # On disk before it is confirmed and, in a cluster, on most of its hosts.
     "x-queue-type": "quorum",
-    # From version 4 on RabbitMQ throws a message away at its 20th delivery. What comes again here ends
-    # by our own count of attempts, and as a row in `dead_job`.
+    # From version 4 on RabbitMQ drops a message at its 20th delivery. Ours are limited by the attempts that
+    # we count, and end as a row in `dead_job`.
     "x-delivery-limit": 1000,
 }
-
-
 _SENTINEL_SECONDS: Final = 5
-"""A Sentinel that says nothing for so long is passed over for the next one."""
+"""After so long without a reply the next Sentinel is asked."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What it takes to get to a broker, besides its address."""
+    """What a connection to a broker needs besides its address."""
 
     ca: Path | None = None
-    """The certificate of the authority that the broker's is from; None: one that the machine trusts."""
+    """The certificate of the authority that signed the broker's; None: one that the machine trusts."""
     master: str = ""
-    """The name under which Sentinel knows the Redis that is to be found."""
+    """The name of the Redis that Sentinel is asked for."""
     sentinel_password: str = field(default="", repr=False)
-    """Sentinel's own; that of Redis stands in the address."""
+    """Sentinel's own; that of Redis is in the address."""
     sentinel_tls: bool = False
-    """Whether Sentinel and the Redis behind it are spoken to over TLS."""
+    """Whether Sentinel and the Redis behind it use TLS."""
     queue_prefix: str = ""
-    """Goes before the names of our queues there."""
+    """Goes before the names of our queues."""
 
 
-NOTHING_ELSE: Final = Access()
+DEFAULT_ACCESS: Final = Access()
 
 
 def scheme_of(broker_url: str) -> str:
@@ -110,23 +108,21 @@ def is_rabbitmq(broker_url: str) -> bool:
 
 
 def is_embedded(broker_url: str) -> bool:
-    """Whether it is files of this host: one environment sends and serves everything."""
+    """Whether it is files on this host: one environment sends and serves everything."""
     return scheme_of(broker_url) == "filesystem"
 
 
 def queue_arguments(broker_url: str) -> dict[str, Any] | None:
-    """How RabbitMQ is to keep our queues; everybody who declares one must say the same.
-
-    None on brokers that know of no such thing.
-    """
+    """Arguments of our queues on RabbitMQ, the same for everybody who declares one; None on other brokers."""
     return dict(_QUORUM) if is_rabbitmq(broker_url) else None
 
 
-def tls_options(broker_url: str, access: Access = NOTHING_ELSE) -> dict[str, Any] | None:
-    """Neither `rediss://` nor `amqps://` would check the certificate by itself."""
+def tls_options(broker_url: str, access: Access = DEFAULT_ACCESS) -> dict[str, Any] | None:
+    """Options that check the certificate, which neither `rediss://` nor `amqps://` does by itself; None
+    without TLS."""
     scheme, ca = scheme_of(broker_url), str(access.ca) if access.ca else None
     if scheme == "amqps":
-        # The host name in the URL, whichever of several it is.
+        # The transport sets the host name, for there may be several.
         return {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": ca, "server_hostname": None}
     if scheme == "rediss" or (scheme == "sentinel" and access.sentinel_tls):
         return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_ca_certs": ca}
@@ -134,7 +130,7 @@ def tls_options(broker_url: str, access: Access = NOTHING_ELSE) -> dict[str, Any
 
 
 def sentinel_options(broker_url: str, access: Access) -> dict[str, Any]:
-    """Transport options by which `sentinel://` finds its Redis; none for other brokers."""
+    """Transport options by which `sentinel://` finds its Redis; empty for other brokers."""
     if scheme_of(broker_url) != "sentinel":
         return {}
     tls = tls_options(broker_url, access)

@@ -30,7 +30,7 @@ from worker.clock import utc_now
 from worker.errors import StoreUnavailable
 from worker.jobs.queues import BULK, IN_ORDER, VERIFY
 from worker.jobs.verify_job import VerifyJob
-from worker.urls import NOTHING_ELSE
+from worker.urls import DEFAULT_ACCESS
 
 PATIENCE: Final = 120.0
 """Seconds after which what has not ended is lost."""
@@ -84,7 +84,7 @@ class Stage:
 
     program = "chaos.stub_worker"
 
-    access = NOTHING_ELSE
+    access = DEFAULT_ACCESS
 
     def __init__(self, folder: Path, database_url: str, broker_url: str, stack: ExitStack) -> None:
         self.folder, self.stack = folder, stack

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from support.garbage import body_of, envelope, headers
+from support.invalid_messages import body_of, envelope, headers
 from support.system import System
 from support.workers import wait_until
 from worker.store.tables.states import State

@@ -13,7 +13,7 @@ import pytest
 
 from chaos.run import stage_of
 from chaos.stage import RabbitStage
-from support.garbage import NO_TASKS, body_of, headers
+from support.invalid_messages import NO_TASKS, body_of, headers
 from support.servers import ServerMissing
 from support.workers import wait_until
 
@@ -76,7 +76,7 @@ def as_amqp(item: bytes) -> Any:
     )
 
 
-def test_garbage_is_recorded_with_its_reason_and_harms_no_neighbour(stage: RabbitStage) -> None:
+def test_invalid_messages_are_recorded_with_their_reason_and_harm_no_neighbour(stage: RabbitStage) -> None:
     workers = stage.verifiers
     before, after = (stage.crowd.members(name, 5) for name in ("before", "after"))
     stage.send(before)

@@ -74,7 +74,7 @@ def test_jobs_are_judged_by_the_worker_that_knows_the_authority(stage: TlsStage,
     stage.wait_for_all(members)
     assert stage.audit(members).lines == []
     wait_until(lambda: "certificate verify failed" in deluded.words)
-    assert deluded.health.trouble(time.time()) is not None
+    assert deluded.health.problem(time.time()) is not None
 
 
 def send(url: str, ca: Path | None) -> None:

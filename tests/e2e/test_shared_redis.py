@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 import redis
 
-from support.garbage import envelope, headers, job_message
+from support.invalid_messages import envelope, headers, job_message
 from support.shop import Shop
 from support.system import HASTY, System, on_redis
 from support.workers import wait_until

@@ -64,7 +64,7 @@ def test_a_worker_on_a_redis_cluster_says_so_in_one_line_and_ends(system: System
 
 def test_a_worker_without_judging_queues_needs_no_models(system: System, tmp_path: Path) -> None:
     worker = system.start("--queues", "maintenance", VERIFY_BUNDLE=str(tmp_path / "nowhere"))
-    assert worker.health.trouble(time.time()) is None
+    assert worker.health.problem(time.time()) is None
 
 
 def test_a_worker_that_is_told_to_end_finishes_its_job_first(system: System) -> None:

@@ -1,4 +1,4 @@
-"""The app's light door, and the same message by hand."""
+"""The client for the app, and the same message by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import redis
 
 from support.bundle import ROOT
 from support.servers import Redis
-from worker.broker.envelope import Parts, admit, open_item
+from worker.broker.envelope import RawMessage, decode_item, validate
 from worker.client import NotSent, Publisher, request_verification
 from worker.clock import utc_now
 from worker.errors import BadMessage
@@ -36,17 +36,17 @@ class AnyArguments:
     def __header__(self, job: Any) -> None: ...
 
 
-def taken(raw: bytes, queue: str = queues.VERIFY) -> VerifyJob:
-    """The job in a raw queue item, by the way that a worker takes it."""
-    payload = open_item(raw, queue)
+def received(raw: bytes, queue: str = queues.VERIFY) -> VerifyJob:
+    """The job in a raw queue item, as a worker reads it."""
+    payload = decode_item(raw, queue)
     body = payload["body"]
     if payload["properties"].get("body_encoding") == "base64":
         body = base64.b64decode(body).decode()
-    parts = Parts(
+    message = RawMessage(
         payload["headers"], body.encode(), payload["content-type"], payload["content-encoding"], queue
     )
-    letter = admit(parts, {queues.VERIFY_MEMBER: AnyArguments()}, utc_now())
-    _, kwargs, _ = json.loads(letter.body)
+    task = validate(message, {queues.VERIFY_MEMBER: AnyArguments()}, utc_now())
+    _, kwargs, _ = json.loads(task.body)
     return parse_job(kwargs["job"])
 
 
@@ -63,7 +63,7 @@ def test_a_request_arrives_whole(redis_url: str) -> None:
             "m1", SELFIE, PHOTOS, "female", "photos_changed", requested_at=when, publisher=publisher
         )
     (item,) = waiting(redis_url)
-    job = taken(item)
+    job = received(item)
     assert (job.request_id, job.member_id, job.requested_at) == (request_id, "m1", when)
     assert (job.selfie_url, list(job.photo_urls)) == (SELFIE, PHOTOS)
     assert (job.declared_gender, job.why) == ("female", "photos_changed")
@@ -80,7 +80,7 @@ def test_the_broker_is_the_one_in_the_settings(redis_url: str) -> None:
         [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "r1\n"
-    assert [taken(item).request_id for item in waiting(redis_url)] == ["r1"]
+    assert [received(item).request_id for item in waiting(redis_url)] == ["r1"]
 
 
 def asked_in_a_folder_of_the_apps(folder: Path, **settings: str) -> subprocess.CompletedProcess[str]:
@@ -110,7 +110,7 @@ def test_the_embedded_broker_is_used_where_it_is_named(tmp_path: Path) -> None:
     done = asked_in_a_folder_of_the_apps(tmp_path, VERIFY_BROKER_URL="filesystem://", VERIFY_HOME=str(home))
     assert done.returncode == 0, done.stderr
     (file,) = (home / "broker" / "queues").glob("*.verify.msg")
-    assert taken(file.read_bytes()).member_id == "m1"
+    assert received(file.read_bytes()).member_id == "m1"
 
 
 def test_variables_of_the_apps_own_that_begin_likewise_are_left_alone(tmp_path: Path, redis_url: str) -> None:
@@ -152,7 +152,7 @@ def test_many_threads_may_share_a_publisher(redis_url: str) -> None:
             return request_verification(f"m{number}", SELFIE, PHOTOS, publisher=publisher)
 
         sent = set(pool.map(ask, range(100)))
-    assert {taken(item).request_id for item in waiting(redis_url)} == sent
+    assert {received(item).request_id for item in waiting(redis_url)} == sent
     assert len(sent) == 100
 
 
@@ -170,7 +170,7 @@ def test_a_forked_process_opens_connections_of_its_own(redis_url: str) -> None:
         os.waitpid(child, 0)
         assert broker.info("stats")["total_connections_received"] > before
         request_verification("parent-2", SELFIE, PHOTOS, publisher=publisher)
-    assert [taken(item).member_id for item in waiting(redis_url)] == ["parent-2", "child", "parent"]
+    assert [received(item).member_id for item in waiting(redis_url)] == ["parent-2", "child", "parent"]
 
 
 def test_a_broker_that_is_away_is_said_and_found_again(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_a_broker_that_is_away_is_said_and_found_again(tmp_path: Path) -> None:
                 request_verification("m2", SELFIE, PHOTOS, request_id="r2", publisher=publisher)
             server.start()
             request_verification("m2", SELFIE, PHOTOS, request_id="r2", publisher=publisher)
-        assert "r2" in {taken(item).request_id for item in waiting(server.url)}
+        assert "r2" in {received(item).request_id for item in waiting(server.url)}
     finally:
         server.kill()
 
@@ -193,14 +193,14 @@ def test_the_embedded_broker_takes_a_request(tmp_path: Path) -> None:
     with Publisher("filesystem://", tmp_path) as publisher:
         request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
     (file,) = (tmp_path / "queues").glob("*.verify.msg")
-    assert taken(file.read_bytes()).member_id == "m1"
+    assert received(file.read_bytes()).member_id == "m1"
 
 
 def test_the_example_for_other_languages_is_a_job_as_it_stands() -> None:
     text = (ROOT / "worker" / "MESSAGE.md").read_text(encoding="utf-8")
     example = re.search(r"```json\n(.*?)```", text, re.DOTALL)
     assert example is not None
-    job = taken(example[1].encode())
+    job = received(example[1].encode())
     assert (job.member_id, job.why, job.declared_gender) == ("m-1024", "signup", "female")
     assert len(job.photo_urls) == 1
 

@@ -25,7 +25,7 @@ from worker.migrations import migrate
 from worker.store import Attempt, Change, DeadJob, Forgotten, NewMember, Store, build_engine
 from worker.store.requests.dead_letters import claimed_member
 from worker.store.tables.states import PairLabel
-from worker.verification.dead_letters import buried
+from worker.verification.dead_letters import parse_dead_letter
 from worker.verification.delivery import DeliveryRules, Handled, Verification
 
 MEMBER = "member-zero"
@@ -171,7 +171,8 @@ def test_of_a_message_without_a_member_the_request_id_is_not_kept_either(store: 
     "words", [{"code": "member_zero"}, {"code": "bad_json", "text": MEMBER}, {"queue": MEMBER}]
 )
 def test_a_forged_burial_cannot_leave_words_of_its_own(store: Store, words: dict[str, str]) -> None:
-    store.dead_jobs.add(buried({"excerpt": base64.b64encode(MEMBER.encode()).decode(), **words}), NOW)
+    dead = {"excerpt": base64.b64encode(MEMBER.encode()).decode(), **words}
+    store.dead_jobs.add(parse_dead_letter(dead), NOW)
     assert tables_that_hold(store.database.engine, MEMBER, "member_zero") == set()
     assert len(store.dead_jobs.latest()) == 1
 

@@ -9,7 +9,7 @@ from kombu.connection import Connection
 
 
 def test_a_channel_that_outlives_its_connection_meets_a_broken_connection(redis_url: str) -> None:
-    transport = "worker.broker.consumer:RedisTransport"
+    transport = "worker.broker.redis:RedisTransport"
     connection: Any = Connection(redis_url, transport=transport)  # type: ignore[no-untyped-call]
     channel = connection.channel()
     connection.collect()  # as Celery does when a fail-over has broken it

@@ -22,7 +22,7 @@ from pipeline.verdict import NotFetched, Photo
 from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
 from support.bad_jobs import BAD
 from support.bundle import ROOT
-from support.garbage import BATCHES, EVERYTHING
+from support.invalid_messages import BATCHES, EVERYTHING
 from support.jobs import NOW, a_message
 from support.odd_files import chunk, video, with_chunk
 from support.photo_server import PhotoServer

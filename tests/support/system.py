@@ -18,7 +18,7 @@ import pytest
 import redis
 
 from support.bundle import ROOT
-from support.garbage import job_message
+from support.invalid_messages import job_message
 from support.photo_server import PhotoServer
 from support.workers import Worker, rows, wait_until
 from worker.store import Store

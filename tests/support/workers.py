@@ -103,7 +103,7 @@ class Worker:
 
     def wait_until_ready(self) -> Self:
         """Until it takes jobs."""
-        wait_until(lambda: not self.running or self.health.trouble(time.time()) is None, _START_SECONDS)
+        wait_until(lambda: not self.running or self.health.problem(time.time()) is None, _START_SECONDS)
         assert self.running, f"the worker ended: {self.words[-3000:]}"
         return self
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import worker.tasks  # noqa: F401 - registers them
 from support.bundle import ROOT
-from support.garbage import (
+from support.invalid_messages import (
     EVERYTHING,
     JOB_TASK,
     NO_MESSAGES,
@@ -32,19 +32,19 @@ from worker.broker.envelope import (
     MAX_ETA,
     MAX_RETRIES,
     REASONS,
-    Letter,
-    Parts,
-    admit,
-    burial,
+    RawMessage,
+    TaskMessage,
+    dead_letter,
+    decode_item,
     foreign_task,
     matching,
-    open_item,
     printable,
+    validate,
 )
 from worker.errors import BadMessage
 from worker.jobs.queues import IN_ORDER
 from worker.jobs.verify_job import MAX_BODY_BYTES
-from worker.verification.dead_letters import buried
+from worker.verification.dead_letters import parse_dead_letter
 
 TASKS = app.tasks
 NOW = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
@@ -81,12 +81,12 @@ FIELDS = st.fixed_dictionaries(
 )
 
 
-def parts_of(raw: bytes, queue: str = "verify") -> Parts:
+def raw_message(raw: bytes, queue: str = "verify") -> RawMessage:
     """What kombu makes of an item that has been through the first door."""
-    payload = open_item(raw, queue)
+    payload = decode_item(raw, queue)
     body = payload.get("body") or ""
     encoded = payload["properties"].get("body_encoding") == "base64"
-    return Parts(
+    return RawMessage(
         payload.get("headers") or {},
         base64.b64decode(body) if encoded else body.encode(),
         payload.get("content-type"),
@@ -95,35 +95,37 @@ def parts_of(raw: bytes, queue: str = "verify") -> Parts:
     )
 
 
-def letter_of(raw: bytes) -> Letter:
+def task_message(raw: bytes) -> TaskMessage:
     """What Celery gets to see of an item."""
-    parts = parts_of(raw)
+    received = raw_message(raw)
     try:
-        return admit(parts, TASKS, NOW)
+        return validate(received, TASKS, NOW)
     except BadMessage as bad:
-        return burial(parts, bad, NOW)
+        return dead_letter(received, bad, NOW)
 
 
 def dead_of(raw: bytes) -> Any:
-    """What becomes of garbage in the database."""
-    letter = letter_of(raw)
-    assert letter.headers["task"] == "worker.bury"
-    return buried(json.loads(letter.body)[1]["dead"])
+    """What is recorded of an invalid message in the database."""
+    message = task_message(raw)
+    assert message.headers["task"] == "worker.bury"
+    return parse_dead_letter(json.loads(message.body)[1]["dead"])
 
 
 @pytest.mark.parametrize("name", [*NO_MESSAGES, *NO_TASKS])
-def test_garbage_gets_a_clear_reason(name: str) -> None:
+def test_an_invalid_message_gets_a_clear_reason(name: str) -> None:
     raw, reason = EVERYTHING[name]
     assert dead_of(raw).reason == reason
 
 
 def test_a_job_passes_as_it_is() -> None:
-    letter = letter_of(job_message({"member_id": "회원-1", "photo_urls": ["https://a/1?x=%2F"]}))
-    assert letter.headers["task"] == "worker.verify_member"
-    assert json.loads(letter.body)[1] == {"job": {"member_id": "회원-1", "photo_urls": ["https://a/1?x=%2F"]}}
+    message = task_message(job_message({"member_id": "회원-1", "photo_urls": ["https://a/1?x=%2F"]}))
+    assert message.headers["task"] == "worker.verify_member"
+    assert json.loads(message.body)[1] == {
+        "job": {"member_id": "회원-1", "photo_urls": ["https://a/1?x=%2F"]}
+    }
 
 
-def test_of_garbage_the_hash_the_length_and_the_first_four_kilobytes_are_kept() -> None:
+def test_of_an_invalid_message_the_hash_the_length_and_the_first_four_kilobytes_are_kept() -> None:
     raw = json.dumps({"x": "y" * 10_000_000}).encode()
     dead = dead_of(raw)
     assert dead.sha256 == hashlib.sha256(raw).hexdigest()
@@ -133,14 +135,14 @@ def test_of_garbage_the_hash_the_length_and_the_first_four_kilobytes_are_kept() 
 
 def test_two_copies_of_one_message_do_not_share_their_acknowledgement() -> None:
     raw = job_message({})
-    tags = {open_item(raw, "verify")["properties"]["delivery_tag"] for _ in range(2)}
+    tags = {decode_item(raw, "verify")["properties"]["delivery_tag"] for _ in range(2)}
     assert len(tags) == 2
 
 
 def test_a_message_goes_back_to_the_queue_that_it_came_from_whatever_it_says() -> None:
     raw = job_message({})
     assert b'"routing_key": "verify"' in raw
-    assert open_item(raw, "bulk")["properties"]["delivery_info"] == {"exchange": "", "routing_key": "bulk"}
+    assert decode_item(raw, "bulk")["properties"]["delivery_info"] == {"exchange": "", "routing_key": "bulk"}
 
 
 def test_a_stranger_cannot_attach_other_tasks_to_a_job_nor_change_its_limits() -> None:
@@ -149,16 +151,16 @@ def test_a_stranger_cannot_attach_other_tasks_to_a_job_nor_change_its_limits() -
         json.dumps([[], {"job": {}}, hooks]).encode(),
         headers(timelimit=[1e9, 1e9], expires="2020-01-01T00:00:00Z", kwargsrepr="https://secret"),
     )
-    letter = letter_of(raw)
-    assert set(json.loads(letter.body)[2].values()) == {None}
-    assert letter.headers["timelimit"] == [None, None]
-    assert letter.headers["expires"] is None
-    assert letter.headers["kwargsrepr"] == ""
+    message = task_message(raw)
+    assert set(json.loads(message.body)[2].values()) == {None}
+    assert message.headers["timelimit"] == [None, None]
+    assert message.headers["expires"] is None
+    assert message.headers["kwargsrepr"] == ""
 
 
 def test_no_message_waits_for_a_time_that_it_names() -> None:
     soon, later = ((NOW + MAX_ETA + timedelta(seconds=s)).isoformat() for s in (0, 1))
-    retry = letter_of(envelope(body_of({}), headers(eta=soon, retries=7)))
+    retry = task_message(envelope(body_of({}), headers(eta=soon, retries=7)))
     assert (retry.headers["task"], retry.headers["eta"], retry.headers["retries"]) == (JOB_TASK, None, 7)
     assert dead_of(envelope(body_of({}), headers(eta=later))).reason == "bad_eta"
 
@@ -189,7 +191,7 @@ def reason_of(task: str, queue: str) -> str | None:
             if task in ("worker.verify_member", "worker.bulk_embed")
             else b"[[], {}, {}]"
         )
-        admit(parts_of(envelope(body, headers(task=task)), queue), TASKS, NOW)
+        validate(raw_message(envelope(body, headers(task=task)), queue), TASKS, NOW)
     except BadMessage as bad:
         return bad.code
     return None
@@ -216,10 +218,10 @@ def test_another_programs_task_is_told_by_its_name(headers: dict[str, Any], task
     assert foreign_task(headers) == task
 
 
-def test_forged_garbage_says_no_word_of_its_own_in_the_log() -> None:
+def test_a_forged_mark_says_no_word_of_its_own_in_the_log() -> None:
     raw = envelope(b"x", {"worker_garbage": {"code": "fine", "text": "first\nERROR second"}})
     with pytest.raises(BadMessage) as refused:
-        admit(parts_of(raw), TASKS, NOW)
+        validate(raw_message(raw), TASKS, NOW)
     assert str(refused.value) == f"bad_burial: {REASONS['bad_burial']}"
 
 
@@ -227,7 +229,8 @@ def test_every_reason_for_which_a_message_is_refused_is_one_that_is_known() -> N
     sources = [
         (ROOT / "worker/broker" / name).read_text() for name in ("envelope.py", "consumer.py", "amqp.py")
     ]
-    raised = {code for text in sources for code in re.findall(r'(?:BadMessage|seal)\(\s*"(\w+)"', text)}
+    pattern = r'(?:BadMessage|invalid_headers)\(\s*"(\w+)"'
+    raised = {code for text in sources for code in re.findall(pattern, text)}
     assert len(raised) > 15
     assert raised <= REASONS.keys()
 
@@ -244,15 +247,15 @@ def test_of_a_strangers_text_one_line_of_500_characters_is_kept(value: object, l
     assert printable(value) == line
 
 
-def in_order() -> Parts:
+def in_order() -> RawMessage:
     """A message that is taken, to be changed in one place."""
-    return parts_of(envelope(body_of({}), headers()))
+    return raw_message(envelope(body_of({}), headers()))
 
 
-def refusal(parts: Parts) -> str | None:
+def refusal(received: RawMessage) -> str | None:
     """The code of the reason; None where it is taken."""
     try:
-        admit(parts, TASKS, NOW)
+        validate(received, TASKS, NOW)
     except BadMessage as bad:
         return bad.code
     return None
@@ -266,8 +269,8 @@ def refusal(parts: Parts) -> str | None:
     ],
 )
 def test_an_id_has_1_to_255_printable_characters(task_id: object, code: str | None) -> None:
-    parts = in_order()
-    assert refusal(replace(parts, headers={**parts.headers, "id": task_id})) == code
+    received = in_order()
+    assert refusal(replace(received, headers={**received.headers, "id": task_id})) == code
 
 
 @pytest.mark.parametrize(
@@ -276,17 +279,17 @@ def test_an_id_has_1_to_255_printable_characters(task_id: object, code: str | No
 def test_a_first_delivery_counts_no_retries_and_no_other_more_than_a_thousand(
     sent: int | None, counted: int
 ) -> None:
-    parts = in_order()
-    letter = admit(replace(parts, headers={**parts.headers, "retries": sent}), TASKS, NOW)
-    assert letter.headers["retries"] == counted
+    received = in_order()
+    message = validate(replace(received, headers={**received.headers, "retries": sent}), TASKS, NOW)
+    assert message.headers["retries"] == counted
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_a_due_time_without_a_zone_is_in_utc_and_may_be_a_time_of_amqp(seconds: int) -> None:
-    parts, due = in_order(), NOW + MAX_ETA + timedelta(seconds=seconds)
+    received, due = in_order(), NOW + MAX_ETA + timedelta(seconds=seconds)
     for eta in (due.replace(tzinfo=None).isoformat(), due.replace(tzinfo=None), due):
         expected = "bad_eta" if seconds else None
-        assert refusal(replace(parts, headers={**parts.headers, "eta": eta})) == expected
+        assert refusal(replace(received, headers={**received.headers, "eta": eta})) == expected
 
 
 @pytest.mark.parametrize(
@@ -302,22 +305,22 @@ def test_a_body_is_json_in_utf_8(changes: dict[str, Any], code: str | None) -> N
 
 
 def test_a_body_of_the_largest_size_is_taken_and_no_larger_one() -> None:
-    parts = in_order()
-    largest = parts.body + b" " * (MAX_BODY_BYTES - len(parts.body))
-    assert refusal(replace(parts, body=largest)) is None
-    assert refusal(replace(parts, body=largest + b" ")) == "too_large"
+    received = in_order()
+    largest = received.body + b" " * (MAX_BODY_BYTES - len(received.body))
+    assert refusal(replace(received, body=largest)) is None
+    assert refusal(replace(received, body=largest + b" ")) == "too_large"
 
 
 @given(st.binary(max_size=200) | FIELDS.map(lambda fields: json.dumps(fields).encode()))
 def test_anything_becomes_a_known_task_with_arguments_that_fit(raw: bytes) -> None:
-    letter = letter_of(raw)
-    args, kwargs, _ = json.loads(letter.body)
-    TASKS[letter.headers["task"]].__header__(*args, **kwargs)
+    message = task_message(raw)
+    args, kwargs, _ = json.loads(message.body)
+    TASKS[message.headers["task"]].__header__(*args, **kwargs)
 
 
 @given(JSON | st.dictionaries(st.sampled_from(["code", "text", "sha256", "size", "excerpt", "queue"]), JSON))
-def test_whatever_a_burial_tells_can_be_written_down(told: object) -> None:
-    dead = buried(told)
+def test_whatever_is_in_a_dead_letter_can_be_stored(fields: object) -> None:
+    dead = parse_dead_letter(fields)
     assert dead.reason.isascii()
     assert len(dead.reason) <= 32
     assert dead.error.isprintable()

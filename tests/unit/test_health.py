@@ -1,4 +1,4 @@
-"""A worker's health files, and how it notices that it has gone deaf."""
+"""A worker's health files, and how it notices that its connection is stalled."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.bundle import ROOT
-from worker.health import DEAF_SECONDS, STALE_SECONDS, HealthFiles, Hearing, check
+from worker.health import STALE_SECONDS, STALLED_SECONDS, HealthFiles, StallDetector, check
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_a_pool_process_that_has_died_is_not_ready(files: HealthFiles) -> None:
     gone.wait()
     files.beat()
     files.ready(gone.pid)
-    assert files.trouble(time.time()) == "has no process that is ready"
+    assert files.problem(time.time()) == "has no process that is ready"
 
 
 def test_where_no_worker_runs_none_is_well(tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_probe_explains_itself_and_its_exit_status() -> None:
         ([], {"VERIFY_CONCURRENCY": "many"}, "VERIFY_CONCURRENCY: must be a whole number"),
     ],
 )
-def test_a_probe_that_is_asked_wrongly_says_so_and_is_no_trouble_of_a_worker(
+def test_a_probe_that_is_asked_wrongly_says_so_and_is_no_problem_of_a_worker(
     words: list[str], settings: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     done = probe(*words, VERIFY_HOME=str(tmp_path), **settings)
@@ -105,28 +105,30 @@ def test_a_probe_that_is_asked_wrongly_says_so_and_is_no_trouble_of_a_worker(
     assert "Traceback" not in done.stderr
 
 
-class Ears:
+class Worker:
     """A worker whose clock the test moves."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.hearing = Hearing(clock=lambda: self.now)
+        self.detector = StallDetector(clock=lambda: self.now)
 
-    def deaf_after(self, seconds: float, *, waiting: int = 5, busy: bool = False, heard: int = 3) -> bool:
+    def stalled_after(
+        self, seconds: float, *, waiting: int = 5, busy: bool = False, received: int = 3
+    ) -> bool:
         self.now += seconds
-        return self.hearing.deaf(waiting=waiting, busy=busy, heard=heard)
+        return self.detector.stalled(waiting=waiting, busy=busy, received=received)
 
 
-def test_a_worker_that_gets_nothing_while_jobs_wait_is_deaf() -> None:
-    ears = Ears()
-    assert not ears.deaf_after(0)
-    assert not ears.deaf_after(DEAF_SECONDS - 1)
-    assert ears.deaf_after(2)
+def test_a_worker_that_gets_nothing_while_jobs_wait_is_stalled() -> None:
+    worker = Worker()
+    assert not worker.stalled_after(0)
+    assert not worker.stalled_after(STALLED_SECONDS - 1)
+    assert worker.stalled_after(2)
 
 
-@pytest.mark.parametrize("state", [{"waiting": 0}, {"busy": True}, {"heard": 4}])
-def test_a_worker_that_is_idle_busy_or_served_is_not_deaf(state: dict[str, int]) -> None:
-    ears = Ears()
-    ears.deaf_after(0)
-    assert not ears.deaf_after(DEAF_SECONDS - 1, **state)  # type: ignore[arg-type]
-    assert not ears.deaf_after(2)
+@pytest.mark.parametrize("state", [{"waiting": 0}, {"busy": True}, {"received": 4}])
+def test_a_worker_that_is_idle_busy_or_served_is_not_stalled(state: dict[str, int]) -> None:
+    worker = Worker()
+    worker.stalled_after(0)
+    assert not worker.stalled_after(STALLED_SECONDS - 1, **state)  # type: ignore[arg-type]
+    assert not worker.stalled_after(2)

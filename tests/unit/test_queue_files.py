@@ -1,4 +1,4 @@
-"""Queue files are taken whole and once, survive their takers, and queues are served in order."""
+"""Queue files are fetched whole and once, survive a kill, and queues are served in order."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kombu.entity import Queue
 from kombu.exceptions import ChannelError
 
 from support.bundle import ROOT
-from worker.broker.filesystem import InOrder, take_file, taken_by
+from worker.broker.filesystem import PriorityCycle, fetch_file, unacked_path
 from worker.jobs.queues import in_order
 
 
@@ -32,28 +32,28 @@ def item(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def held(item: Path) -> Path:
-    return taken_by(os.getpid(), item)
+def unacked(item: Path) -> Path:
+    return unacked_path(os.getpid(), item)
 
 
-def test_a_queue_file_is_taken_once(item: Path, held: Path) -> None:
-    assert take_file(item, held) == b"a message"
-    assert take_file(item, held) is None
-    assert held.read_bytes() == b"a message"
+def test_a_queue_file_is_fetched_once(item: Path, unacked: Path) -> None:
+    assert fetch_file(item, unacked) == b"a message"
+    assert fetch_file(item, unacked) is None
+    assert unacked.read_bytes() == b"a message"
 
 
-def test_a_queue_file_that_is_being_written_is_left_alone(item: Path, held: Path) -> None:
+def test_a_queue_file_that_is_being_written_is_left_alone(item: Path, unacked: Path) -> None:
     with item.open("ab") as writer:
         fcntl.flock(writer, fcntl.LOCK_EX)
-        assert take_file(item, held) is None
-    assert take_file(item, held) == b"a message"
+        assert fetch_file(item, unacked) is None
+    assert fetch_file(item, unacked) == b"a message"
 
 
-def test_an_empty_queue_file_is_given_the_time_to_be_written(item: Path, held: Path) -> None:
+def test_an_empty_queue_file_is_given_the_time_to_be_written(item: Path, unacked: Path) -> None:
     item.write_bytes(b"")
-    assert take_file(item, held) is None
+    assert fetch_file(item, unacked) is None
     os.utime(item, (time.time() - 3600,) * 2)
-    assert take_file(item, held) == b""
+    assert fetch_file(item, unacked) == b""
 
 
 @pytest.fixture
@@ -74,25 +74,26 @@ def test_an_acknowledged_message_leaves_no_file(channel: Any, item: Path) -> Non
     assert not list(item.parent.rglob("*.msg"))
 
 
-def test_a_message_that_is_given_back_is_there_again_once(channel: Any, item: Path) -> None:
+def test_a_message_that_is_requeued_is_there_again_once(channel: Any, item: Path) -> None:
     message = channel.basic_get("verify")
     channel.basic_reject(message.delivery_tag, requeue=True)
     assert len(list(item.parent.rglob("*.msg"))) == 1
     assert channel.basic_get("verify").delivery_info["routing_key"] == "verify"
 
 
-def test_a_message_whose_taker_was_killed_goes_back_to_its_queue(channel: Any, item: Path) -> None:
+def test_the_message_of_a_process_that_was_killed_goes_back_to_its_queue(channel: Any, item: Path) -> None:
     code = (
-        "import os, sys; from pathlib import Path; from worker.broker.filesystem import take_file, taken_by;"
-        "file = Path(sys.argv[1]); take_file(file, taken_by(os.getpid(), file)); os._exit(1)"
+        "import os, sys; from pathlib import Path;"
+        "from worker.broker.filesystem import fetch_file, unacked_path;"
+        "file = Path(sys.argv[1]); fetch_file(file, unacked_path(os.getpid(), file)); os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", code, str(item)], cwd=ROOT, check=False)
     assert not item.exists()
     assert channel.basic_get("verify") is not None
 
 
-def test_a_message_that_a_living_process_holds_stays_with_it(channel: Any, item: Path, held: Path) -> None:
-    take_file(item, held)
+def test_the_message_of_a_living_process_stays_with_it(channel: Any, item: Path, unacked: Path) -> None:
+    fetch_file(item, unacked)
     assert channel.basic_get("verify") is None
 
 
@@ -125,7 +126,7 @@ def test_a_message_that_a_full_disk_cannot_take_is_refused_and_leaves_no_half_of
     assert channel.basic_get("verify").decode() == {"a": "회원"}
 
 
-def test_a_message_that_is_given_back_on_a_full_disk_is_not_lost(channel: Any, item: Path) -> None:
+def test_a_message_that_is_requeued_on_a_full_disk_is_not_lost(channel: Any, item: Path) -> None:
     message = channel.basic_get("verify")
     with no_room():
         channel.basic_reject(message.delivery_tag, requeue=True)
@@ -138,7 +139,7 @@ def _served(full: set[str]) -> str:
             raise Empty
         return queue
 
-    return str(InOrder(fetch, ["verify", "bulk"]).get(None))  # type: ignore[arg-type]
+    return str(PriorityCycle(fetch, ["verify", "bulk"]).get(None))  # type: ignore[arg-type]
 
 
 def test_bulk_is_served_only_when_verify_is_empty() -> None:

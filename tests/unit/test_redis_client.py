@@ -1,4 +1,4 @@
-"""What a Redis that takes nothing for now says, in the words of its versions."""
+"""Temporary errors of Redis, in the words of its versions."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import pytest
 from redis._parsers.base import BaseParser
 from redis.exceptions import RedisError
 
-from worker.broker.redis_client import not_yet
+from worker.broker.redis_client import as_transient
 
 _IN_A_SCRIPT = "ERR Error running script (call to f_d0e6): @user_script:1: @user_script: 1: -"
 
 
-def refusal(text: str) -> tuple[str, bool] | None:
-    """Its code, and whether another Redis may be the one to ask."""
+def transient_error(text: str) -> tuple[str, bool] | None:
+    """Its code, and whether another Redis may be the primary."""
     error = BaseParser.parse_error(text)  # type: ignore[no-untyped-call]
     assert isinstance(error, RedisError)
-    soon = not_yet(error)
-    return (soon.code, soon.elsewhere) if soon else None
+    transient = as_transient(error)
+    return (transient.code, transient.not_primary) if transient else None
 
 
 @pytest.mark.parametrize(
-    ("text", "code", "elsewhere"),
+    ("text", "code", "not_primary"),
     [
         ("OOM command not allowed when used memory > 'maxmemory'.", "OOM", False),
         (f"{_IN_A_SCRIPT}OOM command not allowed when used memory > 'maxmemory'.", "OOM", False),
@@ -43,8 +43,8 @@ def refusal(text: str) -> tuple[str, bool] | None:
         ("CLUSTERDOWN The cluster is down", "CLUSTERDOWN", True),
     ],
 )
-def test_a_refusal_for_now_is_told_by_its_code(text: str, code: str, elsewhere: bool) -> None:
-    assert refusal(text) == (code, elsewhere)
+def test_a_temporary_error_is_told_by_its_code(text: str, code: str, not_primary: bool) -> None:
+    assert transient_error(text) == (code, not_primary)
 
 
 @pytest.mark.parametrize(
@@ -56,5 +56,5 @@ def test_a_refusal_for_now_is_told_by_its_code(text: str, code: str, elsewhere: 
         "ERR syntax error",
     ],
 )
-def test_what_is_wrong_for_good_is_no_refusal_for_now(text: str) -> None:
-    assert refusal(text) is None
+def test_a_permanent_error_is_no_temporary_one(text: str) -> None:
+    assert transient_error(text) is None

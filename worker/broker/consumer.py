@@ -1,102 +1,68 @@
-"""Broker transports and a consumer that no message can end, deafen or slip through.
+"""Celery's consumer with our own steps: no message ends a worker, is dropped, or stalls it unnoticed.
 
-Found in Celery 5.7 with kombu 5.7: bare JSON on the Redis list makes kombu reconnect and loses it;
-bytes that are no JSON, or a `task` header with a dict body, end the worker; a missing or unknown
-task is dropped with a log line. `worker.broker.envelope` holds the rules; here they are put in front of
-kombu (raw items: `worker.broker.redis` for Redis, `worker.broker.filesystem`) and of Celery (messages of
-every broker, RabbitMQ included). What they refuse travels on as a task `worker.bury`, acknowledged
-when it is recorded.
+Found in Celery 5.7 with kombu 5.7: bare JSON on the Redis list makes kombu reconnect and lose it; bytes that
+are no JSON, or a `task` header with a dict as body, end the worker; a missing or unknown task is dropped with
+a log line. The transports replace raw items that are no messages (`worker.broker.redis`,
+`worker.broker.filesystem`); here the messages of every broker are validated before Celery sees them
+(`worker.broker.envelope`). An invalid message is replaced by a task `worker.bury`, and acknowledged when that
+is recorded.
 """
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from celery import Celery
-from celery.worker.consumer import Consumer
+from celery import Celery, bootsteps
+from celery.worker import state
+from celery.worker.consumer import Consumer, control
+from celery.worker.control import Panel
+from celery.worker.request import Request
 from kombu.message import Message
-from kombu.transport import redis as kombu_redis
-from redis.exceptions import ConnectionError as RedisConnectionError
 
-from worker.broker.envelope import Letter, Parts, admit, burial, is_envelope
-from worker.broker.redis import TakingChannel
-from worker.broker.redis_client import NotYet, check
+from worker.broker.envelope import RawMessage, TaskMessage, dead_letter, validate
+from worker.broker.redis_client import check
 from worker.clock import utc_now
 from worker.errors import BadMessage
+from worker.health import HealthFiles, StallDetector
+from worker.settings import load_settings
 
 logger = logging.getLogger(__name__)
 
-
-class RedisChannel(TakingChannel):
-    """Redis, guarded."""
-
-    def _handle_message(self, client: Any, reply: Any) -> dict[str, Any]:
-        """Remote control (PUB/SUB): never a job, so what is no message is only logged."""
-        payload: dict[str, Any] = super()._handle_message(client, reply)  # type: ignore[no-untyped-call]
-        told = payload["data"]
-        if isinstance(told, bytes | str) and not is_envelope(
-            told.encode() if isinstance(told, str) else told
-        ):
-            logger.warning("dropped a broadcast that is no message (%d bytes)", len(told))
-            payload["data"] = None
-        return payload
-
-    def _connparams(self, asynchronous: bool = False) -> dict[str, Any]:
-        """A channel may outlive its connection; kombu would ask None for its address, and the worker end."""
-        if self.connection is None or self.connection.client is None:
-            raise RedisConnectionError("the connection to Redis is closed")
-        params: dict[str, Any] = super()._connparams(asynchronous)  # type: ignore[no-untyped-call]
-        return params
-
-
-class SentinelChannel(RedisChannel, kombu_redis.SentinelChannel):
-    """Redis behind Sentinel, guarded."""
-
-    from_transport_options: tuple[str, ...] = (
-        *kombu_redis.SentinelChannel.from_transport_options,
-        *TakingChannel.from_transport_options,
-    )  # type: ignore[assignment]
-
-
-class RedisTransport(kombu_redis.Transport):
-    """`redis://` and `rediss://`."""
-
-    Channel = RedisChannel
-    connection_errors = (*kombu_redis.Transport.connection_errors, NotYet)
-
-
-class SentinelTransport(kombu_redis.SentinelTransport):
-    """`sentinel://`."""
-
-    Channel = SentinelChannel
-    connection_errors = (*kombu_redis.SentinelTransport.connection_errors, NotYet)
-
-
+BEAT_SECONDS: Final = 5.0
+STALLED_EXIT: Final = 69
+"""EX_UNAVAILABLE: whoever supervises the worker starts a new one."""
 _SILENT: Final = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
+_READ_ONLY: Final = (
+    *("ping", "active", "active_queues", "clock", "query_task", "registered", "reserved", "revoked"),
+    "scheduled",
+)
+"""Commands of remote control that are answered; not `hello`, which revokes jobs, nor `conf` and `report`,
+which show settings."""
 
 
-class GuardedConsumer(Consumer):
-    """Celery's consumer behind `admit`: every message becomes a task that this worker has."""
+class ValidatingConsumer(Consumer):
+    """Makes every message a task that this worker has."""
 
     class Blueprint(Consumer.Blueprint):
-        """Without RabbitMQ's delayed delivery, which would keep 28 more queues there: nothing here is due
-        later. Remote control looks and changes nothing."""
+        """Without RabbitMQ's delayed delivery, which would keep 28 more queues there: no task here has a due
+        time. Remote control can only read."""
 
         default_steps = (
             *(s for s in Consumer.Blueprint.default_steps if "delayed" not in s and "control" not in s),
-            "worker.broker.inspection:Inspection",
+            "worker.broker.consumer:RemoteControl",
+            "worker.broker.consumer:Heartbeat",
         )
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        # Nobody here reads what workers tell each other; and what they tell may revoke jobs.
+        # Nothing here reads the events that workers send each other, and those could revoke jobs.
         super().__init__(*args, **options, **_SILENT)
 
     def connect(self) -> Any:
-        """Before anything else is asked of it: whatever is found of a Redis may be another one each time."""
+        """Checks Redis at each connection: a fail-over may lead to another one."""
         connection = super().connect()
         if connection.transport.driver_type == "redis":
             check(connection.default_channel.client, self.app.amqp.queues.consume_from)
@@ -107,47 +73,128 @@ class GuardedConsumer(Consumer):
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Message) -> Any:
-            rewrite(message, self._letter(message))
+            rewrite(message, self._validated(message))
             return handle(message)
 
         return on_message
 
     def on_decode_error(self, message: Message, exc: Exception) -> None:
-        """kombu could not make the bytes into a message (AMQP: a wrong `compression`, for one)."""
+        """Called when kombu cannot make a message of the bytes (AMQP: a wrong `compression`, for one)."""
         bad = BadMessage("undecodable", f"cannot be decoded: {type(exc).__name__}")
-        rewrite(message, burial(self._parts(message), bad, utc_now()))
+        rewrite(message, dead_letter(self._raw(message), bad, utc_now()))
         super().create_task_handler()(message)
 
-    def _parts(self, message: Message) -> Parts:
-        parts = parts_of(message)
-        return replace(parts, queue=alias_of(self.app, parts.queue))
+    def _raw(self, message: Message) -> RawMessage:
+        raw = raw_message(message)
+        return replace(raw, queue=alias_of(self.app, raw.queue))
 
-    def _letter(self, message: Message) -> Letter:
-        parts, now = self._parts(message), utc_now()
+    def _validated(self, message: Message) -> TaskMessage:
+        raw, now = self._raw(message), utc_now()
         try:
-            return admit(parts, self.app.tasks, now)
+            return validate(raw, self.app.tasks, now)
         except BadMessage as bad:
-            logger.warning("a message on %s is no job and goes to dead_job: %s", parts.queue, bad)
-            return burial(parts, bad, now)
+            logger.warning("a message on %s is no job and goes to dead_job: %s", raw.queue, bad)
+            return dead_letter(raw, bad, now)
 
 
 def alias_of(app: Celery, queue: str) -> str:
-    """The name by which this program calls a queue of the broker; of another's the one that it has."""
+    """The name by which this program calls a queue of the broker; the broker's own name for any other
+    queue."""
     known = app.amqp.queues.get(queue)
     return str(known.alias) if known is not None else queue
 
 
-def parts_of(message: Message) -> Parts:
-    """What kombu made of a message, body as bytes."""
+def raw_message(message: Message) -> RawMessage:
+    """What kombu received, with the body as bytes."""
     body = message.body
     raw = body.encode(errors="backslashreplace") if isinstance(body, str) else bytes(body or b"")
     route = message.delivery_info.get("routing_key") or ""
-    return Parts(message.headers, raw, message.content_type, message.content_encoding, str(route))
+    return RawMessage(message.headers, raw, message.content_type, message.content_encoding, str(route))
 
 
-def rewrite(message: Message, letter: Letter) -> None:
-    """Put a letter into a message; its acknowledgement stays that of what arrived."""
-    message.headers, message.body = letter.headers, letter.body
+def rewrite(message: Message, task: TaskMessage) -> None:
+    """Replace what is in a message; its acknowledgement stays that of what arrived."""
+    message.headers, message.body = task.headers, task.body
     message.content_type, message.content_encoding = "application/json", "utf-8"
     message.errors = []
-    message._decoded_cache = json.loads(letter.body)  # noqa: SLF001 - kombu has no other way
+    message._decoded_cache = task.content  # noqa: SLF001 - kombu would decode the body once more
+
+
+class PrivateRequest(Request):
+    """Celery's request for a task; remote control does not show its arguments, signed links among them."""
+
+    def info(self, safe: bool = False) -> dict[str, Any]:
+        """What remote control shows."""
+        return {**super().info(safe), "args": "", "kwargs": ""}
+
+
+class RemoteControl(control.Control):
+    """Celery's step, limited to commands that read.
+
+    Anybody who reaches the broker can send commands. Celery's own end a worker, take a queue from it or make
+    it drop a job.
+    """
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        commands = {name: Panel.data[name] for name in _READ_ONLY}
+        self.box.node.handlers = {**commands, "stats": _stats}
+
+
+def _stats(state: Any, **options: Any) -> dict[str, Any]:
+    """Without the connection: a second address would be shown with its password."""
+    shown = Panel.data["stats"](state, **options)
+    return {name: value for name, value in shown.items() if name != "broker"}
+
+
+class Heartbeat(bootsteps.StartStopStep):
+    """Keeps the worker's health files current, and ends a worker that gets no messages any more."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, consumer: Any, **options: Any) -> None:
+        super().__init__(consumer, **options)
+        self._files = HealthFiles.of(load_settings().home, os.getpid())
+        self._files.open()
+        self._timer: Any = None
+        self._detector = StallDetector()
+        self._served: list[str] = []
+
+    def start(self, consumer: Any) -> None:
+        """Called after each connection to the broker; `_beat` uses this very connection."""
+        self._detector = StallDetector()
+        # Known only now: a worker may start without `retrain` (`worker.runtime.servable`).
+        self._served = self._served or list(consumer.app.amqp.queues.consume_from)
+        self._timer = consumer.timer.call_repeatedly(BEAT_SECONDS, self._beat, (consumer,))
+        self._files.beat()
+
+    def stop(self, consumer: Any) -> None:
+        """Called when the connection is lost, and when the worker ends."""
+        if self._timer is not None:
+            consumer.timer.cancel(self._timer)
+            self._timer = None
+
+    def shutdown(self, consumer: Any) -> None:
+        """Called when the worker ends in good order."""
+        self.stop(consumer)
+        self._files.close()
+
+    def _beat(self, consumer: Any) -> None:
+        self._files.beat()
+        received = sum(state.total_count.values())
+        # A worker whom Redis refuses for now has a working connection.
+        busy = bool(state.reserved_requests) or getattr(consumer.task_consumer.channel, "refused", False)
+        if self._detector.stalled(waiting=_waiting(consumer), busy=busy, received=received):
+            logger.critical("jobs wait and none arrives: the connection is stalled, and this worker ends")
+            state.should_stop = STALLED_EXIT
+        if left := [name for name in self._served if not consumer.task_consumer.consuming_from(name)]:
+            logger.critical("this worker takes nothing from %s any more and ends", ", ".join(left))
+            state.should_stop = STALLED_EXIT
+
+
+def _waiting(consumer: Any) -> int:
+    """Jobs on this worker's queues; 0 on brokers where counting them is not cheap (AMQP)."""
+    channel = consumer.task_consumer.channel
+    if not hasattr(channel, "_size"):
+        return 0
+    return sum(channel._size(queue.name) for queue in consumer.task_consumer.queues)  # noqa: SLF001

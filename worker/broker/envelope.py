@@ -1,11 +1,10 @@
-"""What arrives on a queue, made safe for kombu and Celery: pure functions over bytes and values.
+"""Messages made safe for kombu and Celery: pure functions over bytes and values.
 
-Two doors, one behind the other. `open_item` takes the raw bytes of a Redis list or a queue file and
-always gives a payload that kombu can make a message of; what was none is sealed inside, as garbage.
-`admit` takes the parts of a message, from whatever broker, and gives the only headers and the only
-body that Celery gets to see, or raises BadMessage. Garbage becomes a well-formed task of its own
-(`burial`), so that acknowledging late, retrying and surviving a crash hold for it as for every job.
-The codes of BadMessage stand at the end.
+Two steps. `decode_item` turns the raw bytes of a Redis list or a queue file into a payload that kombu can
+make a message of; invalid bytes become a payload that is marked as invalid. `validate` turns a raw message,
+from whatever broker, into the only headers and the only body that Celery gets to see, or raises BadMessage.
+An invalid message becomes a well-formed task message of its own (`dead_letter`), so that late
+acknowledgement, retries and redelivery work for it as for every job. `REASONS` has the codes of BadMessage.
 """
 
 from __future__ import annotations
@@ -16,31 +15,30 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
 from worker.errors import BadMessage
-from worker.jobs.queues import BURY, TASKS, VERIFY
-from worker.jobs.verify_job import MAX_BODY_BYTES, check_depth
+from worker.jobs.queues import DEAD_LETTER, TASKS, VERIFY
+from worker.jobs.verify_job import MAX_BODY_BYTES, decode_json
 
 MAX_ITEM_BYTES: Final = 256 * 1024
 """Of an envelope: a body in base64 takes 88 KiB of it."""
 EXCERPT_BYTES: Final = 4096
 MAX_ETA: Final = timedelta(seconds=20)
-"""A message that is due later is refused, others are done at once: a worker that held them would take no
-others. (So late were retries of earlier versions.)"""
+"""A message that is due later is refused, because a worker that waited for it would take no others; one that
+is due sooner is done at once. (Earlier versions sent retries that were due this late.)"""
 MAX_RETRIES: Final = 1000
 
 _OURS: Final = "worker."
-_SEAL: Final = "worker_garbage"
-_EMBED: Final = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
+_INVALID: Final = "worker_garbage"
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """A message as kombu took it in."""
+class RawMessage:
+    """A message as kombu received it."""
 
     headers: Mapping[str, Any]
     body: bytes
@@ -50,31 +48,36 @@ class Parts:
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """Headers and body (JSON, UTF-8) of a task message of Celery's protocol 2."""
+class TaskMessage:
+    """A task message of Celery's protocol 2."""
 
     headers: dict[str, Any]
-    body: bytes
+    content: list[Any]
+
+    @property
+    def body(self) -> bytes:
+        """The content as JSON in UTF-8."""
+        return json.dumps(self.content).encode()
 
 
 class TaskSignature(Protocol):
-    """What `admit` needs of a Celery task."""
+    """What `validate` needs of a Celery task."""
 
     def __header__(self, *args: Any, **kwargs: Any) -> object:
         """Raises TypeError where the arguments do not fit."""
         ...
 
 
-def open_item(raw: bytes, queue: str) -> dict[str, Any]:
+def decode_item(raw: bytes, queue: str) -> dict[str, Any]:
     """The payload in a raw queue item; never raises.
 
     The delivery tag is always a new one: two copies of one message, pushed by hand, must not share
     their acknowledgement. A redelivery goes back to the queue that the item came from.
     """
     try:
-        payload = _open(raw)
+        payload = _decode_envelope(raw)
     except BadMessage as bad:
-        payload = _sealed(raw, bad)
+        payload = _invalid_payload(raw, bad)
     payload["properties"] |= {
         "delivery_tag": str(uuid.uuid4()),
         "delivery_info": {"exchange": "", "routing_key": queue},
@@ -86,16 +89,16 @@ def open_item(raw: bytes, queue: str) -> dict[str, Any]:
 def is_envelope(raw: bytes) -> bool:
     """Whether kombu can make a message of it."""
     try:
-        _open(raw)
+        _decode_envelope(raw)
     except BadMessage:
         return False
     return True
 
 
-def _open(raw: bytes) -> dict[str, Any]:
+def _decode_envelope(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_ITEM_BYTES:
         raise BadMessage("too_large", f"{len(raw)} bytes, at most {MAX_ITEM_BYTES} are taken")
-    payload = _read(raw)
+    payload = decode_json(raw, _plain)
     if not isinstance(payload, dict):
         raise BadMessage("not_an_envelope", "JSON, but no message of Celery's protocol")
     properties, headers = payload.get("properties"), payload.get("headers") or {}
@@ -106,17 +109,6 @@ def _open(raw: bytes) -> dict[str, Any]:
     _check_texts(payload)
     _check_body(payload.get("body"), properties.get("body_encoding"))
     return {**payload, "properties": dict(properties), "headers": headers}
-
-
-def _read(raw: bytes) -> Any:
-    try:
-        value = json.loads(raw, object_hook=_plain)
-    except RecursionError:
-        raise BadMessage("too_deep", "nested too deep") from None
-    except ValueError:
-        raise BadMessage("bad_json", "not JSON") from None
-    check_depth(value)  # what is read here is written, wrapped and read again: far below any limit
-    return value
 
 
 def _plain(value: dict[str, Any]) -> dict[str, Any]:
@@ -143,44 +135,54 @@ def _check_body(body: object, encoding: object) -> None:
         raise BadMessage("bad_base64", "the body is not what body_encoding says") from None
 
 
-def _sealed(raw: bytes, bad: BadMessage) -> dict[str, Any]:
+def _invalid_payload(raw: bytes, bad: BadMessage) -> dict[str, Any]:
     whole: dict[str, str | int] = {"sha256": hashlib.sha256(raw).hexdigest(), "size": len(raw)}
     return {
         "body": base64.b64encode(raw[:EXCERPT_BYTES]).decode(),
         "content-type": "application/octet-stream",
         "content-encoding": "binary",
-        "headers": seal(bad.code, **whole),
+        "headers": invalid_headers(bad.code, **whole),
         "properties": {"body_encoding": "base64", "delivery_mode": 2},
     }
 
 
-def seal(code: str, **whole: str | int) -> dict[str, Any]:
-    """Headers of garbage that must not be looked into again; ``whole``: sha256 and size of what it was."""
-    return {_SEAL: {"code": code, **whole}}
+def invalid_headers(code: str, **whole: str | int) -> dict[str, Any]:
+    """Headers that mark an invalid message; ``whole``: SHA-256 and size of what arrived."""
+    return {_INVALID: {"code": code, **whole}}
 
 
-def admit(parts: Parts, tasks: Mapping[str, TaskSignature], now: datetime) -> Letter:
-    """The task message that Celery may have in place of this one. Raises BadMessage.
+def is_marked_invalid(headers: Mapping[str, Any]) -> bool:
+    """Whether these are headers that `invalid_headers` made."""
+    return isinstance(headers.get(_INVALID), dict)
 
-    Callbacks, chains, time limits, expiry dates and due times of a stranger are dropped.
+
+def validate(message: RawMessage, tasks: Mapping[str, TaskSignature], now: datetime) -> TaskMessage:
+    """The sanitized message that Celery gets in place of this one. Raises BadMessage.
+
+    Callbacks, chains, time limits, expiry dates and due times are dropped, for anybody may have sent them.
     """
-    _refuse_sealed(parts.headers)
-    name = _task_name(parts.headers, tasks)
-    _check_eta(parts.headers.get("eta"), now)
-    args, kwargs = _arguments(parts)
+    _refuse_marked(message.headers)
+    name = _task_name(message.headers, tasks)
+    _check_eta(message.headers.get("eta"), now)
+    args, kwargs = _arguments(message)
     try:
         tasks[name].__header__(*args, **kwargs)
     except TypeError:
         raise BadMessage("wrong_arguments", f"the arguments are not those of {name}") from None
-    if name != BURY and name not in TASKS.get(parts.queue, TASKS[VERIFY]):
+    if name != DEAD_LETTER and name not in TASKS.get(message.queue, TASKS[VERIFY]):
         raise BadMessage("wrong_queue", f"{name} does not belong on this queue")
-    headers = task_headers(name, _task_id(parts.headers)) | {"retries": _retries(parts.headers)}
-    return Letter(headers, json.dumps([args, kwargs, _EMBED]).encode())
+    headers = task_headers(name, _task_id(message.headers)) | {"retries": _retries(message.headers)}
+    return TaskMessage(headers, task_content(kwargs, args))
+
+
+def task_content(kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> list[Any]:
+    """The body of Celery's protocol 2 before it is encoded: arguments, and no callbacks."""
+    return [args, kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
 
 
 def task_headers(name: str, task_id: str) -> dict[str, Any]:
-    """All headers that Celery's protocol 2 knows. The texts of the arguments are left empty: Celery
-    would log them, and they hold URLs."""
+    """All headers of Celery's protocol 2. `argsrepr` and `kwargsrepr` are empty: Celery would log them, and
+    the arguments hold URLs."""
     return {
         "lang": "py",
         "task": name,
@@ -204,20 +206,15 @@ def task_headers(name: str, task_id: str) -> dict[str, Any]:
     }
 
 
-def is_sealed(headers: Mapping[str, Any]) -> bool:
-    """Whether these are the headers of garbage that was sealed."""
-    return isinstance(headers.get(_SEAL), dict)
-
-
 def foreign_task(headers: Mapping[str, Any]) -> str | None:
-    """The name of the task if these are the headers of another program's."""
+    """The name of the task if it is another program's."""
     name = headers.get("task")
     return None if not isinstance(name, str) or name.startswith(_OURS) else printable(name)[:100]
 
 
-def _refuse_sealed(headers: Mapping[str, Any]) -> None:
-    if is_sealed(headers):
-        reason = known_reason(headers[_SEAL].get("code"))
+def _refuse_marked(headers: Mapping[str, Any]) -> None:
+    if is_marked_invalid(headers):
+        reason = known_reason(headers[_INVALID].get("code"))
         raise BadMessage(reason, REASONS[reason])
 
 
@@ -257,46 +254,47 @@ def _moment(value: object) -> datetime:
         raise BadMessage("bad_eta", "the eta header is no time") from None
 
 
-def _arguments(parts: Parts) -> tuple[list[Any], dict[str, Any]]:
-    if parts.content_type != "application/json":
+def _arguments(message: RawMessage) -> tuple[list[Any], dict[str, Any]]:
+    if message.content_type != "application/json":
         raise BadMessage("wrong_content_type", "the content type is not application/json")
-    if (parts.content_encoding or "utf-8").lower() not in ("utf-8", "binary"):
+    if (message.content_encoding or "utf-8").lower() not in ("utf-8", "binary"):
         raise BadMessage("wrong_encoding", "the content encoding is not utf-8")
-    if len(parts.body) > MAX_BODY_BYTES:
-        raise BadMessage("too_large", f"{len(parts.body)} bytes, at most {MAX_BODY_BYTES} are taken")
-    match _read(parts.body):
+    if len(message.body) > MAX_BODY_BYTES:
+        raise BadMessage("too_large", f"{len(message.body)} bytes, at most {MAX_BODY_BYTES} are taken")
+    match decode_json(message.body, _plain):
         case [list() as args, dict() as kwargs, dict() | None]:
             return args, kwargs
     raise BadMessage("wrong_body", "the body is not [args, kwargs, embed]")
 
 
-def burial(parts: Parts, bad: BadMessage, now: datetime) -> Letter:
-    """A task message that tells of garbage: sha256, length, first 4 KiB, reason, never the whole."""
-    known = parts.headers[_SEAL] if is_sealed(parts.headers) else {}
+def dead_letter(message: RawMessage, bad: BadMessage, now: datetime) -> TaskMessage:
+    """The task message that records an invalid one: reason, SHA-256, length and first 4 KiB, never the
+    whole."""
+    marked = message.headers[_INVALID] if is_marked_invalid(message.headers) else {}
     dead = {
         "code": bad.code,
-        "sha256": str(known.get("sha256") or hashlib.sha256(parts.body).hexdigest())[:64],
-        "size": int(known["size"]) if isinstance(known.get("size"), int) else len(parts.body),
-        "excerpt": base64.b64encode(parts.body[:EXCERPT_BYTES]).decode(),
-        "queue": parts.queue[:64],
+        "sha256": str(marked.get("sha256") or hashlib.sha256(message.body).hexdigest())[:64],
+        "size": int(marked["size"]) if isinstance(marked.get("size"), int) else len(message.body),
+        "excerpt": base64.b64encode(message.body[:EXCERPT_BYTES]).decode(),
+        "queue": message.queue[:64],
         "received_at": now.isoformat(),
     }
-    return Letter(task_headers(BURY, str(uuid.uuid4())), json.dumps([[], {"dead": dead}, _EMBED]).encode())
+    return TaskMessage(task_headers(DEAD_LETTER, str(uuid.uuid4())), task_content({"dead": dead}))
 
 
 def matching(pattern: str, value: object) -> str | None:
-    """The value if it is a text of this form."""
+    """The value if it is a text that matches the pattern."""
     return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
 
 
 def printable(value: object) -> str:
-    """One line of a stranger's text; empty if it is none."""
+    """The printable characters of a text that anybody may have sent; empty if it is no text."""
     return "".join(c for c in value[:500] if c.isprintable()) if isinstance(value, str) else ""
 
 
 FORGED: Final = "bad_burial"
 REASONS: Final[Mapping[str, str]] = {
-    FORGED: "tells of garbage in a way that is not ours",
+    FORGED: "not a dead letter as this worker writes them",
     "bad_base64": "the body is not what body_encoding says",
     "bad_eta": "the eta header is no time, or too late",
     "bad_json": "not JSON, or holds typed values of kombu's",
@@ -316,7 +314,7 @@ REASONS: Final[Mapping[str, str]] = {
     "wrong_encoding": "another encoding than utf-8, or base64 of it",
     "wrong_queue": "the task does not belong on this queue",
 }
-"""What a message can be buried for. Nobody's words but these: a forged burial may tell anything."""
+"""Why a message is refused, by code. Only these texts are stored: a forged dead letter may say anything."""
 
 
 def known_reason(code: object) -> str:

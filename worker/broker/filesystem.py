@@ -1,10 +1,10 @@
-"""kombu's filesystem broker, made fit for an embedded worker.
+"""kombu's filesystem broker, made reliable for an embedded worker.
 
-kombu's own may read a file that is half written and leaves one on a full disk, loses every message
-whose process is killed, gives each queue its turn, and ends at a file that is no message. Here a file
-is written whole or not at all, and taken whole and by one
-process only; it lies in ``taken`` until it is acknowledged, and goes back when its taker has died;
-queues are served in order; and whatever is in a file becomes a message (`worker.broker.envelope`).
+kombu's own may read a file that is half written, leaves a half-written one on a full disk, loses the message
+of a process that is killed, serves the queues in turn, and ends at a file that is no message. Here a file is
+written whole or not at all, and fetched by one process only. Until the message is acknowledged the file is in
+the folder ``taken``, and it goes back when that process has died. The queues are served in order, and
+whatever is in a file becomes a message (`worker.broker.envelope`).
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from celery.concurrency.prefork import TaskPool
 from kombu.exceptions import ChannelError
 from kombu.transport import filesystem
 
-from worker.broker.envelope import open_item
+from worker.broker.envelope import decode_item
 from worker.health import running
 
 WRITING_SECONDS: Final = 60.0
-"""An empty file that is younger may still be written to."""
+"""A younger empty file may be one that kombu is just writing."""
 
 
-class InOrder:
-    """kombu's cycle over queues, without turns: the first queue that has a message is served.
+class PriorityCycle:
+    """In place of kombu's cycle over queues: serves the first queue that has a message.
 
     ``fetch`` raises Empty for an empty queue.
     """
@@ -43,7 +43,7 @@ class InOrder:
         self.fetch, self.queues = fetch, queues
 
     def get(self, callback: Callable[..., Any], **options: Any) -> Any:
-        """The first message there is; raises Empty."""
+        """The first message. Raises Empty."""
         for queue in list(self.queues):
             try:
                 return self.fetch(queue, callback, **options)
@@ -52,7 +52,7 @@ class InOrder:
         raise Empty
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Nothing to close."""
 
 
 class Channel(filesystem.Channel):
@@ -60,11 +60,11 @@ class Channel(filesystem.Channel):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
-        self._held: dict[str, Path] = {}
-        """Files that are not acknowledged yet, by delivery tag."""
+        self._unacked: dict[str, Path] = {}
+        """Files by delivery tag."""
 
     def _put(self, queue: str, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """There at once and whole, or not at all: kombu leaves half a message on a full disk."""
+        """Write a message whole, or not at all."""
         folder = Path(self.data_folder_out)
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         part = folder / f"{name}.part"
@@ -77,37 +77,37 @@ class Channel(filesystem.Channel):
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002
         folder = Path(self.data_folder_in)
-        give_back_orphans(folder)
+        release_orphans(folder)
         for name in sorted(file.name for file in folder.iterdir() if file.name.endswith(f".{queue}.msg")):
-            held = taken_by(os.getpid(), folder / name)
-            raw = take_file(folder / name, held)
+            unacked = unacked_path(os.getpid(), folder / name)
+            raw = fetch_file(folder / name, unacked)
             if raw is not None:
-                payload = open_item(raw, queue)
-                self._held[payload["properties"]["delivery_tag"]] = held
+                payload = decode_item(raw, queue)
+                self._unacked[payload["properties"]["delivery_tag"]] = unacked
                 return payload
         raise Empty
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """The message has done its duty."""
+        """Acknowledge a message."""
         super().basic_ack(delivery_tag, multiple=multiple)  # type: ignore[no-untyped-call]
-        self._let_go(delivery_tag)
+        self._delete_unacked(delivery_tag)
 
     def basic_reject(self, delivery_tag: str, requeue: bool = False) -> None:
-        """It has not: gone, or a new file (`_restore`)."""
+        """Drop a message, or requeue it (`_restore`)."""
         super().basic_reject(delivery_tag, requeue=requeue)  # type: ignore[no-untyped-call]
-        self._let_go(delivery_tag)
+        self._delete_unacked(delivery_tag)
 
     def _restore(self, message: Any) -> None:
-        """Back to its queue as it is: a full disk has no room for a new file."""
-        if held := self._held.pop(message.delivery_tag, None):
-            _give_back(held, Path(self.data_folder_in))
+        """Move the file back to its queue: a full disk has no room for a new one."""
+        if unacked := self._unacked.pop(message.delivery_tag, None):
+            _release(unacked, Path(self.data_folder_in))
 
-    def _let_go(self, delivery_tag: str) -> None:
-        if held := self._held.pop(delivery_tag, None):
-            held.unlink(missing_ok=True)
+    def _delete_unacked(self, delivery_tag: str) -> None:
+        if unacked := self._unacked.pop(delivery_tag, None):
+            unacked.unlink(missing_ok=True)
 
     def _reset_cycle(self) -> None:
-        self._cycle = InOrder(self._get_and_deliver, self._active_queues)
+        self._cycle = PriorityCycle(self._get_and_deliver, self._active_queues)
 
 
 class Transport(filesystem.Transport):
@@ -116,8 +116,8 @@ class Transport(filesystem.Transport):
     Channel = Channel
 
 
-def take_file(file: Path, held: Path) -> bytes | None:
-    """The content of a queue file, which lies at ``held`` then; None if it is not to be had now.
+def fetch_file(file: Path, unacked: Path) -> bytes | None:
+    """The content of a queue file, which is moved to ``unacked``; None if it cannot be had now.
 
     kombu's writer locks the file after it has created it: an empty one may be just that moment.
     """
@@ -127,44 +127,43 @@ def take_file(file: Path, held: Path) -> bytes | None:
             raw = opened.read()
             if not file.exists() or (not raw and time.time() - file.stat().st_mtime < WRITING_SECONDS):
                 return None
-            held.parent.mkdir(exist_ok=True)
-            file.rename(held)
+            unacked.parent.mkdir(exist_ok=True)
+            file.rename(unacked)
             return raw
     except (BlockingIOError, FileNotFoundError):
         return None
 
 
-def taken_by(pid: int, file: Path) -> Path:
-    """Where a queue file lies while this process has it."""
+def unacked_path(pid: int, file: Path) -> Path:
+    """Where a queue file is until this process has acknowledged it."""
     return file.parent / "taken" / f"{pid}~{file.name}"
 
 
-def give_back_orphans(folder: Path) -> None:
-    """Files whose takers have died go back to their queues."""
-    for held in (folder / "taken").glob("*~*.msg"):
-        pid = held.name.partition("~")[0]
+def release_orphans(folder: Path) -> None:
+    """Move the files of processes that have died back to their queues."""
+    for unacked in (folder / "taken").glob("*~*.msg"):
+        pid = unacked.name.partition("~")[0]
         if pid.isdigit() and not running(int(pid)):
-            _give_back(held, folder)
+            _release(unacked, folder)
 
 
-def _give_back(held: Path, folder: Path) -> None:
-    with suppress(FileNotFoundError):  # another worker was quicker
-        held.rename(folder / held.name.partition("~")[2])
+def _release(unacked: Path, folder: Path) -> None:
+    with suppress(FileNotFoundError):  # another worker was first
+        unacked.rename(folder / unacked.name.partition("~")[2])
 
 
 class ProcessLock:
-    """A lock between processes that is free when its holder has died. Not for threads of one process."""
+    """A lock between processes; the death of its holder frees it. Not for threads of one process."""
 
     def __init__(self) -> None:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the pool
 
     def acquire(self) -> bool:
-        """Wait for it."""
+        """Waits until it is free."""
         fcntl.lockf(self._file, fcntl.LOCK_EX)
         return True
 
     def release(self) -> None:
-        """Give it back."""
         fcntl.lockf(self._file, fcntl.LOCK_UN)
 
     def __enter__(self) -> bool:
@@ -181,7 +180,10 @@ class _Pool(BlockingPool):
         self._outqueue._wlock = ProcessLock()  # noqa: SLF001
 
 
-class SurvivingPool(TaskPool):
-    """Celery's prefork pool with locks that no dead process holds."""
+class KillSafePool(TaskPool):
+    """A process pool for brokers without an event loop; survives `kill -9` of a child.
+
+    Celery's own waits forever for a lock that a killed child held.
+    """
 
     BlockingPool = _Pool

@@ -1,6 +1,7 @@
-"""Jobs onto the broker, from any process: the app's, a command's. Light: kombu, no Celery app.
+"""Sends jobs to the broker from any process: the app's, a command's. Needs kombu, not Celery.
 
-A message is sent when the broker has said so: RabbitMQ by its confirms, Redis by its answer.
+A message counts as sent when the broker has confirmed it: RabbitMQ by a publisher confirm, Redis by its
+reply.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ from kombu.pools import ProducerPool
 from kombu.transport import get_transport_cls
 from redis import RedisError
 
-from worker.broker.amqp import NotTaken
-from worker.broker.envelope import task_headers
-from worker.broker.redis_client import NotYet, not_yet
+from worker.broker.amqp import BrokerUnavailable
+from worker.broker.envelope import task_content, task_headers
+from worker.broker.redis_client import TransientRedisError, as_transient
 from worker.errors import RetryableError
 from worker.jobs.queues import RETRAIN, RETRAIN_STEP, VERIFY_MEMBER
 from worker.jobs.verify_job import VerifyJob
 from worker.settings import Settings
 from worker.urls import (
-    NOTHING_ELSE,
+    DEFAULT_ACCESS,
     Access,
     is_embedded,
     is_redis,
@@ -39,39 +40,39 @@ from worker.urls import (
     tls_options,
 )
 
-_PATIENCE: Final = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
-"""A sign-up waits for this: a broker that is away is reported within seconds."""
-_STALE: Final = (RedisError, NotTaken, AttributeError)
-"""From a Redis that is full or a replica, from a RabbitMQ that blocks its senders, and, while either is
-replaced, from kombu, whose channel has lost its connection."""
+_RETRIES: Final = {"max_retries": 2, "interval_start": 0.1, "interval_step": 0.2, "interval_max": 0.5}
+"""A sign-up waits for this: a broker that is away must be reported within seconds."""
+_BROKEN: Final = (RedisError, BrokerUnavailable, AttributeError)
+"""Raised by a Redis that is full or a replica, by a RabbitMQ that blocks its senders and, while either is
+replaced, by kombu, whose channel has lost its connection."""
 _CONNECTIONS: Final = 4
 _CONNECT_SECONDS: Final = 2
-_ANSWER_SECONDS: Final = 5
-_WAIT_SECONDS: Final = 5
+_REPLY_SECONDS: Final = 5
+_POOL_SECONDS: Final = 5
 
-
-_TRANSPORTS: Final = {
+TRANSPORTS: Final = {
     "filesystem": "worker.broker.filesystem:Transport",
     "amqp": "worker.broker.amqp:AmqpTransport",
     "amqps": "worker.broker.amqp:AmqpsTransport",
 }
-"""Where kombu's own will not do; for our connections only, whatever else the app sends with kombu."""
+"""In place of kombu's, for sending and receiving. A sender uses them for its own connections only: the app
+may use kombu as well."""
 
 
 class _Connection(PooledConnection):
     def get_transport_cls(self) -> Any:
         wanted = self.transport_cls
-        return get_transport_cls(_TRANSPORTS.get(wanted, wanted))
+        return get_transport_cls(TRANSPORTS.get(wanted, wanted))
 
 
 class _Connections(ConnectionPool):
     def new(self) -> Any:
-        """One more, with our transports."""
+        """Another connection, with our transports."""
         return _Connection(self, **dict(self.connection._info(resolve=False)))  # type: ignore[no-untyped-call] # noqa: SLF001
 
 
-def declared(broker_url: str, access: Access, name: str) -> Any:
-    """A queue of ours as it lies on the broker; the worker calls it by the name, its alias."""
+def kombu_queue(broker_url: str, access: Access, name: str) -> Any:
+    """A queue of ours as kombu declares it; its alias is the name that this program uses."""
     on_broker = access.queue_prefix + name
     return Queue(  # type: ignore[no-untyped-call]
         on_broker, alias=name, routing_key=on_broker, queue_arguments=queue_arguments(broker_url)
@@ -79,20 +80,20 @@ def declared(broker_url: str, access: Access, name: str) -> Any:
 
 
 def _name(error: BaseException) -> str:
-    if isinstance(error, NotTaken):
+    if isinstance(error, BrokerUnavailable):
         return str(error)
-    soon = not_yet(error) if isinstance(error, RedisError) else None
-    return soon.code if soon else type(error).__name__
+    transient = as_transient(error) if isinstance(error, RedisError) else None
+    return transient.code if transient else type(error).__name__
 
 
 class NotSent(RetryableError):
-    """The broker did not take the job. Sending it again, with the same request ID, is safe."""
+    """The broker has not confirmed the job. Sending it again, with the same request ID, is safe."""
 
 
 class Publisher:
-    """Sends jobs; may be used by many threads, and goes on working in a forked process."""
+    """Sends jobs. Threads may share it, and it works on in a forked process."""
 
-    def __init__(self, broker_url: str, folder: Path | None = None, access: Access = NOTHING_ELSE) -> None:
+    def __init__(self, broker_url: str, folder: Path | None = None, access: Access = DEFAULT_ACCESS) -> None:
         """``folder`` is that of the filesystem broker (`Settings.broker_folder`)."""
         self._url, self._folder, self._access = broker_url, folder, access
         self._lock = threading.Lock()
@@ -113,46 +114,45 @@ class Publisher:
         self._publish(RETRAIN_STEP, {}, RETRAIN)
 
     def waiting(self, queue: str) -> int:
-        """How many messages lie on a queue that no worker has taken yet. Raises NotSent."""
+        """How many messages on a queue no worker has fetched yet. Raises NotSent."""
 
         def count() -> int:
-            ours = declared(self._url, self._access, queue)
-            told = producer.channel.queue_declare(
+            ours = kombu_queue(self._url, self._access, queue)
+            reply = producer.channel.queue_declare(
                 queue=ours.name, durable=True, auto_delete=False, arguments=ours.queue_arguments
             )
-            return int(told.message_count)
+            return int(reply.message_count)
 
         with self._producer() as producer:
-            return int(producer.connection.ensure(producer, count, **_PATIENCE)())
+            return int(producer.connection.ensure(producer, count, **_RETRIES)())
 
     def _publish(self, task: str, arguments: Mapping[str, Any], queue: str) -> None:
-        body = [[], arguments, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
-        ours = declared(self._url, self._access, queue)
+        ours = kombu_queue(self._url, self._access, queue)
         with self._producer() as producer:
             producer.publish(
-                body,
+                task_content(arguments),
                 serializer="json",
                 headers=task_headers(task, str(uuid.uuid4())),
-                exchange="",  # every broker's direct way to the queue of that name
+                exchange="",  # the default exchange: straight to the queue of that name
                 routing_key=ours.name,
                 declare=[ours],
                 delivery_mode="persistent",
                 retry=True,
-                retry_policy=_PATIENCE,
+                retry_policy=_RETRIES,
             )
 
     @contextmanager
     def _producer(self) -> Iterator[Any]:
-        """One of this process's own. Raises NotSent, whatever is wrong with the broker."""
+        """A producer of this process. Raises NotSent, whatever is wrong with the broker."""
         try:
-            with self._pool().acquire(block=True, timeout=_WAIT_SECONDS) as producer:
+            with self._pool().acquire(block=True, timeout=_POOL_SECONDS) as producer:
                 yield producer
-        except _STALE as error:
-            self.close()  # what is left of the connection is of no use after that
+        except _BROKEN as error:
+            self.close()  # the connection cannot be used after that
             raise NotSent(f"the broker takes nothing just now ({_name(error)})") from error
         except (OperationalError, KombuError, AMQPError, OSError) as error:
             cause = error.__cause__ or error
-            if isinstance(cause, NotYet):
+            if isinstance(cause, TransientRedisError):
                 raise NotSent(f"the broker takes nothing just now ({cause.code})") from error
             raise NotSent(f"the broker cannot be reached ({_name(cause)})") from error
 
@@ -173,7 +173,7 @@ class Publisher:
         self.close()
 
     def _pool(self) -> Any:
-        """This process's own: a socket that two processes write to carries garbage."""
+        """The pool of this process: two processes that write to one socket would mix their bytes."""
         with self._lock:
             if self._producers is None or self._pid != os.getpid():
                 self._producers, self._pid = self._new_pool(), os.getpid()
@@ -192,16 +192,17 @@ class Publisher:
         )
 
     def _transport_options(self) -> dict[str, Any]:
-        """As the worker's (`celeryconfig`), but with a sender's patience."""
+        """Those of `celeryconfig`, but with shorter time limits."""
         if is_embedded(self._url):
-            return _files(self._folder or Path("var/broker"))
+            return filesystem_options(self._folder or Path("var/broker"))
         if is_redis(self._url):
-            patience = {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _ANSWER_SECONDS}
-            return {**patience, **sentinel_options(self._url, self._access)}
+            limits = {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _REPLY_SECONDS}
+            return {**limits, **sentinel_options(self._url, self._access)}
         return {"confirm_publish": True}
 
 
-def _files(folder: Path) -> dict[str, Any]:
+def filesystem_options(folder: Path) -> dict[str, Any]:
+    """Transport options of the filesystem broker in this folder, which is made."""
     queues = folder / "queues"
     queues.mkdir(parents=True, exist_ok=True)
     both = {"data_folder_in": str(queues), "data_folder_out": str(queues)}

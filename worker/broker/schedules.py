@@ -1,7 +1,8 @@
-"""When beat's periodic tasks are due, also after somebody has set the clock.
+"""Schedules of beat that also work after the clock was set back.
 
-Celery plans by moments: that of the last run, and that of the next one. When the clock is set back both lie
-ahead: a task of every 15 seconds would wait an hour for them, and after a wrong year all of them for good.
+Celery compares the clock with the times of the last and the next run. After the clock was set back both are
+in the future: a task of every 15 seconds would wait for an hour, and after a wrong year every task would wait
+forever.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _DAY: Final = timedelta(days=1)
 
 
 class Every(schedule):
-    """Every so many seconds, and at once where the last run lies ahead."""
+    """Runs at an interval, and at once if the last run is in the future."""
 
     def is_due(self, last_run_at: datetime) -> tuple[bool, float]:
         """Whether to run now, and after how many seconds to ask again."""
@@ -27,9 +28,9 @@ class Every(schedule):
 
 
 class At(crontab):
-    """At a time of day; a last run that lies more than a day ahead does not count.
+    """Runs at a time of day; a last run more than a day in the future does not count.
 
-    Within a day it does: what ran tonight does not run again because the clock was put right.
+    One within a day does count: a small correction of the clock must not repeat tonight's run.
     """
 
     _noticed: datetime | None = None
@@ -43,12 +44,12 @@ class At(crontab):
 
 
 class Scheduler(beat.Scheduler):
-    """Celery's, in memory, which plans anew when it finds itself earlier than before."""
+    """Celery's in-memory scheduler, which plans anew when the clock was set back."""
 
     _before: datetime | None = None
 
     def tick(self, *args: Any, **options: Any) -> float:
-        """Send what is due; how many seconds there is nothing to do then."""
+        """Send what is due. Returns how many seconds to wait."""
         now = self.app.now()
         if self._before is not None and now < self._before:
             self._heap = None

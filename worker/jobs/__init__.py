@@ -1,1 +1,1 @@
-"""What crosses a queue: jobs, the names of queues and tasks, and identifiers."""
+"""The content of messages: jobs, identifiers, and the names of queues and tasks."""

@@ -1,7 +1,7 @@
-"""The message `bulk_embed`: which members of which retraining a verify worker is to look at.
+"""The message `bulk_embed`: a batch of members whose photos a verify worker embeds for a retraining.
 
-It holds numbers only, so a message that lies on a queue tells nothing of anybody. Whatever is wrong
-with it becomes a `BadMessage` with a code of `worker.jobs.verify_job`.
+It holds numbers only, so a message on a queue says nothing about anybody. Whatever is wrong with it becomes a
+`BadMessage` with a code of `worker.jobs.verify_job`.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ _FIELDS: Final = ("run_id", "batch")
 
 @dataclass(frozen=True, slots=True)
 class EmbedJob:
-    """A batch of a run."""
+    """A batch of a retraining run."""
 
     run_id: int
     batch: int
 
     def to_message(self) -> dict[str, Any]:
-        """As it goes over the wire."""
+        """The job as JSON primitives."""
         return {"schema": SCHEMA, "run_id": self.run_id, "batch": self.batch}
 
 
 def parse_embed_job(body: object) -> EmbedJob:
-    """The job in a message's body. Raises BadMessage, and nothing else, for whatever else is in it."""
+    """The job in a message's body. Raises BadMessage, and nothing else, for whatever else may be in it."""
     if not isinstance(body, dict):
         raise BadMessage("not_an_object", "the message must be an object")
     if _number(body, "schema") != SCHEMA:

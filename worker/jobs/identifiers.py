@@ -1,7 +1,7 @@
-"""Member and request IDs: `[!-~]{1,64}`, checked at every door.
+"""Member and request IDs: `[!-~]{1,64}`.
 
-Printable ASCII without the space, so that no database's collation can make two members one:
-MariaDB's default takes `Ab1`, `ab1` and `Ab1 ` for the same key.
+Printable ASCII without the space, so that no database takes two members for one: MariaDB's default collation
+takes `Ab1`, `ab1` and `Ab1 ` for the same key.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def is_identifier(text: object) -> bool:
 
 
 def new_request_id(now: datetime) -> str:
-    """A fresh request ID, 33 characters; later ones sort behind earlier ones (to the millisecond).
+    """A new request ID of 33 characters; later ones sort behind earlier ones (to the millisecond).
 
     The order matters where two requests of a member carry the same time: the larger ID is newer.
     """

@@ -1,4 +1,4 @@
-"""Names that go over the wire: queues and tasks."""
+"""Names of queues and tasks on the broker."""
 
 from __future__ import annotations
 
@@ -6,21 +6,22 @@ from collections.abc import Mapping
 from typing import Final
 
 VERIFY: Final = "verify"
-"""Live sign-ups."""
+"""Sign-ups that somebody waits for."""
 BULK: Final = "bulk"
-"""Imports, sweeps of imports, re-verification; taken only when `verify` is empty."""
+"""Imports and re-verification; served only when `verify` is empty."""
 RETRAIN: Final = "retrain"
 MAINTENANCE: Final = "maintenance"
-"""The sweep and the daily purge: short work, so it goes before everything else."""
+"""The sweep and the daily purge: short work, so it is served first."""
 
 IN_ORDER: Final = (MAINTENANCE, VERIFY, BULK, RETRAIN)
-"""All queues, in the order in which a worker that consumes several serves them."""
+"""All queues, in the order in which a worker serves them."""
 JUDGING: Final = frozenset({VERIFY, BULK})
 """Queues whose jobs need the models."""
 
 VERIFY_MEMBER: Final = "worker.verify_member"
 SWEEP: Final = "worker.sweep"
-BURY: Final = "worker.bury"
+DEAD_LETTER: Final = "worker.bury"
+"""Records a message that is no job."""
 PURGE: Final = "worker.purge"
 BULK_EMBED: Final = "worker.bulk_embed"
 RETRAIN_STEP: Final = "worker.retrain"
@@ -32,13 +33,14 @@ TASKS: Final[Mapping[str, frozenset[str]]] = {
     MAINTENANCE: frozenset({SWEEP, PURGE, RETRAIN_PLAN}),
     RETRAIN: frozenset({RETRAIN_STEP}),
 }
-"""What may come on each queue; `BURY` beside it on all of them, for garbage is tried again where it came."""
-OF_OURS_ONLY: Final = frozenset({MAINTENANCE, RETRAIN})
-"""Queues that nobody writes to but the workers: a task of another kind there is another program's."""
+"""The tasks of each queue. `DEAD_LETTER` may be on all of them, for it is retried on the queue of the
+message."""
+INTERNAL: Final = frozenset({MAINTENANCE, RETRAIN})
+"""Queues that only the workers write to: another task there is another program's."""
 
 
 def in_order(names: list[str] | tuple[str, ...]) -> list[str]:
-    """These queues in the order of service. Whoever verifies live members also takes the bulk jobs
-    when there is nothing else: a queue `bulk` must never be without a consumer."""
+    """These queues in the order of service. A worker of `verify` also serves `bulk`, so that it always has a
+    consumer."""
     wanted = set(names) | ({BULK} if VERIFY in names else set())
     return [name for name in IN_ORDER if name in wanted]

@@ -1,4 +1,4 @@
-"""The message `verify_member`: JSON in, a frozen job out, checked once at the door.
+"""The message `verify_member`: JSON in, a validated frozen job out.
 
 Whatever is wrong with a message becomes one `BadMessage` with a stable code:
 
@@ -17,14 +17,14 @@ bad_time           no time with a time zone, before 2020, or more than a day ahe
 too_many_photos    more than 20 gallery photos
 =================  ===========================================================================
 
-Unknown extra fields are accepted and dropped: an app that is newer than the worker goes on working.
+Unknown fields are dropped, so that an app that is newer than the worker goes on working.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -46,7 +46,8 @@ MAX_URL: Final = 2048
 MAX_PHOTOS: Final = 20
 EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=1)
-"""A clock that runs further ahead would make every later request of the member an older one."""
+"""Limit for `requested_at`: with a time further ahead all later requests of the member would count as
+older."""
 
 
 class Why(StrEnum):
@@ -98,10 +99,10 @@ Url = Annotated[str, AfterValidator(_url)]
 
 @dataclass(frozen=True, slots=True)
 class VerifyJob:
-    """One request to verify one member; made by `parse_job` or `new_job` only.
+    """A request to verify one member; made by `parse_job` or `new_job` only.
 
-    ``requested_at`` is in UTC. ``photo_urls`` are in the member's order, the first is the primary
-    photo; there may be none.
+    ``requested_at`` is in UTC. ``photo_urls`` are in the member's order, the primary photo first; there may
+    be none.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="ignore")
@@ -116,7 +117,7 @@ class VerifyJob:
     declared_gender: Annotated[Gender | None, AfterValidator(_declarable)] = None
 
     def to_message(self) -> dict[str, Any]:
-        """The job as it goes over the wire: JSON primitives only."""
+        """The job as JSON primitives."""
         return {
             "schema": self.schema,
             "request_id": self.request_id,
@@ -149,15 +150,26 @@ def parse_job(body: object, now: datetime | None = None) -> VerifyJob:
 
 
 def read_message(body: object) -> VerifyJob:
-    """`parse_job` without a look at the clock, for what was let in before. Raises BadMessage."""
-    return read_job(_encode(body))
+    """`parse_job` without the limits of time, for messages that were accepted before. Raises BadMessage."""
+    if not isinstance(body, Mapping):
+        raise BadMessage("not_an_object", "the message must be an object")
+    _check_depth(body)
+    raw = _encode(body)
+    _check_size(raw)
+    return _validated(body, raw)
 
 
 def read_job(raw: bytes) -> VerifyJob:
     """The job in a JSON text of at most 64 KiB. Raises BadMessage."""
-    if len(raw) > MAX_BODY_BYTES:
-        raise BadMessage("too_large", f"{len(raw)} bytes, at most {MAX_BODY_BYTES} are taken")
-    body = _decode(raw)
+    _check_size(raw)
+    body = decode_json(raw)
+    if not isinstance(body, dict):
+        raise BadMessage("not_an_object", "the message must be an object")
+    return _validated(body, raw)
+
+
+def _validated(body: Mapping[str, Any], raw: bytes) -> VerifyJob:
+    """From the text: only there pydantic's strict mode takes lists for tuples and texts for times."""
     _check_schema(body)
     try:
         return _JOB.validate_json(raw)
@@ -165,31 +177,33 @@ def read_job(raw: bytes) -> VerifyJob:
         raise _bad_message(error.errors(include_url=False, include_input=False)) from None
 
 
-def _encode(body: object) -> bytes:
-    if not isinstance(body, Mapping):
-        raise BadMessage("not_an_object", "the message must be an object")
-    check_depth(body)
+def _encode(body: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(dict(body), ensure_ascii=False, allow_nan=False).encode()
     except (TypeError, ValueError, RecursionError):
         raise BadMessage("bad_json", "holds values that JSON cannot hold") from None
 
 
-def _decode(raw: bytes) -> Mapping[str, Any]:
+def _check_size(raw: bytes) -> None:
+    if len(raw) > MAX_BODY_BYTES:
+        raise BadMessage("too_large", f"{len(raw)} bytes, at most {MAX_BODY_BYTES} are taken")
+
+
+def decode_json(raw: bytes, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """The value in a JSON text, nested at most `MAX_DEPTH` deep. Raises BadMessage."""
     try:
-        body = json.loads(raw)
+        value = json.loads(raw, object_hook=object_hook)
     except RecursionError:
         raise BadMessage("too_deep", f"nested more than {MAX_DEPTH} deep") from None
     except ValueError:
         raise BadMessage("bad_json", "not JSON") from None
-    if not isinstance(body, dict):
-        raise BadMessage("not_an_object", "the message must be an object")
-    check_depth(body)
-    return body
+    _check_depth(value)
+    return value
 
 
-def check_depth(body: object) -> None:
-    """Level by level, so that no nesting can exhaust the stack."""
+def _check_depth(body: object) -> None:
+    """Raise BadMessage for a value nested too deep. Goes level by level, so that no nesting exhausts the
+    stack."""
     level: list[object] = [body]
     for _ in range(MAX_DEPTH):
         level = [child for parent in level for child in _children(parent)]
@@ -205,7 +219,7 @@ def _children(value: object) -> list[object]:
 
 
 def _check_schema(body: Mapping[str, Any]) -> None:
-    """Before everything else: the fields of another version may mean something else."""
+    """Checked first: in another version the fields may mean something else."""
     if "schema" not in body:
         raise BadMessage("missing_field", "schema: Field required")
     version = body["schema"]
@@ -249,7 +263,7 @@ def new_job(
     declared_gender: Gender | str | None = None,
     requested_at: datetime,
 ) -> VerifyJob:
-    """A job out of Python values, checked like one that came over the wire. Raises BadMessage."""
+    """A job from Python values, checked like one from a message. Raises BadMessage."""
     return parse_job(
         {
             "schema": SCHEMA,

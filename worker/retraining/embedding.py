@@ -21,7 +21,7 @@ from worker.clock import utc_now
 from worker.errors import BadMessage
 from worker.jobs.embed_job import EmbedJob, parse_embed_job
 from worker.store import StudiedPhoto, ToStudy, TruePhoto
-from worker.verification.dead_letters import unreadable
+from worker.verification.dead_letters import invalid_job
 from worker.verification.delivery import DeadJobs, Fetcher
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Embedding:
             job = parse_embed_job(body)
         except BadMessage as bad:
             logger.warning("a job on %s goes to dead_job: %s", queue, bad)
-            self._dead_jobs.add(unreadable(bad, body, queue), self._clock())
+            self._dead_jobs.add(invalid_job(bad, body, queue), self._clock())
             return Remaining.NOTHING
         return self._work(job)
 

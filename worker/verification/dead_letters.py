@@ -1,4 +1,4 @@
-"""From the message that tells of garbage to the row in `dead_job`; see `worker.broker.envelope`."""
+"""Rows of `dead_job` for messages that are no jobs; see `worker.broker.envelope`."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from worker.jobs.queues import IN_ORDER
 from worker.store import DeadJob
 
 
-def buried(dead: object) -> DeadJob:
-    """The dead job that a burial tells of. A stranger may have sent it: nothing in it is trusted."""
-    told = dead if isinstance(dead, dict) else {}
-    reason, size, queue = known_reason(told.get("code")), told.get("size"), told.get("queue")
+def parse_dead_letter(dead: object) -> DeadJob:
+    """The dead job in a dead letter. Anybody may have sent it: nothing in it is trusted."""
+    fields = dead if isinstance(dead, dict) else {}
+    reason, size, queue = known_reason(fields.get("code")), fields.get("size"), fields.get("queue")
     return DeadJob(
         reason=reason,
         error=REASONS[reason],
-        body=_excerpt(told.get("excerpt")),
+        body=_excerpt(fields.get("excerpt")),
         queue=str(queue) if queue in IN_ORDER else "",
-        sha256=matching(r"[0-9a-f]{64}", told.get("sha256")),
+        sha256=matching(r"[0-9a-f]{64}", fields.get("sha256")),
         length=size if isinstance(size, int) and 0 <= size < 2**31 else None,
     )
 
 
-def unreadable(bad: BadMessage, body: object, queue: str) -> DeadJob:
-    """The dead job for the body of a task that asks for nothing that can be done."""
+def invalid_job(bad: BadMessage, body: object, queue: str) -> DeadJob:
+    """The dead job for a task whose argument is no job."""
     raw = json.dumps(body, ensure_ascii=False, default=repr).encode(errors="backslashreplace")
     return DeadJob(bad.code, bad.text, raw, queue)
 

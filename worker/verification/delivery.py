@@ -23,7 +23,7 @@ from worker.errors import BadMessage, MemberForgotten, RequestConflict, StoreRef
 from worker.jobs.verify_job import VerifyJob, parse_job
 from worker.logs import about
 from worker.store import Accepted, Attempt, DeadJob, Refusal, Refused
-from worker.verification.dead_letters import unreadable
+from worker.verification.dead_letters import invalid_job
 
 logger = logging.getLogger(__name__)
 
@@ -169,7 +169,7 @@ class Verification:
     def _dead_letter(self, bad: BadMessage, body: object, queue: str) -> Handled:
         logger.warning("a job on %s goes to dead_job: %s", queue, bad)
         request_id, member_id = (_text(body, name) for name in ("request_id", "member_id"))
-        dead = replace(unreadable(bad, body, queue), request_id=request_id, member_id=member_id)
+        dead = replace(invalid_job(bad, body, queue), request_id=request_id, member_id=member_id)
         self._dead_jobs.add(dead, self._clock())
         return Handled.DEAD_LETTER
 

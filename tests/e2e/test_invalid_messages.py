@@ -1,4 +1,4 @@
-"""Nothing that arrives on a queue ends a worker, deafens it, harms a neighbour or vanishes."""
+"""No invalid message ends a worker, stalls it, harms a neighbour or vanishes."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from pathlib import Path
 import redis
 
 from chaos.mutations import mutated
-from support.garbage import BATCHES, EVERYTHING, job_message
+from support.invalid_messages import BATCHES, EVERYTHING, job_message
 from support.system import System
 from support.workers import wait_until
 
 REASONS = sorted(reason for _, reason in (*EVERYTHING.values(), *BATCHES.values()))
 
 
-def put_garbage_between_jobs(system: System) -> list[str]:
+def put_between_jobs(system: System) -> list[str]:
     """All of it, with a real job before, after and every now and then; the names of those jobs."""
     jobs = []
     for number, (item, _) in enumerate(EVERYTHING.values()):
@@ -28,10 +28,10 @@ def put_garbage_between_jobs(system: System) -> list[str]:
     return [*jobs, "last"]
 
 
-def test_garbage_on_redis_is_recorded_and_harms_no_neighbour(system: System, broker: redis.Redis) -> None:
+def test_on_redis_they_are_recorded_and_harm_no_neighbour(system: System, broker: redis.Redis) -> None:
     worker = system.start()
     pool = worker.pool()
-    system.wait_for(put_garbage_between_jobs(system))
+    system.wait_for(put_between_jobs(system))
     wait_until(lambda: len(system.dead) >= len(REASONS))
     assert system.dead == REASONS
     assert worker.running
@@ -40,10 +40,10 @@ def test_garbage_on_redis_is_recorded_and_harms_no_neighbour(system: System, bro
     assert not broker.llen("verify")
 
 
-def test_garbage_in_queue_files_is_recorded_and_harms_no_neighbour(embedded: System, tmp_path: Path) -> None:
+def test_in_queue_files_they_are_recorded_and_harm_no_neighbour(embedded: System, tmp_path: Path) -> None:
     worker = embedded.start()
     pool = worker.pool()
-    embedded.wait_for(put_garbage_between_jobs(embedded))
+    embedded.wait_for(put_between_jobs(embedded))
     wait_until(lambda: len(embedded.dead) >= len(REASONS))
     assert embedded.dead == REASONS
     assert worker.running
@@ -52,9 +52,9 @@ def test_garbage_in_queue_files_is_recorded_and_harms_no_neighbour(embedded: Sys
 
 
 def damaged_messages(system: System) -> list[bytes]:
-    """Messages with mistakes by chance, most of them jobs that were sound."""
-    sound = [job_message(system.job(f"seed-{number}")) for number in range(40)]
-    return [mutated([*sound, *(item for item, _ in EVERYTHING.values())], number) for number in range(300)]
+    """Messages with mistakes by chance, most of them valid jobs."""
+    valid = [job_message(system.job(f"seed-{number}")) for number in range(40)]
+    return [mutated([*valid, *(item for item, _ in EVERYTHING.values())], number) for number in range(300)]
 
 
 def test_messages_on_redis_that_were_damaged_by_chance_never_end_a_worker(
@@ -86,7 +86,7 @@ def test_queue_files_that_were_damaged_by_chance_never_end_a_worker(embedded: Sy
     assert worker.pool() == pool
 
 
-def test_garbage_in_remote_control_does_not_end_the_worker(system: System, broker: redis.Redis) -> None:
+def test_in_remote_control_they_do_not_end_the_worker(system: System, broker: redis.Redis) -> None:
     worker = system.start()
     channel = f"/{broker.connection_pool.connection_kwargs['db']}.verify.pidbox"
     for item, _ in EVERYTHING.values():

@@ -16,16 +16,16 @@ from kombu.connection import Connection
 from kombu.entity import Queue
 from kombu.messaging import Consumer
 
-from support.garbage import envelope, headers, job_message
+from support.invalid_messages import envelope, headers, job_message
 from support.servers import Redis
 from support.workers import wait_until
-from worker.broker.consumer import RedisTransport
+from worker.broker.redis import RedisTransport
 
 VISIBLE_AFTER: Final = 3600
 """Seconds; no test lasts half as long."""
 
 
-class Taker:
+class Receiver:
     """What a worker does with its broker, step by step."""
 
     def __init__(self, url: str, prefix: str, queues: tuple[str, ...], *, no_ack: bool) -> None:
@@ -44,17 +44,17 @@ class Taker:
 
     def drain(self, count: int) -> list[Any]:
         """Messages as they come, at least so many."""
-        wait_until(lambda: self.look() >= count)
+        wait_until(lambda: self.poll() >= count)
         return self.got
 
-    def look(self) -> int:
+    def poll(self) -> int:
         """For a moment; how many messages came so far."""
         with suppress(TimeoutError):
             self.connection.drain_events(timeout=0.2)
         return len(self.got)
 
-    def ask(self) -> None:
-        """The question for a message is on its way; whoever asked never reads the answer."""
+    def send_fetch(self) -> None:
+        """The command is on its way; the receiver never reads the reply."""
         self.connection.transport.cycle.on_poll_start()
 
 
@@ -71,10 +71,10 @@ class Broker:
             for text in texts:
                 connection.Producer().publish({"text": text}, routing_key=self.prefix + queue)
 
-    def taker(self, *queues: str, no_ack: bool = False) -> Taker:
-        taker = Taker(self.url, self.prefix, queues or ("verify",), no_ack=no_ack)
-        self._stack.callback(taker.connection.release)
-        return taker
+    def receiver(self, *queues: str, no_ack: bool = False) -> Receiver:
+        receiver = Receiver(self.url, self.prefix, queues or ("verify",), no_ack=no_ack)
+        self._stack.callback(receiver.connection.release)
+        return receiver
 
     def waiting(self, queue: str = "verify") -> int:
         return int(self.client.llen(self.prefix + queue))
@@ -102,35 +102,35 @@ def texts(messages: list[Any]) -> list[str]:
     return [message.payload["text"] for message in messages]
 
 
-def test_a_message_is_unacknowledged_before_its_taker_knows_of_it(broker: Broker) -> None:
+def test_a_message_is_unacknowledged_before_its_receiver_has_it(broker: Broker) -> None:
     broker.send("only here")
-    broker.taker().ask()
+    broker.receiver().send_fetch()
     wait_until(lambda: not broker.waiting())
     assert broker.unacknowledged() == 1
 
 
-def test_a_message_that_its_taker_did_not_live_to_see_is_given_to_another(broker: Broker) -> None:
+def test_the_message_of_a_receiver_that_died_is_released_to_another(broker: Broker) -> None:
     broker.send("only here")
-    broker.taker().ask()
+    broker.receiver().send_fetch()
     wait_until(lambda: broker.unacknowledged() == 1)
     broker.let_time_pass(VISIBLE_AFTER + 1)
-    assert texts(broker.taker().drain(1)) == ["only here"]
+    assert texts(broker.receiver().drain(1)) == ["only here"]
     assert (broker.waiting(), broker.unacknowledged()) == (0, 1)
 
 
-def test_a_message_whose_taker_may_still_live_is_not_given_to_another(broker: Broker) -> None:
+def test_the_message_of_a_receiver_that_may_be_alive_is_not_released(broker: Broker) -> None:
     broker.send("mine")
-    broker.taker().ask()
+    broker.receiver().send_fetch()
     wait_until(lambda: broker.unacknowledged() == 1)
     broker.let_time_pass(VISIBLE_AFTER / 2)
-    assert broker.taker().look() == 0
+    assert broker.receiver().poll() == 0
     assert (broker.waiting(), broker.unacknowledged()) == (0, 1)
 
 
-def test_an_answer_that_gets_lost_with_its_connection_takes_no_message_along(broker: Broker) -> None:
+def test_a_reply_that_is_lost_with_its_connection_loses_no_message(broker: Broker) -> None:
     broker.send("on the way")
-    unlucky = broker.taker()
-    unlucky.ask()
+    unlucky = broker.receiver()
+    unlucky.send_fetch()
     wait_until(lambda: broker.unacknowledged() == 1)
     unlucky.channel.client.connection.disconnect()
     broker.let_time_pass(VISIBLE_AFTER + 1)
@@ -139,104 +139,104 @@ def test_an_answer_that_gets_lost_with_its_connection_takes_no_message_along(bro
 
 def test_a_message_is_gone_when_it_is_acknowledged(broker: Broker) -> None:
     broker.send("one")
-    (message,) = broker.taker().drain(1)
+    (message,) = broker.receiver().drain(1)
     assert (broker.waiting(), broker.unacknowledged()) == (0, 1)
     message.ack()
     assert (broker.waiting(), broker.unacknowledged()) == (0, 0)
     broker.let_time_pass(VISIBLE_AFTER + 1)
-    assert broker.taker().look() == 0
+    assert broker.receiver().poll() == 0
 
 
 def test_a_message_that_is_rejected_goes_behind_all_others(broker: Broker) -> None:
     broker.send("not now", "next")
-    taker = broker.taker()
-    taker.drain(1)[0].reject(requeue=True)
-    taker.drain(2)[1].ack()
-    assert texts(taker.drain(3)) == ["not now", "next", "not now"]
+    receiver = broker.receiver()
+    receiver.drain(1)[0].reject(requeue=True)
+    receiver.drain(2)[1].ack()
+    assert texts(receiver.drain(3)) == ["not now", "next", "not now"]
     assert (broker.waiting(), broker.unacknowledged()) == (0, 1)
 
 
 def test_a_message_that_is_rejected_for_good_is_gone(broker: Broker) -> None:
     broker.send("of no use")
-    (message,) = broker.taker().drain(1)
+    (message,) = broker.receiver().drain(1)
     message.reject()
     assert (broker.waiting(), broker.unacknowledged()) == (0, 0)
 
 
-def test_who_ends_gives_back_what_it_has_not_acknowledged(broker: Broker) -> None:
+def test_a_receiver_that_ends_releases_what_it_has_not_acknowledged(broker: Broker) -> None:
     broker.send("unfinished", "behind it")
-    taker = broker.taker()
-    taker.drain(1)
-    taker.connection.close()
+    receiver = broker.receiver()
+    receiver.drain(1)
+    receiver.connection.close()
     assert (broker.waiting(), broker.unacknowledged()) == (2, 0)
-    assert texts(broker.taker().drain(1)) == ["unfinished"]
+    assert texts(broker.receiver().drain(1)) == ["unfinished"]
 
 
 def test_what_needs_no_acknowledgement_is_not_unacknowledged_when_it_is_delivered(broker: Broker) -> None:
     broker.send("an answer")
-    assert texts(broker.taker(no_ack=True).drain(1)) == ["an answer"]
+    assert texts(broker.receiver(no_ack=True).drain(1)) == ["an answer"]
     assert (broker.waiting(), broker.unacknowledged()) == (0, 0)
 
 
-def test_who_found_nothing_sees_what_is_sent_later(broker: Broker) -> None:
-    taker = broker.taker()
-    taker.drain(0)
+def test_a_receiver_that_found_nothing_gets_what_is_sent_later(broker: Broker) -> None:
+    receiver = broker.receiver()
+    receiver.drain(0)
     broker.send("later")
-    assert texts(taker.drain(1)) == ["later"]
+    assert texts(receiver.drain(1)) == ["later"]
 
 
 def test_queues_are_served_in_their_order_and_the_oldest_message_first(broker: Broker) -> None:
     broker.send("imported", queue="bulk")
     broker.send("first", "second", queue="verify")
-    taker = broker.taker("verify", "bulk")
+    receiver = broker.receiver("verify", "bulk")
     for number in range(3):
-        taker.drain(number + 1)[-1].ack()
-    assert texts(taker.got) == ["first", "second", "imported"]
+        receiver.drain(number + 1)[-1].ack()
+    assert texts(receiver.got) == ["first", "second", "imported"]
 
 
-def test_what_is_given_back_is_the_next_of_its_own_queue(broker: Broker) -> None:
+def test_a_released_message_is_the_next_of_its_own_queue(broker: Broker) -> None:
     broker.send("taken", "behind it", queue="bulk")
-    broker.taker("bulk").ask()
+    broker.receiver("bulk").send_fetch()
     wait_until(lambda: broker.unacknowledged() == 1)
     broker.let_time_pass(VISIBLE_AFTER + 1)
-    assert broker.taker("verify").look() == 0
+    assert broker.receiver("verify").poll() == 0
     assert broker.waiting("bulk") == 2
-    assert texts(broker.taker("verify", "bulk").drain(1)) == ["taken"]
+    assert texts(broker.receiver("verify", "bulk").drain(1)) == ["taken"]
 
 
-def test_bytes_that_are_no_message_are_given_back_like_every_other(broker: Broker) -> None:
+def test_bytes_that_are_no_message_are_released_like_every_other(broker: Broker) -> None:
     broker.client.lpush(f"{broker.prefix}verify", b"\xff\x00 no message")
-    broker.taker().ask()
+    broker.receiver().send_fetch()
     wait_until(lambda: broker.unacknowledged() == 1)
     broker.let_time_pass(VISIBLE_AFTER + 1)
-    (message,) = broker.taker().drain(1)
+    (message,) = broker.receiver().drain(1)
     assert message.headers["worker_garbage"]["code"] == "bad_json"
 
 
 def test_a_full_redis_is_drained(broker: Broker) -> None:
-    broker.send("given back", "first", "second")
-    broker.taker().ask()
+    broker.send("released", "first", "second")
+    broker.receiver().send_fetch()
     wait_until(lambda: broker.unacknowledged() == 1)
     broker.let_time_pass(VISIBLE_AFTER + 1)
     try:
         broker.client.config_set("maxmemory", 1)
         with pytest.raises(redis.exceptions.OutOfMemoryError):
             broker.client.lpush("verify", "x")
-        taker = broker.taker()
+        receiver = broker.receiver()
         for number in range(3):
-            message = taker.drain(number + 1)[-1]
+            message = receiver.drain(number + 1)[-1]
             message.ack()
-        taker.connection.close()
+        receiver.connection.close()
     finally:
         broker.client.config_set("maxmemory", 0)
-    assert texts(taker.got) == ["given back", "first", "second"]
+    assert texts(receiver.got) == ["released", "first", "second"]
     assert (broker.waiting(), broker.unacknowledged()) == (0, 0)
 
 
-def test_what_a_full_redis_holds_can_be_given_back(broker: Broker) -> None:
+def test_a_full_redis_can_release_a_message(broker: Broker) -> None:
     broker.send("one")
-    taker = broker.taker()
-    (message,) = taker.drain(1)
+    receiver = broker.receiver()
+    (message,) = receiver.drain(1)
     try:
         broker.client.config_set("maxmemory", 1)
         message.reject(requeue=True)
@@ -259,35 +259,35 @@ def own_broker(tmp_path: Path) -> Iterator[Broker]:
 
 def test_a_redis_that_cannot_write_is_asked_again_until_it_can(own_broker: Broker) -> None:
     own_broker.send("patient")
-    taker = own_broker.taker()
+    receiver = own_broker.receiver()
     own_broker.server.lose_disk()
     for _ in range(3):
-        assert taker.look() == 0
-    assert taker.channel.refused
+        assert receiver.poll() == 0
+    assert receiver.channel.refused
     own_broker.server.regain_disk()
-    assert texts(taker.drain(1)) == ["patient"]
-    assert not taker.channel.refused
+    assert texts(receiver.drain(1)) == ["patient"]
+    assert not receiver.channel.refused
 
 
 def test_what_is_acknowledged_while_redis_cannot_write_holds_up_nothing_and_comes_once_more(
     own_broker: Broker,
 ) -> None:
     own_broker.send("done", "next")
-    taker = own_broker.taker()
-    (done,) = taker.drain(1)
+    receiver = own_broker.receiver()
+    (done,) = receiver.drain(1)
     own_broker.server.lose_disk()
     done.ack()
     own_broker.server.regain_disk()
-    taker.drain(2)[1].ack()
+    receiver.drain(2)[1].ack()
     own_broker.let_time_pass(VISIBLE_AFTER + 1)
-    assert texts(taker.drain(3)) == ["done", "next", "done"]
+    assert texts(receiver.drain(3)) == ["done", "next", "done"]
 
 
 def test_a_redis_that_is_a_replica_is_left_for_another(own_broker: Broker) -> None:
-    taker = own_broker.taker()
+    receiver = own_broker.receiver()
     own_broker.client.replicaof("127.0.0.1", "1")
-    with pytest.raises(taker.connection.connection_errors):
-        taker.drain(1)
+    with pytest.raises(receiver.connection.connection_errors):
+        receiver.drain(1)
 
 
 @pytest.mark.parametrize("queue", ["maintenance", "retrain"])
@@ -298,11 +298,11 @@ def test_another_programs_task_is_left_on_its_queue_and_ours_are_taken(
     ours = envelope(b"[[], {}, {}]", headers(task="worker.sweep"))
     name = broker.prefix + queue
     broker.client.lpush(name, *items, ours)
-    taker = broker.taker(queue)
-    (message,) = taker.drain(1)
+    receiver = broker.receiver(queue)
+    (message,) = receiver.drain(1)
     assert message.headers["task"] == "worker.sweep"
     message.ack()
-    taker.look()
+    receiver.poll()
     wait_until(lambda: broker.waiting(queue) == 3)
     assert sorted(broker.client.lrange(name, 0, -1)) == sorted(items)
     told = [record.getMessage() for record in caplog.records if "another program" in record.getMessage()]
@@ -316,10 +316,10 @@ def test_another_programs_tasks_hold_up_no_other_queue(broker: Broker) -> None:
         f"{broker.prefix}maintenance", *[envelope(b"[[], {}, {}]", headers(task="app.tidy"))] * 5
     )
     broker.send("first", "second")
-    taker = broker.taker("maintenance", "verify")
+    receiver = broker.receiver("maintenance", "verify")
     for number in range(2):
-        taker.drain(number + 1)[-1].ack()
-    assert texts(taker.got) == ["first", "second"]
+        receiver.drain(number + 1)[-1].ack()
+    assert texts(receiver.got) == ["first", "second"]
     assert broker.waiting("maintenance") == 5
 
 
@@ -346,28 +346,28 @@ class Earlier:
 OLD: Final = VISIBLE_AFTER + 5
 
 
-def test_what_a_worker_of_the_version_before_left_is_taken_over(broker: Broker) -> None:
+def test_what_a_worker_of_an_earlier_version_left_is_restored(broker: Broker) -> None:
     earlier = Earlier(broker.client)
     earlier.unacked("t1", job_message({"n": 1}), "verify", OLD)
     earlier.unacked("t2", envelope(b"x", {"worker_garbage": {"code": "bad_json"}}), "bulk", OLD)
     earlier.held(job_message({"n": 2}), "verify", 11)
-    broker.taker().channel.qos.restore_visible()
+    broker.receiver().channel.qos.restore_visible()
     assert (broker.waiting("verify"), broker.waiting("bulk")) == (2, 1)
     assert not broker.client.exists("unacked", "unacked_index", "unacked_held", "unacked_held_index")
 
 
-def test_what_a_worker_of_the_version_before_may_still_work_on_is_left_to_it(broker: Broker) -> None:
+def test_what_a_worker_of_an_earlier_version_may_still_work_on_is_left_to_it(broker: Broker) -> None:
     earlier = Earlier(broker.client)
     earlier.unacked("t1", job_message({}), "verify", VISIBLE_AFTER / 2)
     earlier.held(
         job_message({}), "verify", -60
     )  # as if it were taken in a minute: so long this test may last
-    broker.taker().channel.qos.restore_visible()
+    broker.receiver().channel.qos.restore_visible()
     assert broker.waiting() == 0
     assert (broker.client.hlen("unacked"), broker.client.hlen("unacked_held")) == (1, 1)
 
 
-def test_of_an_apps_celery_nothing_is_ever_taken_over(broker: Broker) -> None:
+def test_of_an_apps_celery_nothing_is_ever_restored(broker: Broker) -> None:
     earlier = Earlier(broker.client)
     task = envelope(b"[[], {}, {}]", headers(task="app.charge"))
     ours_by_name = envelope(b"[[], {}, {}]", headers(task="worker.verify_member"))
@@ -376,8 +376,8 @@ def test_of_an_apps_celery_nothing_is_ever_taken_over(broker: Broker) -> None:
     earlier.unacked("t3", ours_by_name, "celery", OLD)
     earlier.unacked("t4", b"[1]", "verify", OLD)
     before = {key: broker.client.dump(key) for key in broker.client.scan_iter()}
-    taker = broker.taker("maintenance", "verify")
+    receiver = broker.receiver("maintenance", "verify")
     for _ in range(2):
-        taker.channel.qos.restore_visible()
-        taker.look()
+        receiver.channel.qos.restore_visible()
+        receiver.poll()
     assert {key: broker.client.dump(key) for key in broker.client.scan_iter()} == before

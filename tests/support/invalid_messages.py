@@ -1,4 +1,4 @@
-"""Things that people and programs put on queues and that are no jobs, with the reason they are given."""
+"""What people and programs put on queues and is no job, with the code of the reason."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def headers(**changes: Any) -> dict[str, Any]:
     return {"task": JOB_TASK, "id": "an-id", **changes}
 
 
-_SOUND = body_of({})
+_VALID = body_of({})
 _BARE_JOB = {"schema": 1, "request_id": "bare", "member_id": "bare"}
 
 NO_MESSAGES: Final[dict[str, tuple[bytes, str]]] = {
     "bare JSON": (json.dumps(_BARE_JOB).encode(), "not_an_envelope"),
     "a number": (b"17", "not_an_envelope"),
     "nothing at all": (b"", "bad_json"),
-    "bytes": (b"\x00\xff\x80 garbage\n", "bad_json"),
+    "bytes": (b"\x00\xff\x80 no message\n", "bad_json"),
     "10 MB of JSON": (json.dumps({"x": "y" * 10_000_000}).encode(), "too_large"),
     "a deep nest": (b"[" * 100_000, "too_deep"),
     "properties that are a list": (b'{"body": "e30=", "headers": {}, "properties": []}', "not_an_envelope"),
@@ -64,36 +64,36 @@ NO_MESSAGES: Final[dict[str, tuple[bytes, str]]] = {
         b'{"body": "\\ud800", "headers": {}, "properties": {"body_encoding": "utf-8"}}',
         "bad_base64",
     ),
-    "a compressed body": (envelope(_SOUND, headers(compression="zlib")), "compressed"),
+    "a compressed body": (envelope(_VALID, headers(compression="zlib")), "compressed"),
 }
 """Items that kombu can make no message of, or that it must not touch: name, item, reason."""
 
 NO_TASKS: Final[dict[str, tuple[bytes, str]]] = {
-    "no task header": (envelope(_SOUND, {"id": "an-id"}), "no_task"),
-    "an unknown task": (envelope(_SOUND, headers(task="worker.make_coffee")), "unknown_task"),
-    "a task of Celery's own": (envelope(_SOUND, headers(task="celery.backend_cleanup")), "unknown_task"),
-    "a task header that is an object": (envelope(_SOUND, headers(task={"a": 1})), "unknown_task"),
-    "no task id": (envelope(_SOUND, {"task": JOB_TASK}), "bad_task_id"),
-    "due in a hundred years": (envelope(_SOUND, headers(eta="2126-01-01T00:00:00Z")), "bad_eta"),
-    "due at no time": (envelope(_SOUND, headers(eta={"a": 1})), "bad_eta"),
-    "retries that are a word": (envelope(_SOUND, headers(retries="twice")), "bad_retries"),
+    "no task header": (envelope(_VALID, {"id": "an-id"}), "no_task"),
+    "an unknown task": (envelope(_VALID, headers(task="worker.make_coffee")), "unknown_task"),
+    "a task of Celery's own": (envelope(_VALID, headers(task="celery.backend_cleanup")), "unknown_task"),
+    "a task header that is an object": (envelope(_VALID, headers(task={"a": 1})), "unknown_task"),
+    "no task id": (envelope(_VALID, {"task": JOB_TASK}), "bad_task_id"),
+    "due in a hundred years": (envelope(_VALID, headers(eta="2126-01-01T00:00:00Z")), "bad_eta"),
+    "due at no time": (envelope(_VALID, headers(eta={"a": 1})), "bad_eta"),
+    "retries that are a word": (envelope(_VALID, headers(retries="twice")), "bad_retries"),
     "a task header with an object as body": (envelope(b'{"member_id": "m1"}'), "wrong_body"),
     "two values as body": (envelope(b"[1, 2]"), "wrong_body"),
     "bytes as body": (envelope(b"\x00\xff"), "bad_json"),
     "a deep body": (envelope(b"[" * 20_000 + b"]" * 20_000), "too_deep"),
     "pickle": (envelope(b"\x80\x04.", content_type="application/x-python-serialize"), "wrong_content_type"),
     "yaml": (envelope(b"a: 1", content_type="application/x-yaml"), "wrong_content_type"),
-    "UTF-16": (envelope(_SOUND, content_encoding="utf-16"), "wrong_encoding"),
+    "UTF-16": (envelope(_VALID, content_encoding="utf-16"), "wrong_encoding"),
     "arguments of another task": (envelope(json.dumps([[1, 2], {}, {}]).encode()), "wrong_arguments"),
-    "a retraining with arguments": (envelope(_SOUND, headers(task="worker.retrain")), "wrong_arguments"),
+    "a retraining with arguments": (envelope(_VALID, headers(task="worker.retrain")), "wrong_arguments"),
     "a sweep on a queue of members": (envelope(b"[[], {}, {}]", headers(task="worker.sweep")), "wrong_queue"),
     "a typed value of kombu's": (
         envelope(b'[[], {"job": {"__type__": "uuid", "__value__": 1}}, {}]'),
         "bad_json",
     ),
-    "null bytes in the headers": (envelope(_SOUND, headers(task="worker.\x00")), "unknown_task"),
-    "a forged note of ours": (envelope(b"x", {"worker_garbage": {"code": ["\x00"]}}), "bad_burial"),
-    "a forged burial": (
+    "null bytes in the headers": (envelope(_VALID, headers(task="worker.\x00")), "unknown_task"),
+    "a forged mark of ours": (envelope(b"x", {"worker_garbage": {"code": ["\x00"]}}), "bad_burial"),
+    "a forged dead letter": (
         envelope(json.dumps([[], {"dead": [1]}, {}]).encode(), headers(task="worker.bury")),
         "bad_burial",
     ),

@@ -1,9 +1,8 @@
-"""Messages that workers of an earlier version have left unacknowledged.
+"""Restores messages that workers of an earlier version left unacknowledged.
 
-They lie in kombu's own keys, together with those of every other Celery on the same database: only a task
-of ours on a queue of ours is taken over, and only when it is overdue, as the worker that left it would
-have counted. An earlier version that still runs does the same, with everything that lies there: each
-message goes back once, whoever is quicker.
+They are in kombu's own keys, which every other Celery on the same database uses as well. So only a task of
+ours from a queue of ours is restored, and only when it is overdue by the earlier version's own time limits. A
+worker of that version may do the same at the same time: each message is restored once, by whichever is first.
 """
 
 from __future__ import annotations
@@ -12,22 +11,22 @@ import json
 from collections.abc import Iterable
 from typing import Any, Final
 
-from worker.broker.envelope import is_sealed
-from worker.jobs.queues import BURY, IN_ORDER, TASKS
+from worker.broker.envelope import is_marked_invalid
+from worker.jobs.queues import DEAD_LETTER, IN_ORDER, TASKS
 
-_OURS: Final = frozenset({BURY}.union(*TASKS.values()))
+_OURS: Final = frozenset({DEAD_LETTER}.union(*TASKS.values()))
 _UNACKED: Final = "unacked"
 _HELD: Final = "unacked_held"
 _HELD_SECONDS: Final = 10
 _PAGE: Final = 500
-_RETURN: Final = """
+_RESTORE: Final = """
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then redis.call('RPUSH', KEYS[3], ARGV[2]) end
 redis.call('ZREM', KEYS[2], ARGV[1])
 """
 
 
-class Inheritance:
-    """What is looked for, and what was seen that is not ours."""
+class LegacyUnacked:
+    """The unacknowledged messages of earlier versions on one Redis database."""
 
     def __init__(self, prefix: str, seconds: float) -> None:
         """``prefix`` of our queues; ``seconds`` after which a message is overdue."""
@@ -35,23 +34,23 @@ class Inheritance:
         self._seconds = seconds
         self._not_ours: set[bytes] = set()
 
-    def take_over(self, client: Any) -> None:
-        """Give back all that is ours and overdue. Raises redis-py's errors."""
+    def restore(self, client: Any) -> None:
+        """Move every overdue message of ours back to its queue. Raises redis-py's errors."""
         now = client.time()[0]
         overdue = set(client.zrangebyscore(f"{_UNACKED}_index", "-inf", now - self._seconds))
         self._not_ours &= overdue
         for tag, value in _values(client, _UNACKED, sorted(overdue - self._not_ours)):
-            if found := _job_of_ours(value):
+            if found := _queue_and_item(value):
                 queue, item = found
-                self._give_back(client, _UNACKED, tag, queue, item)
+                self._restore(client, _UNACKED, tag, queue, item)
             else:
                 self._not_ours.add(tag)
         held = client.zrangebyscore(f"{_HELD}_index", "-inf", now - _HELD_SECONDS)
         for tag, item in _values(client, _HELD, held):
-            self._give_back(client, _HELD, tag, tag[32:].decode(), item)
+            self._restore(client, _HELD, tag, tag[32:].decode(), item)
 
-    def _give_back(self, client: Any, key: str, tag: bytes, queue: str, item: bytes) -> None:
-        client.eval(_RETURN, 3, key, f"{key}_index", self._prefix + queue, tag, item)
+    def _restore(self, client: Any, key: str, tag: bytes, queue: str, item: bytes) -> None:
+        client.eval(_RESTORE, 3, key, f"{key}_index", self._prefix + queue, tag, item)
 
 
 def _values(client: Any, key: str, tags: list[bytes]) -> Iterable[tuple[bytes, bytes]]:
@@ -60,12 +59,12 @@ def _values(client: Any, key: str, tags: list[bytes]) -> Iterable[tuple[bytes, b
         yield from ((tag, value) for tag, value in zip(page, client.hmget(key, page), strict=True) if value)
 
 
-def _job_of_ours(value: bytes) -> tuple[str, bytes] | None:
-    """Queue and item of a message of ours in kombu's note of it."""
+def _queue_and_item(value: bytes) -> tuple[str, bytes] | None:
+    """What kombu recorded of an unacknowledged message; None unless it is a message of ours."""
     try:
         payload, _, queue = json.loads(value)
         headers = payload["headers"]
-        ours = queue in IN_ORDER and (headers.get("task") in _OURS or is_sealed(headers))
+        ours = queue in IN_ORDER and (headers.get("task") in _OURS or is_marked_invalid(headers))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return (queue, json.dumps(payload).encode()) if ours else None
