@@ -24,7 +24,7 @@ PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check --r
 export PYTHONUNBUFFERED := 1
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-.PHONY: help demo test chaos mutants lint weights lock setup services clean
+.PHONY: help demo test chaos mutants lint weights lock docs setup services clean
 
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -65,6 +65,9 @@ lock: $(TEST)  ## Compile the lock files after a change of the pins
 	@$(COMPILE) worker/requirements.txt -o worker/requirements.lock
 	@$(COMPILE) worker/requirements.txt pipeline/requirements.txt -o pipeline/requirements.lock
 	@$(COMPILE) requirements.txt -o tests/requirements.lock
+
+docs: $(TEST)  ## Write .env.example and docs/settings.md anew from the settings
+	@PYTHONPATH=.:tests $(PY) -m support.settings_pages
 
 weights: $(BUNDLE)/manifest.json  ## Get the networks' weights and convert them into the bundle
 

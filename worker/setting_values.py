@@ -1,7 +1,7 @@
-"""What a setting's value may be, and what is said of one that is wrong.
+"""The types of the settings, and the error messages for wrong values.
 
-The sentences are for whoever writes a `.env` for the first time: what is expected, no pattern, no word
-of a programming language, and never the value itself, which may hold a password.
+The messages are for somebody who writes a `.env` for the first time: they say what is expected, without
+patterns and words of programming, and never show the value, which may hold a password.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
     "amqps": _AMQP,
     "filesystem": (),
 }
-"""What an address begins with, and the parameters after `?`: any other raises when kombu connects."""
+"""Schemes of broker addresses, with the parameters after `?`: any other raises when kombu connects."""
 _HOST: Final = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*|[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*", re.ASCII | re.I)
 _OWN_HEADERS: Final = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "range"}
@@ -36,7 +36,7 @@ _OWN_HEADERS: Final = frozenset(
 _WEEK: Final = 7 * 86_400
 _JSON_OBJECT: Final = "must be a JSON object, names with values in braces, as .env.example shows"
 SUNDAY_NIGHT: Final = "17 19 * * sun"
-"""The planned retraining as shipped: 04:17 on Monday in Seoul."""
+"""The default schedule of the retraining: 04:17 on Monday in Seoul."""
 
 _SENTENCES: Final[Mapping[str, str]] = {
     "bool_parsing": "must be true or false",
@@ -53,11 +53,11 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "literal_error": "must be {expected}",
     "too_short": "must name at least one",
 }
-"""pydantic's types of errors, in our words."""
+"""Messages by pydantic's types of errors."""
 
 
 def in_words(problem: ErrorDetails) -> str:
-    """One sentence for an error of pydantic, without the variable's name."""
+    """The message for an error of pydantic, without the variable's name."""
     sentence = _SENTENCES.get(problem["type"])
     text = (
         sentence.format(**problem.get("ctx", {}))
@@ -69,14 +69,14 @@ def in_words(problem: ErrorDetails) -> str:
 
 
 def _split(value: object) -> object:
-    """`a, b` to `("a", "b")`; what is no text passes as it is."""
+    """`a, b` to `("a", "b")`; other values stay as they are."""
     return (
         tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
     )
 
 
 def _mapping(value: object) -> object:
-    """A JSON object to a dict; here and not in pydantic-settings, which would not name the variable."""
+    """A JSON object to a dict. pydantic-settings would not name the variable in its error."""
     if not isinstance(value, str):
         return value
     try:
@@ -112,7 +112,7 @@ def _check_rest(address: str) -> None:
 
 
 def _is_address(url: str) -> bool:
-    """Whether user, password, host and port can be told apart."""
+    """Whether it can be split into user, password, host and port."""
     try:
         parts = urlsplit(url)
         _ = parts.port

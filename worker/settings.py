@@ -1,7 +1,8 @@
-"""What the operator may set: environment variables with the prefix `VERIFY_`, read once, frozen.
+"""The settings: environment variables with the prefix `VERIFY_`, read once, frozen.
 
-With nothing set everything is embedded: SQLite and the filesystem broker under `var/`. A list is
-written with commas (`VERIFY_PHOTO_HOSTS=cdn.example.com,*.photos.example.com`), a mapping as JSON.
+With nothing set everything is embedded: SQLite and the filesystem broker under `var/`. A list is written with
+commas (`VERIFY_PHOTO_HOSTS=cdn.example.com,*.photos.example.com`), a mapping as JSON. `make docs` writes
+`.env.example` and `docs/settings.md` from the class `Settings`: its groups, defaults and docstrings.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ from worker.urls import Access, scheme_of
 PREFIX: Final = "VERIFY_"
 ENV_FILE: Final = ".env"
 ENCODING: Final = "utf-8-sig"
-"""UTF-8, with the mark that some editors set before it."""
+"""UTF-8, perhaps with the byte order mark that some editors write."""
 _FOR_TESTS: Final = ("VERIFY_TEST_", "VERIFY_FACES")
 _FOLLOWS: Final = "default_factory_not_called"  # says only that another variable is wrong
 
 
 class Settings(BaseSettings):
-    """Everything an operator may set. Each field is the variable `VERIFY_` + its name."""
+    """Each field is the variable `VERIFY_` + its name in capitals."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -68,108 +69,135 @@ class Settings(BaseSettings):
     database_url: DatabaseUrl = Field(
         default_factory=lambda data: SecretStr(f"sqlite:///{data['home']}/verify.db")
     )
-    """`mysql://user:password@host/database` or `sqlite:///path`."""
+    """`mysql://user:password@host/database` (with TLS: `?ssl_ca=/path/to/ca.crt`), or SQLite:
+    `sqlite:///path`."""
     broker_url: BrokerUrl = SecretStr("filesystem://")
-    """`redis://host:6379/0` (several, with `;`: fail-over), `sentinel://host:26379/0` (likewise), `amqp://…`,
-    or `filesystem://` under `home`."""
+    """`redis://host:6379/0` in production (several addresses, with `;`: fail-over),
+    `amqp://user:password@host/vhost`, or `sentinel://:password@host:26379/0` (several, with `;`), where the
+    password is that of Redis. With TLS `rediss://` and `amqps://`. `filesystem://`, under `VERIFY_HOME`, is
+    for one machine and for trying out."""
     broker_ca: Path | None = None
-    """The authority's certificate, where the broker's is not from one that the machine trusts."""
+    """A file with the certificate of the authority, where the broker's certificate (`rediss://`, `amqps://`,
+    Sentinel) is not from one that the machine trusts."""
     queue_prefix: QueuePrefix = ""
-    """Goes before the names of our queues on a broker that others use as well."""
+    """Goes before the names of our queues (`faces-` makes `faces-verify` of `verify`), where an app uses the
+    same broker for queues of its own. Whoever sends jobs must use the same names."""
     sentinel_master: str = ""
     """The name under which Sentinel knows the Redis of `sentinel://…`."""
     sentinel_password: SecretStr = SecretStr("")
-    """Sentinel's own, if it has one; that of Redis stands in each address."""
+    """Sentinel's own password, if it has one; that of Redis is in each address."""
     sentinel_tls: bool = False
-    """Whether Sentinel and its Redis speak TLS."""
+    """Whether Sentinel and its Redis use TLS."""
     bundle: Path = Field(default_factory=lambda data: data["home"] / "bundle")
-    """The folder with the models."""
+    """The folder with the models (`make weights` fills it)."""
     backbones: str = ""
-    """A folder that hosts share, or the base of https addresses: fine-tuned networks lie there."""
+    """Where the fine-tuned networks are that a head was made for: a folder that hosts share, or the base of
+    https addresses."""
 
     head_public_key: Path | None = None
-    """A file (PEM, Ed25519): heads out of the database must be signed by its counterpart."""
+    """A file with an Ed25519 key (PEM). With it a worker judges with no head out of the database that the
+    private key has not signed."""
     head_signing_key: Path | None = None
-    """That counterpart, for those who publish heads: the retrain worker and whoever runs `models publish`."""
+    """A file with that private key (PEM), for the retrain worker and for whoever runs `models publish`."""
 
     # Photos
     photo_hosts: Hosts = ()
-    """Hosts that photos may come from, `*.` for every subdomain; empty: every public host."""
+    """Hosts that photos may come from, `*.` for every subdomain. Empty: every public host. Do set it."""
     photo_ports: Ports = (80, 443)
+    """Ports that the address of a photo may have."""
     photo_ca: Path | None = None
-    """The authority's certificate, where that of a photo store is your own; the usual ones stay trusted."""
+    """A file with the certificate of the authority, where that of a photo store is your own; the usual
+    authorities stay trusted."""
     photo_headers: Headers = Field(default_factory=dict)
-    """What a photo host wants to be told with every request, by host, as JSON."""
+    """Headers that a photo host wants with every request, by host: `{"cdn.example.com": {"Referer":
+    "https://app.example.com/"}}`."""
     allow_http: bool = False
+    """Whether photos may come over plain http."""
     allow_private_addresses: bool = False
-    """Loopback and private networks, on every port; for tests and the demo."""
+    """Whether a photo link may reach loopback and private networks, on every port; for tests and the demo."""
     fetch_max_bytes: Annotated[int, Field(gt=0)] = 32 * 1024 * 1024
-    """Of one photo; those of a job together have 224 MiB at the most."""
+    """Of one photo; the photos of a job have 224 MiB together, so that each of 21 may have 10 MiB."""
     fetch_connect_seconds: Seconds = 4
+    """How long a photo host may take to accept a connection."""
     fetch_read_seconds: Seconds = 10
+    """The longest silence of a photo host."""
     fetch_total_seconds: Seconds = 20
-    """For one photo, whatever its server does, redirects included."""
+    """For all photos of a job, which are fetched at the same time, redirects included. Must be shorter than
+    `VERIFY_TIME_LIMIT_SECONDS`."""
     fetch_redirects: Annotated[int, Field(ge=0, le=10)] = 3
+    """How many redirects are followed for one photo."""
     fetch_retry_seconds: Waits = (30, 120, 300)
-    """Waits before a job whose photo server is in trouble is tried again; then it is judged without."""
+    """Waits before a job is tried again whose photo host fails for a passing reason; after the last one it is
+    judged without the missing photos."""
 
     # Work
     concurrency: Annotated[int, Field(ge=1, le=256)] = 2
     """Processes of one worker; each holds its own models, 300 to 350 MB of memory."""
     time_limit_seconds: Seconds = 50
-    """A job that runs longer is killed; must be shorter than the lease."""
+    """A job that runs longer is killed. Must be shorter than `VERIFY_LEASE_SECONDS`."""
     lease_seconds: Seconds = 60
-    """How long a started job belongs to its process before another one may take it over."""
+    """How long a started job belongs to its process; then another one may acquire it."""
     max_attempts: Annotated[int, Field(ge=1, le=20)] = 3
-    """Starts without an end (a killed process) before a job is dead."""
+    """How often a job may start without an end (a killed process) before it is dead."""
     sweep_seconds: Seconds = 15
-    """How often the database is asked for what is unfinished."""
+    """How often the database is asked for unfinished requests."""
     stale_seconds: Seconds = 120
     """How long a queued job may wait before the sweep takes its message for lost."""
 
     # Policy
     auto_reject: bool = False
-    """Let the machine reject. Works with a calibrated bundle only."""
+    """The machine rejects nobody unless this is set, and then only with a calibrated bundle."""
     unverified_primary: bool = False
-    """Approve by a later photo where the first one shows no face that can be judged."""
+    """Approve by a later photo where the first one shows no face that can be judged (a landscape, a mask).
+    The first photo is then recorded as `not_verified`; without this the member is asked for another first
+    photo."""
     gender_conflict_probability: Annotated[float, Field(ge=0.5, le=1)] = 0.95
+    """How sure the gender must be to contradict the declared one (which opens a review, nothing else)."""
     blind_audit_share: Share = 0.02
-    """Share of the approvals that a person looks at, so that wrong ones become visible."""
+    """Share of the approvals that a person reviews, so that wrong ones become visible."""
 
     # Retraining
     retrain_schedule: Schedule = SUNDAY_NIGHT
-    """When beat asks for a retraining: minute, hour, day, month, weekday in UTC; `never`."""
+    """When beat asks for a retraining, in UTC: minute, hour, day, month, weekday; or `never`."""
     retrain_min_labels: Annotated[int, Field(ge=1)] = 200
-    """So many new labels of members who consented, or the planned retraining is left out."""
+    """Minimum number of new labels, of members who consented, for a scheduled retraining."""
     retrain_promote: Literal["auto", "never"] = "auto"
-    """Whether a model that the gate lets pass judges at once, or waits for `models promote`."""
+    """`auto`: a model that passes the promotion gate judges at once; `never`: it waits for `models
+    promote`."""
     retrain_gate: Numbers = Field(default_factory=dict)
-    """Numbers of the gate (`pipeline.promotion.gate.GateRules`) that are to differ, as JSON."""
+    """Numbers of the promotion gate that differ from those in `pipeline/promotion/gate.py`: `{"people": 80,
+    "fnmr_margin": 0.01}`."""
     retrain_lease_seconds: Seconds = 60
-    """After so long a retraining whose worker was killed is taken up again."""
+    """After so long another worker continues a retraining whose worker was killed."""
     retrain_time_limit_seconds: Seconds = 3600
+    """How long the training of a run may take."""
 
     # The app's own member table (mapped mode)
     mapped_table: QualifiedName = ""
-    """`table` or `database.table`; empty: our own table `member`."""
+    """`table` or `database.table`. Empty: our own table `member`."""
     mapped_id_column: Name = "member_id"
+    """The column of the app's table that has the member ID."""
     mapped_columns: Names = Field(default_factory=dict)
-    """Our result columns to the app's, as JSON; `""` leaves one out."""
+    """Our result columns to the app's; `""` leaves one out: `{"verification_status": "face_state",
+    "similarity": ""}`."""
     table_prefix: Name | None = None
-    """Goes before our own tables' names; unset: `verify_` in mapped mode, nothing otherwise."""
+    """Goes before the names of our own tables. Unset: `verify_` in mapped mode, nothing otherwise."""
 
     # Privacy and logs
     tombstone_key: SecretStr = SecretStr("")
-    """Keys the hashes of forgotten members, and the blind audit's choice; must never change."""
+    """Keys the hashes of forgotten members, and the choice of blind audits. Choose it once (`openssl rand
+    -hex 32`); it must never change."""
     operator: str = ""
-    """Who runs the commands, for the records of decisions, labels and looks; empty: the login name."""
+    """Who runs the commands, for the records of decisions, labels and looks at members. Empty: the login
+    name."""
     retention_days: Days = 180
-    """How long the numbers of each photo (scores, quality, face box) are kept after the verdict."""
+    """Days until the numbers of each photo (scores, quality, face box) are purged. Verdicts stay."""
     dead_job_days: Days = 30
-    """How long the message of a dead job is kept, which may name people and their photos."""
+    """Days until the message of a dead job is purged, which may name people and their photos."""
     access_log_days: Days = 730
-    """How long it is on record who looked at a member."""
+    """Days until the records of who looked at a member are purged."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    """The lowest level of our log lines."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -188,7 +216,7 @@ class Settings(BaseSettings):
 
     @property
     def access(self) -> Access:
-        """What it takes to get to the broker, besides its address."""
+        """What a connection to the broker needs besides its address."""
         password = self.sentinel_password.get_secret_value()
         return Access(
             self.broker_ca, self.sentinel_master, password, self.sentinel_tls, queue_prefix=self.queue_prefix
@@ -196,19 +224,19 @@ class Settings(BaseSettings):
 
     @property
     def tables_prefix(self) -> str:
-        """What goes before our own tables' names."""
+        """What goes before the names of our own tables."""
         if self.table_prefix is not None:
             return self.table_prefix
         return "verify_" if self.mapped_table else ""
 
     @property
     def secret(self) -> bytes:
-        """`tombstone_key` as hashes are keyed with; empty where there is none."""
+        """`tombstone_key` as bytes; empty where there is none."""
         return self.tombstone_key.get_secret_value().encode()
 
     @property
     def broker_folder(self) -> Path:
-        """Where the filesystem broker keeps its queues."""
+        """The folder of the filesystem broker."""
         return self.home / "broker"
 
     @property
@@ -223,11 +251,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(values: Mapping[str, Any] | None = None, *, ours: bool = True) -> Settings:
-    """The settings from the environment; ``values`` by field name go before it.
+    """The settings from the environment; ``values`` by field name take precedence.
 
-    ``ours``: every variable `VERIFY_…` must be a setting. In an app's process it need not be, for an app
-    may have variables of that name itself. Raises BadSettings that names each wrong variable and shows no
-    value.
+    ``ours``: every variable `VERIFY_…` must be a setting. In an app's process it need not be, for the app may
+    have such variables of its own. Raises BadSettings, which names each wrong variable and shows no value.
     """
     try:
         problems = mistakes(Settings.model_fields) if ours else []
@@ -256,9 +283,9 @@ def _describe(problem: ErrorDetails) -> str:
 
 
 def mistakes(fields: Iterable[str]) -> list[str]:
-    """What is wrong with the names in the environment and in `.env`, a sentence each, without a value.
+    """What is wrong with the names in the environment and in `.env`, one sentence each, without a value.
 
-    Each `VERIFY_…` must be one of ``fields`` (lower case): a misspelt one would be dropped in silence.
+    Each `VERIFY_…` must be one of ``fields`` (lower case): pydantic would ignore a misspelt one.
 
     Raises OSError and UnicodeDecodeError where `.env` cannot be read.
     """
@@ -284,7 +311,7 @@ def _broken(binding: Binding) -> bool:
 
 
 def _is_ours(name: str) -> bool:
-    """As settings are found: whatever the case."""
+    """In upper or lower case, as pydantic reads them."""
     return name.upper().startswith(PREFIX) and not name.upper().startswith(_FOR_TESTS)
 
 

@@ -1,4 +1,4 @@
-"""`.env.example` names every setting with its default, and nothing else."""
+"""`.env.example` and `docs/settings.md` have every setting with its default, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 from dotenv import dotenv_values
 
-from support.bundle import ROOT
+from support.settings_pages import EXAMPLE, PAGE, example, page, settings
 from worker.settings import PREFIX, Settings, load_settings
-
-EXAMPLE = ROOT / ".env.example"
 
 
 def uncommented(folder: Path) -> Path:
@@ -38,3 +36,9 @@ def test_the_values_in_the_example_are_the_defaults(tmp_path: Path, monkeypatch:
 
 def test_the_example_as_it_stands_sets_nothing() -> None:
     assert not dotenv_values(EXAMPLE)
+
+
+def test_both_pages_are_what_the_settings_make_of_them() -> None:
+    assert len(settings()) == len(Settings.model_fields)
+    assert EXAMPLE.read_text(encoding="utf-8") == example(), "write it anew: make docs"
+    assert PAGE.read_text(encoding="utf-8") == page(), "write it anew: make docs"
