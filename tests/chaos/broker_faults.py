@@ -11,8 +11,8 @@ from typing import Any, Final
 
 import redis
 
+from chaos.deployment import Deployment, RedisDeployment
 from chaos.jobs import pending_members, waiting_requests
-from chaos.stage import RedisStage, Stage
 from support.shop import Shop
 from worker.jobs.queues import BULK, VERIFY
 
@@ -31,15 +31,15 @@ def soon(seconds: float, end: Callable[[], None]) -> Iterator[None]:
     timer.join()
 
 
-def _client(stage: Stage) -> redis.Redis:
-    assert isinstance(stage, RedisStage)
-    return redis.Redis.from_url(stage.broker.url)
+def _client(deployment: Deployment) -> redis.Redis:
+    assert isinstance(deployment, RedisDeployment)
+    return redis.Redis.from_url(deployment.broker.url)
 
 
 @contextmanager
-def redis_full(stage: Stage) -> Iterator[None]:
+def redis_full(deployment: Deployment) -> Iterator[None]:
     """Somebody else fills Redis up to its limit; what workers free is taken by the next messages."""
-    with _client(stage) as client:
+    with _client(deployment) as client:
         client.set("ballast", bytes(2**20))
         client.config_set("maxmemory", client.info()["used_memory"])
 
@@ -52,31 +52,31 @@ def redis_full(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def redis_cannot_write(stage: Stage) -> Iterator[None]:
+def redis_cannot_write(deployment: Deployment) -> Iterator[None]:
     """Redis cannot save to its disk and takes no commands that change anything (MISCONF)."""
-    assert isinstance(stage, RedisStage)
-    stage.broker.lose_disk()
-    with soon(5, stage.broker.regain_disk):
+    assert isinstance(deployment, RedisDeployment)
+    deployment.broker.lose_disk()
+    with soon(5, deployment.broker.regain_disk):
         yield
 
 
 @contextmanager
-def rabbitmq_alarm(stage: Stage) -> Iterator[None]:
+def rabbitmq_alarm(deployment: Deployment) -> Iterator[None]:
     """RabbitMQ's memory is short: it reads nothing more from whoever sends."""
-    broker: Any = stage.broker  # type: ignore[attr-defined]
+    broker: Any = deployment.broker  # type: ignore[attr-defined]
     broker.alarm(on=True)
     with soon(5, partial(broker.alarm, on=False)):
         yield
 
 
 @contextmanager
-def app_beside(stage: Stage) -> Iterator[None]:
+def app_beside(deployment: Deployment) -> Iterator[None]:
     """An app's Celery on the same Redis, with jobs and reminders that take longer than ours may."""
-    assert isinstance(stage, RedisStage)
-    folder = stage.folder / f"shop-{time.monotonic_ns()}"
+    assert isinstance(deployment, RedisDeployment)
+    folder = deployment.folder / f"shop-{time.monotonic_ns()}"
     folder.mkdir()
-    seconds = float(stage.settings["VERIFY_LEASE_SECONDS"]) + 25
-    with Shop(stage.broker.url, folder, "celery,maintenance") as shop:
+    seconds = float(deployment.settings["VERIFY_LEASE_SECONDS"]) + 25
+    with Shop(deployment.broker.url, folder, "celery,maintenance") as shop:
         shop.charge("long", seconds)
         orders = [f"order-{number}" for number in range(20)]
         for order in orders:
@@ -85,33 +85,33 @@ def app_beside(stage: Stage) -> Iterator[None]:
         yield
         shop.wait_for("long", *orders, *(f"reminder-{order}" for order in orders))
         found = {order: times for order, times in shop.charged.items() if times > 1}
-    stage.remarks.doubled += [f"the app's {order}: {times} times" for order, times in found.items()]
+    deployment.remarks.doubled += [f"the app's {order}: {times} times" for order, times in found.items()]
 
 
 @contextmanager
-def nobody_takes(stage: Stage) -> Iterator[None]:
+def nobody_takes(deployment: Deployment) -> Iterator[None]:
     """Nobody verifies for a long time (ten minutes with 20,000 members), while the sweep goes on."""
-    for worker in stage.verifiers:
+    for worker in deployment.verifiers:
         worker.stop()
     yield
-    messages = _watched(stage, 10 + 0.03 * _unfinished(stage))
+    messages = _watched(deployment, 10 + 0.03 * _unfinished(deployment))
     for _ in range(2):
-        stage.worker(*VERIFY_AND_BULK, ready=False)
-    messages = max(messages, _watched(stage, 3600, until=lambda: not _unfinished(stage)))
+        deployment.worker(*VERIFY_AND_BULK, ready=False)
+    messages = max(messages, _watched(deployment, 3600, until=lambda: not _unfinished(deployment)))
     if messages > MOST_MESSAGES:
-        stage.remarks.wrong.append(f"{messages:.2f} messages for each waiting job")
+        deployment.remarks.wrong.append(f"{messages:.2f} messages for each waiting job")
 
 
-def _unfinished(stage: Stage) -> int:
-    return waiting_requests(stage.store) + pending_members(stage.store)
+def _unfinished(deployment: Deployment) -> int:
+    return waiting_requests(deployment.store) + pending_members(deployment.store)
 
 
-def _watched(stage: Stage, seconds: float, until: Callable[[], bool] = bool) -> float:
+def _watched(deployment: Deployment, seconds: float, until: Callable[[], bool] = bool) -> float:
     """The most messages on the broker that there were for each waiting job."""
     worst, deadline = 0.0, time.monotonic() + seconds
-    with _client(stage) as client:
+    with _client(deployment) as client:
         while time.monotonic() < deadline and not until():
             messages = client.llen(VERIFY) + client.llen(BULK) + client.hlen("verify:unacked")
-            worst = max(worst, (int(messages) - FEW) / max(1, waiting_requests(stage.store)))
+            worst = max(worst, (int(messages) - FEW) / max(1, waiting_requests(deployment.store)))
             time.sleep(0.5)
     return worst

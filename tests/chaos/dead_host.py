@@ -14,9 +14,9 @@ from typing import Final
 
 import click
 
+from chaos.deployment import Deployment
 from chaos.jobs import Crowd, Member
-from chaos.run import stage_of
-from chaos.stage import Stage
+from chaos.run import deployment_of
 from support.photo_server import Answer, PhotoServer
 
 PATIENT: Final = {
@@ -36,12 +36,12 @@ class HangingHost(PhotoServer):
         return Answer(delay=60)
 
 
-def per_second(stage: Stage, members: Sequence[Member], others: Sequence[Member] = ()) -> float:
+def per_second(deployment: Deployment, members: Sequence[Member], others: Sequence[Member] = ()) -> float:
     """Jobs of the members that end in a second, while those of the others lie between them."""
     started = time.monotonic()
     for number, member in enumerate(members):
-        stage.send([member, *others[number : number + 1]])
-    stage.wait_for_all(members)
+        deployment.send([member, *others[number : number + 1]])
+    deployment.wait_for_all(members)
     return len(members) / (time.monotonic() - started)
 
 
@@ -50,14 +50,14 @@ def per_second(stage: Stage, members: Sequence[Member], others: Sequence[Member]
 @click.option("--milliseconds", default=100, show_default=True, help="What one of them costs.")
 def main(jobs: int, milliseconds: int) -> None:
     """Measure the good half's throughput alone, beside a healthy half, and beside a dead half."""
-    with tempfile.TemporaryDirectory() as folder, stage_of("redis", Path(folder)) as stage:
-        stage.settings |= PATIENT
-        stage.start()
+    with tempfile.TemporaryDirectory() as folder, deployment_of("redis", Path(folder)) as deployment:
+        deployment.settings |= PATIENT
+        deployment.start()
         with HangingHost() as dead:
-            good, bad = Crowd(stage.photos.url, milliseconds), Crowd(dead.url, milliseconds)
-            alone = per_second(stage, good.members("alone", jobs))
-            usual = per_second(stage, good.members("usual", jobs), good.members("healthy", jobs))
-            beside = per_second(stage, good.members("beside", jobs), bad.members("dead", jobs))
+            good, bad = Crowd(deployment.photos.url, milliseconds), Crowd(dead.url, milliseconds)
+            alone = per_second(deployment, good.members("alone", jobs))
+            usual = per_second(deployment, good.members("usual", jobs), good.members("healthy", jobs))
+            beside = per_second(deployment, good.members("beside", jobs), bad.members("dead", jobs))
     click.echo(f"alone {alone:.1f}/s, beside a healthy half {usual:.1f}/s, beside a dead half {beside:.1f}/s")
     click.echo(f"of its usual throughput: {beside / usual:.0%}; of what it has alone: {beside / alone:.0%}")
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import redis
 
-from chaos.stage import RedisStage
+from chaos.deployment import RedisDeployment
 from support.sentinel import MASTER, PASSWORD, Sentinel
 from support.servers import MariaDb, Redis
 from support.workers import wait_until
@@ -17,7 +17,7 @@ from worker.urls import Access
 SENTINELS: Final = 3
 
 
-class FailoverStage(RedisStage):
+class FailoverDeployment(RedisDeployment):
     """Behind the address of a second Redis, which is the first one's replica."""
 
     def __init__(
@@ -38,7 +38,7 @@ class FailoverStage(RedisStage):
         self.broker = self.replica
 
 
-class SentinelStage(FailoverStage):
+class SentinelDeployment(FailoverDeployment):
     """Behind Sentinels, which know the one and the other by a name."""
 
     access = Access(master=MASTER, sentinel_password=PASSWORD)

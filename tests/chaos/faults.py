@@ -1,4 +1,4 @@
-"""What is done to a stage while jobs flow. Each fault is there inside of its `with` and over after it."""
+"""What is done to a deployment while jobs flow. A fault lasts as long as its `with`."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from chaos.broker_faults import (
     redis_full,
     soon,
 )
-from chaos.failover import FailoverStage
-from chaos.stage import EmbeddedStage, RedisStage, Stage
-from chaos.switchover import SwitchoverStage
+from chaos.deployment import Deployment, EmbeddedDeployment, RedisDeployment
+from chaos.failover import FailoverDeployment
+from chaos.switchover import SwitchoverDeployment
 from worker.app import app
 from worker.jobs.queues import MAINTENANCE, SWEEP
 
@@ -45,9 +45,9 @@ def stopped(processes: Sequence[int]) -> Iterator[None]:
 
 
 @contextmanager
-def pool_process_killed(stage: Stage) -> Iterator[None]:
+def pool_process_killed(deployment: Deployment) -> Iterator[None]:
     """`kill -9` of a process that judges just now."""
-    pool = stage.pool_of(stage.a_verifier())
+    pool = deployment.pool_of(deployment.a_verifier())
     for pid in pool[:1]:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
@@ -55,121 +55,121 @@ def pool_process_killed(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def worker_killed(stage: Stage) -> Iterator[None]:
+def worker_killed(deployment: Deployment) -> Iterator[None]:
     """`kill -9` of a whole worker; whoever supervises it starts another one."""
-    stage.a_verifier().kill()
+    deployment.a_verifier().kill()
     yield
-    stage.worker(*VERIFY_AND_BULK)
+    deployment.worker(*VERIFY_AND_BULK)
 
 
 @contextmanager
-def worker_told_to_end(stage: Stage) -> Iterator[None]:
+def worker_told_to_end(deployment: Deployment) -> Iterator[None]:
     """SIGTERM in the middle of jobs, as at every update: it ends with its last job; another one starts."""
-    ending = stage.a_verifier()
+    ending = deployment.a_verifier()
     ending.process.terminate()
     yield
     assert ending.process.wait(timeout=60) == 0, ending.words[-3000:]
-    stage.worker(*VERIFY_AND_BULK)
+    deployment.worker(*VERIFY_AND_BULK)
 
 
 @contextmanager
-def worker_stopped(stage: Stage) -> Iterator[None]:
+def worker_stopped(deployment: Deployment) -> Iterator[None]:
     """SIGSTOP of a worker with its pool for longer than its leases; others take its jobs over."""
-    with stopped([stage.a_verifier().pid]):
+    with stopped([deployment.a_verifier().pid]):
         yield
         time.sleep(6)
 
 
 @contextmanager
-def redis_killed(stage: Stage) -> Iterator[None]:
+def redis_killed(deployment: Deployment) -> Iterator[None]:
     """`kill -9` of Redis, which keeps nothing: all queues are gone."""
-    assert isinstance(stage, RedisStage)
-    stage.broker.kill()
+    assert isinstance(deployment, RedisDeployment)
+    deployment.broker.kill()
     yield
     time.sleep(1)
-    stage.broker.start()
+    deployment.broker.start()
 
 
 @contextmanager
-def redis_hangs(stage: Stage) -> Iterator[None]:
+def redis_hangs(deployment: Deployment) -> Iterator[None]:
     """Redis stands still: connections stay open and nothing answers."""
-    assert isinstance(stage, RedisStage)
-    stage.broker.freeze()
-    with soon(5, stage.broker.thaw):
+    assert isinstance(deployment, RedisDeployment)
+    deployment.broker.freeze()
+    with soon(5, deployment.broker.thaw):
         yield
 
 
 @contextmanager
-def broker_killed(stage: Stage) -> Iterator[None]:
+def broker_killed(deployment: Deployment) -> Iterator[None]:
     """`kill -9` of a broker that keeps its queues (RabbitMQ)."""
-    broker: Any = stage.broker  # type: ignore[attr-defined]
+    broker: Any = deployment.broker  # type: ignore[attr-defined]
     broker.kill()
     with soon(1, broker.start):
         yield
 
 
 @contextmanager
-def redis_fails_over(stage: Stage) -> Iterator[None]:
+def redis_fails_over(deployment: Deployment) -> Iterator[None]:
     """`kill -9` of the primary Redis; its replica is promoted, which stands second in the broker's URL or is
     known to Sentinel."""
-    assert isinstance(stage, FailoverStage)
-    stage.broker.kill()
+    assert isinstance(deployment, FailoverDeployment)
+    deployment.broker.kill()
     yield
     time.sleep(1)
-    stage.promote()
+    deployment.promote()
 
 
 @contextmanager
-def mariadb_killed(stage: Stage) -> Iterator[None]:
+def mariadb_killed(deployment: Deployment) -> Iterator[None]:
     """`kill -9` of MariaDB; it comes back with what was committed."""
-    mariadb: Any = stage.mariadb  # type: ignore[attr-defined]
+    mariadb: Any = deployment.mariadb  # type: ignore[attr-defined]
     mariadb.kill()
     with soon(2, mariadb.start):
         yield
 
 
 @contextmanager
-def mariadb_hangs(stage: Stage) -> Iterator[None]:
+def mariadb_hangs(deployment: Deployment) -> Iterator[None]:
     """MariaDB stands still, in the middle of transactions."""
-    mariadb: Any = stage.mariadb  # type: ignore[attr-defined]
+    mariadb: Any = deployment.mariadb  # type: ignore[attr-defined]
     mariadb.freeze()
     with soon(6, mariadb.thaw):
         yield
 
 
 @contextmanager
-def mariadb_switched_over(stage: Stage) -> Iterator[None]:
+def mariadb_switched_over(deployment: Deployment) -> Iterator[None]:
     """The replica becomes the primary; the old one lives on, read-only, with all connections open."""
-    assert isinstance(stage, SwitchoverStage)
+    assert isinstance(deployment, SwitchoverDeployment)
     yield
-    stage.switch()
+    deployment.switch()
 
 
 @contextmanager
-def beat_killed(stage: Stage) -> Iterator[None]:
+def beat_killed(deployment: Deployment) -> Iterator[None]:
     """`kill -9` of beat: nobody sweeps until another one is started."""
-    stage.beats[-1].kill()
+    deployment.beats[-1].kill()
     yield
     time.sleep(2)
-    stage.beat()
+    deployment.beat()
 
 
 @contextmanager
-def two_beats(stage: Stage) -> Iterator[None]:
+def two_beats(deployment: Deployment) -> Iterator[None]:
     """A second beat, started by mistake."""
-    second = stage.beat()
+    second = deployment.beat()
     yield
     time.sleep(8)
     second.kill()
-    stage.beats.remove(second)
+    deployment.beats.remove(second)
 
 
 @contextmanager
-def two_sweeps(stage: Stage) -> Iterator[None]:
+def two_sweeps(deployment: Deployment) -> Iterator[None]:
     """Twenty sweeps at once by two workers."""
-    second = stage.worker("--queues", MAINTENANCE, "--concurrency", "2")
+    second = deployment.worker("--queues", MAINTENANCE, "--concurrency", "2")
     yield
-    with app.connection_for_write(stage.settings["VERIFY_BROKER_URL"]) as connection:
+    with app.connection_for_write(deployment.settings["VERIFY_BROKER_URL"]) as connection:
         for _ in range(20):
             app.send_task(SWEEP, queue=MAINTENANCE, connection=connection)
     time.sleep(3)
@@ -177,54 +177,54 @@ def two_sweeps(stage: Stage) -> Iterator[None]:
 
 
 @contextmanager
-def clock_set_back(stage: Stage) -> Iterator[None]:
+def clock_set_back(deployment: Deployment) -> Iterator[None]:
     """All workers find themselves twenty seconds earlier, and a process is killed at that time."""
-    Path(stage.settings[clock.VARIABLE]).write_text("-20")
-    with pool_process_killed(stage):
+    Path(deployment.settings[clock.VARIABLE]).write_text("-20")
+    with pool_process_killed(deployment):
         yield
 
 
 @contextmanager
-def clocks_apart(stage: Stage) -> Iterator[None]:
+def clocks_apart(deployment: Deployment) -> Iterator[None]:
     """Beside the others a worker that is five minutes ahead, and sweeps by one that is as much behind."""
-    ahead, behind = (stage.folder / name for name in ("ahead", "behind"))
+    ahead, behind = (deployment.folder / name for name in ("ahead", "behind"))
     ahead.write_text("300")
     behind.write_text("-300")
     odd = [
-        stage.worker(*VERIFY_AND_BULK, CHAOS_CLOCK=str(ahead)),
-        stage.worker("--queues", MAINTENANCE, "--concurrency", "1", CHAOS_CLOCK=str(behind)),
+        deployment.worker(*VERIFY_AND_BULK, CHAOS_CLOCK=str(ahead)),
+        deployment.worker("--queues", MAINTENANCE, "--concurrency", "1", CHAOS_CLOCK=str(behind)),
     ]
-    with two_sweeps(stage):
+    with two_sweeps(deployment):
         yield
     for worker in odd:
         worker.stop()
 
 
 @contextmanager
-def disk_full(stage: Stage) -> Iterator[None]:
+def disk_full(deployment: Deployment) -> Iterator[None]:
     """No byte more for SQLite and for queue files."""
-    assert isinstance(stage, EmbeddedStage)
-    home = stage.folder / "var"
+    assert isinstance(deployment, EmbeddedDeployment)
+    home = deployment.folder / "var"
     ballast = home / "ballast"
     if os.path.ismount(home):
         with suppress(OSError), ballast.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
     else:
-        _limit_files(stage, 1)
-    with soon(4, partial(_make_room, stage, ballast)):
+        _limit_files(deployment, 1)
+    with soon(4, partial(_make_room, deployment, ballast)):
         yield
 
 
-def _make_room(stage: Stage, ballast: Path) -> None:
+def _make_room(deployment: Deployment, ballast: Path) -> None:
     ballast.unlink(missing_ok=True)
-    _limit_files(stage, resource.RLIM_INFINITY)
+    _limit_files(deployment, resource.RLIM_INFINITY)
 
 
-def _limit_files(stage: Stage, most: int) -> None:
+def _limit_files(deployment: Deployment, most: int) -> None:
     """Where no disk of its own may be mounted: its processes may write no file beyond this."""
-    for worker in stage.workers:
-        for pid in (worker.pid, *stage.pool_of(worker)):
+    for worker in deployment.workers:
+        for pid in (worker.pid, *deployment.pool_of(worker)):
             resource.prlimit(pid, resource.RLIMIT_FSIZE, (most, resource.RLIM_INFINITY))
 
 
@@ -242,14 +242,14 @@ def small_disk(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def one_at_random(stage: Stage) -> Iterator[None]:
+def one_at_random(deployment: Deployment) -> Iterator[None]:
     """Any of those that a system on Redis and MariaDB can have."""
-    with random.choice(_AT_RANDOM)(stage):
+    with random.choice(_AT_RANDOM)(deployment):
         yield
 
 
 @contextmanager
-def nothing(stage: Stage) -> Iterator[None]:
+def nothing(deployment: Deployment) -> Iterator[None]:
     """No fault: what is watched is memory."""
     yield
 
@@ -265,8 +265,8 @@ class Fault:
     """One line of the table."""
 
     name: str
-    inject: Callable[[Stage], AbstractContextManager[None]]
-    stage: str = "redis"
+    inject: Callable[[Deployment], AbstractContextManager[None]]
+    deployment: str = "redis"
     """Which kind of system it is done to."""
     pending: bool = False
     """Members who have no request yet: the sweep must make it."""
@@ -300,24 +300,24 @@ FAULTS: Final = (
     Fault("two sweeps at once", two_sweeps, pending=True, long=True),
     Fault("any of these at random", one_at_random, accepted=True, weight=25, long=True),
     Fault("none, memory watched", nothing, weight=25, memory=True, long=True),
-    Fault("clock set back", clock_set_back, stage="clock", long=True),
-    Fault("clocks apart", clocks_apart, stage="clock", long=True),
-    Fault("MariaDB switched over", mariadb_switched_over, stage="switchover", once=True),
+    Fault("clock set back", clock_set_back, deployment="clock", long=True),
+    Fault("clocks apart", clocks_apart, deployment="clock", long=True),
+    Fault("MariaDB switched over", mariadb_switched_over, deployment="switchover", once=True),
     Fault(
         "Redis fails over to its replica",
         redis_fails_over,
-        stage="failover",
+        deployment="failover",
         accepted=True,
         once=True,
         long=True,
     ),
-    Fault("Redis fails over by Sentinel", redis_fails_over, stage="sentinel", accepted=True, once=True),
-    Fault("disk full (embedded)", disk_full, stage="embedded"),
-    Fault("pool process killed (embedded)", pool_process_killed, stage="embedded"),
-    Fault("RabbitMQ alarm", rabbitmq_alarm, stage="rabbitmq"),
-    Fault("RabbitMQ killed", broker_killed, stage="rabbitmq"),
-    Fault("pool process killed (RabbitMQ)", pool_process_killed, stage="rabbitmq"),
-    Fault("worker killed (RabbitMQ)", worker_killed, stage="rabbitmq", long=True),
-    Fault("worker told to end (RabbitMQ)", worker_told_to_end, stage="rabbitmq", long=True),
-    Fault("MariaDB killed (RabbitMQ)", mariadb_killed, stage="rabbitmq", long=True),
+    Fault("Redis fails over by Sentinel", redis_fails_over, deployment="sentinel", accepted=True, once=True),
+    Fault("disk full (embedded)", disk_full, deployment="embedded"),
+    Fault("pool process killed (embedded)", pool_process_killed, deployment="embedded"),
+    Fault("RabbitMQ alarm", rabbitmq_alarm, deployment="rabbitmq"),
+    Fault("RabbitMQ killed", broker_killed, deployment="rabbitmq"),
+    Fault("pool process killed (RabbitMQ)", pool_process_killed, deployment="rabbitmq"),
+    Fault("worker killed (RabbitMQ)", worker_killed, deployment="rabbitmq", long=True),
+    Fault("worker told to end (RabbitMQ)", worker_told_to_end, deployment="rabbitmq", long=True),
+    Fault("MariaDB killed (RabbitMQ)", mariadb_killed, deployment="rabbitmq", long=True),
 )

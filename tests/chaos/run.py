@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from chaos import clock
-from chaos.failover import FailoverStage, SentinelStage
+from chaos.deployment import Deployment, EmbeddedDeployment, RabbitDeployment, RedisDeployment
+from chaos.failover import FailoverDeployment, SentinelDeployment
 from chaos.faults import FAULTS, Fault, small_disk
 from chaos.jobs import Member
-from chaos.stage import EmbeddedStage, RabbitStage, RedisStage, Stage
-from chaos.switchover import Replicated, SwitchoverStage
+from chaos.switchover import Replicated, SwitchoverDeployment
 from support.rabbitmq import RabbitMq
 from support.servers import MariaDb, Redis, ServerMissing, quick_folder
 
@@ -59,35 +59,35 @@ class Row:
 
 
 @contextmanager
-def stage_of(kind: str, folder: Path) -> Iterator[Stage]:
-    """A system whose processes `Stage.start` starts. Raises ServerMissing."""
+def deployment_of(kind: str, folder: Path) -> Iterator[Deployment]:
+    """A system whose processes `Deployment.start` starts. Raises ServerMissing."""
     with ExitStack() as stack:
         yield _made(kind, folder, stack)
 
 
-def _made(kind: str, folder: Path, stack: ExitStack) -> Stage:
+def _made(kind: str, folder: Path, stack: ExitStack) -> Deployment:
     if kind == "embedded":
         stack.enter_context(small_disk(folder / "var"))
-        return EmbeddedStage(folder, stack)
+        return EmbeddedDeployment(folder, stack)
     if kind == "switchover":
         pair = [Replicated(stack.enter_context(quick_folder()), number) for number in (1, 2)]
         primary, standby = (_started(server, stack) for server in pair)
-        return SwitchoverStage(folder, primary, standby, _redis(folder, stack), stack)
+        return SwitchoverDeployment(folder, primary, standby, _redis(folder, stack), stack)
     mariadb = _started(MariaDb(stack.enter_context(quick_folder())), stack)
     if kind == "rabbitmq":
         rabbit = RabbitMq(folder / "rabbitmq")
         stack.callback(rabbit.close)
         rabbit.start()
-        return RabbitStage(folder, mariadb, rabbit, stack)
+        return RabbitDeployment(folder, mariadb, rabbit, stack)
     first = _redis(folder, stack)
     if kind in ("failover", "sentinel"):
         replica = Redis(folder / "replica", replica_of=first.port, password=first.password)
-        made = FailoverStage if kind == "failover" else SentinelStage
+        made = FailoverDeployment if kind == "failover" else SentinelDeployment
         return made(folder, mariadb, first, _started(replica, stack), stack)
-    stage = RedisStage(folder, mariadb, first, stack)
+    deployment = RedisDeployment(folder, mariadb, first, stack)
     if kind == "clock":
-        _make_the_clock_movable(stage)
-    return stage
+        _make_the_clock_movable(deployment)
+    return deployment
 
 
 def _redis(folder: Path, stack: ExitStack) -> Redis:
@@ -100,26 +100,26 @@ def _started(server: _Server, stack: ExitStack) -> _Server:
     return server
 
 
-def _make_the_clock_movable(stage: Stage) -> None:
-    file = stage.folder / "clock"
+def _make_the_clock_movable(deployment: Deployment) -> None:
+    file = deployment.folder / "clock"
     file.write_text("0")
-    stage.settings[clock.VARIABLE] = str(file)
+    deployment.settings[clock.VARIABLE] = str(file)
 
 
-def experiment(stage: Stage, fault: Fault, jobs: int, times: int) -> Row:
+def experiment(deployment: Deployment, fault: Fault, jobs: int, times: int) -> Row:
     """Inject the fault so often, each time in the middle of its share of the jobs."""
     members: list[Member] = []
     worst = 0.0
-    stage.start()
+    deployment.start()
     first: dict[int, int] = {}
     for _ in range(times):
-        share = stage.crowd.members(_name(fault), math.ceil(jobs / times), pending=fault.pending)
-        worst = max(worst, once(stage, fault, share))
+        share = deployment.crowd.members(_name(fault), math.ceil(jobs / times), pending=fault.pending)
+        worst = max(worst, once(deployment, fault, share))
         members += share
         if fault.memory and len(members) >= WARM:
-            first = first or stage.memory()
-    growth = _growth(first, stage.memory()) if first else None
-    left, found = stage.left(), stage.audit(members)
+            first = first or deployment.memory()
+    growth = _growth(first, deployment.memory()) if first else None
+    left, found = deployment.left(), deployment.audit(members)
     return Row(
         fault.name,
         times,
@@ -139,16 +139,16 @@ def _growth(before: dict[int, int], after: dict[int, int]) -> float | None:
     return round(max(shares), 1) if shares else None
 
 
-def once(stage: Stage, fault: Fault, members: Sequence[Member]) -> float:
+def once(deployment: Deployment, fault: Fault, members: Sequence[Member]) -> float:
     """Half of the jobs before the fault, half while it lasts; seconds until all of them had their end."""
-    put = stage.accept if fault.accepted else stage.send
+    put = deployment.accept if fault.accepted else deployment.send
     middle = len(members) // 2
     put(members[:middle])
-    stage.wait_for_some(members[:middle])
-    with fault.inject(stage):
+    deployment.wait_for_some(members[:middle])
+    with fault.inject(deployment):
         put(members[middle:])
     over = time.monotonic()
-    stage.wait_for_all(members)
+    deployment.wait_for_all(members)
     return time.monotonic() - over
 
 
@@ -158,14 +158,14 @@ def _name(fault: Fault) -> str:
 
 def run(faults: Sequence[Fault], jobs: int, times: int) -> Iterator[Row | tuple[Fault, str]]:
     """A row for each fault, or the fault and why it could not be tried. One system for each kind."""
-    for kind in dict.fromkeys(fault.stage for fault in faults):
-        chosen = [fault for fault in faults if fault.stage == kind]
+    for kind in dict.fromkeys(fault.deployment for fault in faults):
+        chosen = [fault for fault in faults if fault.deployment == kind]
         with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
             try:
-                with stage_of(kind, Path(folder)) as stage:
+                with deployment_of(kind, Path(folder)) as deployment:
                     for fault in chosen:
                         often = 1 if fault.once else times * 5 if fault.weight > 1 else times
-                        yield experiment(stage, fault, jobs * fault.weight, often)
+                        yield experiment(deployment, fault, jobs * fault.weight, often)
             except ServerMissing as missing:
                 yield from ((fault, str(missing)) for fault in chosen)
 

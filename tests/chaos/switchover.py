@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import pymysql
 
-from chaos.stage import RedisStage
+from chaos.deployment import RedisDeployment
 from support.servers import MariaDb, Redis
 from support.workers import wait_until
 
@@ -109,7 +109,7 @@ class _Behind:
     url: str
 
 
-class SwitchoverStage(RedisStage):
+class SwitchoverDeployment(RedisDeployment):
     """Behind one address, by an account that a read-only server holds back, as those of `grants.sql` are."""
 
     def __init__(

@@ -11,21 +11,21 @@ from typing import Any
 import amqp
 import pytest
 
-from chaos.run import stage_of
-from chaos.stage import RabbitStage
+from chaos.deployment import RabbitDeployment
+from chaos.run import deployment_of
 from support.invalid_messages import NO_TASKS, body_of, headers
 from support.servers import ServerMissing
 from support.workers import wait_until
 
 
 @pytest.fixture(scope="module")
-def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitStage]:
+def deployment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitDeployment]:
     """On MariaDB and RabbitMQ."""
     try:
-        with stage_of("rabbitmq", tmp_path_factory.mktemp("rabbitmq")) as stage:
-            assert isinstance(stage, RabbitStage)
-            stage.start()
-            yield stage
+        with deployment_of("rabbitmq", tmp_path_factory.mktemp("rabbitmq")) as deployment:
+            assert isinstance(deployment, RabbitDeployment)
+            deployment.start()
+            yield deployment
     except ServerMissing as missing:
         pytest.skip(str(missing))
 
@@ -51,12 +51,12 @@ NO_DATE = b"\x20\x00" + (14).to_bytes(4, "big") + shortstr(b"when") + b"T" + b"\
 """A header with a date beyond the calendar."""
 
 
-def publish(stage: RabbitStage, *messages: Any) -> int:
+def publish(deployment: RabbitDeployment, *messages: Any) -> int:
     """Onto the queue of live jobs; how many the broker took."""
     taken = 0
     for message in messages:
         try:
-            with stage.broker.connect() as connection, connection.channel() as channel:
+            with deployment.broker.connect() as connection, connection.channel() as channel:
                 channel.basic_publish(message, routing_key="verify")
                 channel.queue_declare("verify", passive=True)  # answered after what came before
             taken += 1
@@ -76,28 +76,30 @@ def as_amqp(item: bytes) -> Any:
     )
 
 
-def test_invalid_messages_are_recorded_with_their_reason_and_harm_no_neighbour(stage: RabbitStage) -> None:
-    workers = stage.verifiers
-    before, after = (stage.crowd.members(name, 5) for name in ("before", "after"))
-    stage.send(before)
+def test_invalid_messages_are_recorded_with_their_reason_and_harm_no_neighbour(
+    deployment: RabbitDeployment,
+) -> None:
+    workers = deployment.verifiers
+    before, after = (deployment.crowd.members(name, 5) for name in ("before", "after"))
+    deployment.send(before)
     bomb = amqp.Message(
         b"x", application_headers=headers(compression="zlib"), content_type="application/json"
     )
     sound = amqp.Message(body_of({}), content_type="application/json", content_encoding="utf-8")
     known = [as_amqp(item) for item, _ in NO_TASKS.values()]
-    assert publish(stage, Damaged(NO_TEXT), Damaged(NO_DATE), bomb, sound, *known) == 4 + len(known)
-    stage.send(after)
-    stage.wait_for_all([*before, *after])
+    assert publish(deployment, Damaged(NO_TEXT), Damaged(NO_DATE), bomb, sound, *known) == 4 + len(known)
+    deployment.send(after)
+    deployment.wait_for_all([*before, *after])
     expected = sorted(
         ["bad_properties", "bad_properties", "compressed", "no_task", *(r for _, r in NO_TASKS.values())]
     )
-    wait_until(lambda: len(stage.store.dead_jobs.latest(1000)) >= len(expected))
-    assert sorted(dead.reason for dead in stage.store.dead_jobs.latest(1000)) == expected
+    wait_until(lambda: len(deployment.store.dead_jobs.latest(1000)) >= len(expected))
+    assert sorted(dead.reason for dead in deployment.store.dead_jobs.latest(1000)) == expected
     assert [worker.running for worker in workers] == [True] * len(workers)
 
 
-def test_properties_of_random_bytes_never_end_a_worker(stage: RabbitStage) -> None:
-    workers, chance = stage.verifiers, random.Random(1)
+def test_properties_of_random_bytes_never_end_a_worker(deployment: RabbitDeployment) -> None:
+    workers, chance = deployment.verifiers, random.Random(1)
     seeds = [NO_TEXT, NO_DATE, as_amqp(NO_TASKS["an unknown task"][0])._serialize_properties()]
     damaged = []
     for _ in range(150):
@@ -105,27 +107,29 @@ def test_properties_of_random_bytes_never_end_a_worker(stage: RabbitStage) -> No
         for _ in range(chance.randint(1, 3)):
             raw[chance.randrange(len(raw))] = chance.randrange(256)
         damaged.append(Damaged(bytes(raw)))
-    dead = len(stage.store.dead_jobs.latest(1000))
-    taken = publish(stage, *damaged)
-    after = stage.crowd.members("survivors", 5)
-    stage.send(after)
-    stage.wait_for_all(after)
-    wait_until(lambda: len(stage.store.dead_jobs.latest(1000)) >= dead + taken)
+    dead = len(deployment.store.dead_jobs.latest(1000))
+    taken = publish(deployment, *damaged)
+    after = deployment.crowd.members("survivors", 5)
+    deployment.send(after)
+    deployment.wait_for_all(after)
+    wait_until(lambda: len(deployment.store.dead_jobs.latest(1000)) >= dead + taken)
     assert taken > 20
     assert [worker.running for worker in workers] == [True] * len(workers)
 
 
-def test_a_job_that_neither_the_database_nor_rabbitmq_takes_is_done_when_they_do(stage: RabbitStage) -> None:
-    members = stage.crowd.members("patient", 6)
-    stage.mariadb.kill()
-    stage.send(members)
-    stage.broker.alarm(on=True)
+def test_a_job_that_neither_the_database_nor_rabbitmq_takes_is_done_when_they_do(
+    deployment: RabbitDeployment,
+) -> None:
+    members = deployment.crowd.members("patient", 6)
+    deployment.mariadb.kill()
+    deployment.send(members)
+    deployment.broker.alarm(on=True)
     try:
-        wait_until(lambda: any("RabbitMQ takes no messages" in w.words for w in stage.verifiers), 60)
+        wait_until(lambda: any("RabbitMQ takes no messages" in w.words for w in deployment.verifiers), 60)
     finally:
-        stage.broker.alarm(on=False)
-        stage.mariadb.start()
-    stage.wait_for_all(members)
-    found = stage.audit(members)
+        deployment.broker.alarm(on=False)
+        deployment.mariadb.start()
+    deployment.wait_for_all(members)
+    found = deployment.audit(members)
     assert (found.lost, found.doubled) == ([], [])
-    assert len(stage.verifiers) == 2
+    assert len(deployment.verifiers) == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.stage import RabbitStage
+from chaos.deployment import RabbitDeployment
 from support.jobs import a_job
 from support.servers import MariaDb, ServerMissing, free_port
 from support.tls import TlsRabbitMq, make_certificates
@@ -19,7 +19,7 @@ from worker.jobs.queues import VERIFY
 from worker.urls import Access
 
 
-class TlsStage(RabbitStage):
+class TlsDeployment(RabbitDeployment):
     """On MariaDB, and a RabbitMQ whose authority only this test knows."""
 
     def __init__(self, folder: Path, mariadb: MariaDb, broker: TlsRabbitMq, stack: ExitStack) -> None:
@@ -51,13 +51,13 @@ def rabbitmq(tls: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tl
 
 
 @pytest.fixture(scope="module")
-def stage(
+def deployment(
     rabbitmq: TlsRabbitMq, mariadb_server: MariaDb, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[TlsStage]:
+) -> Iterator[TlsDeployment]:
     with ExitStack() as stack:
-        stage = TlsStage(tmp_path_factory.mktemp("stage"), mariadb_server, rabbitmq, stack)
-        stage.settings["VERIFY_BROKER_URL"] = behind_one_that_is_away(rabbitmq)
-        yield stage
+        deployment = TlsDeployment(tmp_path_factory.mktemp("deployment"), mariadb_server, rabbitmq, stack)
+        deployment.settings["VERIFY_BROKER_URL"] = behind_one_that_is_away(rabbitmq)
+        yield deployment
 
 
 def behind_one_that_is_away(rabbitmq: TlsRabbitMq) -> str:
@@ -66,13 +66,15 @@ def behind_one_that_is_away(rabbitmq: TlsRabbitMq) -> str:
     return f"{away};{rabbitmq.url}"
 
 
-def test_jobs_are_judged_by_the_worker_that_knows_the_authority(stage: TlsStage, stranger: Path) -> None:
-    deluded = stage.worker("--queues", "verify", ready=False, VERIFY_BROKER_CA=str(stranger))
-    stage.worker("--queues", "verify,bulk", "--concurrency", "1")
-    members = stage.crowd.members("members", 4)
-    stage.send(members)
-    stage.wait_for_all(members)
-    assert stage.audit(members).lines == []
+def test_jobs_are_judged_by_the_worker_that_knows_the_authority(
+    deployment: TlsDeployment, stranger: Path
+) -> None:
+    deluded = deployment.worker("--queues", "verify", ready=False, VERIFY_BROKER_CA=str(stranger))
+    deployment.worker("--queues", "verify,bulk", "--concurrency", "1")
+    members = deployment.crowd.members("members", 4)
+    deployment.send(members)
+    deployment.wait_for_all(members)
+    assert deployment.audit(members).lines == []
     wait_until(lambda: "certificate verify failed" in deluded.words)
     assert deluded.health.problem(time.time()) is not None
 

@@ -1,4 +1,4 @@
-"""Whole systems to be broken: private servers, workers with the stub, beat; and ways to put jobs in."""
+"""Whole systems to be broken: private servers, workers with the stub, beat; and ways to send jobs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Beat:
             self.process.wait()
 
 
-class Stage:
+class Deployment:
     """A database, a broker, two workers that verify, one for maintenance, and beat."""
 
     program = "chaos.stub_worker"
@@ -150,7 +150,7 @@ class Stage:
     def memory(self) -> dict[int, int]:
         """Resident KiB of the processes that verify, by their IDs."""
         pids = [pid for worker in self.verifiers for pid in (worker.pid, *self.pool_of(worker))]
-        return {pid: held for pid in pids if (held := resident(pid))}
+        return {pid: size for pid in pids if (size := resident(pid))}
 
     def send(self, members: Sequence[Member]) -> None:
         """As apps do: most send the message, every seventh twice; some only insert the member's row."""
@@ -217,18 +217,18 @@ class Stage:
         return found
 
     def left(self) -> int:
-        """What nobody will ever take, or has taken and never acknowledged, on the broker; waits for it."""
+        """Waits until the broker has no more messages; how many stay, waiting or unacknowledged."""
         counts = [1]
 
         def none() -> bool:
-            counts.append(self.held())
+            counts.append(self.messages())
             return not counts[-1]
 
         self._wait(none, PATIENCE)
         return counts[-1]
 
-    def held(self) -> int:
-        """Messages on the broker, those that a worker holds among them."""
+    def messages(self) -> int:
+        """Messages on the broker, the unacknowledged ones as well."""
         raise NotImplementedError
 
 
@@ -241,7 +241,7 @@ class HasUrl(Protocol):
         ...
 
 
-class RedisStage(Stage):
+class RedisDeployment(Deployment):
     """On MariaDB and Redis."""
 
     def __init__(self, folder: Path, mariadb: HasUrl, broker: Redis, stack: ExitStack) -> None:
@@ -253,28 +253,28 @@ class RedisStage(Stage):
         """Where its workers look for the broker."""
         return self.broker.url
 
-    def held(self) -> int:
+    def messages(self) -> int:
         """On all queues, and unacknowledged."""
         with redis.Redis.from_url(self.broker.url) as client:
             waiting = sum(client.llen(name) for name in IN_ORDER)
             return int(waiting + client.hlen("verify:unacked"))
 
 
-class RabbitStage(Stage):
+class RabbitDeployment(Deployment):
     """On MariaDB and RabbitMQ."""
 
     def __init__(self, folder: Path, mariadb: MariaDb, broker: RabbitMq, stack: ExitStack) -> None:
         self.mariadb, self.broker = mariadb, broker
         super().__init__(folder, stack.enter_context(fresh_database(mariadb.url)), broker.url, stack)
 
-    def held(self) -> int:
-        """What comes back to the queues of those who end."""
+    def messages(self) -> int:
+        """On the queues, after the workers have ended and released theirs."""
         for worker in self.verifiers:
             worker.stop()
         return sum(self.broker.depth(name) for name in (VERIFY, BULK))
 
 
-class EmbeddedStage(Stage):
+class EmbeddedDeployment(Deployment):
     """On SQLite and queue files: one worker does everything."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
@@ -286,14 +286,14 @@ class EmbeddedStage(Stage):
         if not self.verifiers:
             self.worker()
 
-    def held(self) -> int:
-        """Files of the queues of jobs, those that a worker has taken among them."""
+    def messages(self) -> int:
+        """Files of the queues of jobs, the unacknowledged ones as well."""
         files = (self.folder / "var" / "broker" / "queues").rglob("*.msg")
         return sum(not file.name.endswith(".maintenance.msg") for file in files)
 
 
 def resident(pid: int) -> int:
-    """KiB of memory that a process holds; 0 of one that has ended."""
+    """KiB of memory that a process has; 0 if it has ended."""
     try:
         words = Path(f"/proc/{pid}/status").read_text().split()
     except FileNotFoundError:
