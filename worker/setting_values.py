@@ -29,7 +29,7 @@ _SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
     "filesystem": (),
 }
 """Schemes of broker addresses, with the parameters after `?`: any other raises when kombu connects."""
-_HOST: Final = re.compile(r"(\*\.)?[\w-]+(\.[\w-]+)*|[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*", re.ASCII | re.I)
+_HOST: Final = r"(?ai:(\*\.)?[\w-]+(\.[\w-]+)*|[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*)"
 _OWN_HEADERS: Final = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "range"}
 )
@@ -121,33 +121,15 @@ def _is_address(url: str) -> bool:
     return not parts.fragment and "@" not in parts.path + parts.query
 
 
-def _host(value: str) -> str:
-    if not _HOST.fullmatch(value):
-        raise ValueError(
-            "must be the name of a host, without https://, port and path: photos.example.com, or "
-            "*.example.com for every name below it"
-        )
-    return value
+def _form(pattern: str, expected: str) -> AfterValidator:
+    """A text that matches the pattern as a whole."""
 
+    def check(value: str) -> str:
+        if not re.fullmatch(pattern, value):
+            raise ValueError(expected)
+        return value
 
-def _name(value: str) -> str:
-    if not re.fullmatch(r"\w*", value):
-        raise ValueError("must be a name of letters, digits and underscores")
-    return value
-
-
-def _qualified_name(value: str) -> str:
-    if not re.fullmatch(r"(\w+(\.\w+)?)?", value):
-        raise ValueError(
-            "must be the name of a table, or database.table; names are of letters, digits and underscores"
-        )
-    return value
-
-
-def _queue_prefix(value: str) -> str:
-    if not re.fullmatch(r"[\w.:-]{0,32}", value, re.ASCII):
-        raise ValueError("must be up to 32 letters, digits and the signs _ . : -")
-    return value
+    return AfterValidator(check)
 
 
 def _header_name(name: str) -> str:
@@ -188,7 +170,14 @@ def _is_cron(value: str) -> bool:
 
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database_url)]
-Host = Annotated[str, AfterValidator(_host)]
+Host = Annotated[
+    str,
+    _form(
+        _HOST,
+        "must be the name of a host, without https://, port and path: photos.example.com, or "
+        "*.example.com for every name below it",
+    ),
+]
 Hosts = Annotated[tuple[Host, ...], NoDecode, BeforeValidator(_split)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
@@ -196,7 +185,7 @@ Seconds = Annotated[float, Field(gt=0, le=_WEEK)]
 Waits = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Share = Annotated[float, Field(ge=0, le=1)]
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[str, _form(r"\w*", "must be a name of letters, digits and underscores")]
 Names = Annotated[dict[str, Name], NoDecode, BeforeValidator(_mapping)]
 Numbers = Annotated[
     dict[str, Annotated[float, Field(allow_inf_nan=False)]], NoDecode, BeforeValidator(_mapping)
@@ -204,6 +193,14 @@ Numbers = Annotated[
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Headers = Annotated[dict[Host, dict[HeaderName, HeaderValue]], NoDecode, BeforeValidator(_mapping)]
-QueuePrefix = Annotated[str, AfterValidator(_queue_prefix)]
-QualifiedName = Annotated[str, AfterValidator(_qualified_name)]
+QueuePrefix = Annotated[
+    str, _form(r"(?a:[\w.:-]{0,32})", "must be up to 32 letters, digits and the signs _ . : -")
+]
+QualifiedName = Annotated[
+    str,
+    _form(
+        r"(\w+(\.\w+)?)?",
+        "must be the name of a table, or database.table; names are of letters, digits and underscores",
+    ),
+]
 Schedule = Annotated[str, AfterValidator(_schedule)]

@@ -229,7 +229,7 @@ def test_every_reason_for_which_a_message_is_refused_is_one_that_is_known() -> N
     sources = [
         (ROOT / "worker/broker" / name).read_text() for name in ("envelope.py", "consumer.py", "amqp.py")
     ]
-    pattern = r'(?:BadMessage|invalid_headers)\(\s*"(\w+)"'
+    pattern = r'(?:BadMessage|_bad|invalid_headers)\(\s*"(\w+)"'
     raised = {code for text in sources for code in re.findall(pattern, text)}
     assert len(raised) > 15
     assert raised <= REASONS.keys()

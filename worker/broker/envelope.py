@@ -32,6 +32,30 @@ MAX_ETA: Final = timedelta(seconds=20)
 is due sooner is done at once. (Earlier versions sent retries that were due this late.)"""
 MAX_RETRIES: Final = 1000
 
+FORGED: Final = "bad_burial"
+REASONS: Final[Mapping[str, str]] = {
+    FORGED: "not a dead letter as this worker writes them",
+    "bad_base64": "the body is not what body_encoding says",
+    "bad_eta": "the eta header is no time, or too late",
+    "bad_json": "not JSON, or holds typed values of kombu's",
+    "bad_properties": "the properties cannot be read",
+    "bad_retries": "the retries header is no whole number",
+    "bad_task_id": "the id header is no text of 1 to 255 characters",
+    "compressed": "compressed bodies are not taken",
+    "no_task": "no task header: not a message of Celery's protocol 2",
+    "not_an_envelope": "not a message of Celery's protocol",
+    "too_deep": "nested too deep",
+    "too_large": "larger than a job may be",
+    "undecodable": "cannot be decoded",
+    "unknown_task": "the task header names no task of this worker",
+    "wrong_arguments": "the arguments are not those of the task",
+    "wrong_body": "the body is not [args, kwargs, embed]",
+    "wrong_content_type": "the content type is not application/json",
+    "wrong_encoding": "another encoding than utf-8, or base64 of it",
+    "wrong_queue": "the task does not belong on this queue",
+}
+"""Why a message is refused, by code. Only these texts are stored: a forged dead letter may say anything."""
+
 _OURS: Final = "worker."
 _INVALID: Final = "worker_garbage"
 
@@ -66,6 +90,10 @@ class TaskSignature(Protocol):
     def __header__(self, *args: Any, **kwargs: Any) -> object:
         """Raises TypeError where the arguments do not fit."""
         ...
+
+
+def _bad(code: str) -> BadMessage:
+    return BadMessage(code, REASONS[code])
 
 
 def decode_item(raw: bytes, queue: str) -> dict[str, Any]:
@@ -105,7 +133,7 @@ def _decode_envelope(raw: bytes) -> dict[str, Any]:
     if not isinstance(properties, dict) or not isinstance(headers, dict):
         raise BadMessage("not_an_envelope", "no properties or no headers: not a message of Celery's protocol")
     if headers.get("compression"):
-        raise BadMessage("compressed", "compressed bodies are not taken")
+        raise _bad("compressed")
     _check_texts(payload)
     _check_body(payload.get("body"), properties.get("body_encoding"))
     return {**payload, "properties": dict(properties), "headers": headers}
@@ -132,7 +160,7 @@ def _check_body(body: object, encoding: object) -> None:
     try:
         base64.b64decode((body or "").encode()) if encoding == "base64" else (body or "").encode()
     except (binascii.Error, ValueError):
-        raise BadMessage("bad_base64", "the body is not what body_encoding says") from None
+        raise _bad("bad_base64") from None
 
 
 def _invalid_payload(raw: bytes, bad: BadMessage) -> dict[str, Any]:
@@ -214,30 +242,29 @@ def foreign_task(headers: Mapping[str, Any]) -> str | None:
 
 def _refuse_marked(headers: Mapping[str, Any]) -> None:
     if is_marked_invalid(headers):
-        reason = known_reason(headers[_INVALID].get("code"))
-        raise BadMessage(reason, REASONS[reason])
+        raise _bad(known_reason(headers[_INVALID].get("code")))
 
 
 def _task_name(headers: Mapping[str, Any], tasks: Mapping[str, TaskSignature]) -> str:
     name = headers.get("task")
     if name is None:
-        raise BadMessage("no_task", "no task header: not a message of Celery's protocol 2")
+        raise _bad("no_task")
     if not isinstance(name, str) or not name.startswith(_OURS) or name not in tasks:
-        raise BadMessage("unknown_task", "the task header names no task of this worker")
+        raise _bad("unknown_task")
     return name
 
 
 def _task_id(headers: Mapping[str, Any]) -> str:
     task_id = headers.get("id")
     if not isinstance(task_id, str) or not 0 < len(task_id) <= 255 or not task_id.isprintable():
-        raise BadMessage("bad_task_id", "the id header is no text of 1 to 255 characters")
+        raise _bad("bad_task_id")
     return task_id
 
 
 def _retries(headers: Mapping[str, Any]) -> int:
     retries = headers.get("retries") or 0
     if not isinstance(retries, int) or retries < 0:
-        raise BadMessage("bad_retries", "the retries header is no whole number")
+        raise _bad("bad_retries")
     return min(int(retries), MAX_RETRIES)
 
 
@@ -256,7 +283,7 @@ def _moment(value: object) -> datetime:
 
 def _arguments(message: RawMessage) -> tuple[list[Any], dict[str, Any]]:
     if message.content_type != "application/json":
-        raise BadMessage("wrong_content_type", "the content type is not application/json")
+        raise _bad("wrong_content_type")
     if (message.content_encoding or "utf-8").lower() not in ("utf-8", "binary"):
         raise BadMessage("wrong_encoding", "the content encoding is not utf-8")
     if len(message.body) > MAX_BODY_BYTES:
@@ -264,7 +291,7 @@ def _arguments(message: RawMessage) -> tuple[list[Any], dict[str, Any]]:
     match decode_json(message.body, _plain):
         case [list() as args, dict() as kwargs, dict() | None]:
             return args, kwargs
-    raise BadMessage("wrong_body", "the body is not [args, kwargs, embed]")
+    raise _bad("wrong_body")
 
 
 def dead_letter(message: RawMessage, bad: BadMessage, now: datetime) -> TaskMessage:
@@ -290,31 +317,6 @@ def matching(pattern: str, value: object) -> str | None:
 def printable(value: object) -> str:
     """The printable characters of a text that anybody may have sent; empty if it is no text."""
     return "".join(c for c in value[:500] if c.isprintable()) if isinstance(value, str) else ""
-
-
-FORGED: Final = "bad_burial"
-REASONS: Final[Mapping[str, str]] = {
-    FORGED: "not a dead letter as this worker writes them",
-    "bad_base64": "the body is not what body_encoding says",
-    "bad_eta": "the eta header is no time, or too late",
-    "bad_json": "not JSON, or holds typed values of kombu's",
-    "bad_properties": "the properties cannot be read",
-    "bad_retries": "the retries header is no whole number",
-    "bad_task_id": "the id header is no text of 1 to 255 characters",
-    "compressed": "compressed bodies are not taken",
-    "no_task": "no task header: not a message of Celery's protocol 2",
-    "not_an_envelope": "not a message of Celery's protocol",
-    "too_deep": "nested too deep",
-    "too_large": "larger than a job may be",
-    "undecodable": "cannot be decoded",
-    "unknown_task": "the task header names no task of this worker",
-    "wrong_arguments": "the arguments are not those of the task",
-    "wrong_body": "the body is not [args, kwargs, embed]",
-    "wrong_content_type": "the content type is not application/json",
-    "wrong_encoding": "another encoding than utf-8, or base64 of it",
-    "wrong_queue": "the task does not belong on this queue",
-}
-"""Why a message is refused, by code. Only these texts are stored: a forged dead letter may say anything."""
 
 
 def known_reason(code: object) -> str:

@@ -10,9 +10,8 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self
 
 from amqp import AMQPError
@@ -90,7 +89,7 @@ class NotSent(RetryableError):
     """The broker has not confirmed the job. Sending it again, with the same request ID, is safe."""
 
 
-class Publisher:
+class Publisher(AbstractContextManager["Publisher"]):
     """Sends jobs. Threads may share it, and it works on in a forked process."""
 
     def __init__(self, broker_url: str, folder: Path | None = None, access: Access = DEFAULT_ACCESS) -> None:
@@ -164,24 +163,17 @@ class Publisher:
             producers.force_close_all()
             producers.connections.force_close_all()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _pool(self) -> Any:
         """The pool of this process: two processes that write to one socket would mix their bytes."""
         with self._lock:
             if self._producers is None or self._pid != os.getpid():
-                self._producers, self._pid = self._new_pool(), os.getpid()
+                connections = _Connections(self._connection(), limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
+                self._producers = ProducerPool(connections, limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
+                self._pid = os.getpid()
             return self._producers
-
-    def _new_pool(self) -> Any:
-        connections = _Connections(self._connection(), limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
-        return ProducerPool(connections, limit=_CONNECTIONS)  # type: ignore[no-untyped-call]
 
     def _connection(self) -> Any:
         return Connection(  # type: ignore[no-untyped-call]
