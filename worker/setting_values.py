@@ -98,11 +98,11 @@ def _broker_url(value: SecretStr) -> SecretStr:
                 "is no address such as redis://:password@host:6379/0; in a password write / as %2F, "
                 "# as %23, ? as %3F, @ as %40"
             )
-        _check_rest(address)
+        _check_path_and_query(address)
     return value
 
 
-def _check_rest(address: str) -> None:
+def _check_path_and_query(address: str) -> None:
     parts = urlsplit(address)
     if is_redis(address) and not re.fullmatch(r"/?|/\d+", parts.path):
         raise ValueError("must end with the number of a Redis database: redis://host:6379/0")

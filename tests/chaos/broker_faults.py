@@ -89,7 +89,7 @@ def app_beside(deployment: Deployment) -> Iterator[None]:
 
 
 @contextmanager
-def nobody_takes(deployment: Deployment) -> Iterator[None]:
+def nobody_consumes(deployment: Deployment) -> Iterator[None]:
     """Nobody verifies for a long time (ten minutes with 20,000 members), while the sweep goes on."""
     for worker in deployment.verifiers:
         worker.stop()

@@ -19,7 +19,7 @@ from chaos import clock
 from chaos.broker_faults import (
     VERIFY_AND_BULK,
     app_beside,
-    nobody_takes,
+    nobody_consumes,
     rabbitmq_alarm,
     redis_cannot_write,
     redis_full,
@@ -294,7 +294,7 @@ FAULTS: Final = (
     Fault("Redis full and refilled", redis_full),
     Fault("Redis cannot write (MISCONF)", redis_cannot_write),
     Fault("an app's Celery on the same Redis", app_beside, long=True),
-    Fault("nobody verifies for ten minutes", nobody_takes, pending=True, weight=100, once=True, long=True),
+    Fault("nobody verifies for ten minutes", nobody_consumes, pending=True, weight=100, once=True, long=True),
     Fault("beat killed", beat_killed, pending=True),
     Fault("two beats", two_beats, pending=True, long=True),
     Fault("two sweeps at once", two_sweeps, pending=True, long=True),

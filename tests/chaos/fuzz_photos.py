@@ -91,18 +91,18 @@ def _heic(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def look(first: int, files: int, folder: Path | None) -> None:
+def child_process(first: int, files: int, folder: Path | None) -> None:
     """The process that may be ended: one line for each file, before and after."""
     bundle = read_bundle(ensure_bundle())
     detector = TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full"))
     known = seeds(folder)
     for seed in known:
-        _look_at(seed, detector)  # warm, so that growth is what damaged files add
+        _decode_and_detect(seed, detector)  # warm, so that growth is what damaged files add
     _tell(peak=_peak())
     for number in range(first, first + files):
         _tell(begun=number)
         started = time.process_time()
-        what = _look_at(mutated(known, number), detector)
+        what = _decode_and_detect(mutated(known, number), detector)
         _tell(file=number, what=what, seconds=time.process_time() - started, peak=_peak())
 
 
@@ -112,7 +112,7 @@ def _tell(**facts: object) -> None:
     sys.stdout.flush()
 
 
-def _look_at(data: bytes, detector: TwoRangeDetector) -> str:
+def _decode_and_detect(data: bytes, detector: TwoRangeDetector) -> str:
     try:
         picture = decode(data)
     except ImageError as refused:
@@ -209,7 +209,7 @@ def _lines(first: int, files: int, folder: Path | None) -> Iterator[dict[str, An
 def main(files: int, first: int, folder: Path | None, minutes: float, child: bool) -> None:
     """Mutate files, decode them and look for faces; exit status 1 if one did harm."""
     if child:
-        look(first, files, folder)
+        child_process(first, files, folder)
         return
     report = fuzz(first, files, folder, minutes * 60)
     for name in Report.__dataclass_fields__:

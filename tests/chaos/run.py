@@ -159,15 +159,15 @@ def _name(fault: Fault) -> str:
 def run(faults: Sequence[Fault], jobs: int, times: int) -> Iterator[Row | tuple[Fault, str]]:
     """A row for each fault, or the fault and why it could not be tried. One system for each kind."""
     for kind in dict.fromkeys(fault.deployment for fault in faults):
-        chosen = [fault for fault in faults if fault.deployment == kind]
+        selected = [fault for fault in faults if fault.deployment == kind]
         with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
             try:
                 with deployment_of(kind, Path(folder)) as deployment:
-                    for fault in chosen:
+                    for fault in selected:
                         often = 1 if fault.once else times * 5 if fault.weight > 1 else times
                         yield experiment(deployment, fault, jobs * fault.weight, often)
             except ServerMissing as missing:
-                yield from ((fault, str(missing)) for fault in chosen)
+                yield from ((fault, str(missing)) for fault in selected)
 
 
 def named(names: Sequence[str]) -> list[Fault]:

@@ -34,9 +34,9 @@ def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def stranger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def other_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Another authority's certificate."""
-    return make_certificates(tmp_path_factory.mktemp("stranger") / "tls") / "ca.crt"
+    return make_certificates(tmp_path_factory.mktemp("other_authority") / "tls") / "ca.crt"
 
 
 @pytest.fixture(scope="module")
@@ -67,16 +67,16 @@ def behind_one_that_is_away(rabbitmq: TlsRabbitMq) -> str:
 
 
 def test_jobs_are_judged_by_the_worker_that_knows_the_authority(
-    deployment: TlsDeployment, stranger: Path
+    deployment: TlsDeployment, other_authority: Path
 ) -> None:
-    deluded = deployment.worker("--queues", "verify", ready=False, VERIFY_BROKER_CA=str(stranger))
+    misled = deployment.worker("--queues", "verify", ready=False, VERIFY_BROKER_CA=str(other_authority))
     deployment.worker("--queues", "verify,bulk", "--concurrency", "1")
     members = deployment.crowd.members("members", 4)
     deployment.send(members)
     deployment.wait_for_all(members)
     assert deployment.audit(members).lines == []
-    wait_until(lambda: "certificate verify failed" in deluded.words)
-    assert deluded.health.problem(time.time()) is not None
+    wait_until(lambda: "certificate verify failed" in misled.words)
+    assert misled.health.problem(time.time()) is not None
 
 
 def send(url: str, ca: Path | None) -> None:
@@ -88,10 +88,10 @@ def test_a_sender_goes_to_the_second_host_by_its_own_name(rabbitmq: TlsRabbitMq,
     send(behind_one_that_is_away(rabbitmq), tls / "ca.crt")
 
 
-def test_a_sender_sends_nothing_to_a_server_with_a_strangers_certificate(
-    rabbitmq: TlsRabbitMq, stranger: Path
+def test_a_sender_sends_nothing_to_a_server_with_a_foreign_certificate(
+    rabbitmq: TlsRabbitMq, other_authority: Path
 ) -> None:
-    for authority in (stranger, None):
+    for authority in (other_authority, None):
         with pytest.raises(NotSent):
             send(rabbitmq.url, authority)
 

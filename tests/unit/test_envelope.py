@@ -145,7 +145,7 @@ def test_a_message_goes_back_to_the_queue_that_it_came_from_whatever_it_says() -
     assert decode_item(raw, "bulk")["properties"]["delivery_info"] == {"exchange": "", "routing_key": "bulk"}
 
 
-def test_a_stranger_cannot_attach_other_tasks_to_a_job_nor_change_its_limits() -> None:
+def test_nobody_can_attach_other_tasks_to_a_job_nor_change_its_limits() -> None:
     hooks = {"callbacks": [{"task": "worker.sweep"}], "chain": [{"task": "worker.sweep"}]}
     raw = envelope(
         json.dumps([[], {"job": {}}, hooks]).encode(),
@@ -238,21 +238,21 @@ def test_every_reason_for_which_a_message_is_refused_is_one_that_is_known() -> N
 @pytest.mark.parametrize(
     ("value", "kept"), [("12", "12"), ("1x", None), ("", None), (12, None), (None, None)]
 )
-def test_of_a_strangers_field_only_a_text_of_its_form_is_kept(value: object, kept: str | None) -> None:
+def test_of_a_foreign_field_only_a_text_of_its_form_is_kept(value: object, kept: str | None) -> None:
     assert matching(r"\d+", value) == kept
 
 
 @pytest.mark.parametrize(("value", "line"), [("a\n\x1bb", "ab"), ("x" * 501, "x" * 500), (7, ""), ([], "")])
-def test_of_a_strangers_text_one_line_of_500_characters_is_kept(value: object, line: str) -> None:
+def test_of_a_foreign_text_one_line_of_500_characters_is_kept(value: object, line: str) -> None:
     assert printable(value) == line
 
 
-def in_order() -> RawMessage:
-    """A message that is taken, to be changed in one place."""
+def valid_message() -> RawMessage:
+    """A valid message, to be changed in one place."""
     return raw_message(envelope(body_of({}), headers()))
 
 
-def refusal(received: RawMessage) -> str | None:
+def code_of(received: RawMessage) -> str | None:
     """The code of the reason; None where it is taken."""
     try:
         validate(received, TASKS, NOW)
@@ -269,8 +269,8 @@ def refusal(received: RawMessage) -> str | None:
     ],
 )
 def test_an_id_has_1_to_255_printable_characters(task_id: object, code: str | None) -> None:
-    received = in_order()
-    assert refusal(replace(received, headers={**received.headers, "id": task_id})) == code
+    received = valid_message()
+    assert code_of(replace(received, headers={**received.headers, "id": task_id})) == code
 
 
 @pytest.mark.parametrize(
@@ -279,17 +279,17 @@ def test_an_id_has_1_to_255_printable_characters(task_id: object, code: str | No
 def test_a_first_delivery_counts_no_retries_and_no_other_more_than_a_thousand(
     sent: int | None, counted: int
 ) -> None:
-    received = in_order()
+    received = valid_message()
     message = validate(replace(received, headers={**received.headers, "retries": sent}), TASKS, NOW)
     assert message.headers["retries"] == counted
 
 
 @pytest.mark.parametrize("seconds", [0, 1])
 def test_a_due_time_without_a_zone_is_in_utc_and_may_be_a_time_of_amqp(seconds: int) -> None:
-    received, due = in_order(), NOW + MAX_ETA + timedelta(seconds=seconds)
+    received, due = valid_message(), NOW + MAX_ETA + timedelta(seconds=seconds)
     for eta in (due.replace(tzinfo=None).isoformat(), due.replace(tzinfo=None), due):
         expected = "bad_eta" if seconds else None
-        assert refusal(replace(received, headers={**received.headers, "eta": eta})) == expected
+        assert code_of(replace(received, headers={**received.headers, "eta": eta})) == expected
 
 
 @pytest.mark.parametrize(
@@ -301,14 +301,14 @@ def test_a_due_time_without_a_zone_is_in_utc_and_may_be_a_time_of_amqp(seconds: 
     ],
 )
 def test_a_body_is_json_in_utf_8(changes: dict[str, Any], code: str | None) -> None:
-    assert refusal(replace(in_order(), **changes)) == code
+    assert code_of(replace(valid_message(), **changes)) == code
 
 
 def test_a_body_of_the_largest_size_is_taken_and_no_larger_one() -> None:
-    received = in_order()
+    received = valid_message()
     largest = received.body + b" " * (MAX_BODY_BYTES - len(received.body))
-    assert refusal(replace(received, body=largest)) is None
-    assert refusal(replace(received, body=largest + b" ")) == "too_large"
+    assert code_of(replace(received, body=largest)) is None
+    assert code_of(replace(received, body=largest + b" ")) == "too_large"
 
 
 @given(st.binary(max_size=200) | FIELDS.map(lambda fields: json.dumps(fields).encode()))

@@ -16,8 +16,8 @@ from worker.jobs.queues import DEAD_LETTER, IN_ORDER, TASKS
 
 _OURS: Final = frozenset({DEAD_LETTER}.union(*TASKS.values()))
 _UNACKED: Final = "unacked"
-_HELD: Final = "unacked_held"
-_HELD_SECONDS: Final = 10
+_FETCHED: Final = "unacked_held"
+_FETCHED_SECONDS: Final = 10
 _PAGE: Final = 500
 _RESTORE: Final = """
 if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then redis.call('RPUSH', KEYS[3], ARGV[2]) end
@@ -45,9 +45,9 @@ class LegacyUnacked:
                 self._restore(client, _UNACKED, tag, queue, item)
             else:
                 self._not_ours.add(tag)
-        held = client.zrangebyscore(f"{_HELD}_index", "-inf", now - _HELD_SECONDS)
-        for tag, item in _values(client, _HELD, held):
-            self._restore(client, _HELD, tag, tag[32:].decode(), item)
+        fetched = client.zrangebyscore(f"{_FETCHED}_index", "-inf", now - _FETCHED_SECONDS)
+        for tag, item in _values(client, _FETCHED, fetched):
+            self._restore(client, _FETCHED, tag, tag[32:].decode(), item)
 
     def _restore(self, client: Any, key: str, tag: bytes, queue: str, item: bytes) -> None:
         client.eval(_RESTORE, 3, key, f"{key}_index", self._prefix + queue, tag, item)
