@@ -21,9 +21,8 @@ from pipeline.faces.same_picture import Structure, fine_structure
 from pipeline.faces.types import Embeddings, Rgb
 from pipeline.images.decode import decode
 from pipeline.images.limits import DecodeBudget
-from pipeline.verdict import Fault, NotFetched, Outcome, PhotoFinding
+from pipeline.verdict import Fault, NotFetched, Outcome, Photo, PhotoFinding
 
-PhotoInput = bytes | NotFetched
 FaceKey = tuple[int, int]
 """A photo's position, and the index of a face in it; the largest face has index 0."""
 
@@ -79,8 +78,8 @@ class PhotoAnalysis:
 
 def analyse(
     heads: Sequence[Models],
-    selfie: PhotoInput,
-    photos: Sequence[PhotoInput],
+    selfie: Photo,
+    photos: Sequence[Photo],
     clock: Callable[[], float] = perf_counter,
     budget: DecodeBudget | None = None,
 ) -> PhotoAnalysis:
@@ -99,7 +98,7 @@ def analyse(
 
 
 def _analyse_photo(
-    heads: Sequence[Models], analysis: PhotoAnalysis, budget: DecodeBudget, position: int, photo: PhotoInput
+    heads: Sequence[Models], analysis: PhotoAnalysis, budget: DecodeBudget, position: int, photo: Photo
 ) -> AnalysedPhoto:
     if isinstance(photo, NotFetched):
         return AnalysedPhoto(_missing(position, photo))

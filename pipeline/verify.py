@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from pipeline.analysis import PhotoAnalysis, PhotoInput, analyse
+from pipeline.analysis import PhotoAnalysis, analyse
 from pipeline.bundles.models import Models
 from pipeline.comparator import Comparator
 from pipeline.decide import POLICY_VERSION, Policy, decide
 from pipeline.faces.types import Embeddings
-from pipeline.verdict import REFUSED, Comparison, Gender, PhotoFinding, Verdict, Verified
+from pipeline.verdict import REFUSED, Comparison, Gender, Photo, PhotoFinding, Verdict, Verified
 
 
 def verify(
     models: Models,
-    selfie: PhotoInput,
-    photos: Sequence[PhotoInput],
+    selfie: Photo,
+    photos: Sequence[Photo],
     declared_gender: Gender | None = None,
     policy: Policy | None = None,
 ) -> Verdict:
@@ -30,8 +30,8 @@ def verify(
 
 def verify_with_shadows(
     heads: Sequence[Models],
-    selfie: PhotoInput,
-    photos: Sequence[PhotoInput],
+    selfie: Photo,
+    photos: Sequence[Photo],
     declared_gender: Gender | None = None,
     policy: Policy | None = None,
 ) -> Verified:
@@ -76,7 +76,7 @@ def judge(
 
 
 def embed_usable_faces(
-    models: Models, selfie: PhotoInput, photos: Sequence[PhotoInput]
+    models: Models, selfie: Photo, photos: Sequence[Photo]
 ) -> list[dict[str, Embeddings] | None]:
     """The embeddings of every photo's one face, (1, d) for each embedder, the selfie's first.
 

@@ -1,7 +1,7 @@
-"""The one place that asks what time it is.
+"""The current time, by the clock of the database.
 
-Hosts whose clocks differ must agree on when a lease ends and which request came last. So each process goes by
-the clock of the database that they share: at each new connection it learns how far its machine is off.
+Hosts whose clocks differ must agree on when a lease ends and which request came last. So each process uses
+the clock of the database that they share: at each new connection it measures the difference.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Final
 logger = logging.getLogger(__name__)
 
 TOLERATED: Final = timedelta(seconds=1)
-"""The way to the database takes time as well: so little is no difference."""
+"""A query takes time as well: so little is no difference."""
 _NOTABLE: Final = timedelta(minutes=1)
 
 
@@ -29,7 +29,7 @@ _difference: Final = _Difference()
 
 
 def machine_time() -> datetime:
-    """What this machine takes for the time, in UTC."""
+    """By this machine's clock, in UTC."""
     return datetime.now(UTC)
 
 
@@ -39,7 +39,7 @@ def utc_now() -> datetime:
 
 
 def follow(database_time: datetime) -> None:
-    """Go by the database's clock, which shows this time just now."""
+    """Use the database's clock, which shows this time now."""
     found = database_time - machine_time()
     found = found if abs(found) > TOLERATED else timedelta(0)
     if abs(found - _difference.value) > _NOTABLE:

@@ -3,7 +3,7 @@
 * WorkerError
   + RetryableError            may go well later: the job is kept and tried again
     - StoreUnavailable        the database cannot be reached, is locked, or has no tables yet
-    - TrainingDied            the training process was killed or ended without an answer
+    - TrainingDied            the training process was killed or ended without a result
   + PermanentError            will not go well by itself: recorded, not tried again
     - BadMessage              a message that is not a job; carries a stable code
     - RequestConflict         a request ID that was used before, with other content
@@ -33,7 +33,7 @@ class StoreUnavailable(RetryableError):
 
 
 class TrainingDied(RetryableError):
-    """The training process was killed or ended without an answer; the text ends with its last line."""
+    """The training process was killed or ended without a result; the text ends with its last line."""
 
 
 class PermanentError(WorkerError):

@@ -1,7 +1,7 @@
-"""One log format for the worker, its pool processes and beat; every line carries its job.
+"""One log format for the worker, its pool processes and beat; every line names its job.
 
-A line holds IDs only: no URL, no vector, no pixel. Celery's own set-up of logging is replaced by
-this one (`worker.app` connects `configure` to its signal), so no option of it can undo that.
+A line holds IDs only: no URL, no embedding, no pixel. This replaces Celery's own logging setup (`worker.app`
+connects `configure` to its signal), so no option of Celery's can undo it.
 """
 
 from __future__ import annotations

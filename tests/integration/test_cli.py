@@ -258,7 +258,7 @@ def test_import_counts_and_shows_its_warnings(here: Cli, tmp_path: Path) -> None
     assert len(json.loads(here("import", path, "--json", "--no-enqueue").stdout)["warnings"]) == 2
 
 
-def test_import_speaks_json(here: Cli, tmp_path: Path) -> None:
+def test_import_prints_json(here: Cli, tmp_path: Path) -> None:
     path = a_workbook(tmp_path / "m.xlsx", [a_row("Ab1"), a_row("ab1"), a_row(None)])
     result = here("import", path, "--json", "--no-enqueue")
     report = json.loads(result.stdout)

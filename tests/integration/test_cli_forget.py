@@ -161,7 +161,7 @@ def test_each_sign_up_that_a_bar_refuses_is_one_open_dead_job(store: Store) -> N
     assert store.reports.status(NOW).dead_jobs == 3
 
 
-def test_a_refused_sign_up_that_comes_again_after_it_was_dismissed_is_told_of_again(store: Store) -> None:
+def test_a_refused_sign_up_that_comes_again_after_it_was_dismissed_is_a_dead_job_again(store: Store) -> None:
     store.members.forget("m1", NOW)
     for _ in range(2):
         with pytest.raises(MemberForgotten):

@@ -70,7 +70,7 @@ def test_a_head_without_its_networks_here_is_promoted_by_force_only(
     assert models("promote", version, "--force").exit_code == 0
 
 
-def test_a_rollback_looks_whether_the_networks_are_here(
+def test_a_rollback_checks_whether_the_networks_are_here(
     models: Cli, store: Store, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.models.promote(version, NOW)
@@ -117,7 +117,7 @@ def test_the_status_names_the_head_and_the_hosts_that_cannot_use_it(
     assert "host-7" in models("list").output
 
 
-def test_networks_that_are_not_in_the_bundle_here_are_put_where_hosts_look_for_them(
+def test_networks_that_are_not_in_the_bundle_here_go_to_the_shared_folder(
     models: Cli, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VERIFY_BUNDLE", str(a_bundle(tmp_path / "poor", "poor", networks=("sface",))))

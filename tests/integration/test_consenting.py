@@ -164,7 +164,7 @@ def strangers(count: int, labelled: int = 0) -> Gathered:
     return found
 
 
-def test_strangers_set_the_approve_threshold_and_a_few_labels_leave_the_other_alone() -> None:
+def test_impostor_pairs_set_the_approve_threshold_and_a_few_labels_leave_the_other_alone() -> None:
     measured = measure(strangers(80, labelled=20), params(), 0.01)
     result = measured.calibration
     assert (result.impostors, result.genuine, measured.genuine_unused) == (2 * 40 * 39 // 2, 0, 20)

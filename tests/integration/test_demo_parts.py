@@ -86,7 +86,7 @@ def test_the_table_loses_nothing_on_a_narrow_terminal(capsys: pytest.CaptureFixt
     assert "verdict" + "approved" in whole
 
 
-def test_a_verdict_that_was_not_expected_is_seen() -> None:
+def test_a_verdict_that_was_not_expected_is_noticed() -> None:
     assert a_result().as_expected
     assert not a_result(status=Status.REVIEW).as_expected
     assert not a_result(reason=Reason.SAME_PICTURE).as_expected

@@ -163,7 +163,7 @@ def test_a_korean_file_name_is_fetched(photo_server: PhotoServer, fetcher: Fetch
         (503, FetchProblem.SERVER_ERROR, Fault.HOST),
     ],
 )
-def test_each_status_has_its_word(
+def test_each_status_has_its_problem(
     photo_server: PhotoServer, fetcher: Fetcher, status: int, expected: FetchProblem, fault: Fault
 ) -> None:
     found = failure(fetcher(), photo_server.add("1.jpg", Answer(b"", status)))
@@ -230,7 +230,7 @@ def test_a_photo_that_s3_denies_is_gone_where_it_gives_out_others_of_the_folder(
     assert problem(fetcher(), missing) is FetchProblem.FORBIDDEN
 
 
-def test_a_refusal_whose_body_never_comes_is_a_refusal(fetcher: Fetcher) -> None:
+def test_an_error_status_whose_body_never_comes_is_an_error(fetcher: Fetcher) -> None:
     with RawServer(say(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 100\r\n\r\n<Err")) as server:
         assert problem(fetcher(), f"{server.url}/1.jpg") is FetchProblem.FORBIDDEN
 
@@ -501,7 +501,7 @@ def test_the_address_that_was_checked_is_the_one_that_is_asked(
     assert problem(rebound, url) is FetchProblem.REFUSED_ADDRESS
 
 
-def test_the_next_address_of_a_name_is_tried_when_the_first_does_not_answer(
+def test_the_next_address_of_a_name_is_tried_when_the_first_does_not_respond(
     photo_server: PhotoServer, fetcher: Fetcher
 ) -> None:
     def resolver(host: str, port: int) -> Sequence[str]:
@@ -521,7 +521,7 @@ def test_a_host_outside_of_the_list_is_not_even_resolved(fetcher: Fetcher) -> No
 
 
 @pytest.mark.parametrize("url", ["http://nowhere.invalid/1.jpg", "http://127.0.0.1:1/1.jpg"])
-def test_a_name_or_a_port_with_nobody_behind_it_is_unreachable(fetcher: Fetcher, url: str) -> None:
+def test_a_name_or_a_port_without_a_server_is_unreachable(fetcher: Fetcher, url: str) -> None:
     assert problem(fetcher(), url) is FetchProblem.UNREACHABLE
 
 
@@ -699,7 +699,7 @@ def test_a_connection_that_went_stale_is_replaced(fetcher: Fetcher) -> None:
 
 
 @pytest.mark.parametrize("said", [b"", b"SSH-2.0-OpenSSH_9.2\r\n", b"\0" * 64, b"HTTP/1.1 OK\r\n\r\n"])
-def test_a_server_that_speaks_no_http_is_unreachable(fetcher: Fetcher, said: bytes) -> None:
+def test_a_server_without_http_is_unreachable(fetcher: Fetcher, said: bytes) -> None:
     with RawServer(say(said)) as server:
         assert problem(fetcher(), f"{server.url}/1.jpg") is FetchProblem.UNREACHABLE
 

@@ -64,7 +64,7 @@ def test_a_bad_row_comes_back_with_its_reason_and_stops_no_other(store: Store, t
     assert second[1:4] == (4, "m2", "?")
 
 
-def test_the_rows_that_came_back_can_be_mended_and_imported(store: Store, tmp_path: Path) -> None:
+def test_the_rows_that_came_back_can_be_corrected_and_imported(store: Store, tmp_path: Path) -> None:
     path = a_workbook(tmp_path / "m.xlsx", [["m1", "?", photo(1, 1), photo(1, 2)]])
     run(path, store)
     errors = path.with_suffix(".errors.xlsx")

@@ -96,7 +96,7 @@ def test_the_last_verify_worker_says_that_the_training_may_begin(bench: Bench, s
     assert bench.deliver() == ["nothing", "training"]
 
 
-def test_a_delivery_that_took_its_time_leaves_the_rest_of_the_batch(bench: Bench, store: Store) -> None:
+def test_a_slow_delivery_leaves_the_rest_of_the_batch(bench: Bench, store: Store) -> None:
     assert store.training_runs.ask("kim", NOW)
     bench.step()
     slow = bench.embedding(stopwatch=partial(next, count(0.0, BUDGET_SECONDS + 0.1)))
@@ -124,7 +124,7 @@ def test_a_head_waits_for_a_person_where_the_settings_say_so(bench: Bench, store
     assert store.models.latest()[0].state is ModelState.CHALLENGER
 
 
-def test_a_head_that_was_held_against_another_champion_is_not_promoted(bench: Bench, store: Store) -> None:
+def test_a_head_that_was_compared_with_another_champion_is_not_promoted(bench: Bench, store: Store) -> None:
     def train(_given: TrainingInput, _goes_on: Callable[[], bool]) -> Trained:
         store.models.add(a_trained_head(version="by-hand").head, NOW)
         store.models.promote("by-hand", NOW)
@@ -291,7 +291,7 @@ def test_who_has_lost_the_run_writes_nothing(bench: Bench, store: Store) -> None
 # What is missing.
 
 
-def test_members_whose_message_was_lost_are_told_of_again_and_at_last_given_up(
+def test_jobs_for_members_whose_message_was_lost_are_sent_again_and_at_last_given_up(
     bench: Bench, store: Store
 ) -> None:
     assert store.training_runs.ask("kim", NOW)
@@ -374,7 +374,7 @@ def test_photos_that_are_gone_changed_or_unfit_are_counted_and_no_more(bench: Be
     assert len(bench.given[0].training_set.identity) == 15
 
 
-def test_a_host_in_trouble_is_asked_again_later_and_then_done_without(bench: Bench, store: Store) -> None:
+def test_a_failing_host_is_tried_again_later_and_then_done_without(bench: Bench, store: Store) -> None:
     bench.pictures[url_of("m00", 1)] = BROKEN
     bench.collect()
     for _ in range(MOST - 1):
@@ -463,7 +463,7 @@ def test_a_member_who_is_forgotten_in_the_middle_leaves_no_trace(
     assert traces() == set()
 
 
-def test_the_latest_word_about_a_photo_counts(bench: Bench, store: Store) -> None:
+def test_the_latest_label_of_a_photo_counts(bench: Bench, store: Store) -> None:
     store.reviews.label("m00", 2, IMPOSTOR, "lee", later(1), gender=Gender.MALE)
     bench.collect()
     mine = [row for row in rows(store, store.database.t.training_face) if row["member_id"] == "m00"]
@@ -471,7 +471,7 @@ def test_the_latest_word_about_a_photo_counts(bench: Bench, store: Store) -> Non
     assert [row["gender"] for row in mine] == ["female", "female", "male"]
 
 
-def test_the_latest_word_about_a_picture_counts_in_whatever_request_it_was_seen(store: Store) -> None:
+def test_the_latest_label_of_a_picture_counts_in_whatever_request_it_was(store: Store) -> None:
     labelled_member(store, "m1", (GENUINE, GENUINE))
     judged_member(store, "m1", 2, at=later(9), request_id="r2")
     store.reviews.label("m1", 2, IMPOSTOR, "kim", later(10))
@@ -487,7 +487,7 @@ def test_the_latest_word_about_a_picture_counts_in_whatever_request_it_was_seen(
     ]
 
 
-def test_of_several_strangers_photos_one_is_used_for_they_may_show_one_stranger(store: Store) -> None:
+def test_of_several_impostors_photos_one_is_used_for_they_may_show_one_person(store: Store) -> None:
     labelled_member(store, "m1", (IMPOSTOR, IMPOSTOR, GENUINE, IMPOSTOR))
     bench = Bench(store)
     bench.collect()
@@ -515,7 +515,7 @@ def test_a_selfie_counts_as_the_member_only_beside_a_photo_that_a_person_called_
     assert all(row["reason"] is None for row in faces)
 
 
-def test_one_picture_that_is_called_the_member_and_a_stranger_is_believed_neither(store: Store) -> None:
+def test_one_picture_with_both_labels_is_not_used(store: Store) -> None:
     labelled_member(store, "m1", (GENUINE,))
     again = judged_member(store, "m1", 1, at=later(9), request_id="r2")
     with store.database.engine.begin() as c:
@@ -559,7 +559,7 @@ def test_the_blind_audit_says_how_many_approvals_are_wrong_whatever_the_consent(
     assert 0 < told["wrong_approvals_95"][0] < 2 / 7 < told["wrong_approvals_95"][1] < 1
 
 
-def test_an_audited_face_stands_for_the_approvals_that_nobody_looked_at() -> None:
+def test_an_audited_face_stands_for_the_approvals_that_nobody_reviewed() -> None:
     faces = [LearnedFace("m1", GENUINE, None, audited, "n", vectors_of(b"x")) for audited in (True, False)]
     weights = training_set_of(faces, "n", Sampling(b"key", 0.02))[0].weight
     assert weights[0] / weights[1] == pytest.approx(50)
@@ -578,7 +578,7 @@ def test_the_same_fifth_of_the_members_is_always_the_test_set() -> None:
     assert tested != [other.is_test(member) for member in members]
 
 
-def test_a_strangers_photo_is_a_person_of_its_own_on_the_members_side_of_the_split() -> None:
+def test_an_impostors_photo_is_a_person_of_its_own_on_the_members_side_of_the_split() -> None:
     labels = [None, GENUINE, IMPOSTOR]
     faces = [LearnedFace(f"m{n}", label, None, False, "n", b"1234") for n in range(30) for label in labels]
     training_set, left = training_set_of(faces, "n", Sampling(b"key", 0.02))

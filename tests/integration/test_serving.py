@@ -136,7 +136,7 @@ def manifest_of(store: Store, version: str) -> Any:
         return c.scalar(sa.select(m.c.manifest).where(m.c.version == version))
 
 
-def test_a_row_that_was_mended_is_taken_after_a_while(process: Process, version: str) -> None:
+def test_a_row_that_was_repaired_is_used_after_a_while(process: Process, version: str) -> None:
     store, head = process.store, process.store.models.head(version)
     assert head is not None
     spoil(store, version, {"head": b"rubbish"})
@@ -217,7 +217,7 @@ def strict(store: Store, tmp_path: Path, signer: HeadSignatures) -> Process:
     return Process(store, shipped, signatures=HeadSignatures(public=signer.public))
 
 
-def test_a_head_that_is_signed_judges(strict: Process, signer: HeadSignatures, tmp_path: Path) -> None:
+def test_a_signed_head_is_used(strict: Process, signer: HeadSignatures, tmp_path: Path) -> None:
     signed = publish(strict.store.models, a_bundle(tmp_path / "a", "a"), NOW, signatures=signer)
     strict.store.models.promote(signed, NOW)
     assert strict.version() == signed

@@ -85,7 +85,7 @@ def scene(store: Store) -> Scene:
     return Scene(store)
 
 
-def test_a_job_is_fetched_judged_and_stored(scene: Scene) -> None:
+def test_a_job_is_fetched_verified_and_stored(scene: Scene) -> None:
     assert scene.deliver() is Handled.STORED
     selfie, photos, gender = scene.seen[0]
     assert selfie == b"https://photos.example.com/m1/selfie.jpg?sig=abc"
@@ -100,7 +100,7 @@ def test_a_second_delivery_does_nothing(scene: Scene) -> None:
     assert len(scene.seen) == 1
 
 
-def test_an_attempt_is_on_record_before_a_photo_is_looked_at(scene: Scene) -> None:
+def test_an_attempt_is_recorded_before_a_photo_is_decoded(scene: Scene) -> None:
     during: list[State] = []
     scene.meanwhile = lambda: during.append(scene.request().state)
     scene.deliver()
@@ -303,7 +303,7 @@ def _fails() -> Verdict:
     raise ZeroDivisionError
 
 
-def test_a_shadow_judges_only_after_the_member_has_a_result(scene: Scene) -> None:
+def test_a_shadow_judges_only_after_the_result_is_stored(scene: Scene) -> None:
     states: list[State] = []
 
     def shadow() -> Verdict:

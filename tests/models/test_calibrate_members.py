@@ -89,7 +89,7 @@ def test_edges_are_set_on_members_and_published_as_a_challenger(
     assert thresholds["different"] <= load_models(bundle_dir).params.scorer.thresholds.different
 
 
-def test_too_few_strangers_are_refused_and_nothing_is_published(
+def test_too_few_impostor_pairs_are_refused_and_nothing_is_published(
     store: Store, photo_server: PhotoServer, portraits: Path
 ) -> None:
     join(store, photo_server, Gender.MALE, [portraits / name for name in (OBAMA[0], BIDEN, "32bit.png")])

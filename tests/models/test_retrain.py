@@ -97,7 +97,7 @@ def test_a_training_set_becomes_a_head_that_a_verify_worker_can_use(
     assert again.head.pack() == made.head.data
 
 
-def test_a_labelled_photo_is_looked_at_as_in_training_and_embedded_as_in_verification(
+def test_a_labelled_photo_is_checked_as_in_training_and_embedded_as_in_verification(
     bundle_dir: Path, portraits: Path
 ) -> None:
     models = load_models(bundle_dir)
@@ -111,7 +111,7 @@ def test_a_labelled_photo_is_looked_at_as_in_training_and_embedded_as_in_verific
     assert embed_trainable_face(models, b"no picture") == PhotoCheck("invalid_image")
 
 
-def test_the_gate_speaks_about_members_who_were_not_learned_from(champion: PublishedHead) -> None:
+def test_the_gate_measures_members_who_were_not_learned_from(champion: PublishedHead) -> None:
     strict = retrained(a_set(champion), champion, {}).gate
     assert not strict.passed
     assert any("50 are needed" in reason for reason in strict.reasons)
@@ -168,7 +168,7 @@ def test_a_rule_that_the_gate_does_not_have_fails_with_its_name(champion: Publis
         train_apart(TrainingInput(a_set(champion), champion, {"tolerance": 1}), lambda: True, 0.5, 300)
 
 
-def test_a_process_that_is_killed_is_told_from_one_that_failed(champion: PublishedHead) -> None:
+def test_a_process_that_is_killed_differs_from_one_that_failed(champion: PublishedHead) -> None:
     def kill() -> bool:
         for child in children_of(os.getpid()):
             command = Path(f"/proc/{child}/cmdline").read_bytes()
@@ -180,7 +180,7 @@ def test_a_process_that_is_killed_is_told_from_one_that_failed(champion: Publish
         train_apart(TrainingInput(a_set(champion), champion, FEW), kill, 0.2, 300)
 
 
-def test_a_process_that_ends_in_an_error_is_told_by_its_last_line(
+def test_a_process_that_ends_in_an_error_gives_its_last_line(
     champion: PublishedHead, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "scipy").mkdir()

@@ -94,5 +94,5 @@ def test_a_cell_that_may_mean_several_things_is_refused(text: str, link: str | N
         (ONE, False),
     ],
 )
-def test_pages_for_sharing_are_told_from_photos(url: str, expected: bool) -> None:
+def test_pages_for_sharing_are_no_photos(url: str, expected: bool) -> None:
     assert is_page(url) is expected

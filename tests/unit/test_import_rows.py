@@ -101,7 +101,7 @@ def test_two_columns_for_the_verification_photo_hold_one_of_each_member() -> Non
         *((header, None) for header in ("비고", "이름", "전화번호", "가입일", "phone", "status")),
     ],
 )
-def test_a_misspelt_header_is_told_from_another_one(header: str, field: Field | None) -> None:
+def test_a_misspelt_header_is_suggested_another_one_is_not(header: str, field: Field | None) -> None:
     assert field_of(header) is None
     assert near(header) is field
 

@@ -103,7 +103,7 @@ def test_korean_sentences_are_polite_to_their_end() -> None:
 
 
 @pytest.mark.parametrize("language", Language)
-def test_all_that_a_person_looks_at_reads_the_same(language: Language) -> None:
+def test_every_review_reads_the_same(language: Language) -> None:
     texts = {
         member_text(Status.REVIEW, reason, language, PhotoFinding(3, outcome))
         for reason in Reason
@@ -119,7 +119,7 @@ def test_a_member_cannot_tell_who_decided(status: Status, language: Language) ->
 
 
 @pytest.mark.parametrize("language", Language)
-def test_a_photo_that_could_be_judged_says_nothing_of_the_judgement(language: Language) -> None:
+def test_a_photo_that_could_be_judged_says_nothing_of_the_outcome(language: Language) -> None:
     judged = (Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE, Outcome.NOT_COMPARED)
     assert len({photo_text(PhotoFinding(2, outcome), language) for outcome in judged}) == 1
     groups = (Outcome.GROUP_SAME, Outcome.MEMBER_NOT_SEEN)
@@ -158,7 +158,7 @@ BAD_FILES = {
 
 @pytest.mark.parametrize("detail", BAD_FILES)
 @pytest.mark.parametrize(("position", "reason"), [(0, Reason.SELFIE_INVALID), (2, Reason.NO_USABLE_PHOTO)])
-def test_a_file_that_cannot_be_opened_is_told_why_and_what_helps(
+def test_a_file_that_cannot_be_opened_says_why_and_what_helps(
     detail: str, position: int, reason: Reason
 ) -> None:
     finding = PhotoFinding(position, Outcome.INVALID_IMAGE, Fault.MEMBER, detail=detail)

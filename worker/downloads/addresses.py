@@ -1,11 +1,11 @@
-"""Which addresses a photo may be fetched from: the URL first, then every IP address behind its name.
+"""Which addresses photos may be fetched from: checks of the URL, and of every IP address of its host.
 
-A photo URL comes from outside, and whoever can choose it would like the worker to fetch things for
-them: the cloud's metadata service, the database's port, the neighbour's admin page. Two walls:
+A photo URL comes from outside, and an attacker may choose one of the internal network: the cloud's metadata
+service, the database's port, an admin page. Two checks:
 
 * `check_url`: scheme, port, spelling of the host, and the operator's list of hosts;
 * `AddressRules.resolve`: every address that the name stands for must be a public unicast address,
-  asked for by the connection itself, at the moment it is opened (`worker.downloads.connections`).
+  asked for by the connection itself, when it is opened (`worker.downloads.connections`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Resolver = Callable[[str, int], Sequence[str]]
 
 MAX_URL: Final = 2048
 _GLOBAL_UNICAST: Final = ipaddress.ip_network("2000::/3")
-"""The only IPv6 space that is given out. Everything with an IPv4 address inside (mapped,
+"""The only IPv6 space that is allocated. Everything with an IPv4 address inside (mapped,
 compatible, translated, NAT64), link-local, site-local and unique-local lies outside of it."""
 _BLOCKED: Final[tuple[IpNetwork, ...]] = (
     *EXTRA_BLOCKED_NET_RANGES,
@@ -61,9 +61,9 @@ class Target:
     """A URL that passed the rules."""
 
     origin: str
-    """Scheme, host and port, put together anew from their checked parts: `https://photos.example.com`."""
+    """Scheme, host and port, rebuilt from their checked parts: `https://photos.example.com`."""
     path: str
-    """Path and query to the letter, for signatures cover them; only what is not ASCII is percent-encoded."""
+    """Path and query unchanged, for signatures cover them; only what is not ASCII is percent-encoded."""
     scheme: str
     host: str
     """Lower case, in ASCII, an IPv6 address without its brackets."""
@@ -169,7 +169,7 @@ def _split(url: str) -> tuple[SplitResult, int | None]:
 
 
 def _path(url: str) -> str:
-    """What follows the host: neither taken apart nor normalised, for hosts sign it as it is written."""
+    """What follows the host: not parsed and not normalised, for hosts sign it as it is written."""
     remainder = url.partition("//")[2].partition("#")[0]
     start = re.search(r"[/?]", remainder)
     path = remainder[start.start() :] if start else ""
@@ -195,7 +195,7 @@ def matches(host: str, pattern: str) -> bool:
 
 
 def _addresses(host: str, port: int, resolver: Resolver) -> Sequence[str]:
-    """A literal address stands for itself: no resolver can make something else of it."""
+    """A literal address is not resolved."""
     try:
         return [str(ipaddress.ip_address(host))]
     except ValueError:
@@ -206,7 +206,7 @@ def _literal(text: str) -> IpAddress:
     try:
         return ipaddress.ip_address(text)
     except ValueError:
-        raise AddressRefused("the resolver's answer is no IP address") from None
+        raise AddressRefused("the resolver's result is no IP address") from None
 
 
 def _ascii(host: str) -> str:

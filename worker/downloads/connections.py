@@ -43,7 +43,7 @@ class FetchBounds:
     max_bytes: int
     """Of a body."""
     path: str = "/"
-    """Path and query to ask for, to the letter."""
+    """Path and query to ask for, unchanged."""
 
     def time_left(self, limit: float) -> float:
         """Seconds that may still be waited. Raises TimeoutError when there are none."""

@@ -92,27 +92,17 @@ class EmbeddingRules:
     """Before a member whose photo host fails is tried again."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Embedding:
     """Handles deliveries one after the other; one per process."""
 
-    def __init__(
-        self,
-        *,
-        members: TrainingMembers,
-        dead_jobs: DeadJobs,
-        fetcher: Fetcher,
-        embed: Embed,
-        rules: EmbeddingRules,
-        clock: Callable[[], datetime] = utc_now,
-        stopwatch: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self._members = members
-        self._dead_jobs = dead_jobs
-        self._fetcher = fetcher
-        self._embed = embed
-        self._rules = rules
-        self._clock = clock
-        self._stopwatch = stopwatch
+    members: TrainingMembers
+    dead_jobs: DeadJobs
+    fetcher: Fetcher
+    embed: Embed
+    rules: EmbeddingRules
+    clock: Callable[[], datetime] = utc_now
+    stopwatch: Callable[[], float] = time.monotonic
 
     def handle(self, body: object, queue: str) -> Remaining:
         """Do what a message's body asks for. Raises StoreUnavailable: deliver it again, then."""
@@ -120,32 +110,32 @@ class Embedding:
             job = parse_embed_job(body)
         except BadMessage as bad:
             logger.warning("a job on %s goes to dead_job: %s", queue, bad)
-            self._dead_jobs.add(invalid_job(bad, body, queue), self._clock())
+            self.dead_jobs.add(invalid_job(bad, body, queue), self.clock())
             return Remaining.NOTHING
         return self._work(job)
 
     def _work(self, job: EmbedJob) -> Remaining:
-        rules, started = self._rules, self._stopwatch()
+        rules, started = self.rules, self.stopwatch()
         worked = False
-        while member := self._members.acquire(
-            job.run_id, job.batch, rules.lease, rules.max_attempts, self._clock()
+        while member := self.members.acquire(
+            job.run_id, job.batch, rules.lease, rules.max_attempts, self.clock()
         ):
             worked = True
             self._embed_member(member)
-            if self._stopwatch() - started > BUDGET_SECONDS:
+            if self.stopwatch() - started > BUDGET_SECONDS:
                 return Remaining.REST_OF_THE_BATCH
         return (
-            Remaining.TRAINING if worked and not self._members.any_waiting(job.run_id) else Remaining.NOTHING
+            Remaining.TRAINING if worked and not self.members.any_waiting(job.run_id) else Remaining.NOTHING
         )
 
     def _embed_member(self, member: ToStudy) -> None:
         wanted = [photo for photo in member.photos if not photo.reason]
-        fetched = dict(zip(wanted, self._fetcher.fetch_all([p.url for p in wanted]), strict=True))
+        fetched = dict(zip(wanted, self.fetcher.fetch_all([p.url for p in wanted]), strict=True))
         passing = [p for p in fetched.values() if isinstance(p, NotFetched) and p.problem.passing]
-        if passing and member.attempt < self._rules.max_attempts:
-            self._members.postpone(member, self._clock() + self._rules.wait)
+        if passing and member.attempt < self.rules.max_attempts:
+            self.members.postpone(member, self.clock() + self.rules.wait)
             return
-        self._members.note(member, [self._embed_photo(photo, fetched.get(photo)) for photo in member.photos])
+        self.members.note(member, [self._embed_photo(photo, fetched.get(photo)) for photo in member.photos])
 
     def _embed_photo(self, photo: TruePhoto, data: Photo | None) -> StudiedPhoto:
         if data is None:
@@ -155,7 +145,7 @@ class Embedding:
         digest = hashlib.sha256(data).hexdigest()
         if photo.sha256 is not None and photo.sha256 != digest:
             return StudiedPhoto(photo, CHANGED, digest)
-        found = self._embed(data)
+        found = self.embed(data)
         if isinstance(found, str):
             return StudiedPhoto(photo, found, digest)
         return StudiedPhoto(photo, "", digest, found.networks, found.vectors)

@@ -111,44 +111,31 @@ Train = Callable[[TrainingInput, Callable[[], bool], float, float], Trained | No
 """`worker.retraining.process.train_apart`."""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Retraining:
     """Takes steps, one after the other; one per process."""
 
-    def __init__(
-        self,
-        *,
-        runs: TrainingRuns,
-        members: TrainingMembers,
-        labels: Labels,
-        send: Callable[[EmbedJob], None],
-        champion: Callable[[], Champion],
-        train: Train,
-        rules: RetrainRules,
-        worker: str,
-        sign: Callable[[PublishedHead], PublishedHead] = UNSIGNED.sign,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._runs = runs
-        self._members = members
-        self._labels = labels
-        self._send = send
-        self._champion = champion
-        self._train = train
-        self._rules = rules
-        self._worker = worker
-        self._sign = sign
-        self._clock = clock
+    runs: TrainingRuns
+    members: TrainingMembers
+    labels: Labels
+    send: Callable[[EmbedJob], None]
+    champion: Callable[[], Champion]
+    train: Train
+    rules: RetrainRules
+    worker: str
+    sign: Callable[[PublishedHead], PublishedHead] = UNSIGNED.sign
+    clock: Callable[[], datetime] = utc_now
 
     def step(self) -> StepResult:
         """Go on with the run that is under way, as far as it goes. Raises StoreUnavailable."""
-        lease = self._runs.acquire(self._worker, self._rules.lease, MAX_LAPSES, self._clock())
+        lease = self.runs.acquire(self.worker, self.rules.lease, MAX_LAPSES, self.clock())
         try:
             if isinstance(lease, RunRecord):
                 logger.error("retraining %d failed: %s", lease.run_id, lease.problem)
                 return StepResult.ENDED
             return StepResult.NOTHING if lease is None else self._run_step(lease)
         finally:
-            self._members.clear()
+            self.members.clear()
 
     def _run_step(self, lease: RunLease) -> StepResult:
         try:
@@ -166,67 +153,67 @@ class Retraining:
 
     def _go_on(self, lease: RunLease) -> StepResult:
         if lease.state is RunState.QUEUED:
-            members = self._members.enter(lease, BATCH_SIZE)
+            members = self.members.enter(lease, BATCH_SIZE)
             logger.info("retraining %d: %d members", lease.run_id, members)
-        progress = self._members.progress(lease.run_id)
+        progress = self.members.progress(lease.run_id)
         if progress.waiting and not self._given_up(lease, progress):
             return self._send_jobs(lease, progress)
         return self._train_head(lease)
 
     def _given_up(self, lease: RunLease, progress: Progress) -> bool:
         """Whether jobs for the missing members were sent often enough without result."""
-        if progress.reached > lease.reached or lease.sends < MAX_SENDS or self._clock() < lease.send_at:
+        if progress.reached > lease.reached or lease.sends < MAX_SENDS or self.clock() < lease.send_at:
             return False
-        missing = self._members.give_up_waiting(lease.run_id)
+        missing = self.members.give_up_waiting(lease.run_id)
         logger.warning("retraining %d goes on without %d members", lease.run_id, missing)
         return True
 
     def _send_jobs(self, lease: RunLease, progress: Progress) -> StepResult:
         """Send jobs for members that no worker has, if it is time, and release the run."""
-        now = self._clock()
+        now = self.clock()
         if now < lease.send_at:
-            kept = self._runs.release(lease, lease.send_at)
+            kept = self.runs.release(lease, lease.send_at)
             return StepResult.WAITING if kept else StepResult.LOST
         before = 0 if progress.reached > lease.reached else lease.sends
-        again = now + self._rules.wait * 2**before
+        again = now + self.rules.wait * 2**before
         sent = {"sends": before + 1, "send_at": again, "counts": progress.counts()}
-        if not self._runs.release(lease, again, state=RunState.COLLECTING, **sent):
+        if not self.runs.release(lease, again, state=RunState.COLLECTING, **sent):
             return StepResult.LOST
-        for batch in self._members.waiting_batches(lease.run_id, now):
-            self._send(EmbedJob(lease.run_id, batch))
+        for batch in self.members.waiting_batches(lease.run_id, now):
+            self.send(EmbedJob(lease.run_id, batch))
         return StepResult.WAITING
 
     def _train_head(self, lease: RunLease) -> StepResult:
-        if not self._runs.extend(lease, self._rules.lease, self._clock(), state=RunState.TRAINING):
+        if not self.runs.extend(lease, self.rules.lease, self.clock(), state=RunState.TRAINING):
             return StepResult.LOST
-        champion = self._champion()
-        faces = self._members.faces(lease.run_id)
-        training_set, left = training_set_of(faces, champion.networks, self._rules.sampling)
+        champion = self.champion()
+        faces = self.members.faces(lease.run_id)
+        training_set, left = training_set_of(faces, champion.networks, self.rules.sampling)
         collected = self._collected(lease, left)
         if not len(training_set.identity):
             return self._fail(lease, "no face could be learned from", collected)
-        every = self._rules.lease.total_seconds() / 4
-        given = TrainingInput(training_set, champion.head, self._rules.gate)
-        trained = self._train(given, lambda: self._extend(lease), every, self._rules.max_seconds)
+        every = self.rules.lease.total_seconds() / 4
+        given = TrainingInput(training_set, champion.head, self.rules.gate)
+        trained = self.train(given, lambda: self._extend(lease), every, self.rules.max_seconds)
         return StepResult.LOST if trained is None else self._end(lease, champion, trained, collected)
 
     def _extend(self, lease: RunLease) -> bool:
         """While the database is unavailable the training goes on."""
         try:
-            return self._runs.extend(lease, self._rules.lease, self._clock())
+            return self.runs.extend(lease, self.rules.lease, self.clock())
         except StoreUnavailable as error:
             logger.warning("%s; the training goes on", error)
             return True
 
     def _collected(self, lease: RunLease, left: Mapping[str, int]) -> dict[str, Any]:
         """What the report says of members and photos: numbers, nobody's name."""
-        progress = self._members.progress(lease.run_id)
-        kept_out = self._members.kept_out(lease.run_id)
+        progress = self.members.progress(lease.run_id)
+        kept_out = self.members.kept_out(lease.run_id)
         return {
-            "members": {"looked_at": progress.done, "failed": self._members.failed(lease.run_id)},
+            "members": {"looked_at": progress.done, "failed": self.members.failed(lease.run_id)},
             "kept_out": {**kept_out, **left},
             "not_fetched": sum(kept_out.get(word, 0) for word in NOT_FETCHED),
-            "audit": audit_report(self._labels.audit(), self._rules.sampling.audit_share),
+            "audit": audit_report(self.labels.audit(), self.rules.sampling.audit_share),
         }
 
     def _end(
@@ -235,13 +222,13 @@ class Retraining:
         gate = {"passed": trained.passed, "reasons": list(trained.reasons), "figures": dict(trained.figures)}
         report = {**collected, "training": dict(trained.facts), "gate": gate}
         ending = Ending(
-            head=self._sign(trained.head),
+            head=self.sign(trained.head),
             over=champion.version,
             passed=trained.passed,
             reasons=trained.reasons,
-            promote=self._rules.promote,
+            promote=self.rules.promote,
         )
-        state = self._runs.publish(lease, ending, report, self._clock())
+        state = self.runs.publish(lease, ending, report, self.clock())
         if state is None:
             return StepResult.LOST
         level = logging.WARNING if state is RunState.REJECTED else logging.INFO
@@ -251,11 +238,11 @@ class Retraining:
 
     def _interrupted(self, lease: RunLease, why: str) -> StepResult:
         """Counts as a lease that has lapsed; the sweep sends the next step, or the last."""
-        self._runs.extend(lease, timedelta(0), self._clock(), problem=why)
+        self.runs.extend(lease, timedelta(0), self.clock(), problem=why)
         return StepResult.INTERRUPTED
 
     def _fail(self, lease: RunLease, why: str, report: Mapping[str, Any] | None = None) -> StepResult:
-        ended = self._runs.end(lease, RunState.FAILED, self._clock(), problem=why, report=report)
+        ended = self.runs.end(lease, RunState.FAILED, self.clock(), problem=why, report=report)
         logger.error("retraining %d failed: %s", lease.run_id, why)
         return StepResult.ENDED if ended else StepResult.LOST
 

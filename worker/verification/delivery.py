@@ -133,34 +133,23 @@ class DeliveryRules:
     audit_key: bytes = b""
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Verification:
     """Handles deliveries one after the other; one per process."""
 
-    def __init__(
-        self,
-        *,
-        requests: Requests,
-        dead_jobs: DeadJobs,
-        shadows: Shadows,
-        fetcher: Fetcher,
-        verify: Verify,
-        rules: DeliveryRules,
-        worker: str,
-        clock: Callable[[], datetime] = utc_now,
-    ) -> None:
-        self._requests = requests
-        self._dead_jobs = dead_jobs
-        self._shadows = shadows
-        self._fetcher = fetcher
-        self._verify = verify
-        self._rules = rules
-        self._worker = worker
-        self._clock = clock
+    requests: Requests
+    dead_jobs: DeadJobs
+    shadows: Shadows
+    fetcher: Fetcher
+    verify: Verify
+    rules: DeliveryRules
+    worker: str
+    clock: Callable[[], datetime] = utc_now
 
     def handle(self, body: object, queue: str) -> Handled:
         """Do what a message's body asks for. Raises StoreUnavailable: deliver it again, then."""
         try:
-            job = parse_job(body, self._clock())
+            job = parse_job(body, self.clock())
         except BadMessage as bad:
             return self._dead_letter(bad, body, queue)
         with about(job.request_id, job.member_id):
@@ -170,21 +159,21 @@ class Verification:
         logger.warning("a job on %s goes to dead_job: %s", queue, bad)
         request_id, member_id = (_text(body, name) for name in ("request_id", "member_id"))
         dead = replace(invalid_job(bad, body, queue), request_id=request_id, member_id=member_id)
-        self._dead_jobs.add(dead, self._clock())
+        self.dead_jobs.add(dead, self.clock())
         return Handled.DEAD_LETTER
 
     def _accept_and_run(self, job: VerifyJob, queue: str) -> Handled:
         try:
-            self._requests.accept(job, queue, self._clock())
+            self.requests.accept(job, queue, self.clock())
         except RequestConflict:
             logger.warning("the request is known with other content; this one goes to dead_job")
             return Handled.DEAD_LETTER  # by the store
         except MemberForgotten:
             logger.warning("the member was forgotten and is barred; this request goes to dead_job")
             return Handled.FORGOTTEN  # in dead_job by the store
-        rules = self._rules
-        attempt = self._requests.acquire(
-            job.request_id, self._worker, rules.lease, rules.max_attempts, self._clock()
+        rules = self.rules
+        attempt = self.requests.acquire(
+            job.request_id, self.worker, rules.lease, rules.max_attempts, self.clock()
         )
         if isinstance(attempt, Refused):
             return self._refused(attempt)
@@ -195,9 +184,9 @@ class Verification:
         if refused.why is not Refusal.EXHAUSTED:
             logger.info("nothing to do: %s", refused.why)
             return Handled.REFUSED
-        text = f"begun {self._rules.max_attempts} times and never ended"
+        text = f"begun {self.rules.max_attempts} times and never ended"
         logger.error("given up: %s", text)
-        self._requests.give_up(refused.request_id, POISON, text, self._clock())
+        self.requests.give_up(refused.request_id, POISON, text, self.clock())
         return Handled.DEAD_LETTER
 
     @contextmanager
@@ -206,21 +195,21 @@ class Verification:
         try:
             yield
         except MemoryError as error:
-            self._requests.extend(attempt, LEASE_AFTER_ERROR, self._clock())
+            self.requests.extend(attempt, LEASE_AFTER_ERROR, self.clock())
             raise OutOfMemory(f"attempt {attempt.number} needed more memory than there is") from error
         except Exception:
-            self._requests.extend(attempt, LEASE_AFTER_ERROR, self._clock())
+            self.requests.extend(attempt, LEASE_AFTER_ERROR, self.clock())
             raise
 
     def _run(self, job: VerifyJob, attempt: Attempt) -> Handled:
-        selfie, *photos = self._fetcher.fetch_all([job.selfie_url, *job.photo_urls])
+        selfie, *photos = self.fetcher.fetch_all([job.selfie_url, *job.photo_urls])
         if wait := self._wait([selfie, *photos], attempt.postponed):
             return self._postpone(attempt, wait)
-        verified = self._verify(selfie, photos, job.declared_gender)
-        share, key = self._rules.blind_audit_share, self._rules.audit_key
+        verified = self.verify(selfie, photos, job.declared_gender)
+        share, key = self.rules.blind_audit_share, self.rules.audit_key
         verdict = blind_audit(verified.verdict, job.request_id, share, key)
         try:
-            stored = self._requests.finish(attempt, verdict, self._clock())
+            stored = self.requests.finish(attempt, verdict, self.clock())
         except StoreRefused as refused:  # another attempt would come to the same
             return self._unstorable(attempt, refused)
         handled = Handled.STORED if stored else Handled.LOST
@@ -232,30 +221,30 @@ class Verification:
     def _unstorable(self, attempt: Attempt, refused: StoreRefused) -> Handled:
         logger.error("given up: the result cannot be stored: %s", refused)
         text = f"the result cannot be stored: {refused}"
-        self._requests.give_up(attempt.request_id, NOT_STORED, text, self._clock(), attempt=attempt)
+        self.requests.give_up(attempt.request_id, NOT_STORED, text, self.clock(), attempt=attempt)
         return Handled.DEAD_LETTER
 
     def _note_shadows(self, request_id: str, verified: Verified) -> None:
         """After the member has a result; an error here is the shadow's alone."""
         for shadow in verified.shadows:
             try:
-                self._shadows.note(request_id, verified.verdict, shadow(), self._clock())
+                self.shadows.note(request_id, verified.verdict, shadow(), self.clock())
             except Exception:  # whatever it is: the verdict and the other shadows do not depend on it
                 logger.exception("a head in shadow failed; the verdict stands")
 
     def _wait(self, photos: Sequence[Photo], postponed: int) -> timedelta | None:
         """How long to wait for a photo host, if that may help and was not done often enough."""
         passing = [p for p in photos if isinstance(p, NotFetched) and p.problem.passing]
-        if not passing or postponed >= len(self._rules.waits):
+        if not passing or postponed >= len(self.rules.waits):
             return None
-        wait = timedelta(seconds=self._rules.waits[postponed])
+        wait = timedelta(seconds=self.rules.waits[postponed])
         asked = [min(p.retry_after, RETRY_AFTER_CAP) for p in passing if p.retry_after]
         return max([wait, *asked]) * (1 + JITTER * random.random())  # noqa: S311 - spreads load, no secret
 
     def _postpone(self, attempt: Attempt, wait: timedelta) -> Handled:
         """The sweep brings it back: a long countdown would be held, unacknowledged, by one worker."""
-        now = self._clock()
-        self._requests.postpone(attempt, now + wait, "a photo host is in trouble", now)
+        now = self.clock()
+        self.requests.postpone(attempt, now + wait, "a photo host is in trouble", now)
         logger.info("a photo host is in trouble: again in %.0f s", wait.total_seconds())
         return Handled.POSTPONED
 

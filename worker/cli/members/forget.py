@@ -54,7 +54,7 @@ def _warn_without_key() -> None:
 
 
 def _make_sure(store: Store, member_id: str, *, yes: bool, unknown: bool) -> None:
-    """A slip of the finger would bar somebody else. Who is barred already may be forgotten again."""
+    """A mistyped ID would bar somebody else. Who is barred already may be forgotten again."""
     found = store.members.stored_about(member_id)
     if not any(found.values()) and not unknown and not store.members.forgotten([member_id]):
         raise click.ClickException(

@@ -60,14 +60,14 @@ def _with_standing(store: Store, member: MemberRecord, requests: list[RequestRec
 
 def _as_json(member: MemberRecord, requests: list[RequestRecord]) -> dict[str, Any]:
     found: dict[str, Any] = plain(member)
-    told = plain(requests)
+    shown = plain(requests)
     if _undecided(member):
-        for one in (found, *told):
+        for one in (found, *shown):
             one["gender"] = one["gender_probability"] = None
     found["selfie_url"] = without_query(member.selfie_url)
     found["photo_urls"] = [without_query(url) for url in member.photo_urls]
     found["texts"] = {language: _text(member, requests, language) for language in Language}
-    return {"member": found, "requests": told}
+    return {"member": found, "requests": shown}
 
 
 def _text(member: MemberRecord, requests: list[RequestRecord], language: Language) -> str:
@@ -78,7 +78,7 @@ def _text(member: MemberRecord, requests: list[RequestRecord], language: Languag
 
 
 def _undecided(member: MemberRecord) -> bool:
-    """Whether a person must still decide, whom a guess at the gender could sway."""
+    """Whether a person must still decide: a guess at the gender could influence them."""
     return member.status is Status.REVIEW
 
 

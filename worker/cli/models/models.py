@@ -100,7 +100,7 @@ def rollback(force: bool) -> None:
 @click.argument("version", metavar="VERSION")
 @click.option("--off", is_flag=True, help="No longer.")
 def shadow(version: str, off: bool) -> None:
-    """Let a challenger judge live jobs without deciding; `models report VERSION` tells what it says."""
+    """Let a challenger judge live jobs without deciding; `models report VERSION` shows what it says."""
     store = runtime.store()
     if not off:
         with _refusing(force=False):
@@ -115,7 +115,7 @@ def shadow(version: str, off: bool) -> None:
 @click.option("--examples", type=click.IntRange(0, 100), default=5, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 def report(version: str, examples: int, as_json: bool) -> None:
-    """Which verdicts would have been others with VERSION, by what it said in shadow."""
+    """Which verdicts VERSION would have changed, by what it said in shadow."""
     found = runtime.store().shadows.report(version, examples)
     if as_json:
         print_json(found)
@@ -169,7 +169,7 @@ def sign(version: str) -> None:
         raise click.UsageError("VERIFY_HEAD_SIGNING_KEY is not set")
     with _refusing(force=False):
         store.models.sign(runtime.signatures().sign(head))
-    click.echo(f"{version} is signed. Hosts that refused it look again within five minutes.")
+    click.echo(f"{version} is signed. Hosts that refused it try again within five minutes.")
 
 
 def _check(store: Store, version: str | None) -> None:
