@@ -51,7 +51,7 @@ def _celery_object() -> object:
 def queues_of(service: dict[str, Any]) -> list[str]:
     """The queues that the service's command line names."""
     context = parse(service["command"])
-    chosen = context.params.get("chosen") or context.params.get("queues") or ()
+    chosen = context.params.get("named") or context.params.get("queues") or ()
     return chosen.split(",") if isinstance(chosen, str) else list(chosen)
 
 
