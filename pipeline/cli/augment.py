@@ -10,6 +10,7 @@ import click
 
 from pipeline.bundles.load import load_models
 from pipeline.bundles.models import Models
+from pipeline.cli import PATH, bundle_option
 from pipeline.datasets.embeddings import find_main_face
 from pipeline.errors import DataError, ImageError
 from pipeline.images.decode import decode
@@ -24,12 +25,12 @@ PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".heic")
 @click.option(
     "--images", type=click.Path(exists=True, path_type=Path), required=True, help="A folder, or one photo."
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="The sheet, a PNG.")
+@click.option("--out", type=PATH, required=True, help="The sheet, a PNG.")
 @click.option(
     "--count", type=click.IntRange(1, 30), default=5, show_default=True, help="Photos on the sheet."
 )
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@bundle_option
 def command(images: Path, out: Path, count: int, seed: int, bundle: Path) -> None:
     """Write a contact sheet to OUT: the first COUNT photos of IMAGES with a face, made worse in every way."""
     from pipeline.training.data.augment import contact_sheet, write_sheet

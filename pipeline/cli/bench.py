@@ -12,6 +12,7 @@ import click
 from threadpoolctl import threadpool_limits
 
 from pipeline.bundles.load import load_models, warm_up
+from pipeline.cli import FILE, FOLDER, PATH, bundle_option
 from pipeline.datasets.corrections import read_corrected
 from pipeline.datasets.data import LabelledFace, Pair, files_of, read_pairs
 from pipeline.datasets.embeddings import Dataset
@@ -25,23 +26,20 @@ from pipeline.fitting.fit import FitSettings
 from pipeline.score import Scorer
 from pipeline.terminal import console, new_table
 
-CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
-@click.option("--photos", type=CSV, nargs=2, help="A selfie and a photo.  [default: a made 1280x960 pair]")
+@click.option("--photos", type=FILE, nargs=2, help="A selfie and a photo.  [default: a made 1280x960 pair]")
 @click.option("--rounds", type=click.IntRange(1), default=15, show_default=True, help="Verifications.")
 @click.option("--peers", is_flag=True, help="Compare with face_recognition (dlib) on PAIRS instead.")
-@click.option("--pairs", type=CSV, multiple=True, help="For --peers: file_x,file_y,same and fold or set.")
+@click.option("--pairs", type=FILE, multiple=True, help="For --peers: file_x,file_y,same and fold or set.")
 @click.option("--images", type=FOLDER, help="For --peers: the folder that the CSVs' paths start from.")
 @click.option("--only", multiple=True, help="For --peers: these folds and sets alone.")
 @click.option("--limit", type=click.IntRange(2), help="For --peers: at most so many pairs of each.")
 @click.option(
-    "--faces", type=CSV, multiple=True, help="For --peers: fit our head on these, without the tested."
+    "--faces", type=FILE, multiple=True, help="For --peers: fit our head on these, without the tested."
 )
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of FACES here.")
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@click.option("--cache", type=PATH, help="Keep embeddings of FACES here.")
+@bundle_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     photos: tuple[Path, Path] | None,

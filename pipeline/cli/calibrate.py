@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.bundles.bundle import Bundle, read_bundle, write_bundle
 from pipeline.bundles.identities import FittedOn
 from pipeline.bundles.load import load_models
+from pipeline.cli import FILE, PATH, bundle_option, cache_option, images_option, new_key_option
 from pipeline.datasets.data import Pair, files_of, read_pairs
 from pipeline.datasets.embeddings import Dataset, EmbeddingTable
 from pipeline.datasets.tables import PersonCodes
@@ -20,22 +21,15 @@ from pipeline.fitting.calibration import Calibration, ScoredPairs, calibrate, re
 from pipeline.fitting.fit import FitSettings
 from pipeline.score import Scorer
 
-CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
-@click.option("--pairs", type=CSV, required=True, help="file_x,file_y,same (1/0).")
-@click.option("--images", type=FOLDER, required=True, help="The folder that the CSV's paths start from.")
+@click.option("--pairs", type=FILE, required=True, help="file_x,file_y,same (1/0).")
+@images_option
 @click.option("--fmr", type=click.FloatRange(1e-6, 0.1), default=0.001, show_default=True)
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Another folder for the result.  [default: BUNDLE]"
-)
-@click.option(
-    "--identity-key", type=CSV, help="Without it, whoever guesses a person's name can check it in the bundle."
-)
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
+@bundle_option
+@click.option("--out", type=PATH, help="Another folder for the result.  [default: BUNDLE]")
+@new_key_option
+@cache_option
 def command(
     pairs: Path,
     images: Path,

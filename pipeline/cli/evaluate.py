@@ -9,15 +9,22 @@ from typing import Any
 import click
 
 from pipeline.bundles.load import load_models
+from pipeline.cli import (
+    FILE,
+    PATH,
+    as_shipped_option,
+    bundle_option,
+    cache_option,
+    images_option,
+    in_sample_option,
+    operators_key_option,
+)
 from pipeline.datasets.corrections import read_corrected
 from pipeline.datasets.embeddings import Dataset
 from pipeline.evaluation.leakage import Shipped, read_key
 from pipeline.evaluation.run import Options, evaluate
 from pipeline.terminal import console, new_table
 
-CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
-KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 NO_GENDERS = (
     "note: no labelled face has a gender. People of any gender are impostors of each other; nothing is told "
     "by gender or of simulated members"
@@ -25,17 +32,17 @@ NO_GENDERS = (
 
 
 @click.command()
-@click.option("--pairs", type=CSV, required=True, help="file_x,file_y,same and optionally fold, set.")
-@click.option("--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from.")
+@click.option("--pairs", type=FILE, required=True, help="file_x,file_y,same and optionally fold, set.")
+@images_option
 @click.option(
-    "--faces", type=CSV, multiple=True, help="Labelled faces to fit on. Default: *faces.csv beside PAIRS."
+    "--faces", type=FILE, multiple=True, help="Labelled faces to fit on. Default: *faces.csv beside PAIRS."
 )
-@click.option("--impostors", type=CSV, multiple=True, help="One photo for each person, with gender and age.")
-@click.option("--genders", type=CSV, multiple=True, help="Faces with gender and age group, cross-validated.")
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
-@click.option("--as-shipped", is_flag=True, help="By the bundle's own head; it must be new to the people.")
-@click.option("--in-sample", is_flag=True, help="Report even on people from whom the bundle learned.")
-@click.option("--identity-key", type=KEY, help="Of the operator whose members the bundle learned from.")
+@click.option("--impostors", type=FILE, multiple=True, help="One photo for each person, with gender and age.")
+@click.option("--genders", type=FILE, multiple=True, help="Faces with gender and age group, cross-validated.")
+@bundle_option
+@as_shipped_option
+@in_sample_option
+@operators_key_option
 @click.option(
     "--sample",
     type=click.IntRange(min=0),
@@ -46,14 +53,14 @@ NO_GENDERS = (
 @click.option(
     "--members", type=click.IntRange(min=0), default=2000, show_default=True, help="Simulated members."
 )
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
+@cache_option
 @click.option(
     "--json",
     "json_to",
     type=click.Path(path_type=Path, allow_dash=True),
     help="A file, or - for standard output.",
 )
-@click.option("--html", "html_to", type=click.Path(path_type=Path), help="One page with plots, for people.")
+@click.option("--html", "html_to", type=PATH, help="One page with plots, for people.")
 @click.option("--with-pictures", is_flag=True, help="Show the worst mistakes on the page: photos of people.")
 def command(
     pairs: Path,

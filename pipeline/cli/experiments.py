@@ -10,27 +10,25 @@ from typing import Any
 import click
 
 from pipeline.bundles.load import load_models
+from pipeline.cli import FILE, PATH, images_option
 from pipeline.datasets.data import read_faces
 from pipeline.stderr import silent
 from pipeline.terminal import console, new_table
 
-CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-PATH = click.Path(path_type=Path)
 DOWNLOAD = "import keras; keras.applications.VGG19(include_top=False, weights='imagenet')"
 DOWNLOAD_S = 90.0
 """A download of 80 MB is done by then, or it will not come."""
 
 
 @click.command()
-@click.option("--faces", type=CSV, multiple=True, required=True, help="file,identity,gender.")
-@click.option("--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from.")
+@click.option("--faces", type=FILE, multiple=True, required=True, help="file,identity,gender.")
+@images_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Results, and the page."
 )
 @click.option("--quick", is_flag=True, help="A minute that only shows that all of it works.")
-@click.option("--vgg19", type=CSV, help="ImageNet's weights as a file.  [default: keras downloads them]")
-@click.option("--facenet", type=CSV, help="FaceNet's weights.  [default: where `weights` looks]")
+@click.option("--vgg19", type=FILE, help="ImageNet's weights as a file.  [default: keras downloads them]")
+@click.option("--facenet", type=FILE, help="FaceNet's weights.  [default: where `weights` looks]")
 @click.option("--bundle", type=PATH, default=Path("var/bundle"), show_default=True, help="Finds the faces.")
 @click.option("--cache", type=PATH, help="Keep the faces that were cut out of the photos here.")
 def command(
@@ -52,7 +50,7 @@ def command(
         from pipeline.experiments.page import page
         from pipeline.experiments.photos import collect
         from pipeline.experiments.run import run_all
-        from pipeline.experiments.sizes import FULL, QUICK
+        from pipeline.experiments.tables import FULL, QUICK
         from pipeline.experiments.trial import Experiment, Weights
 
     size = QUICK if quick else FULL

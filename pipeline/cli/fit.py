@@ -11,6 +11,7 @@ import click
 from pipeline.bundles.head import HeadParams, compose
 from pipeline.bundles.identities import FittedOn
 from pipeline.bundles.load import load_models
+from pipeline.cli import FILE, PATH, bundle_option, cache_option, images_option
 from pipeline.datasets.corrections import read_corrected
 from pipeline.datasets.data import LabelledFace, read_faces
 from pipeline.datasets.degraded import degraded_copies
@@ -27,27 +28,22 @@ from pipeline.fitting.fit import (
     replay_limits,
 )
 
-CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
 @click.option(
     "--faces",
-    type=CSV,
+    type=FILE,
     multiple=True,
     required=True,
     help="file,identity,gender: people with several photos.",
 )
 @click.option(
-    "--genders", type=CSV, multiple=True, help="Further faces with gender, for the gender head alone."
+    "--genders", type=FILE, multiple=True, help="Further faces with gender, for the gender head alone."
 )
-@click.option("--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from.")
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
-@click.option(
-    "--out", type=click.Path(path_type=Path), default=Path("pipeline/heads/default.npz"), show_default=True
-)
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
+@images_option
+@bundle_option
+@click.option("--out", type=PATH, default=Path("pipeline/heads/default.npz"), show_default=True)
+@cache_option
 @click.option(
     "--without",
     multiple=True,

@@ -10,6 +10,7 @@ import click
 
 from pipeline.bundles.bundle import read_bundle
 from pipeline.bundles.head import Head
+from pipeline.cli import FILE, FOLDER, PATH, bundle_option
 from pipeline.datasets.data import LabelledFace, read_faces
 from pipeline.faces.detector import TwoRangeDetector
 from pipeline.faces.mesh import FaceMesh
@@ -21,19 +22,17 @@ HEADS = Path(__file__).parents[1] / "heads"
 KEPT_FOR_TESTS = ("50-59", "60-69")
 """Age groups of FairFace on whose bare faces the gates are measured: nothing is fitted on them."""
 
-CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
-
 
 @click.command()
-@click.option("--faces", type=CSV, multiple=True, required=True, help="file: photos of bare faces.")
+@click.option("--faces", type=FILE, multiple=True, required=True, help="file: photos of bare faces.")
 @click.option(
-    "--sunglasses", type=CSV, default=HEADS / "lfw_sunglasses.txt", help="Those that wear some, one a line."
+    "--sunglasses", type=FILE, default=HEADS / "lfw_sunglasses.txt", help="Those that wear some, one a line."
 )
 @click.option("--leave-out", multiple=True, help="Identities that other tests need.")
-@click.option("--images", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--images", type=FOLDER, required=True)
 @click.option("--most", type=click.IntRange(1), default=2000, show_default=True, help="Photos of each file.")
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
-@click.option("--head", type=click.Path(path_type=Path), default=HEADS / "default.npz")
+@bundle_option
+@click.option("--head", type=PATH, default=HEADS / "default.npz")
 def command(
     faces: tuple[Path, ...],
     sunglasses: Path,

@@ -7,19 +7,18 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import FILE, FOLDER
 from pipeline.training.data.faces import forget_photos
 
 
 @click.command()
 @click.option(
     "--cache",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=FOLDER,
     required=True,
     help="The folder that --cache of other commands named.",
 )
-@click.argument(
-    "photos", nargs=-1, required=True, type=click.Path(exists=True, dir_okay=False, path_type=Path)
-)
+@click.argument("photos", nargs=-1, required=True, type=FILE)
 def command(cache: Path, photos: tuple[Path, ...]) -> None:
     """Remove what CACHE keeps of these PHOTOS: faces, embeddings, copies. By content, not by name."""
     gone = forget_photos(cache, [hashlib.sha256(photo.read_bytes()).hexdigest() for photo in photos])

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import click
 
+from pipeline.cli import FILE, FOLDER
 from pipeline.datasets.data import read_genders
 from pipeline.datasets.lfw import fetch, folder, write
-
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command()
@@ -22,7 +21,7 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 @click.option(
     "--genders",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="A CSV with identity and gender; LFW itself says nothing about gender.",
 )
 def command(out: Path, source: Path | None, data_home: Path | None, genders: Path | None) -> None:

@@ -9,6 +9,15 @@ from typing import Any
 import click
 
 from pipeline.bundles.load import load_models
+from pipeline.cli import (
+    FILE,
+    as_shipped_option,
+    bundle_option,
+    cache_option,
+    images_option,
+    in_sample_option,
+    operators_key_option,
+)
 from pipeline.datasets.corrections import read_corrected
 from pipeline.datasets.embeddings import Dataset
 from pipeline.datasets.tables import PersonCodes, labels_of
@@ -25,26 +34,22 @@ from pipeline.evaluation.simulated.simulation import simulate
 from pipeline.fitting.fit import FitSettings
 from pipeline.terminal import console, new_table
 
-CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
-KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-
 
 @click.command()
-@click.option("--faces", type=CSV, multiple=True, required=True, help="file,identity,gender and split, age.")
-@click.option("--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from.")
-@click.option("--impostors", type=CSV, multiple=True, help="One photo for each person, with gender and age.")
-@click.option("--genders", type=CSV, multiple=True, help="Further faces for the gender head.")
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@click.option("--faces", type=FILE, multiple=True, required=True, help="file,identity,gender and split, age.")
+@images_option
+@click.option("--impostors", type=FILE, multiple=True, help="One photo for each person, with gender and age.")
+@click.option("--genders", type=FILE, multiple=True, help="Further faces for the gender head.")
+@bundle_option
 @click.option("--members", type=click.IntRange(min=1), default=2000, show_default=True, help="Honest ones.")
 @click.option(
     "--retouched", type=click.IntRange(min=0), default=60, show_default=True, help="Retouched photos."
 )
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option("--as-shipped", is_flag=True, help="By the bundle's own head; it must be new to the people.")
-@click.option("--in-sample", is_flag=True, help="Report even on people from whom the bundle learned.")
-@click.option("--identity-key", type=KEY, help="Of the operator whose members the bundle learned from.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep embeddings of the photos here.")
+@as_shipped_option
+@in_sample_option
+@operators_key_option
+@cache_option
 @click.option("--json", "as_json", is_flag=True, help="Print all figures as JSON.")
 def command(
     faces: tuple[Path, ...],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from pipeline.bundles.load import load_models
+from pipeline.cli import FILE, PATH, images_option, new_key_option
 from pipeline.datasets.data import LabelledFace, read_faces
 from pipeline.datasets.embeddings import Dataset
 from pipeline.datasets.tables import PersonCodes, labels_of
@@ -22,18 +23,14 @@ if TYPE_CHECKING:
     from pipeline.training.recipe import Recipe
     from pipeline.training.train import Training
 
-CSV = click.Path(exists=True, dir_okay=False, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-PATH = click.Path(path_type=Path)
-
 
 @click.command()
 @click.option(
-    "--faces", type=CSV, multiple=True, required=True, help="file,identity,gender; perhaps split, age."
+    "--faces", type=FILE, multiple=True, required=True, help="file,identity,gender; perhaps split, age."
 )
-@click.option("--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from.")
+@images_option
 @click.option("--out", type=PATH, required=True, help="Where the new bundle is put.")
-@click.option("--genders", type=CSV, multiple=True, help="Further faces with gender, for the gender head.")
+@click.option("--genders", type=FILE, multiple=True, help="Further faces with gender, for the gender head.")
 @click.option("--mode", type=click.Choice(["head", "finetune"]), default="head", show_default=True)
 @click.option(
     "--backbone", type=click.Choice(["facenet", "vgg19", "own_cnn"]), default="facenet", show_default=True
@@ -55,9 +52,7 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--bundle", type=PATH, default=Path("var/bundle"), show_default=True, help="What it starts from."
 )
-@click.option(
-    "--identity-key", type=CSV, help="Without it, whoever guesses a person's name can check it in the bundle."
-)
+@new_key_option
 @click.option("--cache", type=PATH, help="Keep what was found in the photos here; it holds embeddings.")
 @click.option(
     "--name", default="trained", show_default=True, help="Of the bundle; its version starts with it."

@@ -9,19 +9,19 @@ from pathlib import Path
 import click
 
 from pipeline.bundles.load import load_models
+from pipeline.cli import FILE, bundle_option
 from pipeline.terminal import console, new_table
 from pipeline.verdict import Gender, PhotoFinding, Verdict
 from pipeline.verify import verify
 
 NAMES = {"approve_threshold": "approve_edge", "different_threshold": "different_edge"}
 """Fields whose JSON keys have kept an earlier name."""
-PHOTO = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
-@click.argument("selfie", type=PHOTO)
-@click.argument("photos", type=PHOTO, nargs=-1, required=True)
-@click.option("--bundle", type=click.Path(path_type=Path), default=Path("var/bundle"), show_default=True)
+@click.argument("selfie", type=FILE)
+@click.argument("photos", type=FILE, nargs=-1, required=True)
+@bundle_option
 @click.option(
     "--declared", type=click.Choice(["female", "male"]), help="The gender that the member declared."
 )

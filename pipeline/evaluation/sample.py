@@ -20,7 +20,7 @@ from pipeline.datasets.embeddings import Dataset, find_main_face
 from pipeline.evaluation.simulated.edits import EDITS, Edit
 from pipeline.fitting import metrics
 from pipeline.images.decode import decode
-from pipeline.progress import track
+from pipeline.terminal import track
 from pipeline.verdict import REFUSED, Outcome, PhotoFinding, Status, Verdict
 from pipeline.verify import verify
 

@@ -1,1 +1,1 @@
-"""The source system's five tables of experiments, made again on open data by this project's training."""
+"""The source system's five tables of experiments, repeated on open data with this project's training."""

@@ -1,4 +1,4 @@
-"""The photos that are learned from and tested on: chosen evenly, cut out once, augmented once."""
+"""The photos of the experiments: chosen evenly, cut once, augmented once."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pipeline.bundles.models import Models
 from pipeline.datasets.data import LabelledFace
 from pipeline.datasets.tables import CODES, NO_AGE, Labels
 from pipeline.errors import DataError
-from pipeline.experiments.sizes import Size
+from pipeline.experiments.tables import Size
 from pipeline.faces.align import Preprocess, StretchedGeometry, crop_stretched, preprocess
-from pipeline.faces.types import Face, Rgb
+from pipeline.faces.types import Codes, Face, Flags, Rgb
 from pipeline.training.data.augment import augment
 from pipeline.training.data.faces import select_faces
 from pipeline.training.data.windows import JPEG_QUALITY, Window, read_windows
@@ -28,7 +28,7 @@ from pipeline.verdict import Gender
 CHOICE = 0
 """The seed by which people are chosen: the same for every run."""
 FEWEST_PEOPLE = 5
-"""Of each gender: fewer cannot be shared out to learning, validation and test."""
+"""Of each gender; fewer cannot be divided into training, validation and test."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class Collection:
 
 
 def choose(faces: Sequence[LabelledFace], size: Size) -> list[LabelledFace]:
-    """As many men as women, people with two photos and more, a few photos of each."""
+    """As many men as women with two photos or more, a few photos of each."""
     photos: dict[str, list[LabelledFace]] = defaultdict(list)
     for face in faces:
         photos[face.identity].append(face)
@@ -56,7 +56,7 @@ def choose(faces: Sequence[LabelledFace], size: Size) -> list[LabelledFace]:
 
 
 def _people(photos: dict[str, list[LabelledFace]], gender: Gender) -> list[str]:
-    """Names in an order that is drawn by lot, those with three photos and more in front."""
+    """Names in random order, those with three photos or more first."""
     names = sorted(
         name for name, own in photos.items() if len(own) > 1 and {face.gender for face in own} == {gender}
     )
@@ -67,7 +67,7 @@ def _people(photos: dict[str, list[LabelledFace]], gender: Gender) -> list[str]:
 def collect(
     models: Models, root: Path, faces: Sequence[LabelledFace], size: Size, cache: Path | None
 ) -> Collection:
-    """The chosen photos that may be learned from. Raises DataError where too few people are left."""
+    """The chosen photos that may be trained on. Raises DataError where too few people are left."""
     chosen = choose(faces, size)
     _require_people(chosen)
     kept = select_faces(models, root, chosen, cache).kept
@@ -78,7 +78,7 @@ def collect(
     _require_people(kept)
     windows = read_windows(models, root, [face.file for face in kept], cache)
     others = [
-        tuple(_worse(window, (CHOICE, photo, number)) for photo, window in enumerate(windows))
+        tuple(_augmented(window, (CHOICE, photo, number)) for photo, window in enumerate(windows))
         for number in range(size.versions)
     ]
     return Collection(kept, _labels(kept), (tuple(windows), *others))
@@ -98,14 +98,14 @@ def _labels(faces: Sequence[LabelledFace]) -> Labels:
     return Labels(identity.astype(np.int64), gender, np.full(len(faces), NO_AGE))
 
 
-def _worse(window: Window, seed: tuple[int, ...]) -> Window:
+def _augmented(window: Window, seed: tuple[int, ...]) -> Window:
     rgb, face = augment(window.rgb(), window.face, seed)
     _, packed = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return Window(packed.tobytes(), face)
 
 
 def crop_for(side: int, colours: Preprocess) -> Crop:
-    """How a face is cut out for a network."""
+    """The crop for a network's input."""
     geometry = StretchedGeometry(size=side)
 
     def crop(rgb: Rgb, face: Face) -> Rgb:
@@ -116,41 +116,44 @@ def crop_for(side: int, colours: Preprocess) -> Crop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ViewPhotos:
-    """n photos as a backbone takes them, (1 + versions, n, ...), kept in memory.
+    """n photos as input of a backbone, (1 + versions, n, ...), kept in memory.
 
-    float16 holds standardised pixels exactly, and features to a two-thousandth. Without
-    ``vary`` a photo is always shown as it is.
+    float16 holds standardised pixels exactly, and features to a two-thousandth. Without ``vary`` photos are
+    never augmented.
     """
 
     views: NDArray[np.float16]
     vary: bool
 
     def __len__(self) -> int:
-        """How many photos."""
         return self.views.shape[1]
 
-    def only(self, chosen: NDArray[np.bool_]) -> ViewPhotos:
+    def only(self, chosen: Flags) -> ViewPhotos:
         """The flagged photos."""
         return ViewPhotos(self.views[:, chosen], self.vary)
 
-    def plain(self, rows: NDArray[np.int64]) -> Faces:
-        """As they are."""
+    def plain(self, rows: Codes) -> Faces:
+        """The photos without augmentation."""
         return np.asarray(self.views[0, rows], np.float32)
 
-    def augmented(self, rows: NDArray[np.int64], seeds: Seeds) -> Faces:
-        """Each in one of its versions, drawn by its seed."""
+    def augmented(self, rows: Codes, seeds: Seeds) -> Faces:
+        """Each photo in one of its versions, chosen by its seed."""
         if not self.vary or len(self.views) == 1:
             return self.plain(rows)
         drawn = [int(np.random.default_rng(seed).integers(1, len(self.views))) for seed in seeds]
         return np.asarray(self.views[drawn, rows], np.float32)
 
 
-def look(collection: Collection, crop: Crop, through: Callable[[Faces], Faces]) -> NDArray[np.float16]:
-    """(1 + versions, n, ...) what a network's unchanging blocks (``through``) say of every version."""
-    return np.stack([_look(windows, crop, through) for windows in collection.versions])
+def compute_views(
+    collection: Collection, crop: Crop, through: Callable[[Faces], Faces]
+) -> NDArray[np.float16]:
+    """(1 + versions, n, ...) the output of a network's frozen blocks (``through``) for every version."""
+    return np.stack([_views_of(windows, crop, through) for windows in collection.versions])
 
 
-def _look(windows: Sequence[Window], crop: Crop, through: Callable[[Faces], Faces]) -> NDArray[np.float16]:
+def _views_of(
+    windows: Sequence[Window], crop: Crop, through: Callable[[Faces], Faces]
+) -> NDArray[np.float16]:
     parts = [
         through(crops_of(windows[start : start + AT_ONCE], crop)).astype(np.float16)
         for start in range(0, len(windows), AT_ONCE)

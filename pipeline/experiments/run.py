@@ -1,28 +1,30 @@
-"""All trials, one after another; each is a file when it is done, so that a stopped run goes on."""
+"""Run all trials and summarise them; each is a file when it is done, so that a stopped run continues."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from pipeline.experiments.sizes import QUICK, Size
-from pipeline.experiments.summary import summarise
-from pipeline.experiments.tables import TABLES, Condition, conditions
+import numpy as np
+from scipy.stats import t
+
+from pipeline.experiments.tables import QUICK, TABLES, Condition, Row, Size, Table, conditions
 from pipeline.experiments.trial import Experiment, Weights, run_trial
-from pipeline.progress import track
+from pipeline.terminal import track
 
 VERSION = 1
-"""Raised with every change that makes earlier trials worth nothing."""
+"""Raised with every change that makes earlier trials invalid."""
 Trial = Callable[[Condition, int], dict[str, Any]]
+Trials = Sequence[Mapping[str, Any]]
 
 
 def run_all(experiment: Experiment, out: Path) -> dict[str, Any]:
-    """Every trial that is not in ``out`` yet; then `results.json`, which is returned too."""
+    """Run every trial that is not in ``out`` yet, then write and return `results.json`."""
     weights, size = experiment.weights, experiment.size
     files = [face.file for face in experiment.collection.faces]
     trials = do_trials(
@@ -53,7 +55,7 @@ def run_all(experiment: Experiment, out: Path) -> dict[str, Any]:
 
 
 def fingerprint(files: Sequence[str], size: Size, weights: Weights, condition: Condition) -> str:
-    """Changes with anything that a trial depends on, but for its seed."""
+    """Changes with anything that a trial depends on, except its seed."""
     network = condition.network
     sizes = (*size.of(network), weights.side(network, size))
     parts = (VERSION, [*files], sizes, condition.name, weights.said(network))
@@ -88,8 +90,59 @@ def _do(path: Path, mark: str, condition: Condition, seed: int, trial: Trial) ->
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Whole or not at all."""
+    """Write a JSON file, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_suffix(".tmp")
     temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     temporary.replace(path)
+
+
+def summarise(tables: Sequence[Table], trials: Mapping[Condition, Trials]) -> list[dict[str, Any]]:
+    """The results of each table as JSON, in order."""
+    return [
+        {
+            "name": table.name,
+            "base": table.rows[table.base].label,
+            "rows": [
+                _row(row, trials[row.condition], trials[table.rows[table.base].condition])
+                for row in table.rows
+            ],
+        }
+        for table in tables
+    ]
+
+
+def _row(row: Row, own: Trials, base: Trials) -> dict[str, Any]:
+    """``difference`` is in accuracy against the base row, by seed: the same people, the same pairs."""
+    gender = [trial["gender"] for trial in own]
+    gender_before = [trial["before"]["gender"] for trial in own]
+    apart = [mine["accuracy"] - theirs["accuracy"] for mine, theirs in zip(own, base, strict=True)]
+    return {
+        "label": row.label,
+        "source": row.source,
+        "source_gender": row.source_gender,
+        **{name: spread([trial[name] for trial in own]) for name in ("accuracy", "auc", "fmr", "fnmr")},
+        "before": spread([trial["before"]["accuracy"] for trial in own]),
+        "gender": spread([one["accuracy"] for one in gender]) if all(gender) else None,
+        "gender_before": spread([one["accuracy"] for one in gender_before]) if all(gender) else None,
+        "gender_constant": spread([one["constant"] for one in gender]) if all(gender) else None,
+        "pairs": [trial["pairs"] for trial in own],
+        "kept_epochs": [trial["kept_epoch"] for trial in own],
+        "difference": None if own is base else difference(apart),
+    }
+
+
+def spread(values: Sequence[float]) -> dict[str, Any]:
+    """Mean, standard deviation (of a sample) and each value."""
+    deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+    return {"mean": float(np.mean(values)), "std": deviation, "each": [float(value) for value in values]}
+
+
+def difference(values: Sequence[float]) -> dict[str, Any]:
+    """With the 95 % interval of its mean (Student's t); ``told`` where that excludes 0."""
+    found = spread(values)
+    if len(values) < 2:
+        return {**found, "interval95": None, "told": False}
+    half = float(t.ppf(0.975, len(values) - 1)) * found["std"] / float(np.sqrt(len(values)))
+    low, high = found["mean"] - half, found["mean"] + half
+    return {**found, "interval95": (low, high), "told": bool(low > 0 or high < 0)}

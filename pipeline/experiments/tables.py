@@ -1,12 +1,15 @@
-"""What is compared: the source system's five tables, its figures, and what is run beside each."""
+"""The source system's five tables: its figures, the conditions that are compared, and their size."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from pipeline.faces.align import Preprocess
 from pipeline.training.networks.backbones import BackboneName
 from pipeline.training.networks.siamese import LossName
+
+FACENET, VGG19, OWN_CNN = BackboneName.FACENET, BackboneName.VGG19, BackboneName.OWN_CNN
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,13 +19,13 @@ class Condition:
     network: BackboneName = BackboneName.FACENET
     colours: Preprocess = Preprocess.COLOR
     gender: bool = True
-    """Whether the second output is learned along."""
+    """Whether the second output is trained too."""
     loss: LossName = LossName.CONTRASTIVE
     augmentation: bool = True
 
     @property
     def name(self) -> str:
-        """For files: the same condition stands in several tables and is run once."""
+        """For files; a condition that is in several tables is run once."""
         parts: list[str] = [self.network, self.colours, self.loss]
         parts += ["gender" if self.gender else "no-gender", "augmented" if self.augmentation else "plain"]
         return "-".join(parts)
@@ -30,12 +33,12 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a table: ours, and what the source system wrote down for it."""
+    """One line of a table: our condition, and the source system's figures."""
 
     label: str
     condition: Condition
     source: str
-    """Its accuracy."""
+    """The source system's accuracy."""
     source_gender: str = ""
 
 
@@ -52,6 +55,49 @@ class Table:
     source_said: str = ""
     """What must be known of the source's figures."""
 
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The numbers that decide how long the experiments take and how large chance is."""
+
+    people: int = 100
+    """Of each gender, at most."""
+    photos: int = 5
+    """Of a person, at most."""
+    seeds: tuple[int, ...] = (1, 2, 3, 4, 5)
+    versions: int = 2
+    """Augmented versions of every photo, made once."""
+    epochs: Mapping[BackboneName, int] = field(default_factory=lambda: {FACENET: 1, VGG19: 2, OWN_CNN: 12})
+    """At most. FaceNet verified held-out people best after the first of three."""
+    rates: Mapping[BackboneName, float] = field(
+        default_factory=lambda: {FACENET: 3e-5, VGG19: 1e-4, OWN_CNN: 3e-4}
+    )
+    """Learning rates."""
+    sides: Mapping[BackboneName, int] = field(default_factory=lambda: {FACENET: 160, VGG19: 32, OWN_CNN: 80})
+    """Of a face in pixels."""
+    imagenet_side: int = 96
+    """The same for VGG19 with ImageNet's weights, of which only the last block is trained, which is
+    faster."""
+    genuine: int = 4
+    """Genuine pairs of a person in an epoch, at most; as many impostor pairs are added."""
+
+    def of(self, network: BackboneName) -> tuple[object, ...]:
+        """Everything that the result of a network depends on."""
+        shared = (self.people, self.photos, self.versions, self.genuine)
+        return (*shared, self.epochs[network], self.rates[network], self.sides[network])
+
+
+FULL = Size()
+QUICK = Size(
+    people=8,
+    photos=3,
+    seeds=(1,),
+    versions=1,
+    epochs={FACENET: 1, VGG19: 1, OWN_CNN: 1},
+    sides={FACENET: 160, VGG19: 32, OWN_CNN: 32},
+    imagenet_side=32,
+    genuine=2,
+)
 
 BASE = Condition()
 SOURCE_NOTE = (
@@ -139,6 +185,6 @@ TABLES = (
 
 
 def conditions() -> list[Condition]:
-    """Each once; those that look at photos in one way stand together, so that photos are prepared once."""
+    """Each condition once, sorted so that photos are prepared once for those with the same input."""
     every = dict.fromkeys(row.condition for table in TABLES for row in table.rows)
     return sorted(every, key=lambda c: (c.network, c.colours))

@@ -1,4 +1,4 @@
-"""One condition, one seed: split the people, train as the product trains, measure on strangers."""
+"""One trial: train one condition with one seed as the product trains, and evaluate on other people."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.datasets.tables import Labels
-from pipeline.experiments.photos import Collection, ViewPhotos, crop_for, look
-from pipeline.experiments.sizes import Size
-from pipeline.experiments.tables import Condition
+from pipeline.experiments.photos import Collection, ViewPhotos, compute_views, crop_for
+from pipeline.experiments.tables import Condition, Size
 from pipeline.faces.types import Embeddings, Scores
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import MALE, FaceTable, FitSettings, fit_gender
@@ -38,7 +37,7 @@ from pipeline.training.recipe import Mode, Recipe
 
 Flags = NDArray[np.bool_]
 DIMENSIONS = 128
-TESTED = 0.25
+TEST_SHARE = 0.25
 """Share of the people who are tested."""
 HELD_OUT = 0.25
 """Share of the others by whom training is stopped and the threshold is chosen."""
@@ -50,7 +49,7 @@ PATIENCE = 3
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """What the networks start from."""
+    """The initial weights of the networks."""
 
     facenet: Path | None = None
     """The file; without one, where `python -m pipeline weights` looks."""
@@ -63,7 +62,7 @@ class Weights:
         return known.get(network)
 
     def said(self, network: BackboneName) -> str:
-        """For the reader."""
+        """A description for the page."""
         if network is BackboneName.FACENET:
             return "VGGFace2, last block learns"
         if network is BackboneName.VGG19 and self.vgg19:
@@ -77,30 +76,30 @@ class Weights:
 
 @dataclass(slots=True)
 class Experiment:
-    """The photos and the networks, kept between trials; of prepared photos only the last kind."""
+    """Photos and networks that trials share; of prepared photos only the last kind is kept."""
 
     collection: Collection
     weights: Weights
     size: Size
     _networks: dict[BackboneName, tuple[Any, Any, list[NDArray[Any]]]] = field(default_factory=dict)
-    """What is computed once for a photo, what learns, and the weights that the latter begins with."""
+    """The frozen blocks, the trained blocks, and the initial weights of the latter."""
     _siamese: dict[tuple[Any, ...], tuple[Siamese, list[NDArray[Any]]]] = field(default_factory=dict)
     _views: tuple[tuple[Any, ...], NDArray[np.float16]] | None = None
 
     def photos(self, condition: Condition) -> ViewPhotos:
-        """What the learning part of the network takes."""
+        """The input of the network's trained blocks."""
         key = condition.network, condition.colours
         if self._views is None or self._views[0] != key:
             self._views = None  # two kinds at once would need twice the memory
             through = self._parts(condition.network)[0]
             side = self.weights.side(condition.network, self.size)
-            self._views = key, look(self.collection, crop_for(side, condition.colours), through)
+            self._views = key, compute_views(self.collection, crop_for(side, condition.colours), through)
         return ViewPhotos(self._views[1], condition.augmentation)
 
     def siamese(self, condition: Condition) -> Siamese:
-        """The untrained network; without weights of its own its initial ones are drawn anew.
+        """The untrained network; without pretrained weights its initial ones are drawn anew.
 
-        Conditions share a backbone, so what another trial taught it must be taken back.
+        Conditions share a backbone, so its weights are restored for every trial.
         """
         network = condition.network
         key = network, condition.loss, condition.gender
@@ -116,7 +115,7 @@ class Experiment:
         return siamese
 
     def learned_before(self, network: BackboneName) -> bool:
-        """Whether the network comes with weights."""
+        """Whether the network has pretrained weights."""
         return network is BackboneName.FACENET or self.weights.of(network) is not None
 
     def _parts(self, network: BackboneName) -> tuple[Any, Any, list[NDArray[Any]]]:
@@ -129,7 +128,7 @@ class Experiment:
                 frozen, learning = split_backbone(backbone, network)
                 through = _caller(frozen)
             else:
-                through, learning = _as_it_is, backbone
+                through, learning = _unchanged, backbone
             self._networks[network] = through, learning, learning.get_weights()
         return self._networks[network]
 
@@ -150,29 +149,29 @@ def _caller(network: Any) -> Callable[[Faces], Faces]:
     return through
 
 
-def _as_it_is(faces: Faces) -> Faces:
+def _unchanged(faces: Faces) -> Faces:
     return faces
 
 
 def run_trial(experiment: Experiment, condition: Condition, seed: int) -> dict[str, Any]:
-    """The figures of one training; JSON."""
+    """The figures of one trial; JSON."""
     started = time.process_time()
     seed_everything(seed)
     photos, labels = experiment.photos(condition), experiment.collection.labels
     recipe = _recipe(condition, seed, experiment.size)
-    tested = split_by_identity(labels.identity, TESTED, seed)
+    is_test = split_by_identity(labels.identity, TEST_SHARE, seed)
     siamese = experiment.siamese(condition)
     features = features_of(siamese.backbone, photos)
-    ours = labels.only(~tested)
-    siamese.set_tower(starting_tower(features[~tested], ours, recipe))
-    _start_gender(siamese, features[~tested], ours, recipe)
-    held = _held_out(tested, labels, recipe)
-    exam = Evaluator(siamese, labels, held, tested, seed)
-    before = exam.mark(features, gender=condition.gender)
-    tuned = tune(siamese, photos.only(~tested), ours, features[~tested], recipe, metric=area)
-    people = [len(np.unique(labels.identity[some])) for some in (~tested & ~held, held, tested)]
+    training = labels.only(~is_test)
+    siamese.set_tower(starting_tower(features[~is_test], training, recipe))
+    _start_gender(siamese, features[~is_test], training, recipe)
+    held_out = _held_out(is_test, labels, recipe)
+    evaluator = Evaluator(siamese, labels, held_out, is_test, seed)
+    before = evaluator.figures(features, gender=condition.gender)
+    tuned = tune(siamese, photos.only(~is_test), training, features[~is_test], recipe, metric=area)
+    people = [len(np.unique(labels.identity[some])) for some in (~is_test & ~held_out, held_out, is_test)]
     return {
-        **exam.mark(features_of(siamese.backbone, photos), gender=condition.gender),
+        **evaluator.figures(features_of(siamese.backbone, photos), gender=condition.gender),
         "before": before,
         "people": dict(zip(("learned", "validation", "test"), people, strict=True)),
         "photos": len(photos),
@@ -197,45 +196,45 @@ def _recipe(condition: Condition, seed: int, size: Size) -> Recipe:
 
 
 def _start_gender(siamese: Siamese, features: Embeddings, labels: Labels, recipe: Recipe) -> None:
-    """As the projection starts from data, so does the gender output: a few epochs are too few for it."""
+    """Fit the gender output first, because a few epochs are too few for it."""
     count = len(features)
     table = FaceTable(
         {recipe.tower: features}, labels.identity, labels.gender, np.zeros(count, bool), np.ones(count)
     )
-    judge = fit_gender(table, recipe.fit)
-    siamese.set_gender(judge.weights[recipe.tower], judge.bias)
+    head = fit_gender(table, recipe.fit)
+    siamese.set_gender(head.weights[recipe.tower], head.bias)
 
 
-def _held_out(tested: Flags, labels: Labels, recipe: Recipe) -> Flags:
-    """(n,) the validation people: those whom `tune` holds out of the people who are not tested."""
-    held = np.zeros(len(tested), dtype=bool)
-    held[~tested] = split_by_identity(labels.identity[~tested], recipe.hold_out, recipe.schedule.seed)
-    return held
+def _held_out(is_test: Flags, labels: Labels, recipe: Recipe) -> Flags:
+    """(n,) the validation people: those whom `tune` holds out."""
+    held_out = np.zeros(len(is_test), dtype=bool)
+    held_out[~is_test] = split_by_identity(labels.identity[~is_test], recipe.hold_out, recipe.schedule.seed)
+    return held_out
 
 
 def area(embeddings: Embeddings, labels: Labels) -> float:
-    """Area under the curve: with so few people held out a rate of 0.1 % would hang on single pairs."""
+    """Area under the curve, because with so few people a rate of 0.1 % would depend on single pairs."""
     return metrics.auc(*all_pairs(embeddings @ embeddings.T, labels)) or 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluator:
-    """The same pairs before and after training; nobody who is tested was learned from."""
+    """The same pairs before and after training; nobody of them was trained on."""
 
     siamese: Siamese
     labels: Labels
-    held: Flags
-    tested: Flags
+    held_out: Flags
+    is_test: Flags
     seed: int
 
-    def mark(self, features: Embeddings, *, gender: bool) -> dict[str, Any]:
-        """Accuracy at the threshold that suits the validation people best, and what it is made of.
+    def figures(self, features: Embeddings, *, gender: bool) -> dict[str, Any]:
+        """Accuracy at the threshold that is best for the validation people, and its components.
 
-        ``features`` (n, d) are what the backbone says of the photos now.
+        ``features`` (n, d) are the backbone's current output.
         """
         projected = self.siamese.tower(1.0).project(features)
-        threshold = metrics.best_threshold(*self._scores(projected, self.held))
-        scores, same = self._scores(projected, self.tested)
+        threshold = metrics.best_threshold(*self._scores(projected, self.held_out))
+        scores, same = self._scores(projected, self.is_test)
         return {
             "pairs": len(same),
             "accuracy": metrics.accuracy(scores, same, threshold),
@@ -252,8 +251,8 @@ class Evaluator:
         return scores.astype(np.float64), pairs.same == 1
 
     def _gender(self, features: Embeddings) -> dict[str, float]:
-        truth = self.labels.gender[self.tested] == MALE
-        right = (self.siamese.male(features[self.tested]) > 0.5) == truth
+        truth = self.labels.gender[self.is_test] == MALE
+        right = (self.siamese.male(features[self.is_test]) > 0.5) == truth
         share = float(np.mean(truth))
         return {"accuracy": float(np.mean(right)), "constant": max(share, 1 - share)}
 

@@ -1,7 +1,7 @@
-"""Two judges on the same pairs of faces: by how much they differ, and how sure that is.
+"""Paired bootstrap: two heads on the same pairs of faces, and the interval of their difference.
 
-Pairs that share a person are not independent, so people are drawn again, not pairs; and both
-judges are asked about the same draw, so that what is hard for both cancels out.
+Pairs that share a person are not independent, so people are resampled, not pairs. Both heads are compared on
+the same samples, so that what is hard for both cancels out.
 """
 
 from __future__ import annotations
@@ -9,24 +9,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.faces.types import Codes, Doubles, Flags, Rows
 from pipeline.fitting import metrics
 
-Codes = NDArray[np.int64]
-Flags = NDArray[np.bool_]
-Floats = NDArray[np.float64]
-
 DEEP = 50
-"""A threshold is looked for among so many times as many impostor pairs as may pass: a draw may
-leave the most alike ones out."""
+"""A threshold is searched among so many times as many impostor pairs as may pass, since a sample may leave
+the highest scores out."""
 AT_LEAST = 2000
-"""So many impostor pairs are looked through however low the rate is."""
+"""At least so many impostor pairs are searched, however low the rate is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FacePairs:
-    """n pairs of faces: ``first`` and ``second`` (n,) are rows, ``one`` and ``other`` whose they are."""
+class FacePairs(Rows):
+    """n pairs of faces: ``first`` and ``second`` (n,) are rows, ``one`` and ``other`` their people."""
 
     first: Codes
     second: Codes
@@ -34,21 +30,16 @@ class FacePairs:
     other: Codes
 
     def __len__(self) -> int:
-        """How many."""
         return len(self.first)
 
     def among(self, faces: Flags) -> Flags:
         """(n,) the pairs whose two faces are flagged."""
         return np.asarray(faces[self.first] & faces[self.second])
 
-    def only(self, chosen: Flags) -> FacePairs:
-        """The flagged pairs."""
-        return FacePairs(self.first[chosen], self.second[chosen], self.one[chosen], self.other[chosen])
-
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure of both judges, and the 95 % interval of ``challenger - champion``."""
+    """A figure of both heads, and the 95 % interval of ``challenger - champion``."""
 
     champion: float
     challenger: float
@@ -56,19 +47,19 @@ class Difference:
     high95: float
 
 
-def draw_people(people: int, rounds: int, seed: int) -> Floats:
-    """(rounds + 1, people): how often each was drawn. In the first row everybody counts once."""
+def draw_people(people: int, rounds: int, seed: int) -> Doubles:
+    """(rounds + 1, people): how often each was drawn; in the first row everybody counts once."""
     return np.concatenate([np.ones((1, people)), metrics.draw_people(people, rounds, seed)])
 
 
-def difference(champion: Floats, challenger: Floats) -> Difference:
-    """Of a figure (rounds + 1,) of both, the first without drawing; rounds without a figure are NaN."""
+def difference(champion: Doubles, challenger: Doubles) -> Difference:
+    """From a figure (rounds + 1,) of both, the first not resampled; rounds without a figure are NaN."""
     apart = (challenger - champion)[1:]
     low, high = np.nanquantile(apart, [0.025, 0.975])
     return Difference(float(champion[0]), float(challenger[0]), float(low), float(high))
 
 
-def resampled_thresholds(scores: Floats, pairs: FacePairs, drawn: Floats, rate: float) -> Floats:
+def resampled_thresholds(scores: Doubles, pairs: FacePairs, drawn: Doubles, rate: float) -> Doubles:
     """(rounds + 1,) the score of the best impostor that must not pass, so that ``rate`` of them do."""
     total = metrics.drawn_sums(drawn, pairs.one, pairs.other, np.ones(len(pairs)))
     most = min(len(scores), max(AT_LEAST, round(DEEP * rate * len(scores))))
@@ -82,8 +73,8 @@ def resampled_thresholds(scores: Floats, pairs: FacePairs, drawn: Floats, rate: 
     return found
 
 
-def lost(scores: Floats, pairs: FacePairs, drawn: Floats, beyond: Floats) -> Floats:
-    """(rounds + 1,) share of the genuine pairs that do not lie beyond each round's threshold."""
+def lost(scores: Doubles, pairs: FacePairs, drawn: Doubles, beyond: Doubles) -> Doubles:
+    """(rounds + 1,) share of the genuine pairs at or below each round's threshold."""
     rising = np.argsort(scores, kind="stable")
     ordered, owner = scores[rising], pairs.one[rising]
     found = np.full(len(drawn), np.nan)
@@ -94,15 +85,15 @@ def lost(scores: Floats, pairs: FacePairs, drawn: Floats, beyond: Floats) -> Flo
     return found
 
 
-def shares(hits: Flags, pairs: FacePairs, drawn: Floats) -> Floats:
-    """(rounds + 1,) share of hits among the pairs; NaN in rounds that drew none of them."""
+def shares(hits: Flags, pairs: FacePairs, drawn: Doubles) -> Doubles:
+    """(rounds + 1,) share of hits among the pairs; NaN in rounds without any of them."""
     count = metrics.drawn_sums(drawn, pairs.one, pairs.other, np.ones(len(pairs)))
     found = metrics.drawn_sums(drawn, pairs.one, pairs.other, hits.astype(np.float64))
     return np.divide(found, count, out=np.full(len(drawn), np.nan), where=count > 0)
 
 
-def shares_of_faces(hits: Flags, owner: Codes, drawn: Floats) -> Floats:
-    """(rounds + 1,) share of hits among faces whose people, columns of ``drawn``, are ``owner`` (n,)."""
+def shares_of_faces(hits: Flags, owner: Codes, drawn: Doubles) -> Doubles:
+    """(rounds + 1,) share of hits among faces; ``owner`` (n,) are their people, as columns of ``drawn``."""
     size = drawn.shape[1]
     count = drawn @ np.bincount(owner, minlength=size)
     found = drawn @ np.bincount(owner, weights=hits, minlength=size)

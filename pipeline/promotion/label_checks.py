@@ -1,6 +1,6 @@
-"""Can these labels be right? What today's judges say of a training set, before anything is learned.
+"""Label checks: can the labels of a training set be right, by the current head?
 
-Wrong labels hardly show in a head that was trained robustly, and ruin the next one that is not.
+Wrong labels hardly show in a head that is trained robustly, but would spoil another.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ SURE = 0.95
 
 @dataclass(frozen=True, slots=True)
 class LabelFigures:
-    """Shares (0..1) of what a training set says against its own faces. JSON-able by `asdict`."""
+    """Shares (0..1) of labels that contradict their faces. JSON by `asdict`."""
 
     faces: int
     people: int
     people_with_pairs: int
     """With two photos or more."""
     wrong_identity: float
-    """Of the genuine pairs, those that today's judges call different people for sure; every person
-    counts the same, however many photos there are."""
+    """Of the genuine pairs, those below the current different threshold; every person has the same weight,
+    however many photos there are."""
     wrong_gender: float
-    """Of the faces whose gender is labelled, those that surely show the other."""
+    """Of the faces with a gender label, those that surely show the other."""
     largest_person: float
     """Of the faces, those of the person with the most."""
     rarer_gender: float
@@ -37,18 +37,18 @@ class LabelFigures:
 
 @dataclass(frozen=True, slots=True)
 class LabelLimits:
-    """What a training set may at most look like."""
+    """The limits for the labels of a training set."""
 
     wrong_identity: float = 0.05
-    """Over ten times what the different edge allows on honest labels (0.3 %). By a head of before: LFW
-    0.8 %, pictures of East-Asian celebrities 2.9 %; but tight, poor crops 20 %, so it can be raised."""
+    """Over ten times the rate of the different threshold on correct labels (0.3 %). By an earlier head LFW
+    has 0.8 %, pictures of East-Asian celebrities 2.9 %, but tight, poor crops 20 %, so it can be raised."""
     wrong_gender: float = 0.10
     largest_person: float = 0.10
     rarer_gender: float = 0.05
 
 
 def label_figures(table: FaceTable, params: HeadParams) -> LabelFigures:
-    """What ``judges`` say of the labels; meant for the whole set, before wrong ones are taken out."""
+    """The label figures of a whole set, before wrong labels are removed."""
     people, owner, photos = np.unique(table.identity, return_inverse=True, return_counts=True)
     contradicted = _contradicted_pairs(table, params)
     return LabelFigures(
@@ -63,7 +63,7 @@ def label_figures(table: FaceTable, params: HeadParams) -> LabelFigures:
 
 
 def label_problems(figures: LabelFigures, limits: LabelLimits) -> list[str]:
-    """A sentence for every limit that is broken."""
+    """A sentence for every exceeded limit."""
     most = "(at most {:.1%} are allowed)".format
     told = {
         f"{figures.wrong_identity:.1%} of the labelled pairs contradict the faces: today's model is sure "
@@ -81,9 +81,9 @@ def label_problems(figures: LabelFigures, limits: LabelLimits) -> list[str]:
 
 
 def _contradicted_pairs(table: FaceTable, params: HeadParams) -> list[float]:
-    """For each person with two photos or more, the share of the pairs below the different edge."""
-    edge = params.scorer.thresholds.different
-    return [float(np.mean(scores < edge)) for scores in genuine_scores_by_person(params.scorer, table)]
+    """For each person with two photos or more, the share of the pairs below the different threshold."""
+    different = params.scorer.thresholds.different
+    return [float(np.mean(scores < different)) for scores in genuine_scores_by_person(params.scorer, table)]
 
 
 def _wrong_gender(table: FaceTable, params: HeadParams) -> float:
@@ -96,7 +96,7 @@ def _wrong_gender(table: FaceTable, params: HeadParams) -> float:
 
 
 def _rarer_gender(table: FaceTable) -> float:
-    """By people; where no gender is labelled at all nothing is said against the labels."""
+    """By people; without any gender label the share is 0.5."""
     counts = [len(np.unique(table.identity[table.gender == gender])) for gender in (MALE, FEMALE)]
     return min(counts) / sum(counts) if sum(counts) else 0.5
 

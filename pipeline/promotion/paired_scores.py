@@ -1,4 +1,4 @@
-"""Champion and challenger on the frozen test faces: every pair scored by both, ready to be compared."""
+"""Paired scores: champion and challenger on the same pairs of the frozen test faces."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ import numpy as np
 
 from pipeline.bundles.head import HeadParams
 from pipeline.datasets.tables import NO_AGE, Labels
-from pipeline.faces.types import Embeddings
+from pipeline.faces.types import Codes, Doubles, Embeddings, Flags, Rows
 from pipeline.fitting.fit import BLOCK, FEMALE, MALE, FaceTable
-from pipeline.promotion.bootstrap import Codes, FacePairs, Flags, Floats, draw_people
+from pipeline.promotion.bootstrap import FacePairs, draw_people
 from pipeline.score import Scorer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FrozenFaces:
-    """n test faces of people whom neither side was fitted on; the same ones for every challenger.
+class FrozenFaces(Rows):
+    """n test faces of people whom neither head was fitted on; the same ones for every challenger.
 
-    ``table`` holds the vectors that the champion's networks give, ``challenger_vectors`` those of
-    the challenger's where it has another backbone. ``age`` (n,) is `NO_AGE` where unknown.
+    ``table`` holds the embeddings by the champion's networks, ``challenger_embeddings`` those by the
+    challenger's where it has other networks. ``age`` (n,) is `NO_AGE` where unknown.
     """
 
     table: FaceTable
@@ -29,19 +29,13 @@ class FrozenFaces:
 
     @property
     def labels(self) -> Labels:
-        """What impostor pairs are made by: one gender, near age."""
+        """The labels by which fair impostor pairs are chosen."""
         return Labels(self.table.identity, self.table.gender, self.age)
-
-    def only(self, chosen: Flags) -> FrozenFaces:
-        """The flagged faces."""
-        others = self.challenger_embeddings
-        kept = {name: rows[chosen] for name, rows in others.items()} if others is not None else None
-        return FrozenFaces(self.table.only(chosen), self.age[chosen], kept)
 
     def at_most(self, people: int, photos: int, seed: int) -> FrozenFaces:
         """So many people at random, and the first so many faces of each.
 
-        Nobody's photos outweigh everybody else's, and all pairs fit into memory.
+        Nobody's photos outweigh all others, and all pairs fit into memory.
         """
         everybody = np.unique(self.table.identity)
         if len(everybody) > people:
@@ -57,34 +51,34 @@ class FrozenFaces:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Side:
-    """One of the two: projected vectors, the scores of all pairs, log odds of male (n,)."""
+    """One head: projected embeddings, the scores of all pairs, log odds of male (n,)."""
 
     params: HeadParams
     embeddings: Mapping[str, Embeddings]
-    genuine: Floats
-    impostor: Floats
-    male: Floats
+    genuine: Doubles
+    impostor: Doubles
+    male: Doubles
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairedScores:
-    """Both sides on the same pairs; ``owner`` (n,) are people as columns of ``drawn``."""
+    """Both heads on the same pairs; ``owner`` (n,) are people as columns of ``drawn``."""
 
     faces: FrozenFaces
     owner: Codes
     genuine: FacePairs
     impostor: FacePairs
-    drawn: Floats
+    drawn: Doubles
     champion: Side
     challenger: Side
 
     @property
     def people(self) -> int:
-        """How many people are tested."""
+        """The number of test people."""
         return self.drawn.shape[1]
 
     def slices(self) -> dict[str, Flags]:
-        """The kinds of people that are looked at on their own, as flags of the faces."""
+        """The kinds of people with figures of their own, as flags of the faces."""
         gender, age = self.faces.table.gender, self.faces.age
         kind = self.faces.table.users_kind
         named = {"women": gender == FEMALE, "men": gender == MALE, "like the users": kind}
@@ -96,11 +90,11 @@ class PairedScores:
 def score_both(
     champion: HeadParams, challenger: HeadParams, faces: FrozenFaces, rounds: int, seed: int
 ) -> PairedScores:
-    """Score every genuine and every fair impostor pair by both."""
+    """Score all genuine and all fair impostor pairs with both heads."""
     people, owner = np.unique(faces.table.identity, return_inverse=True)
     genuine, impostor = _pairs(faces, owner)
     theirs = faces.table.embeddings
-    ours = faces.challenger_embeddings if faces.challenger_embeddings is not None else theirs
+    own = faces.challenger_embeddings if faces.challenger_embeddings is not None else theirs
     return PairedScores(
         faces=faces,
         owner=owner,
@@ -108,12 +102,12 @@ def score_both(
         impostor=impostor,
         drawn=draw_people(len(people), rounds, seed),
         champion=_side(champion, theirs, genuine, impostor),
-        challenger=_side(challenger, ours, genuine, impostor),
+        challenger=_side(challenger, own, genuine, impostor),
     )
 
 
 def _pairs(faces: FrozenFaces, owner: Codes) -> tuple[FacePairs, FacePairs]:
-    """All genuine pairs and all fair impostor pairs, the first faces in rising order."""
+    """All genuine and all fair impostor pairs, sorted by the first face."""
     labels, everybody = faces.labels, np.arange(len(owner))
     genuine, impostor = [np.empty((0, 2), np.int64)], [np.empty((0, 2), np.int64)]
     for start in range(0, len(owner), BLOCK):
@@ -143,8 +137,8 @@ def _side(
     )
 
 
-def _scores(scorer: Scorer, projected: Mapping[str, Embeddings], pairs: FacePairs) -> Floats:
-    """(n,) fused scores; whole blocks of the score matrix at a time, which is faster than by pair."""
+def _scores(scorer: Scorer, projected: Mapping[str, Embeddings], pairs: FacePairs) -> Doubles:
+    """(n,) fused scores, computed in blocks of the score matrix, which is faster than by pair."""
     found = np.empty(len(pairs))
     for start in range(0, int(pairs.first.max(initial=-1)) + 1, BLOCK):
         part = slice(*np.searchsorted(pairs.first, [start, start + BLOCK]))

@@ -1,4 +1,4 @@
-"""How a bundle is trained: every choice in one frozen value, and what came of it."""
+"""The settings of a training, and its faces."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.datasets.tables import Labels
+from pipeline.faces.types import Codes, Rows
 from pipeline.fitting.fit import FaceTable, FitSettings
 from pipeline.training.data.pairs import PairSettings
 from pipeline.training.networks.backbones import BackboneName
@@ -18,7 +16,7 @@ from pipeline.training.networks.siamese import SiameseSettings
 
 
 class Mode(StrEnum):
-    """What moves."""
+    """What is trained."""
 
     HEAD = "head"
     """The projection alone, on embeddings that are computed once."""
@@ -28,7 +26,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The choices of a training."""
+    """The settings of a training."""
 
     mode: Mode = Mode.HEAD
     backbone: BackboneName = BackboneName.FACENET
@@ -39,28 +37,24 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
     fit: FitSettings = field(default_factory=FitSettings)
     copies: int = 0
-    """Augmented copies of each face that head mode learns from too."""
+    """Number of augmented copies of each face that head mode is trained on too."""
     hold_out: float = 0.15
-    """Share of the people by whom training is stopped; they are not learned from."""
+    """Share of the people who are held out; training stops by them."""
 
     @property
     def tower(self) -> str:
-        """Name of the embedder whose tower is trained."""
+        """The embedder whose tower is trained."""
         return str(self.backbone)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrainingFaces:
-    """n faces to learn from, and their ages (n,), `pairs.NO_AGE` where unknown."""
+class TrainingFaces(Rows):
+    """n faces to train on, and their ages (n,), `NO_AGE` where unknown."""
 
     table: FaceTable
-    age: NDArray[np.int64]
+    age: Codes
 
     @property
     def labels(self) -> Labels:
-        """What pairs are drawn by."""
+        """The labels by which pairs are drawn."""
         return Labels(self.table.identity, self.table.gender, self.age)
-
-    def only(self, chosen: NDArray[np.bool_]) -> TrainingFaces:
-        """The flagged faces."""
-        return TrainingFaces(self.table.only(chosen), self.age[chosen])

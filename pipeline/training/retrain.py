@@ -1,7 +1,8 @@
-"""A challenger out of members' faces: cleaned, split, trained from the champion on, held against it.
+"""Retrain: a challenger from members' faces, which are cleaned and split; trained from the champion, and
+gated.
 
-Whoever is in the test set is named by the caller, always the same people; nobody of them is ever
-learned from, nor is anybody who shares a picture with them.
+The caller names the people of the test set, always the same. Nobody of them is trained on, nor is anybody who
+shares a picture with them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bundles.head import CALIBRATED, UNCALIBRATED, Head, HeadParams, compose
-from pipeline.bundles.identities import FittedOn, Group, Learner
+from pipeline.bundles.identities import FittedOn, Group, Hashes, Learner
 from pipeline.datasets.tables import CODES, NO_AGE
 from pipeline.errors import DataError
+from pipeline.faces.types import Codes, Flags, Rows
 from pipeline.fitting.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
 from pipeline.promotion.bootstrap import difference, draw_people, shares_of_faces
 from pipeline.promotion.gate import GateReport, GateRules, check_challenger
@@ -30,39 +32,32 @@ from pipeline.training.networks.projection import ENOUGH_FALSE_MATCHES, inherite
 from pipeline.training.recipe import Recipe, TrainingFaces
 from pipeline.verdict import Gender
 
-Flags = NDArray[np.bool_]
-Hashes = NDArray[np.uint64]
-
 NAME = "retrained"
 ROUNDS = 1000
-"""Of the bootstrap by which a new gender head is compared with the champion's."""
+"""Rounds of the bootstrap by which a new gender head is compared with the champion's."""
 NOBODY = 0
-"""The hash of a face whose owner is not to be named in the bundle."""
+"""The hash of a face whose owner is not named in the bundle."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class MemberFaces:
+class MemberFaces(Rows):
     """n faces of members."""
 
     table: FaceTable
-    tested: Flags
-    """(n,) of members who are kept for the gate."""
+    is_test: Flags
+    """(n,) the faces of members in the test set."""
     owner: Hashes
     """(n,) keyed hashes of the members (`pipeline.bundles.identities`), or `NOBODY`."""
 
-    def only(self, chosen: Flags) -> MemberFaces:
-        """The flagged faces."""
-        return MemberFaces(self.table.only(chosen), self.tested[chosen], self.owner[chosen])
-
     @property
     def people(self) -> int:
-        """How many."""
+        """The number of people."""
         return len(np.unique(self.table.identity))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Retrained:
-    """The challenger's head, what the gate says of it, and what it was made of (JSON)."""
+    """The challenger's head, the gate's report, and facts about the training (JSON)."""
 
     head: Head
     gate: GateReport
@@ -72,14 +67,14 @@ class Retrained:
 def table_of(
     champion: HeadParams,
     vectors: NDArray[np.float32],
-    identity: NDArray[np.int64],
+    identity: Codes,
     gender: NDArray[np.str_],
     weight: NDArray[np.float64],
 ) -> FaceTable:
-    """n members' faces; ``vectors`` (n, d) has the embedders' side by side in the order of their names.
+    """n members' faces; ``vectors`` (n, d) has the embeddings side by side, ordered by embedder name.
 
-    Members are the users' kind by definition. Raises DataError where the vectors are not such as the
-    champion compares.
+    Members are the users' kind by definition. Raises DataError where the champion takes embeddings of other
+    lengths.
     """
     names = sorted(champion.dimensions)
     widths = [champion.dimensions[name] for name in names]
@@ -96,7 +91,7 @@ def table_of(
 
 
 def rules_of(chosen: Mapping[str, float]) -> GateRules:
-    """The gate's rules with some of its numbers chosen otherwise. Raises DataError for other names."""
+    """The gate's rules with some numbers replaced. Raises DataError for unknown names."""
     defaults = {field.name: getattr(GateRules(), field.name) for field in fields(GateRules)}
     if wrong := sorted(name for name in chosen if not isinstance(defaults.get(name), int | float)):
         raise DataError(f"the gate has no rule {', '.join(wrong)}")
@@ -112,66 +107,65 @@ def retrain(
     rules: GateRules,
     recipe: Recipe | None = None,
 ) -> Retrained:
-    """Train on the faces that are not tested, and let the gate judge on those that are.
+    """Train on the faces outside the test set, and gate on those in it.
 
-    ``base`` are the judges of the ``champion``'s head. Raises DataError where either are too few to
-    give pairs.
+    ``base`` are the parameters of the ``champion``. Raises DataError where either are too few to give pairs.
     """
     recipe = recipe or Recipe()
-    if not faces.tested.any() or faces.tested.all():
+    if not faces.is_test.any() or faces.is_test.all():
         raise DataError("all of the members' faces, or none, are in the test set: too few members")
-    taught = label_figures(faces.table.only(~faces.tested), base)
-    learned, tested, left_out = _split(faces, base)
-    trained = train_head(TrainingFaces(learned.table, _no_ages(learned.table)), base, recipe)
-    gender = _better_gender(base, trained.params, learned.table, recipe)
-    params, best = replace(trained.params, gender=gender), trained.history.best
+    training_labels = label_figures(faces.table.only(~faces.is_test), base)
+    training, test, left_out = _split(faces, base)
+    result = train_head(TrainingFaces(training.table, _no_ages(training.table)), base, recipe)
+    gender = _better_gender(base, result.params, training.table, recipe)
+    params, best = replace(result.params, gender=gender), result.history.best
     facts = {
-        "faces": len(learned.owner),
-        "people": learned.people,
-        "test_faces": len(tested.owner),
-        "test_people": tested.people,
+        "faces": len(training.owner),
+        "people": training.people,
+        "test_faces": len(test.owner),
+        "test_people": test.people,
         **left_out,
         "seed": recipe.schedule.seed,
         "epochs": best,
-        "held_out": [round(trained.history.held_out[epoch], 4) for epoch in (0, best)],
+        "held_out": [round(result.history.held_out[epoch], 4) for epoch in (0, best)],
         "gender": "the champion's" if gender is base.gender else "new",
         "started_from": started_from,
     }
-    frozen = FrozenFaces(tested.table, _no_ages(tested.table))
-    gate = check_challenger(base, params, frozen, rules, taught)
-    told = {
+    frozen = FrozenFaces(test.table, _no_ages(test.table))
+    gate = check_challenger(base, params, frozen, rules, training_labels)
+    description = {
         "name": NAME,
         "fitted": dt.datetime.now(dt.UTC).date().isoformat(),
-        "calibration": _calibration(champion, learned.table, recipe.fit),
+        "calibration": _calibration(champion, training.table, recipe.fit),
         "embedders": champion.metadata["embedders"],
         "training": facts,
     }
-    head = compose(params, told, _people(champion, base, params, learned))
+    head = compose(params, description, _people(champion, base, params, training))
     return Retrained(head, gate, facts)
 
 
 def _split(faces: MemberFaces, base: HeadParams) -> tuple[MemberFaces, MemberFaces, dict[str, int]]:
-    """Those to learn from and those to test on, cleaned; and how many were left out, by reason."""
-    wrong = mislabelled(faces.table, base.scorer) & ~faces.tested
+    """The cleaned training and test faces, and how many were left out, by reason."""
+    wrong = mislabelled(faces.table, base.scorer) & ~faces.is_test
     faces = faces.only(~wrong)
     table, merged = with_aliases_merged(faces.table, base)
-    faces = MemberFaces(table, faces.tested, faces.owner)
-    shared = np.isin(table.identity, table.identity[faces.tested]) & ~faces.tested
+    faces = MemberFaces(table, faces.is_test, faces.owner)
+    shared = np.isin(table.identity, table.identity[faces.is_test]) & ~faces.is_test
     left_out = {
         "looks_like_another": int(wrong.sum()),
         "shared_with_the_test_set": int(shared.sum()),
         "merged_names": merged,
     }
-    return faces.only(~faces.tested & ~shared), faces.only(faces.tested), left_out
+    return faces.only(~faces.is_test & ~shared), faces.only(faces.is_test), left_out
 
 
-def _better_gender(base: HeadParams, trained: HeadParams, table: FaceTable, recipe: Recipe) -> GenderHead:
-    """The new gender head only if it is surely better than the champion's, which knows far more faces.
+def _better_gender(base: HeadParams, result: HeadParams, table: FaceTable, recipe: Recipe) -> GenderHead:
+    """The new gender head only if it is certainly better than the champion's, which was fitted on more faces.
 
-    Each half of the people is read by a head that was fitted on the other half; the test set is not
-    asked, for the gate has only one look at it.
+    Each half of the people is read by a head that was fitted on the other half. The test set is not used,
+    since it must be new to the gate.
     """
-    if trained.gender is base.gender:
+    if result.gender is base.gender:
         return base.gender
     known = table.only(table.gender != UNKNOWN)
     half = split_by_identity(known.identity, 0.5, recipe.schedule.seed)
@@ -187,25 +181,24 @@ def _better_gender(base: HeadParams, trained: HeadParams, table: FaceTable, reci
     wrong = [
         (logits > 0) != (known.gender == MALE) for logits in (base.gender.logits(known.embeddings), male)
     ]
-    told = difference(*(shares_of_faces(each, owner, drawn) for each in wrong))
-    return trained.gender if told.high95 < 0 else base.gender
+    apart = difference(*(shares_of_faces(each, owner, drawn) for each in wrong))
+    return result.gender if apart.high95 < 0 else base.gender
 
 
-def _no_ages(table: FaceTable) -> NDArray[np.int64]:
-    """Nobody's age is known."""
+def _no_ages(table: FaceTable) -> Codes:
     return np.full(len(table.identity), NO_AGE, dtype=np.int64)
 
 
-def _people(champion: Head, base: HeadParams, params: HeadParams, learned: MemberFaces) -> FittedOn:
-    """Whom the new head learned from: the members, and whomever the champion did, if that is left in it."""
-    before = inherited(champion, base, params, learned.table)
-    named = np.unique(learned.owner[learned.owner != NOBODY])
+def _people(champion: Head, base: HeadParams, params: HeadParams, training: MemberFaces) -> FittedOn:
+    """The people that the new head was fitted on: the members, and those of the champion if they count."""
+    before = inherited(champion, base, params, training.table)
+    named = np.unique(training.owner[training.owner != NOBODY])
     return before.joined(FittedOn((Group(Learner.HEAD, "", named),) if len(named) else ()))
 
 
-def _calibration(champion: Head, learned: FaceTable, settings: FitSettings) -> str:
-    """Still calibrated only where there were enough own pairs for both edges: else it may reject nobody."""
-    genuine, impostor = pair_counts(learned)
+def _calibration(champion: Head, training: FaceTable, settings: FitSettings) -> str:
+    """Calibrated only where the champion is, and there were enough own pairs for both thresholds."""
+    genuine, impostor = pair_counts(training)
     enough = (
         genuine * settings.different_fnmr >= ENOUGH_FALSE_MATCHES
         and impostor * settings.approve_fmr >= ENOUGH_FALSE_MATCHES
@@ -214,7 +207,7 @@ def _calibration(champion: Head, learned: FaceTable, settings: FitSettings) -> s
 
 
 def pair_counts(table: FaceTable) -> tuple[int, int]:
-    """Genuine pairs, and impostor pairs of one gender, among faces of known gender."""
+    """The numbers of genuine pairs, and of impostor pairs of one gender, among faces of known gender."""
     known = table.only(table.gender != UNKNOWN)
     photos = np.unique(known.identity, return_counts=True)[1]
     genuine = int((photos * (photos - 1) // 2).sum())

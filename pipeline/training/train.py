@@ -1,4 +1,4 @@
-"""Labelled photos in, a whole bundle out: the training that the commands and the door call."""
+"""Train a whole bundle from labelled photos, for the commands and the API."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ from pipeline.training.recipe import Mode, Recipe, TrainingFaces
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """A finished training: the new bundle, what was kept out, how it went.
+    """A finished training: the new bundle, the photos that were kept out, and the history.
 
-    ``labels`` is what the bundle before said of the labels, wrong ones included; the gate asks for it.
+    ``labels`` are the label figures by the earlier bundle, wrong labels included; the gate takes them.
     """
 
     bundle: Bundle
@@ -58,20 +58,20 @@ class Training:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trainer:
-    """Trains on photos below ``album.root``, starting from the album's bundle."""
+    """Trains on photos below ``dataset.root``, starting from the dataset's bundle."""
 
     dataset: Dataset
     recipe: Recipe
     name: str = "trained"
     identity_key: bytes = b""
-    """Hashes the people in the manifest; without one, whoever guesses a name can check it there."""
+    """The key for hashes of people in the manifest; without one, anybody can check a name there."""
 
     def train(
         self, faces: Sequence[LabelledFace], out: Path, genders: Sequence[LabelledFace] = ()
     ) -> Training:
         """Write a whole bundle to ``out``. ``genders`` are for the gender head alone.
 
-        Raises DataError where too little is left to learn from, ModelError for missing weights.
+        Raises DataError where too little is left to train on, ModelError for missing weights.
         """
         selection, training, merged, labels = self._gather(faces)
         base = read_bundle(self.dataset.bundle)
@@ -82,13 +82,13 @@ class Trainer:
             params, history, network = self._finetune(selection, training, base, genders)
         facts = self._facts(base, selection, training, history)
         facts["training"]["labels"] = asdict(labels)
-        before = inherited(base.head, self.dataset.models.params, params, training.table)
-        people = before.joined(self._people(selection, genders))
+        earlier = inherited(base.head, self.dataset.models.params, params, training.table)
+        people = earlier.joined(self._people(selection, genders))
         bundle = write(base, params, facts, out, people=people, network=network)
         return Training(bundle, selection, labels, merged, history)
 
     def _gather(self, faces: Sequence[LabelledFace]) -> tuple[Selection, TrainingFaces, int, LabelFigures]:
-        """The faces that may be learned from, embedded, with their names put right."""
+        """The faces that may be trained on, embedded, with wrong labels removed and names merged."""
         models = self.dataset.models
         selection = select_faces(models, self.dataset.root, faces, self.dataset.cache)
         if not selection.kept:
@@ -113,7 +113,7 @@ class Trainer:
     def _finetune(
         self, selection: Selection, faces: TrainingFaces, base: Bundle, genders: Sequence[LabelledFace]
     ) -> tuple[HeadParams, History, _NewNetwork]:
-        """The new network, and a head that is fitted on what it says of the photos."""
+        """The new network, and a head fitted on its embeddings of the photos."""
         recipe, dataset = self._with_new_tower(), self.dataset
         if "facenet" not in dataset.models.embedders:
             raise DataError("the bundle has no FaceNet, so nothing says how faces are cut for a backbone")
@@ -131,7 +131,7 @@ class Trainer:
         return params, tuned.history, network
 
     def _people(self, selection: Selection, genders: Sequence[LabelledFace]) -> FittedOn:
-        """Whom this training learned from."""
+        """The people of this training."""
         names = {face.identity for face in selection.kept}
         head = FittedOn.people(
             names | {face.identity for face in for_gender_head(genders)}, self.identity_key
@@ -141,7 +141,7 @@ class Trainer:
         return head.joined(FittedOn.people(names, self.identity_key, Learner.NETWORKS))
 
     def _with_new_tower(self) -> Recipe:
-        """Where another backbone than FaceNet is trained, it takes FaceNet's place in the fusion."""
+        """The recipe in which another backbone takes FaceNet's place in the fusion."""
         fit, names = self.recipe.fit, {"facenet": self.recipe.tower}
         weights = {names.get(old, old): weight for old, weight in fit.weights.items()}
         dimensions = {names.get(old, old): size for old, size in fit.dimensions.items()}
@@ -151,7 +151,7 @@ class Trainer:
     def _facts(
         self, base: Bundle, selection: Selection, faces: TrainingFaces, history: History
     ) -> dict[str, Any]:
-        """What the manifest tells of the training; no photo and no name among it."""
+        """The facts of the training for the manifest, without photos and names."""
         schedule, best = self.recipe.schedule, history.best
         training = {
             "faces": len(faces.table.identity),
@@ -177,10 +177,10 @@ class Trainer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _NewNetwork:
-    """A new network for the bundle and how it is fed."""
+    """A new network for the bundle, and its rule."""
 
     name: str
-    backbone: NetworkFile
+    file: NetworkFile
     description: Mapping[str, Any]
 
 
@@ -197,7 +197,7 @@ def write(
     described = dict(base.head.metadata["embedders"])
     networks = {name: base.network(name) for name in base.manifest.parts}
     if network:
-        described[network.name], networks[network.name] = network.description, network.backbone
+        described[network.name], networks[network.name] = network.description, network.file
     unused = set(described) - params.dimensions.keys()
     kept = {name: part for name, part in networks.items() if part and name not in unused}
     used = {name: rule for name, rule in described.items() if name not in unused}
@@ -210,7 +210,6 @@ def _table(dataset: Dataset, faces: Sequence[LabelledFace]) -> FaceTable:
 
 
 def _added(dataset: Dataset, genders: Sequence[LabelledFace]) -> FaceTable | None:
-    """Faces for the gender head alone."""
     genders = for_gender_head(genders)
     if not genders:
         return None
@@ -231,7 +230,7 @@ def _describe(name: str, tuned: FineTuned, rule: Mapping[str, Any]) -> _NewNetwo
 
 
 def _with_tower(params: HeadParams, recipe: Recipe, tuned: FineTuned) -> HeadParams:
-    """Today's judges with the new tower: only for loading the networks."""
+    """The parameters with the new tower, only to load the networks with."""
     towers = {name: tower for name, tower in params.scorer.towers.items() if name in recipe.fit.weights}
     scorer = Scorer({**towers, recipe.tower: tuned.tower}, params.scorer.thresholds)
     dropped = params.scorer.towers.keys() - towers.keys()
@@ -242,7 +241,7 @@ def _with_tower(params: HeadParams, recipe: Recipe, tuned: FineTuned) -> HeadPar
 def _refit(
     table: FaceTable, start: HeadParams, genders: FaceTable | None, recipe: Recipe, tuned: FineTuned
 ) -> HeadParams:
-    """The head on what the new network says; edges by the people held out, where those give pairs."""
+    """The head on the new network's embeddings; thresholds by the held-out people, if they give pairs."""
     scorer = with_tower(fit_towers(table, recipe.fit), recipe, tuned.tower)
     genuine, everybody, alike = all_scores(scorer, table.only(tuned.held_out))
     if not len(genuine) or not len(everybody):

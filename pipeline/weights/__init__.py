@@ -1,5 +1,5 @@
-"""From public weight files to the `.tflite` backbones of a bundle.
+"""Convert public weight files to the networks of a bundle.
 
-The one part of the pipeline besides training that loads TensorFlow; a verify worker never
-imports it. Local files only: getting them is somebody else's step.
+Besides training this is the only package that loads TensorFlow; a verify worker never imports it. It takes
+local files only.
 """

@@ -1,7 +1,7 @@
-"""A network of the operator's own for the bundle: taken as it is, converted from ONNX, or left as ONNX.
+"""A network of the operator's own for the bundle: copied, converted from ONNX, or kept as ONNX.
 
-ONNX is rebuilt in Keras and converted to LiteRT where that gives the same vectors of real faces; what cannot
-be rebuilt so stays an ONNX file, which ONNX Runtime runs (an extra).
+ONNX is rebuilt in Keras and converted to LiteRT where that gives the same embeddings of real faces. Otherwise
+it stays an ONNX file for ONNX Runtime (an extra).
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from pipeline.weights.sources import Source
 
 RECIPE: Final = 1
 """Raised with every change of how ONNX is converted."""
-LIKENESS: Final = 0.9999
-"""The cosine that the converted network's vectors must have with those of the file."""
+MIN_COSINE: Final = 0.9999
+"""The least cosine of the converted network's embeddings with those of the file."""
 SIDE: Final = 112
 
 
 def added_network(
-    name: str, source: Source, feed: Feed, previous: Bundle | None, told: Callable[[str], None]
+    name: str, source: Source, feed: Feed, previous: Bundle | None, report: Callable[[str], None]
 ) -> NetworkFile:
-    """The network of this file; what ``previous`` holds of the same file is not made again.
+    """The network in this file; one of ``previous`` that was made from the same file is reused.
 
     Raises WeightsMissing, and WeightsCorrupt for a file that holds no embedder of faces of 112x112.
     """
@@ -50,18 +50,20 @@ def added_network(
     converted, problem = _converted(name, source, feed)
     if converted is not None:
         return NetworkFile(converted, origin)
-    told(f"  {name} stays ONNX ({problem}): wherever it runs, pip install -r pipeline/requirements-onnx.txt")
+    report(
+        f"  {name} stays ONNX ({problem}): wherever it runs, pip install -r pipeline/requirements-onnx.txt"
+    )
     return _checked(name, NetworkFile(source.read(), origin, ".onnx"), feed)
 
 
-def description(name: str, network: NetworkFile, feed: Feed) -> dict[str, Any]:
-    """How the network is fed, and the probe by which it is known again, for the head. Raises ModelError."""
+def describe(name: str, network: NetworkFile, feed: Feed) -> dict[str, Any]:
+    """The network's rule and probe, for the head. Raises ModelError."""
     with _opened(name, network, feed) as embedder:
         return embedder.describe()
 
 
 def _checked(name: str, network: NetworkFile, feed: Feed) -> NetworkFile:
-    """The same; raises WeightsCorrupt where it does not run, or gives no row of numbers for a face."""
+    """The network; raises WeightsCorrupt where it does not run, or gives no finite embeddings."""
     try:
         embeddings = _embedded(name, network, feed)
     except (ModelError, ValueError, RuntimeError) as error:
@@ -72,14 +74,14 @@ def _checked(name: str, network: NetworkFile, feed: Feed) -> NetworkFile:
 
 
 def _embedded(name: str, network: NetworkFile, feed: Feed) -> Embeddings:
-    """(n, d) of a few crops of a real face, each row of length 1."""
+    """(n, d) of crops of a real face, each row of length 1."""
     with _opened(name, network, feed) as embedder:
-        return embedder.embed(faces())
+        return embedder.embed(real_crops())
 
 
 @contextmanager
 def _opened(name: str, network: NetworkFile, feed: Feed) -> Iterator[AddedEmbedder]:
-    """The network, before it lies in a bundle."""
+    """The embedder on a temporary file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"{name}{network.suffix}"
         path.write_bytes(network.data)
@@ -87,7 +89,7 @@ def _opened(name: str, network: NetworkFile, feed: Feed) -> Iterator[AddedEmbedd
 
 
 def _converted(name: str, source: Source, feed: Feed) -> tuple[bytes | None, str]:
-    """The LiteRT file, or None and why there is none. TensorFlow is loaded here."""
+    """The LiteRT file, or None and the reason. TensorFlow is loaded here."""
     with silent():
         from pipeline.weights import export, onnx_graph
 
@@ -101,16 +103,16 @@ def _converted(name: str, source: Source, feed: Feed) -> tuple[bytes | None, str
         ours = _embedded(name, NetworkFile(converted, Origin(source.file, "")), feed)
     theirs = _reference(source.read(), onnx_graph.read_graph(source.read()).entry, feed)
     cosine = float(np.min(np.sum(ours * theirs, axis=1)))
-    if cosine < LIKENESS:
+    if cosine < MIN_COSINE:
         return None, f"converted it agrees to a cosine of {cosine:.5f}"
     return converted, ""
 
 
 def _reference(onnx_file: bytes, entry: str, feed: Feed) -> NDArray[np.float64]:
-    """(n, d) of the same crops by ONNX's own definition of every operation, each row of length 1."""
+    """(n, d) of the same crops by ONNX's reference implementation, each row of length 1."""
     session = ReferenceEvaluator(onnx.load_model_from_string(onnx_file))
     rows = []
-    for crop in faces():
+    for crop in real_crops():
         fed = (crop if feed.channels == "rgb" else crop[..., ::-1]).astype(np.float32)
         picture = ((fed - np.float32(feed.mean)) / np.float32(feed.divisor)).transpose(2, 0, 1)[None]
         results: Any = session.run(None, {entry: picture})
@@ -119,8 +121,8 @@ def _reference(onnx_file: bytes, entry: str, feed: Feed) -> NDArray[np.float64]:
     return np.stack(rows)
 
 
-def faces() -> list[Rgb]:
-    """(112, 112, 3) uint8 each: two crops of a real face, a portrait that comes with scikit-image."""
+def real_crops() -> list[Rgb]:
+    """(112, 112, 3) uint8: two crops of a face, from a portrait that comes with scikit-image."""
     from skimage.data import astronaut
 
     portrait: Rgb = astronaut()  # type: ignore[no-untyped-call]

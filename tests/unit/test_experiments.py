@@ -14,10 +14,8 @@ from pipeline.datasets.data import LabelledFace
 from pipeline.datasets.tables import NO_AGE, Labels
 from pipeline.experiments.page import page, shows
 from pipeline.experiments.photos import ViewPhotos, choose
-from pipeline.experiments.run import do_trials, fingerprint
-from pipeline.experiments.sizes import FULL, QUICK
-from pipeline.experiments.summary import difference, summarise
-from pipeline.experiments.tables import BASE, TABLES, Condition, conditions
+from pipeline.experiments.run import difference, do_trials, fingerprint, summarise
+from pipeline.experiments.tables import BASE, FULL, QUICK, TABLES, Condition, conditions
 from pipeline.experiments.trial import Weights, balanced_pairs
 from pipeline.fitting.fit import FEMALE, MALE
 from pipeline.verdict import Gender

