@@ -89,7 +89,7 @@ def test_an_id_that_nobody_knows_is_refused_and_not_barred(here: Cli, store: Sto
     assert store.members.forgotten(["m11"]) == {"m11"}
 
 
-def test_somebody_of_whom_only_garbage_is_there_is_known(here: Cli, store: Store) -> None:
+def test_somebody_of_whom_only_an_invalid_message_is_there_is_known(here: Cli, store: Store) -> None:
     store.dead_jobs.add(DeadJob("no_task", "x", b'verify "member_id": "m7" please', "verify"), NOW)
     assert here("forget", "m7", "--yes").exit_code == 0
     assert store.dead_jobs.latest() == []

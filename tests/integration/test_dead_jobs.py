@@ -26,7 +26,7 @@ def here(here: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return here
 
 
-def garbage(store: Store, reason: str = "no_task", body: bytes = b"garbage") -> int:
+def invalid_message(store: Store, reason: str = "no_task", body: bytes = b"no job") -> int:
     return store.dead_jobs.add(DeadJob(reason, "no job", body, "verify"), NOW)
 
 
@@ -37,7 +37,7 @@ def open_ones(here: Cli) -> int:
 
 
 def test_one_that_is_dismissed_is_counted_no_more_and_stays_on_record(here: Cli, store: Store) -> None:
-    number, other = garbage(store), garbage(store)
+    number, other = invalid_message(store), invalid_message(store)
     result = here("dismiss", number, "--by", "kim", "--note", "the app is mended")
     assert (result.exit_code, result.stdout) == (0, "1 dismissed, says kim.\n")
     assert open_ones(here) == 1
@@ -49,14 +49,14 @@ def test_one_that_is_dismissed_is_counted_no_more_and_stays_on_record(here: Cli,
 
 def test_a_flood_is_dismissed_by_its_reason(here: Cli, store: Store) -> None:
     for _ in range(30):
-        garbage(store)
-    left = garbage(store, "bad_json")
+        invalid_message(store)
+    left = invalid_message(store, "bad_json")
     assert here("dismiss", "--reason", "no_task", "--by", "kim").stdout == "30 dismissed, says kim.\n"
     assert [dead.id for dead in store.dead_jobs.latest()] == [left]
 
 
 def test_who_dismisses_says_who_and_which(here: Cli, store: Store) -> None:
-    number = garbage(store)
+    number = invalid_message(store)
     for words in (("dismiss", number), ("dismiss", "--by", "kim"), ("dismiss", "x", "--by", "kim")):
         assert here(*words).exit_code == 2
     assert here("dismiss", number, "--by", "kim", "--note", "x" * 1001).exit_code == 2
@@ -64,7 +64,7 @@ def test_who_dismisses_says_who_and_which(here: Cli, store: Store) -> None:
 
 
 def test_what_is_closed_or_unknown_cannot_be_dismissed_and_the_others_are(here: Cli, store: Store) -> None:
-    done, other = garbage(store), garbage(store)
+    done, other = invalid_message(store), invalid_message(store)
     store.dead_jobs.dismiss(done, "lee", "", NOW)
     result = here("dismiss", done, other, other + 7, "--by", "kim")
     assert result.exit_code == 1
@@ -92,7 +92,7 @@ def test_one_that_was_dismissed_by_mistake_can_be_put_back(store: Store) -> None
 
 def test_a_purge_closes_nothing_and_what_it_made_impossible_says_so(here: Cli, store: Store) -> None:
     """Nobody decided about it: it is counted and listed until somebody dismisses it."""
-    number = garbage(store, "unknown_schema", json.dumps(a_message()).encode())
+    number = invalid_message(store, "unknown_schema", json.dumps(a_message()).encode())
     assert store.dead_jobs.latest()[0].message_kept
     assert purge_old(store.retention, load_settings(), NOW + timedelta(days=31)).dead_jobs == 1
     assert open_ones(here) == 1
@@ -112,7 +112,7 @@ def test_a_request_that_is_in_the_database_is_put_back_without_the_message(store
     assert store.dead_jobs.requeue(dead.id, NOW).job == a_job()
 
 
-@pytest.mark.parametrize("body", [b"", b"garbage", json.dumps(a_message(why="no reason")).encode()])
+@pytest.mark.parametrize("body", [b"", b"no job", json.dumps(a_message(why="no reason")).encode()])
 def test_what_was_no_job_says_that_nothing_of_it_can_be_put_back(store: Store, body: bytes) -> None:
     with pytest.raises(NotRequeueable, match="it was no job"):
-        store.dead_jobs.requeue(garbage(store, body=body), NOW)
+        store.dead_jobs.requeue(invalid_message(store, body=body), NOW)

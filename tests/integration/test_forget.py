@@ -99,7 +99,7 @@ def a_full_life(store: Store) -> None:
     learn_from_one(store, SECRET.encode())
 
 
-def garbage_of_theirs() -> list[bytes]:
+def invalid_messages_of_theirs() -> list[bytes]:
     """Messages that nobody could read, in the forms in which they arrive."""
     message = json.dumps(a_message_of_theirs())
     wire = json.dumps({"body": base64.b64encode(f'[[], {{"job": {message}}}]'.encode()).decode()})
@@ -149,8 +149,8 @@ def test_nothing_of_a_full_life_is_left_in_any_table(store: Store) -> None:
     assert {name for name, rows in left.items() if rows} == {"tombstone", "training_run"}
 
 
-@pytest.mark.parametrize("body", garbage_of_theirs())
-def test_of_garbage_stays_nothing_but_a_row_without_the_member(store: Store, body: bytes) -> None:
+@pytest.mark.parametrize("body", invalid_messages_of_theirs())
+def test_of_an_invalid_message_stays_nothing_but_a_row_without_the_member(store: Store, body: bytes) -> None:
     """In whatever encoding, and with whomever else in it: what was no job is not kept at all."""
     number = store.dead_jobs.add(DeadJob("bad_json", "no job", body, "verify"), NOW)
     [dead] = store.dead_jobs.latest()
@@ -170,7 +170,7 @@ def test_of_a_message_without_a_member_the_request_id_is_not_kept_either(store: 
 @pytest.mark.parametrize(
     "words", [{"code": "member_zero"}, {"code": "bad_json", "text": MEMBER}, {"queue": MEMBER}]
 )
-def test_a_forged_burial_cannot_leave_words_of_its_own(store: Store, words: dict[str, str]) -> None:
+def test_a_forged_dead_letter_cannot_leave_words_of_its_own(store: Store, words: dict[str, str]) -> None:
     dead = {"excerpt": base64.b64encode(MEMBER.encode()).decode(), **words}
     store.dead_jobs.add(parse_dead_letter(dead), NOW)
     assert tables_that_hold(store.database.engine, MEMBER, "member_zero") == set()
@@ -205,7 +205,7 @@ def test_members_with_a_similar_id_keep_everything(store: Store) -> None:
     judged(store, a_job("r1", "m1", photo_urls=["https://h/m1/1.jpg"]))
     judged(store, a_job("r2", "m12", photo_urls=["https://h/m12/1.jpg"]))
     store.dead_jobs.add(DeadJob("no_task", "x", b'{"member_id": "m12", "was": "m1"}', "verify"), NOW)
-    store.dead_jobs.add(DeadJob("no_task", "x", b"garbage", "verify"), NOW)
+    store.dead_jobs.add(DeadJob("no_task", "x", b"no job", "verify"), NOW)
     before = store.requests.find("r2")
     store.members.forget("m1", NOW)
     assert store.requests.find("r2") == before
@@ -258,12 +258,12 @@ def test_of_a_message_in_disorder_that_comes_later_nothing_is_kept_either(
     assert [dead.reason for dead in store.dead_jobs.latest()] == ["forgotten"]
 
 
-def test_of_garbage_that_names_the_member_nothing_is_kept(store: Store) -> None:
+def test_of_an_invalid_message_that_names_the_member_nothing_is_kept(store: Store) -> None:
     store.members.forget(MEMBER, NOW)
-    named = [body for body in garbage_of_theirs() if claimed_member(body) == MEMBER]
+    named = [body for body in invalid_messages_of_theirs() if claimed_member(body) == MEMBER]
     assert len(named) >= 4
     numbers = {store.dead_jobs.add(DeadJob("no_task", "x", body, "verify"), NOW) for body in named}
-    store.dead_jobs.add(DeadJob("no_task", "x", b"garbage", "verify"), NOW)
+    store.dead_jobs.add(DeadJob("no_task", "x", b"no job", "verify"), NOW)
     assert traces(store) == set()
     found = {dead.id: dead.reason for dead in store.dead_jobs.latest()}
     assert sorted(found.values()) == ["forgotten"] * len(numbers) + ["no_task"]
@@ -293,7 +293,7 @@ def test_a_dead_job_goes_with_the_member_and_cannot_be_put_back(store: Store) ->
 
 
 def test_whatever_happens_at_that_very_moment_the_member_is_gone(store: Store) -> None:
-    """Imports, messages, garbage, a late verdict, a look and a label race with the erasure."""
+    """Imports, messages, invalid ones, a late verdict, a look and a label race with the erasure."""
     for turn in range(6):
         _race(store, turn)
         assert traces(store) == set(), turn
@@ -308,7 +308,7 @@ def _race(store: Store, turn: int) -> None:
     store.requests.accept(job, "verify", NOW)
     attempt = store.requests.acquire("r2", "w", LEASE, MOST, NOW)
     assert isinstance(attempt, Attempt)
-    garbage = DeadJob("no_task", "x", garbage_of_theirs()[0], "verify")
+    invalid_message = DeadJob("no_task", "x", invalid_messages_of_theirs()[0], "verify")
 
     def forget() -> object:
         time.sleep(0.004 * turn)  # later each turn, so that it meets the others at different points
@@ -318,7 +318,7 @@ def _race(store: Store, turn: int) -> None:
         [
             lambda: store.members.import_list([NEW], NOW),
             lambda: store.requests.accept(a_job_of_theirs("r3", 2), "verify", NOW),
-            lambda: store.dead_jobs.add(garbage, NOW),
+            lambda: store.dead_jobs.add(invalid_message, NOW),
             lambda: store.requests.finish(attempt, a_verdict(), NOW),
             lambda: store.members.note_access(MEMBER, "kim", "show", NOW),
             lambda: store.pending.enqueue_members([MEMBER], "bulk", NOW),

@@ -621,7 +621,7 @@ def test_labels_of_a_run_that_failed_are_still_new(bench: Bench, store: Store) -
     assert store.labels.truth().new_labels == 12
 
 
-# Garbage.
+# Invalid messages.
 
 
 @pytest.mark.parametrize(

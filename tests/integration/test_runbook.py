@@ -143,8 +143,8 @@ def an_error(scene: Scene) -> None:
     scene.stands_for["ID"] = "r3"
 
 
-def garbage(scene: Scene) -> None:
-    scene.worker.dead_jobs.add(DeadJob("no_task", "no job", b"garbage", "verify"), NOW)
+def invalid_message(scene: Scene) -> None:
+    scene.worker.dead_jobs.add(DeadJob("no_task", "no job", b"no job", "verify"), NOW)
 
 
 def a_pending_member(scene: Scene) -> None:
@@ -199,7 +199,7 @@ NEEDS: Mapping[str, Callable[[Scene], None]] = {
     "purge": long_ago,
     "enqueue --pending": a_pending_member,
     "requeue --request": an_error,
-    "dismiss --reason": garbage,
+    "dismiss --reason": invalid_message,
     "models": heads,
     "models sign": a_signing_key,
     "retrain": a_retraining,

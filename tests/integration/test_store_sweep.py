@@ -92,7 +92,7 @@ def test_a_message_that_cannot_be_read_any_more_stops_no_other(store: Store, eng
     assert (dead.reason, dead.request_id) == ("unknown_schema", "r1")
 
 
-def test_garbage_is_kept_as_hash_and_length_only(store: Store, engine: sa.Engine) -> None:
+def test_an_invalid_message_is_kept_as_hash_and_length_only(store: Store, engine: sa.Engine) -> None:
     body = bytes(range(256)) * 40_000
     number = store.dead_jobs.add(
         a_dead_job(body, request_id="a b", member_id="회원", error="x" * 5000, queue="verify"), NOW
@@ -165,8 +165,8 @@ def test_a_message_that_was_not_understood_is_accepted_once_it_is(store: Store, 
     assert found.state is State.QUEUED
 
 
-@pytest.mark.parametrize("body", [b"\xff garbage", json.dumps(a_message(note="x" * 70_000)).encode()])
-def test_garbage_stays_dead(store: Store, body: bytes) -> None:
+@pytest.mark.parametrize("body", [b"\xff no job", json.dumps(a_message(note="x" * 70_000)).encode()])
+def test_an_invalid_message_stays_dead(store: Store, body: bytes) -> None:
     number = store.dead_jobs.add(a_dead_job(body), NOW)
     with pytest.raises(NotRequeueable):
         store.dead_jobs.requeue(number, NOW)

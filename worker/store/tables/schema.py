@@ -234,7 +234,7 @@ def _verification_photo(build: TableBuilder) -> sa.Table:
 
 
 def _dead_job(build: TableBuilder) -> sa.Table:
-    """What could not be processed. Garbage has no IDs, so nothing here points to another table."""
+    """What could not be processed. An invalid message has no IDs, so nothing here points to another table."""
     return build.table(
         "dead_job",
         sa.Column("id", row_number(), primary_key=True),
