@@ -78,7 +78,6 @@ def serving() -> Serving:
 
 @lru_cache(maxsize=1)
 def publisher() -> Publisher:
-    """The way onto the broker."""
     return Publisher.of(settings())
 
 
@@ -94,13 +93,11 @@ def signatures() -> HeadSignatures:
 
 
 def network_files() -> NetworkFiles:
-    """The networks that are not in the bundle."""
     return NetworkFiles(settings().backbones, settings().home / "backbones")
 
 
 @lru_cache(maxsize=1)
 def verification() -> Verification:
-    """The service that handles jobs."""
     return Verification(
         requests=store().requests,
         dead_jobs=store().dead_jobs,
@@ -224,7 +221,6 @@ def retrain_problem() -> str | None:
 
 
 def needs_models(names: Iterable[str]) -> bool:
-    """Whether jobs of these queues need the models."""
     return not JUDGING.isdisjoint(names)
 
 

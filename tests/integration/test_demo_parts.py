@@ -15,12 +15,12 @@ from rich.console import Console
 from pipeline.verdict import Box, Gender, Outcome, PhotoFinding, Reason, Status
 from support.jobs import NOW, PHOTOS, SELFIE
 from support.workers import open_empty_store
+from worker.cli.system.demo import table_of
 from worker.demo import contact_sheet, photos
 from worker.demo.contact_sheet import thumbnail
 from worker.demo.photos import photo_host
 from worker.demo.run import Result
 from worker.demo.scenarios import SCENARIOS, write_workbook
-from worker.demo.table import table_of
 from worker.importing.run import import_workbook
 from worker.jobs.verify_job import Why
 from worker.store import Change, RequestRecord

@@ -115,7 +115,6 @@ class FetchLimits:
         return min(self.max_bytes, self.job_bytes // max(1, photos))
 
     def headers_for(self, host: str) -> dict[str, str]:
-        """The fixed headers of a host."""
         matching = (headers for name, headers in self.headers.items() if matches(host, name.lower()))
         return {name: value.get_secret_value() for headers in matching for name, value in headers.items()}
 
@@ -152,7 +151,6 @@ class PhotoFetcher:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def close(self) -> None:
-        """Close the connections that are kept open."""
         self._session.close()
 
     def _fetch(self, url: str, deadline: float, max_bytes: int) -> bytes | FetchError:

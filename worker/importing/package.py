@@ -119,19 +119,16 @@ class PartHandler(ContentHandler):
         return text
 
     def startElement(self, name: str, attrs: AttributesImpl) -> None:
-        """From the parser."""
         self.elements += 1
         self.depth += 1
         self.start(_local(name), attrs)
 
     def endElement(self, name: str) -> None:
-        """From the parser."""
         self.events += 1
         self.depth -= 1
         self.end(_local(name))
 
     def characters(self, content: str) -> None:
-        """From the parser."""
         self.events += 1
         if self.listens:
             self._texts.append(content)

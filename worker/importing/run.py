@@ -34,15 +34,11 @@ class Members(Protocol):
 
     def import_list(self, members: Sequence[NewMember], now: datetime) -> list[Change]:
         """One transaction; the answers in the order given."""
-        ...
 
-    def find(self, member_id: str) -> MemberRecord | None:
-        """What is known of a member."""
-        ...
+    def find(self, member_id: str) -> MemberRecord | None: ...
 
     def forgotten(self, member_ids: Iterable[str]) -> set[str]:
         """Those of the members who were erased."""
-        ...
 
 
 @dataclass(slots=True)

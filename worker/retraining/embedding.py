@@ -58,19 +58,14 @@ class TrainingMembers(Protocol):
         self, run_id: int, batch: int, lease: timedelta, most_attempts: int, now: datetime
     ) -> ToStudy | None:
         """Committed on return."""
-        ...
 
     def note(self, study: ToStudy, photos: Sequence[StudiedPhoto]) -> bool:
         """False where it is not wanted any more."""
-        ...
 
-    def postpone(self, study: ToStudy, until: datetime) -> None:
-        """Leave the member alone until then."""
-        ...
+    def postpone(self, study: ToStudy, until: datetime) -> None: ...
 
     def any_waiting(self, run_id: int) -> bool:
         """Whether any member of the run is still to be looked at."""
-        ...
 
 
 class Remaining(StrEnum):

@@ -88,13 +88,10 @@ class StepResult(StrEnum):
 class Heads(Protocol):
     """The heads of the store."""
 
-    def champion(self) -> str | None:
-        """The version of the champion."""
-        ...
+    def champion(self) -> str | None: ...
 
     def head(self, version: str) -> PublishedHead | None:
         """What is published under this version, unchecked."""
-        ...
 
 
 def current_champion(heads: Heads, bundle: Path, check: Callable[[PublishedHead], None]) -> Champion:

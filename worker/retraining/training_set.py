@@ -36,7 +36,6 @@ class Sampling:
     """Of the approvals that the blind audit selects, 0..1: each of them stands for many."""
 
     def is_test(self, member_id: str) -> bool:
-        """Whether the member is in the test set."""
         return keyed_fraction(self.key, "test", member_id) < TEST_SHARE
 
     def weight(self, *, audited: bool) -> float:
@@ -61,7 +60,6 @@ class TrainingSet:
     """Keyed hashes of the members, for the bundle; 0 where there is no key."""
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """By name."""
         return {name: getattr(self, name) for name in self.__slots__}
 
 

@@ -43,7 +43,6 @@ class Labels(Protocol):
 
     def calibration_photos(self, member_ids: Collection[str]) -> list[Consenting]:
         """Those of them who consent still."""
-        ...
 
 
 class Requests(Protocol):
@@ -51,7 +50,6 @@ class Requests(Protocol):
 
     def note_contents(self, member_id: str, seen: Mapping[str, str]) -> bool:
         """What lies at these URLs now (SHA-256): other pictures than were judged are verified anew."""
-        ...
 
 
 Fetch = Callable[[Sequence[str]], Sequence[Photo]]

@@ -35,19 +35,15 @@ class HeadStore(Protocol):
 
     def in_use(self) -> HeadsInUse:
         """Which versions are champion and in shadow; cheap."""
-        ...
 
     def head(self, version: str) -> PublishedHead | None:
         """What is published under this version, unchecked."""
-        ...
 
     def note_problem(self, version: str, host: str, problem: str, now: datetime) -> None:
         """For operators: this host cannot use it."""
-        ...
 
     def clear_problem(self, version: str, host: str) -> None:
         """This host can."""
-        ...
 
 
 Compose = Callable[[Sequence["Models"], str, bytes], "Models"]

@@ -54,7 +54,6 @@ class Versions(Protocol):
         state: ModelState = ModelState.CHALLENGER,
     ) -> ModelState:
         """The same version a second time changes nothing."""
-        ...
 
 
 def read_head(folder: Path) -> PublishedHead:

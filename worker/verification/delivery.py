@@ -44,7 +44,6 @@ class Fetcher(Protocol):
 
     def fetch_all(self, urls: Sequence[str]) -> Sequence[Photo]:
         """One entry for each URL, in their order."""
-        ...
 
 
 class Verify(Protocol):
@@ -52,7 +51,6 @@ class Verify(Protocol):
 
     def __call__(self, selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verified:
         """Never raises because of what is in a photo."""
-        ...
 
 
 class Requests(Protocol):
@@ -60,47 +58,34 @@ class Requests(Protocol):
 
     def accept(self, job: VerifyJob, queue: str, now: datetime) -> Accepted:
         """Raises RequestConflict and MemberForgotten."""
-        ...
 
     def acquire(
         self, request_id: str, worker: str, lease: timedelta, max_attempts: int, now: datetime
     ) -> Attempt | Refused:
         """Committed on return."""
-        ...
 
-    def extend(self, attempt: Attempt, lease: timedelta, now: datetime) -> bool:
-        """Move the end of the lease."""
-        ...
+    def extend(self, attempt: Attempt, lease: timedelta, now: datetime) -> bool: ...
 
-    def postpone(self, attempt: Attempt, until: datetime, problem: str, now: datetime) -> bool:
-        """Give the request back until then."""
-        ...
+    def postpone(self, attempt: Attempt, until: datetime, problem: str, now: datetime) -> bool: ...
 
     def finish(self, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
         """False when the attempt has lost the request."""
-        ...
 
     def give_up(
         self, request_id: str, reason: str, message: str, now: datetime, *, attempt: Attempt | None = None
-    ) -> bool:
-        """End the request dead."""
-        ...
+    ) -> bool: ...
 
 
 class DeadJobs(Protocol):
     """The dead jobs of the store."""
 
-    def add(self, dead: DeadJob, now: datetime) -> int:
-        """Write down what is no job."""
-        ...
+    def add(self, dead: DeadJob, now: datetime) -> int: ...
 
 
 class Shadows(Protocol):
     """The verdicts of heads in shadow."""
 
-    def note(self, request_id: str, decided: Verdict, shadow: Verdict, now: datetime) -> bool:
-        """Write down what a head in shadow says."""
-        ...
+    def note(self, request_id: str, decided: Verdict, shadow: Verdict, now: datetime) -> bool: ...
 
 
 class Handled(StrEnum):

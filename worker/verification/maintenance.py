@@ -29,7 +29,6 @@ class Requests(Protocol):
 
     def unfinished(self, now: datetime, limit: int, waiting: Mapping[str, int]) -> Sequence[Queued]:
         """Accepted, not ended, due, and not among the messages that wait on the queues."""
-        ...
 
 
 class PendingMembers(Protocol):
@@ -37,11 +36,9 @@ class PendingMembers(Protocol):
 
     def notice_changes(self, now: datetime) -> None:
         """Members whose photos the app has changed want a request."""
-        ...
 
     def enqueue(self, queue: str, now: datetime, limit: int) -> Enqueued:
         """A request for each member who wants one."""
-        ...
 
 
 class Broker(Protocol):
@@ -49,11 +46,8 @@ class Broker(Protocol):
 
     def waiting(self, queue: str) -> int:
         """How many messages are on a queue."""
-        ...
 
-    def send(self, job: VerifyJob, queue: str) -> None:
-        """Put a job on a queue."""
-        ...
+    def send(self, job: VerifyJob, queue: str) -> None: ...
 
 
 class Retention(Protocol):
@@ -61,7 +55,6 @@ class Retention(Protocol):
 
     def purge(self, *, numbers: datetime, dead_jobs: datetime, looks: datetime) -> Purged:
         """Remove what is older than these moments."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,6 @@ def enqueue(members: tuple[str, ...], pending: bool, queue: str) -> None:
 
 @dataclass(slots=True)
 class Sent:
-    """What became of requests."""
-
     accepted: int = 0
     """In the database: they will be done, whatever became of their message."""
     unsent: int = 0
@@ -92,7 +90,6 @@ def send_all(publisher: Publisher, jobs: Iterable[Queued], sent: Sent) -> None:
 
 
 def report(sent: Sent) -> None:
-    """Say what became of requests."""
     plural = "" if sent.accepted == 1 else "s"
     click.echo(f"{sent.accepted:,} request{plural} queued." if sent.accepted else "No requests queued.")
     if sent.unsent:

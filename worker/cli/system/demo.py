@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import click
+from rich import box
+from rich.table import Table
 from rich.text import Text
 
-from pipeline.terminal import console
+from pipeline.terminal import console, new_table
+from pipeline.verdict import Gender, Outcome, PhotoFinding
 from worker import runtime
+from worker.cli.output import STYLES
 from worker.demo import contact_sheet, photos
-from worker.demo.run import run_scenarios, show_texts, use_demo_settings
+from worker.demo.run import Result, run_scenarios, show_texts, use_demo_settings
 from worker.demo.scenarios import SCENARIOS
-from worker.demo.table import table_of
 from worker.errors import PermanentError
 from worker.jobs.queues import JUDGING
+from worker.store import RequestRecord
 
 _SHOWN: Final = "m-1005"
 """The member whose text is shown."""
@@ -56,3 +61,54 @@ def demo() -> None:
 
 def _relative_to(folder: Path, file: Path) -> Path:
     return file.relative_to(folder) if file.is_relative_to(folder) else file
+
+
+def table_of(results: Sequence[Result]) -> Table:
+    """One row for each member."""
+    table = new_table(
+        *("member", "situation", "gallery photos", "verdict", "similarity", "gender", "reason", "ms", "")
+    )
+    table.box = box.ROUNDED
+    for column in table.columns:
+        column.justify = "right" if column.header in ("similarity", "ms") else "left"
+    for result in results:
+        table.add_row(*_cells(result))
+    return table
+
+
+def _cells(result: Result) -> list[Text | str]:
+    request = result.request
+    return [
+        result.scenario.member_id,
+        result.scenario.situation,
+        Text("\n").join(_photo(photo) for photo in request.photos),
+        _verdict(request),
+        "-" if request.similarity is None else f"{request.similarity:.3f}",
+        _gender(request),
+        request.reason or "-",
+        f"{result.milliseconds:.0f}",
+        Text("✓", "bold green")
+        if result.as_expected
+        else Text(f"✗ {' '.join(result.scenario.expected)}", "bold red"),
+    ]
+
+
+def _photo(photo: PhotoFinding) -> Text:
+    style = {Outcome.SAME: "green", Outcome.GROUP_SAME: "green", Outcome.DIFFERENT: "red"}.get(
+        photo.outcome, ""
+    )
+    problem = f" ({photo.fetch_problem})" if photo.fetch_problem else ""
+    copy = " (copy)" if photo.replay else ""
+    return Text(f"{photo.position} {photo.outcome}{problem}{copy}", style)
+
+
+def _verdict(request: RequestRecord) -> Text:
+    if request.status is None:
+        return Text(request.state, "bold red")
+    return Text(request.status, f"bold {STYLES[request.status]}")
+
+
+def _gender(request: RequestRecord) -> str:
+    if request.gender in (None, Gender.UNKNOWN) or request.gender_probability is None:
+        return "-"
+    return f"{request.gender} {request.gender_probability:.2f}"
