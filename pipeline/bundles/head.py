@@ -15,17 +15,19 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.bundles.identities import FittedOn
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
-from pipeline.faces.occlusion import OcclusionClassifier
-from pipeline.faces.quality import QualityLimits
 from pipeline.faces.types import Floats
 from pipeline.score import Expectation, GenderHead, Scorer, Thresholds, Tower
+
+if TYPE_CHECKING:  # OpenCV is not loaded where heads are only stored and passed on
+    from pipeline.faces.occlusion import OcclusionClassifier
+    from pipeline.faces.quality import QualityLimits
 
 MOST_BYTES = 1_000_000
 MOST_UNPACKED = 16 * MOST_BYTES
@@ -178,6 +180,8 @@ def read_head_params(head: Head) -> HeadParams:
 
 
 def _read(arrays: Arrays, metadata: Mapping[str, Any]) -> HeadParams:
+    from pipeline.faces.quality import QualityLimits
+
     towers = {
         name: Tower(_floats(arrays[f"{name}.mean"]), _floats(arrays[f"{name}.projection"]), float(weight))
         for name, weight in metadata["weights"].items()
@@ -197,6 +201,8 @@ def _occlusion(arrays: Arrays) -> OcclusionClassifier:
 
     All heads of one version have the same, since it is not fitted on members' photos.
     """
+    from pipeline.faces.occlusion import OcclusionClassifier
+
     judge = OcclusionClassifier.read(arrays)
     return (
         judge if judge.fits() else OcclusionClassifier.read(_below(Head.load(SHIPPED).arrays, "occlusion."))
