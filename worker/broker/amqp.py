@@ -23,7 +23,7 @@ from kombu.transport import pyamqp
 from worker.broker.envelope import invalid_headers
 
 REPLY_SECONDS: Final = 5.0
-"""A confirm of a quorum queue takes milliseconds."""
+"""How long a broker may take to confirm a message: a quorum queue takes milliseconds."""
 _HEADER_FRAME: Final = 2
 _HEADER: Final = struct.Struct(">HxxQ")  # class, weight, size of the body
 

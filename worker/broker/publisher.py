@@ -22,7 +22,7 @@ from kombu.pools import ProducerPool
 from kombu.transport import get_transport_cls
 from redis import RedisError
 
-from worker.broker.amqp import BrokerUnavailable
+from worker.broker.amqp import REPLY_SECONDS, BrokerUnavailable
 from worker.broker.envelope import task_content, task_headers
 from worker.broker.redis_client import TransientRedisError, as_transient
 from worker.errors import RetryableError
@@ -46,7 +46,6 @@ _BROKEN: Final = (RedisError, BrokerUnavailable, AttributeError)
 replaced, by kombu, whose channel has lost its connection."""
 _CONNECTIONS: Final = 4
 _CONNECT_SECONDS: Final = 2
-_REPLY_SECONDS: Final = 5
 _POOL_SECONDS: Final = 5
 
 TRANSPORTS: Final = {
@@ -188,7 +187,7 @@ class Publisher(AbstractContextManager["Publisher"]):
         if is_embedded(self._url):
             return filesystem_options(self._folder or Path("var/broker"))
         if is_redis(self._url):
-            limits = {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": _REPLY_SECONDS}
+            limits = {"socket_connect_timeout": _CONNECT_SECONDS, "socket_timeout": REPLY_SECONDS}
             return {**limits, **sentinel_options(self._url, self._access)}
         return {"confirm_publish": True}
 

@@ -11,7 +11,7 @@ import secrets
 from datetime import datetime
 
 MAX_LENGTH = 64
-_ALLOWED = re.compile(r"[!-~]{1,64}")
+_ALLOWED = re.compile(rf"[!-~]{{1,{MAX_LENGTH}}}")
 
 
 def is_identifier(text: object) -> bool:

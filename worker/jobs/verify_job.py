@@ -37,7 +37,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from pipeline.verdict import Gender
 from worker.clock import utc_now
 from worker.errors import BadMessage
-from worker.jobs.identifiers import is_identifier
+from worker.jobs.identifiers import MAX_LENGTH, is_identifier
 
 SCHEMA: Final = 1
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -60,13 +60,15 @@ class Why(StrEnum):
 
 def _identifier(value: str) -> str:
     if not is_identifier(value):
-        raise PydanticCustomError("bad_id", "must be 1 to 64 printable ASCII characters without spaces")
+        raise PydanticCustomError(
+            "bad_id", f"must be 1 to {MAX_LENGTH} printable ASCII characters without spaces"
+        )
     return value
 
 
 def _url(value: str) -> str:
     if len(value) > MAX_URL:
-        raise PydanticCustomError("bad_url", "longer than 2048 characters")
+        raise PydanticCustomError("bad_url", f"longer than {MAX_URL} characters")
     if any(c.isspace() or not c.isprintable() for c in value):
         raise PydanticCustomError("bad_url", "holds spaces or control characters")
     try:
