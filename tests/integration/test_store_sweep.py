@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from pipeline.verdict import Reason, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from worker.errors import NotRequeueable, RequestConflict
-from worker.jobs.verify_job import read_job
+from worker.jobs.verify_job import decode_job
 from worker.store import Attempt, DeadJob, Queued, Store
 from worker.store.tables.states import State
 
@@ -159,7 +159,7 @@ def test_a_dead_request_is_not_put_back_behind_a_newer_one(store: Store) -> None
 def test_a_message_that_was_not_understood_is_accepted_once_it_is(store: Store, extra: int) -> None:
     body = json.dumps(a_message(note="x" * extra)).encode()
     number = store.dead_jobs.add(a_dead_job(body, reason="unknown_schema"), NOW)
-    assert store.dead_jobs.requeue(number, NOW).job == read_job(body)
+    assert store.dead_jobs.requeue(number, NOW).job == decode_job(body)
     found = store.requests.find("r1")
     assert found is not None
     assert found.state is State.QUEUED

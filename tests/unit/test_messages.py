@@ -15,7 +15,7 @@ from support.bad_jobs import BAD, URL
 from support.jobs import NOW, a_job, a_message
 from worker.errors import BadMessage
 from worker.jobs.identifiers import is_identifier, new_request_id
-from worker.jobs.verify_job import VerifyJob, Why, new_job, parse_job, read_job, read_message
+from worker.jobs.verify_job import VerifyJob, Why, decode_job, new_job, parse_job, parse_stored_job
 
 
 def test_a_message_in_order_becomes_a_job() -> None:
@@ -69,7 +69,7 @@ def test_deep_nesting_is_refused_and_exhausts_no_stack(depth: int) -> None:
 )
 def test_raw_bytes_that_are_no_job_are_refused(raw: bytes, code: str) -> None:
     with pytest.raises(BadMessage) as bad:
-        read_job(raw)
+        decode_job(raw)
     assert bad.value.code == code
 
 
@@ -101,7 +101,7 @@ def test_times_of_every_zone_become_utc_with_microseconds() -> None:
 def test_a_job_survives_the_wire() -> None:
     job = a_job(selfie_url="https://사진.example.com/셀카.jpg")
     assert parse_job(json.loads(json.dumps(job.to_message())), NOW) == job
-    assert read_message(job.to_message()) == job
+    assert parse_stored_job(job.to_message()) == job
 
 
 def test_the_same_content_has_the_same_hash_however_it_is_written() -> None:

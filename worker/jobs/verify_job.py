@@ -145,13 +145,13 @@ def parse_job(body: object, now: datetime | None = None) -> VerifyJob:
 
     Raises BadMessage, and nothing else, for whatever else may be in it.
     """
-    job = read_message(body)
+    job = parse_stored_job(body)
     if not EARLIEST <= job.requested_at <= (now or utc_now()) + AHEAD:
         raise BadMessage("bad_time", "requested_at: before 2020 or more than a day ahead")
     return job
 
 
-def read_message(body: object) -> VerifyJob:
+def parse_stored_job(body: object) -> VerifyJob:
     """`parse_job` without the limits of time, for messages that were accepted before. Raises BadMessage."""
     if not isinstance(body, Mapping):
         raise BadMessage("not_an_object", "the message must be an object")
@@ -161,7 +161,7 @@ def read_message(body: object) -> VerifyJob:
     return _validated(body, raw)
 
 
-def read_job(raw: bytes) -> VerifyJob:
+def decode_job(raw: bytes) -> VerifyJob:
     """The job in a JSON text of at most 64 KiB. Raises BadMessage."""
     _check_size(raw)
     body = decode_json(raw)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Status
 from worker.errors import BadMessage, MemberForgotten, NotRequeueable, RequestConflict
-from worker.jobs.verify_job import VerifyJob, read_message
+from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.store.database import AnyRow, Database
 from worker.store.members.galleries import Galleries
 from worker.store.members.tombstones import Tombstones
@@ -171,7 +171,7 @@ class Acceptance:
 
 def _readable(message: object) -> VerifyJob:
     try:
-        return read_message(message)
+        return parse_stored_job(message)
     except BadMessage as error:
         raise NotRequeueable(f"no job any more: {error}") from None
 

@@ -7,7 +7,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from worker.errors import BadMessage, NotPossible, NotRequeueable
-from worker.jobs.verify_job import read_job
+from worker.jobs.verify_job import decode_job
 from worker.store.database import AnyRow, Database
 from worker.store.members.tombstones import Tombstones
 from worker.store.requests.acceptance import CONFLICT, Acceptance
@@ -98,7 +98,7 @@ class DeadJobs:
                 "again, then `dismiss` this one"
             )
         try:
-            job = read_job(dead.message_head)
+            job = decode_job(dead.message_head)
         except BadMessage as error:
             raise NotRequeueable(f"still no job: {error}") from None
         self._acceptance.accept(c, job, dead.queue, now)

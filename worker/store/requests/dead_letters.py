@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from worker.errors import BadMessage
 from worker.jobs.identifiers import is_identifier
-from worker.jobs.verify_job import read_job
+from worker.jobs.verify_job import decode_job
 from worker.store.members.tombstones import Tombstones
 from worker.store.requests.records import DeadJob
 from worker.store.tables.schema import MESSAGE_BYTES, Tables, is_open
@@ -92,7 +92,7 @@ def dead_job_values(dead: DeadJob, now: datetime) -> dict[str, Any]:
 def _job_in(body: bytes) -> dict[str, Any]:
     """The message, if it is a job or may be one to a newer worker; of all others nothing."""
     try:
-        return read_job(body).to_message()
+        return decode_job(body).to_message()
     except BadMessage as bad:
         return dict(json.loads(body)) if bad.code == "unknown_schema" else {}
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from pipeline.verdict import PhotoFinding, Verdict
 from worker.errors import BadMessage, MemberForgotten, RequestConflict
 from worker.jobs.identifiers import is_identifier
-from worker.jobs.verify_job import VerifyJob, read_message
+from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_leased, update_leased
 from worker.store.members.records import DecisionRecord
@@ -229,7 +229,7 @@ class Requests:
     def _queued(self, row: AnyRow, now: datetime) -> Queued | None:
         """The job of a row. One that cannot be read any more must not stop the sweep for the others."""
         try:
-            job = read_message(row.message)
+            job = parse_stored_job(row.message)
         except BadMessage as error:
             self.give_up(row.request_id, error.code, error.text, now)
             return None
