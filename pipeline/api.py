@@ -1,4 +1,4 @@
-"""The source system's two functions: training and service, each in one call."""
+"""The two functions of the source system: train and match, each in one call."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ TRAINED = Path("var/trained")
 def match(selfie: bytes, profile: bytes, bundle: Path = BUNDLE) -> tuple[bool | None, Gender | None]:
     """Does the profile photo show the person of the selfie, and which gender does the selfie show?
 
-    Photos are file contents. The first answer is None where the machine cannot tell (no face,
-    several faces, a score between the edges); the second is None without a usable selfie and
-    `Gender.UNKNOWN` where the face is usable but not clear. The bundle is loaded once and kept.
-    Raises ModelError if there is none. For everything else there is `pipeline.verify.verify`.
+    Photos are file contents. The first answer is None where it is uncertain (no face, several faces, a score
+    between the thresholds); the second is None without a usable selfie and `Gender.UNKNOWN` where the face is
+    usable but not clear. The bundle is loaded once and kept. Raises ModelError if there is none. For
+    everything else there is `pipeline.verify.verify`.
     """
     from pipeline.verify import verify
 
@@ -43,10 +43,10 @@ def train(
 ) -> Bundle:
     """A new bundle at ``out`` from photos of people: file contents and a gender for each person.
 
-    Faces are found, checked and aligned, the head of ``bundle`` is trained on them, its edges
-    are set anew. Each person needs two photos or more. The bundle holds a hash of each person's
-    name, which only ``identity_key`` can check; without one, anybody who guesses a name can. Raises
-    DataError where too little can be learned from. For everything else there is `python -m pipeline train`.
+    Faces are detected, checked and aligned, the head of ``bundle`` is trained on them, its thresholds are set
+    anew. Each person needs two photos or more. The bundle holds a hash of each person's name, which only
+    ``identity_key`` can check; without one, anybody who guesses a name can. Raises DataError where there are
+    too few photos. For everything else there is `python -m pipeline train`.
     """
     from pipeline.datasets.data import LabelledFace
     from pipeline.datasets.embeddings import Dataset

@@ -203,9 +203,11 @@ def _occlusion(arrays: Arrays) -> OcclusionClassifier:
     """
     from pipeline.faces.occlusion import OcclusionClassifier
 
-    judge = OcclusionClassifier.read(arrays)
+    classifier = OcclusionClassifier.read(arrays)
     return (
-        judge if judge.fits() else OcclusionClassifier.read(_below(Head.load(SHIPPED).arrays, "occlusion."))
+        classifier
+        if classifier.fits()
+        else OcclusionClassifier.read(_below(Head.load(SHIPPED).arrays, "occlusion."))
     )
 
 

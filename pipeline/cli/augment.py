@@ -1,4 +1,4 @@
-"""`python -m pipeline augment`: a contact sheet of what training does to photos."""
+"""`python -m pipeline augment`: a contact sheet of training's augmentations."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def command(images: Path, out: Path, count: int, seed: int, bundle: Path) -> Non
 
 
 def _windows(models: Models, images: Path, count: int) -> list[Window]:
-    """The faces of the first photos, by name, in which there is one."""
+    """Windows of the first photos, by name, that show a face."""
     from pipeline.training.data.windows import cut_window
 
     found: list[Window] = []

@@ -1,4 +1,4 @@
-"""`python -m pipeline bench`: what a verification costs; with `--peers`, what others cost and get right."""
+"""`python -m pipeline bench`: the time of a verification; with `--peers`, a comparison with others."""
 
 from __future__ import annotations
 
@@ -101,10 +101,10 @@ def _scorer(dataset: Dataset, pairs: Sequence[Pair], faces: Sequence[LabelledFac
     if not faces:
         return dataset.models.params.scorer
     people = PersonCodes(faces)
-    tested = people.codes(files_of(pairs))
-    require_enough([tested], of_any_gender(labels_of(faces, people)))
+    test_people = people.codes(files_of(pairs))
+    require_enough([test_people], of_any_gender(labels_of(faces, people)))
     table = face_table(faces, dataset.embed([face.file for face in faces]), people)
-    pair_scorer = fit_without(tested, table, FitSettings())
+    pair_scorer = fit_without(test_people, table, FitSettings())
     return replace(pair_scorer.scorer, thresholds=pair_scorer.thresholds(-1, -1))
 
 

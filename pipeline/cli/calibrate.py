@@ -1,4 +1,4 @@
-"""`python -m pipeline calibrate`: both edges anew, from an operator's own labelled pairs."""
+"""`python -m pipeline calibrate`: set both thresholds on an operator's own labelled pairs."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ def command(
     identity_key: Path | None,
     cache: Path | None,
 ) -> None:
-    """Set the approve edge by FMR and the different edge on PAIRS, and mark the bundle as calibrated.
+    """Set the approve threshold by FMR and the different threshold on PAIRS.
 
-    The pairs must be of people like the members: same-gender impostors of near age. A photo in
-    which no face is found cannot move an edge and is left out.
+    The bundle is marked as calibrated. The pairs must be of people like the members: same-gender
+    impostors of near age. A photo in which no face is found cannot change a threshold and is left out.
     """
     listed = read_pairs(pairs)
     require_impostors(sum(not pair.same for pair in listed), fmr)
@@ -63,21 +63,21 @@ def scored_pairs(pairs: Sequence[Pair], embedded: EmbeddingTable, scorer: Scorer
     rows = np.column_stack(
         [embedded.rows([p.file_x for p in pairs]), embedded.rows([p.file_y for p in pairs])]
     )
-    seen = (rows >= 0).all(axis=1)
+    found = (rows >= 0).all(axis=1)
     first, second = (
-        scorer.project({name: v[rows[seen, side]] for name, v in embedded.embeddings.items()})
+        scorer.project({name: v[rows[found, side]] for name, v in embedded.embeddings.items()})
         for side in (0, 1)
     )
     one, other = (
-        np.array([people[file] for file in files], dtype=np.int64)[seen]
+        np.array([people[file] for file in files], dtype=np.int64)[found]
         for files in ([p.file_x for p in pairs], [p.file_y for p in pairs])
     )
-    same: NDArray[np.bool_] = np.array([p.same for p in pairs], dtype=bool)[seen]
-    return ScoredPairs(scorer.scores(first, second), same, one, other), int((~seen).sum())
+    same: NDArray[np.bool_] = np.array([p.same for p in pairs], dtype=bool)[found]
+    return ScoredPairs(scorer.scores(first, second), same, one, other), int((~found).sum())
 
 
 def linked_people(pairs: Sequence[Pair]) -> dict[str, int]:
-    """A number for the person of each file: files that genuine pairs link are one person's."""
+    """A person's number for each file: files that genuine pairs link are of one person."""
     leader: dict[str, str] = {}
 
     def root(file: str) -> str:
@@ -95,7 +95,7 @@ def linked_people(pairs: Sequence[Pair]) -> dict[str, int]:
 
 
 def store(base: Bundle, result: Calibration, fmr: float, out: Path, people: FittedOn | None = None) -> str:
-    """The same bundle with the new edges, which were set on ``people``; the new version."""
+    """Write the bundle with the new thresholds, which were set on ``people``; the new version."""
     networks = {name: base.network(name) for name in base.manifest.parts}
     kept = {name: network for name, network in networks.items() if network}
     return write_bundle(out, recalibrated(base.head, result, fmr, people), kept).version
@@ -104,10 +104,10 @@ def store(base: Bundle, result: Calibration, fmr: float, out: Path, people: Fitt
 def _print(result: Calibration, lost: int, version: str) -> None:
     thresholds = result.thresholds
     low, high = result.approve95
-    click.echo(f"approve edge    {thresholds.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
+    click.echo(f"approve threshold    {thresholds.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
     if result.different95:
         low, high = result.different95
-        click.echo(f"different edge  {thresholds.different:.4f}   95 % interval {low:.4f} to {high:.4f}")
+        click.echo(f"different threshold  {thresholds.different:.4f}   95 % interval {low:.4f} to {high:.4f}")
     click.echo(
         f"{result.genuine} genuine and {result.impostors} impostor pairs of {result.people} people; "
         f"{lost} pairs without a face left out"

@@ -1,4 +1,4 @@
-"""`python -m pipeline evaluate`: error rates on labelled pairs, nobody judged by what knew them."""
+"""`python -m pipeline evaluate`: error rates on labelled pairs, by heads fitted on other people."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def command(
 ) -> None:
     """Measure the error rates on labelled PAIRS.
 
-    Everything that is learned (means, projections, edges) is fitted again without the people of
+    Everything that is learned (means, projections, thresholds) is fitted again without the people of
     each fold or set, from the labelled FACES; only the networks are the bundle's. What the bundle
     learned from the tested people all the same (its own head with --as-shipped, else networks that
     were fine-tuned) makes figures that flatter it: they are refused without --in-sample. --as-shipped
@@ -126,16 +126,24 @@ def _print(result: dict[str, Any]) -> None:
 
 def _print_sets(sets: dict[str, dict[str, Any]]) -> None:
     table = new_table(
-        "set", "pairs", "not acquired", "AUC", "EER", "TAR@0.1%", "FMR at edge", "FNMR at edge", "undecided"
+        "set",
+        "pairs",
+        "not acquired",
+        "AUC",
+        "EER",
+        "TAR@0.1%",
+        "FMR at threshold",
+        "FNMR at threshold",
+        "undecided",
     )
     for name, row in sets.items():
-        edge = row["at_threshold"]
+        rates = row["at_threshold"]
         shown = [
             row["auc"],
             row["eer"],
             row["tar_at_fmr"]["0.001"],
-            edge["fmr"],
-            edge["fnmr"],
+            rates["fmr"],
+            rates["fnmr"],
             row["undecided"],
         ]
         table.add_row(name, str(row["pairs"]), str(row["failed_to_acquire"]), *map(_number, shown))
@@ -143,10 +151,10 @@ def _print_sets(sets: dict[str, dict[str, Any]]) -> None:
 
 
 def _print_added(found: dict[str, Any]) -> None:
-    """The same pairs with the operator's own networks, without and by each alone."""
+    """The same pairs with the operator's own networks, without them, and by each alone."""
     names, sides = " and ".join(found["networks"]), found["sides"]
-    told = {"with": f"with {names}", "without": f"without {names}"}
-    _print_sets({f"{s}, {told.get(way, way)}": row for s in sides["with"] for way, row in _of(sides, s)})
+    labels = {"with": f"with {names}", "without": f"without {names}"}
+    _print_sets({f"{s}, {labels.get(way, way)}": row for s in sides["with"] for way, row in _of(sides, s)})
     if gate := found.get("gate"):
         word = "takes" if gate["passed"] else "does not take"
         click.echo(f"the gate {word} the head with {names} for the one without")
@@ -155,7 +163,7 @@ def _print_added(found: dict[str, Any]) -> None:
 
 
 def _of(sides: dict[str, dict[str, Any]], name: str) -> list[tuple[str, dict[str, Any]]]:
-    """One set's figures by the way of judging."""
+    """One set's figures by the networks used."""
     return [(way, sets[name]) for way, sets in sides.items()]
 
 

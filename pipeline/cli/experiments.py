@@ -17,7 +17,7 @@ from pipeline.terminal import console, new_table
 
 DOWNLOAD = "import keras; keras.applications.VGG19(include_top=False, weights='imagenet')"
 DOWNLOAD_S = 90.0
-"""A download of 80 MB is done by then, or it will not come."""
+"""The time after which a download of 80 MB is given up."""
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""`python -m pipeline fit`: the head that is shipped, out of labelled faces and a bundle's networks."""
+"""`python -m pipeline fit`: fit the shipped head on labelled faces with a bundle's networks."""
 
 from __future__ import annotations
 
@@ -59,9 +59,9 @@ def command(
     cache: Path | None,
     without: tuple[str, ...],
 ) -> None:
-    """Fit means, projection, edges and gender; what the bundle knows of occlusion is kept.
+    """Fit means, projection, thresholds and gender; the bundle's occlusion arrays are kept.
 
-    Only photos that may serve in what is shipped belong here. `python -m pipeline weights`
+    Use only photos that may be used in what is shipped. `python -m pipeline weights`
     puts the new head into a bundle.
     """
     dataset = Dataset(load_models(bundle), bundle, images, cache)
@@ -97,7 +97,7 @@ def command(
 def _facts(
     dataset: Dataset, params: HeadParams, table: FaceTable, gender_faces: list[LabelledFace]
 ) -> dict[str, object]:
-    """What the manifest tells of the fit: the networks' crops and what it was fitted on."""
+    """The facts of the fit for the manifest: the networks' rules and the numbers of faces."""
     return {
         "name": "default",
         "fitted": dt.datetime.now(dt.UTC).date().isoformat(),

@@ -1,4 +1,4 @@
-"""`python -m pipeline fit-occlusion`: the judge of masks and sunglasses, put into a head."""
+"""`python -m pipeline fit-occlusion`: fit the occlusion classifier and put it into a head."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.images.decode import decode
 
 HEADS = Path(__file__).parents[1] / "heads"
 KEPT_FOR_TESTS = ("50-59", "60-69")
-"""Age groups of FairFace on whose bare faces the gates are measured: nothing is fitted on them."""
+"""Age groups of FairFace on whose bare faces the gates are measured; nothing is fitted on them."""
 
 
 @click.command()
@@ -42,7 +42,7 @@ def command(
     bundle: Path,
     head: Path,
 ) -> None:
-    """Draw masks, scarves, hands and glasses onto photos, learn from them, and store it in HEAD."""
+    """Draw masks, scarves, hands and glasses onto photos, fit the detection of them, and store it in HEAD."""
     networks = read_bundle(bundle)
     detector = TwoRangeDetector(networks.path("blazeface_short"), networks.path("blazeface_full"))
     worn = sunglasses.read_text("utf-8").split()
@@ -67,7 +67,7 @@ def command(
 
 
 def _chosen(faces: list[LabelledFace], most: int) -> list[LabelledFace]:
-    """At most so many, at random but always the same."""
+    """At most so many, at random with a fixed seed."""
     return faces if len(faces) <= most else random.Random(0).sample(faces, most)  # noqa: S311  (no secret)
 
 

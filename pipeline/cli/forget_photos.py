@@ -1,4 +1,4 @@
-"""`python -m pipeline forget-photos`: take a person's photos out of a cache folder."""
+"""`python -m pipeline forget-photos`: remove a person's photos from a cache folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m pipeline lfw --out DIR`: the public benchmark as files that every command here reads."""
+"""`python -m pipeline lfw --out DIR`: write the public benchmark as files for the other commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m pipeline simulate`: what would become of members built from labelled faces."""
+"""`python -m pipeline simulate`: simulate members from labelled faces."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ def _report(training: Training, given: list[LabelledFace], out: Path) -> None:
         f"{history.held_out[0]:.4f} before, {history.held_out[best]:.4f} after"
     )
     thresholds = training.bundle.head.metadata["edges"]
-    click.echo(f"edges: approve {thresholds['approve']:.4f}, different {thresholds['different']:.4f}")
+    click.echo(f"thresholds: approve {thresholds['approve']:.4f}, different {thresholds['different']:.4f}")
     click.echo(f"bundle {training.bundle.manifest.version} in {out}")
 
 

@@ -1,4 +1,4 @@
-"""`python -m pipeline verify SELFIE PHOTO...`: one verification on the command line."""
+"""`python -m pipeline verify SELFIE PHOTO...`: verify once on the command line."""
 
 from __future__ import annotations
 

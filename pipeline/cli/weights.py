@@ -1,4 +1,4 @@
-"""`python -m pipeline weights`: weight files on this disk become the bundle that workers load."""
+"""`python -m pipeline weights`: build a bundle from weight files on this disk."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pipeline.weights.convert import converted_networks
 DOWNLOADS = Path("var/downloads")
 HEADS = Path(__file__).parents[1] / "heads"
 SPARED = ("mobilefacenet", "faceres")
-"""Embedders whose weights come from another registry, which not everybody can reach."""
+"""Embedders whose weights come from another registry, which is not always reachable."""
 
 
 @click.command()
@@ -138,7 +138,6 @@ def _named(text: str | None) -> tuple[str, Path] | None:
 
 
 def _numbers(text: str | None) -> tuple[float, float] | None:
-    """MEAN/DIVISOR."""
     if text is None:
         return None
     try:
@@ -170,13 +169,13 @@ def _with(
 
 
 def _require_all(head: Head, networks: Collection[str]) -> None:
-    """Raises UsageError where the head was fitted with a network that is not there."""
+    """Raises UsageError where the head was fitted with a network that is missing."""
     if missing := sorted(set(head.metadata["embedders"]).difference(networks)):
         raise click.UsageError(f"the head was fitted with {missing[0]}: name its file with --embedder")
 
 
 def _shipped(networks: Collection[str]) -> Head:
-    """The head that comes along, or the one for when `SPARED` cannot be had."""
+    """The shipped head for these networks: with or without `SPARED`."""
     whole = Head.load(HEADS / "default.npz")
     return whole if whole.metadata["embedders"].keys() <= set(networks) else Head.load(HEADS / "spare.npz")
 

@@ -188,7 +188,7 @@ class EmbeddingCache:
         """
         self._path = path
         self._names = sorted(dimensions)
-        self._vectors: dict[str, list[Embeddings]] = {name: [] for name in self._names}
+        self._embeddings: dict[str, list[Embeddings]] = {name: [] for name in self._names}
         self._dimensions = dimensions
         self.index: dict[str, int] = {}
         if path and path.is_file():
@@ -198,7 +198,7 @@ class EmbeddingCache:
         try:
             with np.load(path, allow_pickle=False) as data:
                 self.index = {str(digest): i for i, digest in enumerate(data["sha256"])}
-                self._vectors = {name: list(data[name]) for name in self._names}
+                self._embeddings = {name: list(data[name]) for name in self._names}
         except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             raise DataError(f"the cache {path} is damaged: remove it") from error
 
@@ -209,7 +209,7 @@ class EmbeddingCache:
         self.index[digest] = len(self.index)
         for name in self._names:
             empty = np.full(self._dimensions[name], np.nan, np.float32)
-            self._vectors[name].append(empty if embeddings is None else embeddings[name])
+            self._embeddings[name].append(empty if embeddings is None else embeddings[name])
 
     def save(self) -> None:
         """Write the file anew, whole or not at all."""
@@ -217,7 +217,7 @@ class EmbeddingCache:
             return
         self._path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self._path.with_suffix(".tmp.npz")
-        arrays = {name: np.stack(rows) for name, rows in self._vectors.items()}
+        arrays = {name: np.stack(rows) for name, rows in self._embeddings.items()}
         np.savez(temporary, sha256=np.array(list(self.index)), **arrays)
         temporary.replace(self._path)
 
@@ -225,7 +225,7 @@ class EmbeddingCache:
         """The embeddings of photos, by path and digest."""
         embeddings = {
             name: np.array(rows, np.float32).reshape(-1, self._dimensions[name])
-            for name, rows in self._vectors.items()
+            for name, rows in self._embeddings.items()
         }
         lost = np.isnan(embeddings[self._names[0]][:, 0])
         row = {file: self.index[d] for file, d in digests.items() if not lost[self.index[d]]}

@@ -1,12 +1,12 @@
-"""Labelled Faces in the Wild as files: images, `lfw_faces.csv`, `lfw_pairs.csv` and `asian_pairs.csv`.
+"""Write Labelled Faces in the Wild as files: images, `lfw_faces.csv`, `lfw_pairs.csv`, `asian_pairs.csv`.
 
 scikit-learn downloads LFW and checks its hashes. `fetch_lfw_people` in colour and at full
-resolution would hold 10 GB of floats, so it is asked for thumbnails, which shows that every
-picture can be read, and the files that it has unpacked are taken as they are: the same colour
+resolution would hold 10 GB of floats, so it loads thumbnails, which shows that every
+picture can be read, and the files that it has unpacked are used as they are: the same colour
 pictures of 250x250, not compressed a second time.
 
 `lfw_asian.csv` lists pairs of photos of LFW's East-Asian people: the set `lfw_asian` of the model card,
-and the faces by whose impostors the approve edge is set.
+and the faces on whose impostor pairs the approve threshold is set.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ASIAN = Path(__file__).with_name("lfw_asian.csv")
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A folder of one folder for each person, and LFW's list of pairs where there is one."""
+    """A folder with one folder for each person, and LFW's list of pairs if there is one."""
 
     images: Path
     pairs: Path | None
@@ -40,18 +40,18 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was written."""
+    """The numbers of what was written."""
 
     faces: int
     pairs: int
     drawn: bool
-    """The pairs were drawn by lot, for want of LFW's own list."""
+    """Whether the pairs were drawn at random, for lack of LFW's own list."""
     left_out: int
     """Pairs of the list whose photos are not in the source."""
 
 
 def fetch(home: Path | None) -> Source:
-    """LFW through scikit-learn, downloaded where it is not in ``home`` yet. Raises DataError."""
+    """LFW through scikit-learn, downloaded if it is not in ``home``. Raises DataError."""
     from sklearn.datasets import fetch_lfw_pairs, fetch_lfw_people, get_data_home
 
     options = {"data_home": home, "color": True, "slice_": None, "resize": THUMBNAIL}
@@ -69,7 +69,7 @@ def fetch(home: Path | None) -> Source:
 
 
 def folder(images: Path) -> Source:
-    """A folder that is there already; its pairs.txt lies in it, beside it, or nowhere."""
+    """A folder that exists already; its pairs.txt is in it, beside it, or missing."""
     places = (images / "pairs.txt", images.parent / "pairs.txt")
     return Source(images, next((path for path in places if path.is_file()), None))
 
@@ -83,10 +83,10 @@ def write(source: Source, out: Path, genders: Mapping[str, str] | None = None) -
     fold = {Path(f).parent.name: pair.fold for pair in pairs for f in (pair.file_x, pair.file_y)}
     kind = {f.rpartition("_")[0] for pair in asian for f in (pair.file_x, pair.file_y)}
     rows = [
-        (f"lfw/{who}/{path.name}", who, told, _split(fold.get(who)), "1" if who in kind else "")
+        (f"lfw/{who}/{path.name}", who, gender, _split(fold.get(who)), "1" if who in kind else "")
         for path in files
         for who in [path.parent.name]
-        for told in [(genders or {}).get(who, "unknown")]
+        for gender in [(genders or {}).get(who, "unknown")]
     ]
     _write_csv(out / "lfw_faces.csv", ("file", "identity", "gender", "split", "east_asian"), rows)
     _write_pairs(out / "lfw_pairs.csv", pairs, "fold")
@@ -104,7 +104,7 @@ def read_asian_pairs(path: Path = ASIAN) -> list[Pair]:
 
 
 def _kept_list(listed: Path | None, out: Path) -> list[Pair]:
-    """LFW's list, kept beside the images, so that they are paired alike the next time; empty without one."""
+    """LFW's list, copied beside the images, so that pairs are the same the next time; empty without one."""
     if listed is None:
         return []
     pairs, kept = read_pair_list(listed), out / "pairs.txt"
@@ -128,7 +128,7 @@ def read_pair_list(path: Path) -> list[Pair]:
 
 
 def draw_pairs(files: Sequence[Path]) -> list[Pair]:
-    """Where there is no list: people shared out over ten folds, in each as many genuine as impostor pairs."""
+    """Pairs at random: people are divided into ten folds, each with as many genuine as impostor pairs."""
     rng = np.random.default_rng(1)
     photos: dict[str, list[str]] = {}
     for path in files:
@@ -165,7 +165,7 @@ def _file(name: str, number: str) -> str:
 
 
 def _known(pairs: Sequence[Pair], known: Mapping[str, str]) -> list[Pair]:
-    """The pairs with the paths of their files; those of photos that are not here are left out."""
+    """The pairs with the paths of their files, without those whose photos are missing."""
     return [
         replace(pair, file_x=known[pair.file_x], file_y=known[pair.file_y])
         for pair in pairs
@@ -174,7 +174,7 @@ def _known(pairs: Sequence[Pair], known: Mapping[str, str]) -> list[Pair]:
 
 
 def _copied(images: Path, to: Path) -> list[Path]:
-    """Every photo below ``to``, copied where it is not there yet. Raises DataError."""
+    """Every photo below ``to``, copied if it is not there. Raises DataError."""
     found = sorted(path for path in images.glob("*/*.jpg") if path.is_file())
     if not found:
         raise DataError(f"{images} has no folders of .jpg files, one for each person")
@@ -191,7 +191,7 @@ def _split(fold: str | None) -> str:
 
 
 def _write_pairs(path: Path, pairs: Sequence[Pair], group: str) -> None:
-    """``group`` is the column that parts them: fold or set."""
+    """``group`` is the column that divides them: fold or set."""
     rows = [(pair.file_x, pair.file_y, str(int(pair.same)), pair.fold or pair.set) for pair in pairs]
     _write_csv(path, ("file_x", "file_y", "same", group), rows)
 

@@ -1,4 +1,4 @@
-"""How long one verification takes, stage by stage, in processor time."""
+"""Measure the processor time of a verification, stage by stage."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from PIL import Image, ImageOps
 from pipeline.analysis import analyse
 from pipeline.bundles.models import Models
 from pipeline.errors import DataError
-from pipeline.evaluation.peers import spread
+from pipeline.evaluation.peers import quartiles
 from pipeline.terminal import track
 from pipeline.verdict import Verdict
 from pipeline.verify import judge
 
 SIZE = (1280, 960)
-"""Of a photo: what a telephone's picture has after an app made it smaller."""
+"""Of a photo: that of a phone's picture after an app has reduced it."""
 PORTRAIT = "astronaut.png"
 QUALITY = 90
 Verify = Callable[[bytes, bytes], Verdict]
 
 
 def two_photos() -> tuple[bytes, bytes]:
-    """Two JPEGs of 1280x960 of one person, out of scikit-image's public-domain portrait.
+    """Two JPEGs of 1280x960 of one person, made of scikit-image's public-domain portrait.
 
     The second is mirrored and a little smaller: another file, and for the networks another face.
-    `pipeline.faces.same_picture` takes it for a copy, which is the dearest case there.
-    Raises DataError without scikit-image.
+    `pipeline.faces.same_picture` takes it for a copy, which is its slowest case. Raises DataError without
+    scikit-image.
     """
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
@@ -53,7 +53,7 @@ def _photo(portrait: Image.Image, height: int) -> bytes:
 def bench(models: Models, selfie: bytes, photo: bytes, rounds: int) -> dict[str, Any]:
     """Milliseconds of processor time of every stage and of the whole, over ``rounds``; JSON.
 
-    Raises DataError where a photo shows no face that can be compared: nothing would be measured.
+    Raises DataError where a photo shows no face that can be compared.
     """
 
     def verify_two(one: bytes, other: bytes) -> Verdict:
@@ -63,7 +63,7 @@ def bench(models: Models, selfie: bytes, photo: bytes, rounds: int) -> dict[str,
 
 
 def measure(verify_two: Verify, selfie: bytes, photo: bytes, rounds: int) -> dict[str, Any]:
-    """The same for any way to verify; the first round, which warms up, is not counted."""
+    """The same for any verification; a first round, for warming up, is not counted."""
     if verify_two(selfie, photo).photos[0].comparison is None:
         raise DataError("the photos show no two faces that can be compared")
     totals: list[float] = []
@@ -73,8 +73,8 @@ def measure(verify_two: Verify, selfie: bytes, photo: bytes, rounds: int) -> dic
         verdict = verify_two(selfie, photo)
         totals.append((process_time() - started) * 1000)
         stages.append(dict(verdict.timings))
-    return {"rounds": rounds, "milliseconds": {**_by_stage(stages), "all": spread(totals)}}
+    return {"rounds": rounds, "milliseconds": {**_by_stage(stages), "all": quartiles(totals)}}
 
 
 def _by_stage(rounds: Sequence[dict[str, float]]) -> dict[str, dict[str, float]]:
-    return {name: spread([timings.get(name, 0.0) for timings in rounds]) for name in rounds[0]}
+    return {name: quartiles([timings.get(name, 0.0) for timings in rounds]) for name in rounds[0]}

@@ -40,8 +40,8 @@ def gender_figures(
         male[held] = 1 / (1 + np.exp(-head.logits({name: v[held] for name, v in embeddings.items()})))
     adult = np.array([known_age(face) >= ADULT_AGE for face in found])
     lost = sum(known_age(face) >= ADULT_AGE for face in faces) - int(adult.sum())
-    tested = [face for face in found if known_age(face) >= ADULT_AGE]
-    return _figures(tested, male[adult], settings.gender_margin, lost)
+    adults = [face for face in found if known_age(face) >= ADULT_AGE]
+    return _figures(adults, male[adult], settings.gender_margin, lost)
 
 
 def adults_for_gender(csvs: Sequence[Path]) -> list[LabelledFace]:

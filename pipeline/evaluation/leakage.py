@@ -30,9 +30,9 @@ class Shipped:
 
 
 def check_leakage(dataset: Dataset, names: AbstractSet[str], mode: Shipped) -> int | None:
-    """The number of the people that the bundle was fitted on; None where it cannot be told with `in_sample`.
+    """The number of these people that the bundle was fitted on; None where it is unknown with `in_sample`.
 
-    Raises DataError without `in_sample` where it is not 0 or cannot be told.
+    Raises DataError without `in_sample` where it is not 0 or unknown.
     """
     fitted_on = read_bundle(dataset.bundle).head.fitted_on
     try:

@@ -1,4 +1,4 @@
-"""This product and others on the same pairs, one after the other: who is right, and what it costs.
+"""Compare this product with others on the same pairs: error rates and processor time.
 
 The others are an extra (`pipeline/requirements-peers.txt`) and are imported only here.
 """
@@ -28,12 +28,14 @@ from pipeline.score import Scorer
 from pipeline.terminal import track
 from pipeline.verdict import Box
 
-Description = Any
-"""What a contestant knows of a face; its own business."""
+FaceDescription = Any
+"""A verifier's representation of a face."""
+
+MISSING = "a peer is missing: pip install --no-deps -r pipeline/requirements-peers.txt"
 
 
 class Verifier(Protocol):
-    """Somebody who can tell whether two photos show one person."""
+    """Tells whether two photos show one person."""
 
     @property
     def name(self) -> str:
@@ -41,52 +43,51 @@ class Verifier(Protocol):
 
     @property
     def threshold(self) -> float:
-        """The score from which it calls two faces the same, out of the box."""
+        """The score from which two faces are the same by default."""
 
-    def describe(self, rgb: Rgb) -> Description | None:
-        """The main face of a decoded photo; None where it finds none."""
+    def describe(self, rgb: Rgb) -> FaceDescription | None:
+        """The main face of a decoded photo; None where none is found."""
 
-    def score(self, one: Description, other: Description) -> float:
-        """How alike; higher is more."""
+    def score(self, one: FaceDescription, other: FaceDescription) -> float:
+        """A higher score means more similar faces."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """The product's path from photo to score, as `evaluate` walks it."""
+    """The product's path from photo to score, as in `evaluate`."""
 
     models: Models
-    """Those that compare faces: see `comparing`."""
+    """Those that compare faces, see `comparing`."""
     scorer: Scorer
     name: str = "ours"
 
     @property
     def threshold(self) -> float:
-        """The approve edge."""
+        """The approve threshold."""
         return self.scorer.thresholds.approve
 
     def describe(self, rgb: Rgb) -> dict[str, Embeddings] | None:
-        """Projected vectors, (1, k) for each embedder."""
+        """Projected embeddings, (1, k) by embedder."""
         embeddings = embed_picture(self.models, rgb)
         if embeddings is None:
             return None
-        return self.scorer.project({name: vector[None] for name, vector in embeddings.items()})
+        return self.scorer.project({name: embedding[None] for name, embedding in embeddings.items()})
 
     def score(self, one: dict[str, Embeddings], other: dict[str, Embeddings]) -> float:
-        """The fused score."""
         return float(self.scorer.scores(one, other)[0])
 
 
 def comparing(models: Models, scorer: Scorer) -> Models:
-    """Without the networks that only read the gender, which the others do not do."""
+    """The models without the networks that are only used for gender, which other verifiers do not read."""
     return replace(models, embedders={name: models.embedders[name] for name in scorer.towers})
 
 
 class FaceRecognition:
-    """What `face_recognition` 1.3.0 does by default: HOG detector, five landmarks, dlib's network."""
+    """`face_recognition` 1.3.0 with its defaults: HOG detector, five landmarks, dlib's network."""
 
     name = "face_recognition (dlib)"
     threshold = -0.6
-    """Its `tolerance`, a distance."""
+    """Its `tolerance`, a distance, negated."""
 
     def __init__(self) -> None:
         """Raises PeerMissing."""
@@ -98,7 +99,7 @@ class FaceRecognition:
         )
 
     def describe(self, rgb: Rgb) -> NDArray[np.float64] | None:
-        """(128,) of the face that `main_face` would choose among those that dlib finds."""
+        """(128,) of the face that `main_face` chooses among those that dlib finds."""
         found = self._detector(rgb, 1)
         if not found:
             return None
@@ -118,53 +119,53 @@ def _as_face(rectangle: Any) -> Face:
 
 
 def _import(name: str) -> Any:
-    """By name, because it is no requirement."""
+    """Import an optional package. Raises PeerMissing."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
-        raise PeerMissing(
-            "a peer is missing: pip install --no-deps -r pipeline/requirements-peers.txt"
-        ) from error
+        raise PeerMissing(MISSING) from error
 
 
 def _folder(package: str) -> Path:
-    """Of an installed package, not imported: it asks for pkg_resources, which is on its way out."""
+    """The folder of an installed package, without importing it, because that needs pkg_resources."""
     spec = importlib.util.find_spec(package)
     if spec is None or spec.origin is None:
-        raise PeerMissing("a peer is missing: pip install --no-deps -r pipeline/requirements-peers.txt")
+        raise PeerMissing(MISSING)
     return Path(spec.origin).parent
 
 
 @dataclass(slots=True)
-class Record:
-    """What a contestant said of n pairs, and how long it took."""
+class VerifierRecord:
+    """A verifier's scores of n pairs, and its times."""
 
     scores: list[float] = field(default_factory=list)
     """``-inf`` where a face was not found."""
     milliseconds: list[float] = field(default_factory=list)
-    """Of processor time for a pair, from the files to the score."""
+    """Processor time for each pair, from the files to the score."""
 
 
-def time_verifiers(verifiers: Sequence[Verifier], pairs: Sequence[Pair], root: Path) -> dict[str, Record]:
-    """Every pair by every contestant, in turn, so that a busy machine is busy for all.
+def time_verifiers(
+    verifiers: Sequence[Verifier], pairs: Sequence[Pair], root: Path
+) -> dict[str, VerifierRecord]:
+    """Score every pair with every verifier in turn, so that other load affects all alike.
 
-    Who begins changes from pair to pair. The first pair is done once for nothing: all are warm then.
+    The order changes from pair to pair. The first pair is scored once before, to warm up.
     """
-    records: dict[str, Record] = defaultdict(Record)
+    records: dict[str, VerifierRecord] = defaultdict(VerifierRecord)
     for verifier in verifiers:
-        _judge(verifier, pairs[0], root)
+        _score(verifier, pairs[0], root)
     for number, pair in enumerate(track(pairs, len(pairs), "pairs")):
         first = number % len(verifiers)
         for verifier in [*verifiers[first:], *verifiers[:first]]:
             started = process_time()
-            score = _judge(verifier, pair, root)
+            score = _score(verifier, pair, root)
             record = records[verifier.name]
             record.milliseconds.append((process_time() - started) * 1000)
             record.scores.append(score)
     return {verifier.name: records[verifier.name] for verifier in verifiers}
 
 
-def _judge(verifier: Verifier, pair: Pair, root: Path) -> float:
+def _score(verifier: Verifier, pair: Pair, root: Path) -> float:
     try:
         rgbs = [decode((root / file).read_bytes()).rgb for file in (pair.file_x, pair.file_y)]
     except ImageError:
@@ -176,15 +177,15 @@ def _judge(verifier: Verifier, pair: Pair, root: Path) -> float:
 
 
 def compare(
-    verifiers: Sequence[Verifier], pairs: Sequence[Pair], records: Mapping[str, Record]
+    verifiers: Sequence[Verifier], pairs: Sequence[Pair], records: Mapping[str, VerifierRecord]
 ) -> dict[str, Any]:
-    """Figures for each contestant and each set (its own name, else its fold's), JSON."""
+    """Figures for each verifier and each set (its own name, else its fold's), JSON."""
     sets = np.array([pair.set or (f"fold {pair.fold}" if pair.fold else "all") for pair in pairs])
     same = np.array([pair.same for pair in pairs], dtype=bool)
     return {
         verifier.name: {
             "threshold": verifier.threshold,
-            "milliseconds": spread(records[verifier.name].milliseconds),
+            "milliseconds": quartiles(records[verifier.name].milliseconds),
             "sets": {
                 name: _figures(
                     np.array(records[verifier.name].scores)[sets == name],
@@ -199,7 +200,7 @@ def compare(
 
 
 def _figures(scores: Scores, same: Flags, threshold: float) -> dict[str, Any]:
-    """``best_accuracy`` is at the threshold that suits these very pairs best: equally kind to all."""
+    """``best_accuracy`` is at the threshold that is best for these pairs, which is equally fair to all."""
     genuine, impostor = scores[same], scores[~same]
     return {
         "pairs": len(scores),
@@ -213,7 +214,7 @@ def _figures(scores: Scores, same: Flags, threshold: float) -> dict[str, Any]:
     }
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
+def quartiles(values: Sequence[float]) -> dict[str, float]:
     """Median and quartiles."""
     low, middle, high = np.percentile(values, [25, 50, 75]).tolist()
     return {"median": middle, "quartile25": low, "quartile75": high}

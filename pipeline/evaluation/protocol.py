@@ -43,9 +43,9 @@ NOBODY = np.empty(0, dtype=np.int64)
 """Tested people none of whom is among the labelled faces."""
 
 
-def require_enough(tested: Iterable[Codes], table: FaceTable) -> None:
+def require_enough(test_people: Iterable[Codes], table: FaceTable) -> None:
     """Raises DataError where too little is left to fit on without one of these groups of people."""
-    for people in tested:
+    for people in test_people:
         _left(people, table)
 
 

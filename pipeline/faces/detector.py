@@ -182,8 +182,8 @@ class TwoRangeDetector:
     def _confirm(self, photo: Pyramid, face: Face) -> Face | None:
         """The face detected in a square around it; None where there is none and its score is low."""
         (x, y), side = face.box.centre, 2 * face.box.side
-        seen = photo.detect(self._short, Square(x - side / 2, y - side / 2, side), self._limits.confirmed)
-        best = max(seen, key=lambda other: _overlap(face, [other]), default=None)
+        found = photo.detect(self._short, Square(x - side / 2, y - side / 2, side), self._limits.confirmed)
+        best = max(found, key=lambda other: _overlap(face, [other]), default=None)
         if best and _overlap(face, [best]) > SAME_FACE:
             return best
         return face if face.score >= self._limits.unconfirmed else None

@@ -145,9 +145,9 @@ def thresholds_by_kind(
     genuine: Scores, scorer: Scorer, kind: FaceTable, everybody: FaceTable, settings: FitSettings
 ) -> Thresholds:
     """Thresholds by the impostor pairs of ``kind`` or, where it has none, of ``everybody``."""
-    alike, weight = users_impostors(scorer, kind)
-    if len(alike):
-        return thresholds_at(genuine, alike, settings, weight)
+    impostor, weight = users_impostors(scorer, kind)
+    if len(impostor):
+        return thresholds_at(genuine, impostor, settings, weight)
     return thresholds_at(genuine, pair_scores(scorer, everybody)[1], settings)
 
 
@@ -160,7 +160,7 @@ def thresholds_at(
     the false-match rate falls between ten times the rate and the threshold.
     """
     if len(genuine) == 0 or len(impostor) == 0:
-        raise DataError("the faces give no genuine or no impostor pairs: edges cannot be set")
+        raise DataError("the faces give no genuine or no impostor pairs: thresholds cannot be set")
     rate = settings.approve_fmr
     approve, loose = (metrics.threshold_at_fmr(impostor, rate * times, weight) for times in (1, 10))
     different = min(metrics.threshold_at_fnmr(genuine, settings.different_fnmr), approve)
@@ -252,5 +252,5 @@ def fit_gender(table: FaceTable, settings: FitSettings) -> GenderHead:
 
 def replay_limits(scorer: Scorer, table: FaceTable) -> ReplayLimits:
     """The limit that only `REPLAY_SHARE` of the genuine pairs of different pictures reach."""
-    alike = genuine_scores(replace(scorer, expectation=None), table)
-    return ReplayLimits(score=metrics.threshold_at_fmr(alike, REPLAY_SHARE))
+    genuine = genuine_scores(replace(scorer, expectation=None), table)
+    return ReplayLimits(score=metrics.threshold_at_fmr(genuine, REPLAY_SHARE))

@@ -147,7 +147,7 @@ def across_folds(scores: Scores, same: Flags, folds: NDArray[np.str_]) -> Folds:
 
 
 def wilson(successes: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """Wilson's score interval of a share (95 % unless told), (0, 1) without trials."""
+    """Wilson's score interval of a share (95 % by default), (0, 1) without trials."""
     if trials == 0:
         return 0.0, 1.0
     share = successes / trials

@@ -127,8 +127,8 @@ def _worn(photo: Rgb, detector: Detector, mesh: Mesh, copies: int, rng: Random) 
     detection = detector.detect(photo)
     for _ in range(copies if detection.faces else 0):
         rgb, face = degraded(detection.rgb, detection.faces[0], rng)
-        if seen := detector.detect_again(rgb, face):
-            yield occlusion_features(rgb, mesh.refine(rgb, seen)), (False, True)
+        if again := detector.detect_again(rgb, face):
+            yield occlusion_features(rgb, mesh.refine(rgb, again)), (False, True)
 
 
 def _examples(photo: Rgb, detector: Detector, mesh: Mesh, rng: Random) -> Iterator[_Example]:
@@ -142,8 +142,8 @@ def _examples(photo: Rgb, detector: Detector, mesh: Mesh, rng: Random) -> Iterat
         hidden = (what is not None and what.hides_mouth, what is not None and what.hides_eyes)
         if rng.random() < 0.7:
             rgb, face = degraded(rgb, face, rng)
-        if seen := detector.detect_again(rgb, face):
-            yield occlusion_features(rgb, mesh.refine(rgb, seen)), hidden
+        if again := detector.detect_again(rgb, face):
+            yield occlusion_features(rgb, mesh.refine(rgb, again)), hidden
 
 
 def degraded(rgb: Rgb, face: Face, rng: Random) -> tuple[Rgb, Face]:
@@ -237,13 +237,13 @@ def _fit_mesh(points: Floats, y: Floats, settings: OcclusionSettings) -> TwoLaye
 
     Two hidden units carry the logit and its opposite. Without a mesh it gives 0.
     """
-    seen = points[:, -1] == 1
-    if len(set(y[seen].tolist())) < 2:
+    present = points[:, -1] == 1
+    if len(set(y[present].tolist())) < 2:
         return TwoLayers(*(np.zeros(shape, np.float32) for shape in ((SHAPE, 2), (2,), (2,), (1,))))
-    ways = PCA(min(settings.ways, int(seen.sum()) - 1), random_state=settings.seed)
-    lengths = ways.fit_transform(points[seen, :-1])
+    ways = PCA(min(settings.ways, int(present.sum()) - 1), random_state=settings.seed)
+    lengths = ways.fit_transform(points[present, :-1])
     scale = np.sqrt(ways.explained_variance_ + settings.blur**2)
-    model = LogisticRegression(C=settings.shape_strength, max_iter=1000).fit(lengths / scale, y[seen])
+    model = LogisticRegression(C=settings.shape_strength, max_iter=1000).fit(lengths / scale, y[present])
     weights = (model.coef_[0] / scale) @ ways.components_
     weights = np.append(weights, model.intercept_[0] - weights @ ways.mean_).astype(np.float32)
     out = np.array([settings.shape_share, -settings.shape_share], dtype=np.float32)

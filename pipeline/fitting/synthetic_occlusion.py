@@ -172,8 +172,8 @@ def _draw_scarf(rgb: Rgb, frame: _Frame, rng: Random) -> Rgb:
     top = frame.eyes + rng.uniform(0.45, 0.8) * frame.down
     side = rng.uniform(1.9, 2.8) * frame.unit * frame.sideways
     low, sag = rng.uniform(1.6, 2.6) * frame.down, rng.uniform(-0.15, 0.15) * frame.down
-    edge = [top - side, top - side / 2 + sag, top + side / 2 + sag, top + side]
-    outline = np.array([*edge, top + 1.1 * side + low, top - 1.1 * side + low])
+    upper = [top - side, top - side / 2 + sag, top + side / 2 + sag, top + side]
+    outline = np.array([*upper, top + 1.1 * side + low, top - 1.1 * side + low])
     sheet = pattern(cloth(rgb, ANY_COLOURS, frame.unit, rng), outline.mean(axis=0), frame.unit, rng)
     return paint(rgb, rounded(sheet, top, side, rng), smooth(outline), rng.uniform(0.95, 1.0))
 

@@ -106,7 +106,7 @@ class _Walk:
     """Components that a scan has held."""
     at_once: bool = False
     """Whether the first scan has all components: libjpeg goes by that, whatever follows."""
-    _seen_texts: set[bytes] = field(default_factory=set)
+    _known_texts: set[bytes] = field(default_factory=set)
 
     def follow(self, at: int) -> None:
         """Walk until EOI, or until something that cannot belong to the picture."""
@@ -173,8 +173,8 @@ class _Walk:
         if marker in (_APP0, _APP14):
             return self.data.startswith((b"JFIF\0", b"Adobe"), body)
         known = [name for name in _ORIENTATION if self.data.startswith(name, body)] if marker == _APP1 else []
-        first = bool(known) and known[0] not in self._seen_texts
-        self._seen_texts.update(known)
+        first = bool(known) and known[0] not in self._known_texts
+        self._known_texts.update(known)
         return first
 
     def _begin(self, marker: int, body: bytes) -> None:

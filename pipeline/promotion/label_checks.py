@@ -65,7 +65,7 @@ def label_figures(table: FaceTable, params: HeadParams) -> LabelFigures:
 def label_problems(figures: LabelFigures, limits: LabelLimits) -> list[str]:
     """A sentence for every exceeded limit."""
     most = "(at most {:.1%} are allowed)".format
-    told = {
+    sentences = {
         f"{figures.wrong_identity:.1%} of the labelled pairs contradict the faces: today's model is sure "
         f"that they show two people {most(limits.wrong_identity)}": (
             figures.wrong_identity > limits.wrong_identity
@@ -77,7 +77,7 @@ def label_problems(figures: LabelFigures, limits: LabelLimits) -> list[str]:
         f"only {figures.rarer_gender:.1%} of the people are of the rarer gender "
         f"(at least {limits.rarer_gender:.1%} are needed)": figures.rarer_gender < limits.rarer_gender,
     }
-    return [sentence for sentence, broken in told.items() if broken]
+    return [sentence for sentence, broken in sentences.items() if broken]
 
 
 def _contradicted_pairs(table: FaceTable, params: HeadParams) -> list[float]:

@@ -211,5 +211,5 @@ def pair_counts(table: FaceTable) -> tuple[int, int]:
     known = table.only(table.gender != UNKNOWN)
     photos = np.unique(known.identity, return_counts=True)[1]
     genuine = int((photos * (photos - 1) // 2).sum())
-    alike = np.bincount(known.gender)
-    return genuine, int((alike * (alike - 1) // 2).sum()) - genuine
+    faces = np.bincount(known.gender)
+    return genuine, int((faces * (faces - 1) // 2).sum()) - genuine

@@ -125,7 +125,7 @@ class Trainer:
             start = _with_tower(dataset.models.params, recipe, tuned)
             interim = Path(folder) / "bundle"
             write(base, start, {"name": self.name}, interim, people=FittedOn(), network=network)
-            new = _album_of(interim, dataset)
+            new = _dataset_with(interim, dataset)
             table = replace(_table(new, selection.kept), identity=faces.table.identity)
             params = _refit(table, start, _added(new, genders), recipe, tuned)
         return params, tuned.history, network
@@ -216,7 +216,7 @@ def _added(dataset: Dataset, genders: Sequence[LabelledFace]) -> FaceTable | Non
     return added_faces(genders, dataset.embed([face.file for face in genders]))
 
 
-def _album_of(bundle: Path, dataset: Dataset) -> Dataset:
+def _dataset_with(bundle: Path, dataset: Dataset) -> Dataset:
     return Dataset(load_models(bundle), bundle, dataset.root, dataset.cache)
 
 
@@ -243,10 +243,10 @@ def _refit(
 ) -> HeadParams:
     """The head on the new network's embeddings; thresholds by the held-out people, if they give pairs."""
     scorer = with_tower(fit_towers(table, recipe.fit), recipe, tuned.tower)
-    genuine, everybody, alike = all_scores(scorer, table.only(tuned.held_out))
+    genuine, everybody, users_kind = all_scores(scorer, table.only(tuned.held_out))
     if not len(genuine) or not len(everybody):
-        genuine, everybody, alike = all_scores(scorer, table)
-    thresholds = guarded_thresholds(genuine, everybody, alike, start.scorer.thresholds, recipe.fit)
+        genuine, everybody, users_kind = all_scores(scorer, table)
+    thresholds = guarded_thresholds(genuine, everybody, users_kind, start.scorer.thresholds, recipe.fit)
     scorer = replace(scorer, thresholds=thresholds)
     gender = gender_head(table, genders, recipe.fit) or fit_gender(table, recipe.fit)
     return replace(start, scorer=scorer, gender=gender, replay=replay_limits(scorer, table))

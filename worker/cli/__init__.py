@@ -30,7 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "requeue": ("worker.cli.queue.dead_jobs:requeue", "Give dead jobs another chance."),
     "dismiss": ("worker.cli.queue.dead_jobs:dismiss", "Close dead jobs that need nothing more."),
     "models": ("worker.cli.models.models:models", "The heads that workers judge with."),
-    "calibrate": ("worker.cli.models.calibrate:calibrate", "Set the approve edge on your own members."),
+    "calibrate": ("worker.cli.models.calibrate:calibrate", "Set the approve threshold on your own members."),
     "retrain": ("worker.cli.models.retrain:retrain", "Learn from the photos that people have labelled."),
     "run": ("worker.cli.system.run:run", "Start a worker."),
     "demo": ("worker.cli.system.demo:demo", "Verify a handful of members, end to end."),

@@ -57,8 +57,8 @@ def retouched_faces(dataset: Dataset, files: Sequence[str]) -> tuple[list[str], 
         if embeddings is None:
             continue
         kept.append(file)
-        for name, vector in embeddings.items():
-            rows[name].append(vector)
+        for name, embedding in embeddings.items():
+            rows[name].append(embedding)
     return kept, {name: np.array(found, np.float32) for name, found in rows.items()}
 
 
@@ -166,8 +166,8 @@ def screen(rgb: Rgb, _box: Box, rng: Random) -> Rgb:
     glare = 45 * np.exp(-((x / width - spot[0]) ** 2 + (y / height - spot[1]) ** 2) / 0.03)[..., None]
     light = (rgb / np.float32(255)) ** rng.uniform(0.8, 1.3) * np.float32(215) + 22
     light = light * (1 - rng.uniform(0.2, 0.6) * far) * np.array([0.96, 1, 1.05], np.float32) + glare + moire
-    seen = _picture(cv2.GaussianBlur(light, (0, 0), 0.003 * width))
-    return _picture(seen + rng.normal(0, 3, seen.shape))
+    shown = _picture(cv2.GaussianBlur(light, (0, 0), 0.003 * width))
+    return _picture(shown + rng.normal(0, 3, shown.shape))
 
 
 def _askew(rgb: Rgb, rng: Random) -> Rgb:

@@ -84,7 +84,7 @@ class MemberSampler:
     """Samples members from a population; the same random numbers give the same members."""
 
     def __init__(self, population: Population, mix: Mix, rng: Random) -> None:
-        self._world, self._mix, self._rng = population, mix, rng
+        self._population, self._mix, self._rng = population, mix, rng
         owner = population.table.identity[: population.plain]
         self._photos = {int(who): np.flatnonzero(owner == who).tolist() for who in np.unique(owner)}
         self._gender = {who: int(population.table.gender[rows[0]]) for who, rows in self._photos.items()}
@@ -110,7 +110,7 @@ class MemberSampler:
         if kind is MemberKind.IMPOSTOR:
             return others[int(self._rng.integers(len(others)))]
         some = [others[i] for i in self._rng.permutation(len(others))[:LOOK_ALIKES]]
-        scores = self._world.score(self._photos[who][0], [self._photos[p][0] for p in some])
+        scores = self._population.score(self._photos[who][0], [self._photos[p][0] for p in some])
         return int(some[int(np.argmax(scores))])
 
     def _member(self, kind: MemberKind, who: int, owner: int) -> Member:
@@ -131,20 +131,20 @@ class MemberSampler:
         if not left:
             return None
         if sent is Sent.OLD:
-            row = left.pop(int(np.argmin(self._world.score(selfie, left))))
+            row = left.pop(int(np.argmin(self._population.score(selfie, left))))
             return Photo(sent, (row,))
         row = left.pop()
         if sent is Sent.GROUP:
             return Photo(sent, self._group(owner, row))
-        if sent is Sent.RETOUCHED and row in self._world.retouched:
-            return Photo(sent, (self._world.retouched[row],))
+        if sent is Sent.RETOUCHED and row in self._population.retouched:
+            return Photo(sent, (self._population.retouched[row],))
         return Photo(Sent.SOLO, (row,))
 
     def _group(self, owner: int, row: int) -> tuple[int, ...]:
         """Two faces or more, mostly with the owner's."""
         size = int(self._rng.integers(2, self._mix.most_in_group + 1))
-        around = [int(i) for i in self._rng.permutation(self._world.plain)[: 4 * size]]
-        others = [i for i in around if self._world.table.identity[i] != owner][:size]
+        around = [int(i) for i in self._rng.permutation(self._population.plain)[: 4 * size]]
+        others = [i for i in around if self._population.table.identity[i] != owner][:size]
         if self._rng.random() < self._mix.group_without_owner:
             return tuple(others)
         return (row, *others[1:])

@@ -25,7 +25,7 @@ ACCUSED = frozenset({Reason.DIFFERENT_PERSON, Reason.GENDER_CONFLICT, Reason.SAM
 
 @dataclass(frozen=True, slots=True)
 class SimulatedMember:
-    """A member, the decision, and the attributes by which figures are told."""
+    """A member, the decision, and the attributes by which figures are split."""
 
     member: Member
     decision: Decision

@@ -117,7 +117,7 @@ class _Learner:
     def __init__(self, recipe: Recipe, start: Tower, faces: TrainingFaces, copies: Embeddings | None) -> None:
         self.recipe, self._weight, self._faces = recipe, start.weight, faces
         own = faces.table.embeddings[recipe.tower][None]
-        self._vectors = own if copies is None else np.concatenate([own, copies])  # (1 + k, n, d)
+        self._embeddings = own if copies is None else np.concatenate([own, copies])  # (1 + k, n, d)
         size, dimensions = start.projection.shape
         self._siamese = build_siamese(precomputed(size), dimensions, recipe.siamese)
         self._siamese.set_tower(start)
@@ -126,7 +126,7 @@ class _Learner:
     def learn(self, held: Flags) -> tuple[Tower, History]:
         """Train until the held-out people, (n,) flags of their faces, gain no more."""
         self._siamese.restore(self._start)
-        embeddings, labels = self._vectors[0][held], self._faces.labels.only(held)
+        embeddings, labels = self._embeddings[0][held], self._faces.labels.only(held)
 
         def validate() -> float:
             return verification_rate(self._siamese.tower(1.0).project(embeddings), labels)
@@ -143,8 +143,8 @@ class _Learner:
 
     def _epoch(self, learned: Flags, number: int) -> Iterator[Batch]:
         """New pairs in each epoch, copies among them; hard pairs are those that are hard by now."""
-        schedule, rows = self.recipe.schedule, np.tile(np.flatnonzero(learned), len(self._vectors))
-        embeddings = np.concatenate(self._vectors[:, learned])
+        schedule, rows = self.recipe.schedule, np.tile(np.flatnonzero(learned), len(self._embeddings))
+        embeddings = np.concatenate(self._embeddings[:, learned])
         labels = self._faces.labels.only(rows)
         rng = np.random.default_rng((schedule.seed, number))
         pairs = draw_pairs(labels, self._siamese.tower(1.0).project(embeddings), self.recipe.pairs, rng)
@@ -166,8 +166,8 @@ def _honest_scores(
     for tested in (half, ~half):
         tower = learner.repeat(~tested, epochs)
         parts.append(all_scores(with_tower(trained, learner.recipe, tower), faces.table.only(tested)))
-    genuine, everybody, alike = (np.concatenate(scores) for scores in zip(*parts, strict=True))
-    return genuine, everybody, alike
+    genuine, everybody, users_kind = (np.concatenate(scores) for scores in zip(*parts, strict=True))
+    return genuine, everybody, users_kind
 
 
 def all_scores(scorer: Scorer, table: FaceTable) -> tuple[Scores, Scores, Scores]:
@@ -177,15 +177,17 @@ def all_scores(scorer: Scorer, table: FaceTable) -> tuple[Scores, Scores, Scores
 
 
 def guarded_thresholds(
-    genuine: Scores, everybody: Scores, alike: Scores, before: Thresholds, settings: FitSettings
+    genuine: Scores, everybody: Scores, users_kind: Scores, before: Thresholds, settings: FitSettings
 ) -> Thresholds:
     """Thresholds at the settings' rates; those for refused faces are kept.
 
     Too few impostors of the users' kind may only raise the approve threshold: a few pairs, or people who are
     easier to tell apart than the users, could otherwise lower it by chance.
     """
-    thresholds = thresholds_at(genuine, alike if len(alike) else everybody, settings).keeping(before)
-    if len(alike) * settings.approve_fmr >= ENOUGH_FALSE_MATCHES:
+    thresholds = thresholds_at(genuine, users_kind if len(users_kind) else everybody, settings).keeping(
+        before
+    )
+    if len(users_kind) * settings.approve_fmr >= ENOUGH_FALSE_MATCHES:
         return thresholds
     return replace(thresholds, approve=max(thresholds.approve, before.approve))
 

@@ -60,7 +60,7 @@ class Projection(keras.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class EuclideanDistance(keras.Layer):
-    """Two (n, k) to (n, 1), 0..2 for vectors of length 1."""
+    """Two (n, k) to (n, 1), 0..2 for rows of length 1."""
 
     def call(self, first: Any, second: Any) -> Any:
         """The distance, at least 1e-6, because the root has no slope at 0."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, default=1, show_default=True, help="Which members, if there are more.")
 @click.option("--dry-run", is_flag=True, help="Measure, and publish nothing.")
 def calibrate(from_members: bool, fmr: float, limit: int, seed: int, dry_run: bool) -> None:  # noqa: ARG001
-    """Set the approve edge so that of impostor pairs among your own members only --fmr would pass.
+    """Set the approve threshold so that of impostor pairs among your own members only --fmr would pass.
 
     Selfies of different members of one declared gender are compared with each other, in memory;
     nothing of a photo is kept. The new head is published as a challenger: look at its figures, let it run in
@@ -58,15 +58,18 @@ def _print(found: Gathered, measured: Measured, fmr: float) -> None:
     for reason, count in sorted(found.lost.items()):
         click.echo(f"left out: {count:,} selfies, {reason}")
     click.echo(
-        f"today's approve edge lets {_share(measured)} of the impostor pairs pass; asked for {100 * fmr:g} %"
+        f"today's approve threshold lets {_share(measured)} of the impostor pairs pass; "
+        f"asked for {100 * fmr:g} %"
     )
     low, high = result.approve95
-    click.echo(f"approve edge    {result.thresholds.approve:.4f}   95 % interval {low:.4f} to {high:.4f}")
+    click.echo(
+        f"approve threshold    {result.thresholds.approve:.4f}   95 % interval {low:.4f} to {high:.4f}"
+    )
     interval = f"as before: {measured.genuine_unused} labelled pairs are too few"
     if result.different95:
         low, high = result.different95
         interval = f"95 % interval {low:.4f} to {high:.4f}"
-    click.echo(f"different edge  {result.thresholds.different:.4f}   {interval}")
+    click.echo(f"different threshold  {result.thresholds.different:.4f}   {interval}")
     _warn(measured)
 
 
