@@ -18,8 +18,8 @@ from pipeline.bundles.bundle import (
     read_bundle,
     same_network,
 )
-from pipeline.bundles.head import Head, HeadParams, read_head_params
-from pipeline.bundles.models import Models
+from pipeline.bundles.head import Head
+from pipeline.bundles.models import HeadParams, Models, read_head_params
 from pipeline.errors import BundleIncompatible
 from pipeline.faces.detector import TwoRangeDetector
 from pipeline.faces.embedder import Embedder, open_embedder

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from pipeline.bundles.head import HeadParams, compose
 from pipeline.bundles.identities import FittedOn
 from pipeline.bundles.load import load_models
+from pipeline.bundles.models import HeadParams, compose
 from pipeline.cli import FILE, PATH, bundle_option, cache_option, images_option
 from pipeline.datasets.corrections import read_corrected
 from pipeline.datasets.data import LabelledFace, read_faces

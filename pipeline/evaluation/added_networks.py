@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from pipeline.bundles.head import HeadParams
+from pipeline.bundles.models import HeadParams
 from pipeline.datasets.data import Pair
 from pipeline.datasets.embeddings import EmbeddingTable
 from pipeline.datasets.tables import NO_AGE, PersonCodes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundles.head import HeadParams
+from pipeline.bundles.models import HeadParams
 from pipeline.datasets.data import LabelledFace, first_age, read_faces
 from pipeline.datasets.embeddings import Dataset
 from pipeline.datasets.tables import ADULT_AGE, CODES, SENIOR_AGE, added_faces, for_gender_head, known_age

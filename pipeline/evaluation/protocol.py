@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.bundles.head import HeadParams
+from pipeline.bundles.models import HeadParams
 from pipeline.datasets.data import Pair
 from pipeline.datasets.embeddings import EmbeddingTable
 from pipeline.datasets.tables import PersonCodes

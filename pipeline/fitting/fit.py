@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from pipeline.bundles.head import ReplayLimits
+from pipeline.bundles.models import ReplayLimits
 from pipeline.errors import DataError
 from pipeline.faces.types import Codes, Doubles, Embeddings, Flags, Rows, Scores
 from pipeline.fitting import metrics

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.bundles.head import HeadParams
+from pipeline.bundles.models import HeadParams
 from pipeline.faces.types import Flags
 from pipeline.fitting.fit import FEMALE, MALE, UNKNOWN
 from pipeline.promotion.bootstrap import (

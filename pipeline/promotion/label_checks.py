@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.bundles.head import HeadParams
+from pipeline.bundles.models import HeadParams
 from pipeline.fitting.fit import FEMALE, MALE, UNKNOWN, FaceTable, genuine_scores_by_person
 
 SURE = 0.95

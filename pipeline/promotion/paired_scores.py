@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.bundles.head import HeadParams
+from pipeline.bundles.models import HeadParams
 from pipeline.datasets.tables import NO_AGE, Labels
 from pipeline.faces.types import Codes, Doubles, Embeddings, Flags, Rows
 from pipeline.fitting.fit import BLOCK, FEMALE, MALE, FaceTable

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.bundles.head import CALIBRATED, UNCALIBRATED, Head, HeadParams, compose
+from pipeline.bundles.head import CALIBRATED, UNCALIBRATED, Head
 from pipeline.bundles.identities import FittedOn, Group, Hashes, Learner
+from pipeline.bundles.models import HeadParams, compose
 from pipeline.datasets.tables import CODES, NO_AGE
 from pipeline.errors import DataError
 from pipeline.faces.types import Codes, Flags, Rows

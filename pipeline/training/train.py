@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.bundles.bundle import Bundle, NetworkFile, Origin, read_bundle, write_bundle
-from pipeline.bundles.head import UNCALIBRATED, HeadParams, compose
+from pipeline.bundles.head import UNCALIBRATED
 from pipeline.bundles.identities import FittedOn, Learner
 from pipeline.bundles.load import load_models
+from pipeline.bundles.models import HeadParams, compose
 from pipeline.datasets.data import LabelledFace, first_age
 from pipeline.datasets.embeddings import Dataset
 from pipeline.datasets.tables import NO_AGE, PersonCodes, added_faces, face_table, for_gender_head

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from pipeline.bundles.bundle import networks, open_head, open_manifest
-from pipeline.bundles.head import read_head_params
+from pipeline.bundles.models import read_head_params
 from support.dockerfile import stages
 from support.image_host import SECONDS, Host, in_production
 from support.images import Image, image

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
-from pipeline.bundles.head import HeadParams, ReplayLimits
+from pipeline.bundles.models import HeadParams, ReplayLimits
 from pipeline.faces.occlusion import OcclusionClassifier
 from pipeline.faces.quality import QualityLimits
 from pipeline.faces.types import Embeddings

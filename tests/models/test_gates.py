@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from pipeline.bundles.bundle import read_bundle
-from pipeline.bundles.head import HeadParams, read_head_params
+from pipeline.bundles.models import HeadParams, read_head_params
 from pipeline.faces.detector import TwoRangeDetector
 from pipeline.faces.mesh import FaceMesh
 from pipeline.faces.people import observe, people, refine

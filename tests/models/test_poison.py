@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.bundles.head import HeadParams
 from pipeline.bundles.load import load_models
+from pipeline.bundles.models import HeadParams
 from pipeline.datasets.data import LabelledFace, read_faces
 from pipeline.datasets.embeddings import Dataset
 from pipeline.datasets.tables import NO_AGE, PersonCodes, face_table

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from pipeline.bundles.bundle import networks, open_head, open_manifest, with_head
-from pipeline.bundles.head import Head, HeadParams, read_head_params
+from pipeline.bundles.head import Head
 from pipeline.bundles.load import load_models, swap_head
+from pipeline.bundles.models import HeadParams, read_head_params
 from pipeline.datasets.embeddings import embed_picture
 from pipeline.errors import DataError
 from pipeline.images.decode import decode

@@ -14,10 +14,9 @@ from click.testing import CliRunner
 
 from pipeline import Gender, train
 from pipeline.bundles.bundle import read_bundle
-from pipeline.bundles.head import HeadParams, read_head_params
 from pipeline.bundles.identities import FittedOn, Learner
 from pipeline.bundles.load import load_models
-from pipeline.bundles.models import Models
+from pipeline.bundles.models import HeadParams, Models, read_head_params
 from pipeline.cli import main
 from pipeline.cli.calibrate import store
 from pipeline.cli.train import plot_history

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.bundles.head import Head, HeadParams, ReplayLimits, compose, read_head_params
+from pipeline.bundles.head import Head
 from pipeline.bundles.identities import FittedOn
+from pipeline.bundles.models import HeadParams, ReplayLimits, compose, read_head_params
 from pipeline.faces.occlusion import OcclusionClassifier
 from pipeline.faces.quality import QualityLimits
 from pipeline.score import EXPECTED, Expectation, GenderHead, Scorer, Thresholds, Tower

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from pipeline.bundles.head import HeadParams, ReplayLimits
+from pipeline.bundles.models import HeadParams, ReplayLimits
 from pipeline.faces.occlusion import OcclusionClassifier
 from pipeline.faces.quality import QualityLimits
 from pipeline.fitting.fit import MALE, FaceTable, fit_gender, fit_scorer, pair_scores

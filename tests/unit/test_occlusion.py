@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from pipeline.bundles.head import SHIPPED, Head, read_head_params
+from pipeline.bundles.head import Head
+from pipeline.bundles.models import SHIPPED, read_head_params
 from pipeline.faces.occlusion import LENGTHS, SHAPE, OcclusionClassifier, Part, occlusion_features
 from pipeline.faces.types import Detection, Face, Mesh, Rgb
 from pipeline.fitting.occlusion import (

@@ -196,7 +196,7 @@ def _end_with_the_worker() -> None:
 
 def _train(words: Mapping[str, Any], arrays: dict[str, Array]) -> bytes:
     from pipeline.bundles.bundle import open_head, open_manifest, with_head
-    from pipeline.bundles.head import read_head_params
+    from pipeline.bundles.models import read_head_params
     from pipeline.errors import PipelineError
     from pipeline.training.retrain import MemberFaces, retrain, rules_of, table_of
 

@@ -16,9 +16,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from pipeline.bundles.bundle import with_head
-from pipeline.bundles.head import HeadParams
 from pipeline.bundles.identities import FittedOn
-from pipeline.bundles.models import Models
+from pipeline.bundles.models import HeadParams, Models
 from pipeline.errors import DataError
 from pipeline.faces.types import Embeddings
 from pipeline.fitting import metrics

@@ -9,7 +9,7 @@ from zlib import crc32
 
 import numpy as np
 
-from pipeline.bundles.head import HeadParams
+from pipeline.bundles.models import HeadParams
 from pipeline.datasets.corrections import one_photo_each
 from pipeline.datasets.data import LabelledFace, read_faces
 from pipeline.datasets.embeddings import Dataset, EmbeddingTable

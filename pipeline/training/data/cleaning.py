@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from pipeline.bundles.head import HeadParams
+from pipeline.bundles.models import HeadParams
 from pipeline.faces.types import Codes, Embeddings, Flags
 from pipeline.fitting.fit import BLOCK, FaceTable
 from pipeline.score import Scorer

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.bundles.head import Head, HeadParams
+from pipeline.bundles.head import Head
 from pipeline.bundles.identities import FittedOn, Learner
+from pipeline.bundles.models import HeadParams
 from pipeline.errors import DataError
 from pipeline.faces.types import Embeddings, Flags, Scores
 from pipeline.fitting.fit import (
