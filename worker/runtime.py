@@ -98,13 +98,20 @@ def network_files() -> NetworkFiles:
 
 @lru_cache(maxsize=1)
 def verification() -> Verification:
+    config = settings()
     return Verification(
         requests=store().requests,
         dead_jobs=store().dead_jobs,
         shadows=store().shadows,
         fetcher=_fetcher(),
         verify=_verify,
-        rules=_rules(settings()),
+        rules=DeliveryRules(
+            lease=config.lease,
+            max_attempts=config.max_attempts,
+            waits=config.fetch_retry_seconds,
+            blind_audit_share=config.blind_audit_share,
+            audit_key=config.secret,
+        ),
         worker=_worker_name(),
     )
 
@@ -157,7 +164,9 @@ def retraining(send: Callable[[EmbedJob], None]) -> Retraining:
 
 
 def _verify(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verified:
-    return serving().verify(selfie, photos, declared_gender, policy=_policy(settings()))
+    config = settings()
+    policy = Policy(config.auto_reject, config.unverified_primary, config.gender_conflict_probability)
+    return serving().verify(selfie, photos, declared_gender, policy=policy)
 
 
 def calibration(
@@ -177,20 +186,6 @@ def calibration(
         progress=progress,
     )
     return recalibrate(found, champion, fmr, settings().secret)
-
-
-def _policy(config: Settings) -> Policy:
-    return Policy(config.auto_reject, config.unverified_primary, config.gender_conflict_probability)
-
-
-def _rules(config: Settings) -> DeliveryRules:
-    return DeliveryRules(
-        lease=config.lease,
-        max_attempts=config.max_attempts,
-        waits=config.fetch_retry_seconds,
-        blind_audit_share=config.blind_audit_share,
-        audit_key=config.secret,
-    )
 
 
 def check(names: Iterable[str]) -> str | None:

@@ -85,10 +85,10 @@ class Trained:
 def train_apart(
     given: TrainingInput, goes_on: Callable[[], bool], every: float, max_seconds: float
 ) -> Trained | None:
-    """Train in a new process. ``goes_on`` is called ``every`` so many seconds; None once it is false.
+    """Train in a new process. ``goes_on`` is called each ``every`` seconds; None once it is false.
 
     Raises TrainingFailed where the faces or the rules give no head or it takes longer than
-    ``max_seconds`` seconds, TrainingDied where the process was killed.
+    ``max_seconds``, TrainingDied where the process was killed.
     """
     environment = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     with subprocess.Popen(
