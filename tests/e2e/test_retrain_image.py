@@ -21,7 +21,7 @@ from support.image_host import SECONDS, Host, in_production
 from support.images import Image, image
 from support.sources import PIPELINE, WORKER, roots_of
 from support.system import LONG
-from support.training import Bench, labelled_member
+from support.training import TrainingScene, labelled_member
 from support.workers import open_store_at, wait_until
 from worker.clock import utc_now
 from worker.retraining.embedding import Embedded
@@ -52,7 +52,7 @@ def production(built: Image, mariadb_database_url: str, redis_url: str, tmp_path
 
 
 @dataclass
-class Town(Bench):
+class Town(TrainingScene):
     """Members with invented faces, embedded as if by the networks of a bundle."""
 
     sizes: Sequence[int] = ()

@@ -15,7 +15,7 @@ from click.testing import Result
 
 import celeryconfig
 from support.jobs import NOW
-from support.training import Bench, a_trained_head, labelled_member
+from support.training import TrainingScene, a_trained_head, labelled_member
 from support.workers import wait_until
 from worker import runtime, tasks
 from worker.errors import TrainingFailed
@@ -33,11 +33,11 @@ def here(here: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 @pytest.fixture
-def bench(store: Store) -> Bench:
+def training(store: Store) -> TrainingScene:
     """Two members with two labels each."""
     labelled_member(store, "m1")
     labelled_member(store, "m2")
-    return Bench(store)
+    return TrainingScene(store)
 
 
 def queued(folder: Path) -> list[str]:
@@ -56,7 +56,7 @@ def test_with_nothing_to_learn_from_it_says_what_is_missing(here: Cli, store: St
 
 
 def test_too_few_new_labels_start_nothing_unless_it_is_forced(
-    here: Cli, bench: Bench, store: Store, tmp_path: Path
+    here: Cli, training: TrainingScene, store: Store, tmp_path: Path
 ) -> None:
     refused = here("retrain")
     assert refused.exit_code == 1
@@ -77,7 +77,7 @@ def without_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_the_packages_of_training_nobody_asks_for_a_run_that_no_worker_here_could_take_up(
-    here: Cli, bench: Bench, store: Store, tmp_path: Path, without_scipy: None
+    here: Cli, training: TrainingScene, store: Store, tmp_path: Path, without_scipy: None
 ) -> None:
     refused = here("retrain", "--force")
     assert refused.exit_code == 1
@@ -89,7 +89,7 @@ def test_without_the_packages_of_training_nobody_asks_for_a_run_that_no_worker_h
 
 
 def test_over_a_broker_of_its_own_the_worker_that_retrains_may_be_elsewhere(
-    here: Cli, bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch, without_scipy: None
+    here: Cli, training: TrainingScene, store: Store, monkeypatch: pytest.MonkeyPatch, without_scipy: None
 ) -> None:
     monkeypatch.setenv("VERIFY_BROKER_URL", "redis://127.0.0.1:1/0")
     assert here("retrain", "--force").exit_code == 0
@@ -97,7 +97,7 @@ def test_over_a_broker_of_its_own_the_worker_that_retrains_may_be_elsewhere(
 
 
 def test_a_broker_that_is_away_is_a_warning_for_the_sweep_comes_anyway(
-    here: Cli, bench: Bench, store: Store, monkeypatch: pytest.MonkeyPatch
+    here: Cli, training: TrainingScene, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("VERIFY_BROKER_URL", "redis://127.0.0.1:1/0")
     result = here("retrain", "--force")
@@ -106,14 +106,16 @@ def test_a_broker_that_is_away_is_a_warning_for_the_sweep_comes_anyway(
     assert len(store.training_runs.latest()) == 1
 
 
-def test_waiting_for_a_run_that_fails_ends_with_its_reason(here: Cli, bench: Bench, store: Store) -> None:
-    bench.train = lambda _order, _goes_on: (_ for _ in ()).throw(TrainingFailed("too few members"))
+def test_waiting_for_a_run_that_fails_ends_with_its_reason(
+    here: Cli, training: TrainingScene, store: Store
+) -> None:
+    training.train = lambda _order, _goes_on: (_ for _ in ()).throw(TrainingFailed("too few members"))
 
     def work() -> None:
         wait_until(store.training_runs.latest)
-        bench.step()
-        bench.deliver()
-        bench.step()
+        training.step()
+        training.deliver()
+        training.step()
 
     with ThreadPoolExecutor(1) as worker:
         worker.submit(work)
@@ -123,11 +125,13 @@ def test_waiting_for_a_run_that_fails_ends_with_its_reason(here: Cli, bench: Ben
     assert "too few members" in result.stdout
 
 
-def test_the_report_and_the_status_tell_what_the_gate_said(here: Cli, bench: Bench, store: Store) -> None:
+def test_the_report_and_the_status_tell_what_the_gate_said(
+    here: Cli, training: TrainingScene, store: Store
+) -> None:
     assert "no such retraining" in here("retrain", "--report").stderr
-    bench.train = lambda _order, _goes_on: a_trained_head(passed=False, reasons=["it is worse", "by far"])
-    bench.collect()
-    bench.step()
+    training.train = lambda _order, _goes_on: a_trained_head(passed=False, reasons=["it is worse", "by far"])
+    training.collect()
+    training.step()
     run = store.training_runs.latest()[0].run_id
     shown = here("retrain", "--report").stdout
     assert "rejected" in shown
@@ -143,7 +147,7 @@ def test_the_report_and_the_status_tell_what_the_gate_said(here: Cli, bench: Ben
 
 
 def test_beat_asks_weekly_and_the_sweep_sends_what_is_due(
-    here: Cli, bench: Bench, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    here: Cli, training: TrainingScene, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     runtime.reset()
     entry = celeryconfig.beat_schedule["retrain"]

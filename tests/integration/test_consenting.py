@@ -152,7 +152,7 @@ def params() -> HeadParams:
     return HeadParams(Scorer({"sface": tower}, BEFORE), gender, occlusion, QualityLimits(), ReplayLimits())
 
 
-def strangers(count: int, labelled: int = 0) -> Gathered:
+def impostors(count: int, labelled: int = 0) -> Gathered:
     """So many members whose faces have nothing to do with each other; some have a labelled photo."""
     rng = np.random.default_rng(3)
     found = Gathered()
@@ -165,7 +165,7 @@ def strangers(count: int, labelled: int = 0) -> Gathered:
 
 
 def test_impostor_pairs_set_the_approve_threshold_and_a_few_labels_leave_the_other_alone() -> None:
-    measured = measure(strangers(80, labelled=20), params(), 0.01)
+    measured = measure(impostors(80, labelled=20), params(), 0.01)
     result = measured.calibration
     assert (result.impostors, result.genuine, measured.genuine_unused) == (2 * 40 * 39 // 2, 0, 20)
     assert (result.thresholds.different, result.different95) == (BEFORE.different, None)
@@ -174,15 +174,15 @@ def test_impostor_pairs_set_the_approve_threshold_and_a_few_labels_leave_the_oth
 
 
 def test_enough_labelled_pairs_set_the_different_threshold() -> None:
-    measured = measure(strangers(360, labelled=350), params(), 0.01)
+    measured = measure(impostors(360, labelled=350), params(), 0.01)
     assert (measured.calibration.genuine, measured.genuine_unused) == (350, 0)
     assert measured.calibration.different95 is not None
     assert measured.calibration.thresholds.different != BEFORE.different
 
 
 def test_one_picture_under_two_ids_is_left_out() -> None:
-    found = strangers(60)
+    found = impostors(60)
     twin = Consenting("twin", Gender.FEMALE, "https://h/s.jpg", ())
     found.add(twin, [found.selfies[0]])
-    bench = replace(params(), replay=ReplayLimits(score=0.999))
-    assert measure(found, bench, 0.01).twins == 1
+    training = replace(params(), replay=ReplayLimits(score=0.999))
+    assert measure(found, training, 0.01).twins == 1

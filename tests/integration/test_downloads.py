@@ -30,7 +30,7 @@ from worker.settings import Settings, load_settings
 
 JPEG = b"\xff\xd8\xff\xe0" + b"photo" * 1000
 HERE = AddressRules(allow_http=True, ports=None, networks=PRIVATE_NETWORKS)
-LIMITS = FetchLimits(rules=HERE, connect_seconds=30, read_seconds=60, total_seconds=60, breaker_failures=100)
+LIMITS = FetchLimits(rules=HERE, connect_seconds=30, read_seconds=60, total_seconds=60, circuit_failures=100)
 HURRIED = replace(LIMITS, total_seconds=1.0)
 """For what never comes."""
 PATIENT = replace(LIMITS, total_seconds=8.0)
@@ -622,14 +622,14 @@ def test_a_request_says_what_it_wants_and_nothing_of_its_surroundings(
     "path",
     ["/a%2fb%7Ec%ec.jpg?X=a%2Bb", "/[1]|{2}.jpg?a[]={b}", "/b/../c/./d//e.jpg", "/%2e%2e/1.jpg?", "/%.jpg"],
 )
-def test_an_address_is_asked_for_to_the_letter(fetcher: Fetcher, path: str) -> None:
+def test_a_url_is_asked_for_unchanged(fetcher: Fetcher, path: str) -> None:
     """A signature covers it as it is written; browsers leave it as it is, too."""
     with RawServer(say(response(JPEG))) as server:
         assert fetcher().fetch_all([f"{server.url}{path}"]) == [JPEG]
     assert server.requests[0].startswith(f"GET {path} HTTP/1.1\r\n".encode())
 
 
-def test_a_redirect_is_followed_to_the_letter(fetcher: Fetcher) -> None:
+def test_a_redirect_is_followed_unchanged(fetcher: Fetcher) -> None:
     def talk(connection: socket.socket, number: int) -> None:
         found = response(b"", "Location: /x%2fy?sig=a%2bb", "Connection: close", status="302 Found")
         connection.sendall(found if number == 1 else response(JPEG))
@@ -706,7 +706,7 @@ def test_a_server_without_http_is_unreachable(fetcher: Fetcher, said: bytes) -> 
 
 def test_a_host_that_fails_again_and_again_is_left_alone(photo_server: PhotoServer, fetcher: Fetcher) -> None:
     url = photo_server.add("1.jpg", Answer(b"", 503))
-    careful = fetcher(replace(LIMITS, breaker_failures=3))
+    careful = fetcher(replace(LIMITS, circuit_failures=3))
     for _ in range(3):
         assert problem(careful, url) is FetchProblem.SERVER_ERROR
     resting = failure(careful, url)

@@ -20,7 +20,7 @@ from support.grants import ACCOUNTS, Granted, granted_database
 from support.grants import GRANTS as SQL
 from support.heads import a_bundle
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
-from support.training import Bench, labelled_member, learn_from_one
+from support.training import TrainingScene, labelled_member, learn_from_one
 from worker.errors import MemberForgotten
 from worker.jobs.verify_job import VerifyJob
 from worker.serving.registry import publish
@@ -159,12 +159,12 @@ def test_the_worker_retrains_on_what_the_operator_asked_for(engine_of: Callable[
     operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
     labelled_member(operator, "m1", judge=worker)
     assert operator.labels.truth().members == 1
-    bench = Bench(worker)
+    training = TrainingScene(worker)
     assert operator.training_runs.ask("kim", NOW)
-    bench.step()
-    bench.deliver()
+    training.step()
+    training.deliver()
     assert worker.training_runs.due(later(9999)) is True
-    assert bench.step() == "ended"
+    assert training.step() == "ended"
     assert operator.training_runs.latest()[0].state is RunState.PROMOTED
     assert operator.reports.status(NOW).training is not None
 

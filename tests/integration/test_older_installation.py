@@ -23,7 +23,7 @@ from pipeline.bundles.bundle import open_head, open_manifest
 from pipeline.bundles.models import Models
 from pipeline.verdict import Gender, Reason, Status
 from support.jobs import LEASE, MOST, NOW, PHOTOS, SELFIE, a_comparison, a_job, a_verdict, later
-from support.training import NETWORKS, Bench, vectors_of
+from support.training import NETWORKS, TrainingScene, vectors_of
 from worker.errors import MemberForgotten
 from worker.migrations.migrate import _config
 from worker.retraining.run import Champion
@@ -164,7 +164,7 @@ def test_a_retraining_in_the_middle_comes_to_its_end(store: Store) -> None:
     champion = store.models.champion()
     head = champion and store.models.head(champion)
     assert head
-    bench = Bench(store, now=MUCH_LATER, champion=Champion(head, NETWORKS, champion))
+    training = TrainingScene(store, now=MUCH_LATER, champion=Champion(head, NETWORKS, champion))
     assert store.training_runs.due(MUCH_LATER)
     [run] = store.training_runs.latest()
     assert (run.state, run.counts) == (RunState.COLLECTING, {"members": 3, "reached": 0})
@@ -172,13 +172,13 @@ def test_a_retraining_in_the_middle_comes_to_its_end(store: Store) -> None:
     [face, *_] = store.training_members.faces(run.run_id)
     assert face.networks == NETWORKS
     assert len(face.vectors) == len(vectors_of(b""))
-    bench.step()
-    bench.deliver()
+    training.step()
+    training.deliver()
     assert store.training_members.progress(run.run_id).done == 3
-    bench.later(hours=1)
-    assert bench.step() == "ended"
+    training.later(hours=1)
+    assert training.step() == "ended"
     [ended] = store.training_runs.latest()
     assert (ended.run_id, ended.state) == (run.run_id, RunState.PROMOTED)
-    assert [len(given.training_set.identity) for given in bench.given] == [9]
+    assert [len(given.training_set.identity) for given in training.given] == [9]
     assert ended.finished_at is not None
     assert ended.finished_at - run.created_at > timedelta(hours=3)

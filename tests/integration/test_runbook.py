@@ -29,7 +29,7 @@ from support.grants import OWNER, Granted, granted_database
 from support.heads import a_bundle
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict
 from support.keys import key_pair
-from support.training import Bench, labelled_member
+from support.training import TrainingScene, labelled_member
 from worker import runtime
 from worker.cli import COMMANDS
 from worker.cli import main as worker_cli
@@ -177,12 +177,12 @@ def heads(scene: Scene) -> None:
 def a_retraining(scene: Scene) -> None:
     """One that has ended, a label since, and workers for the next one."""
     labelled_member(scene.operator, "m4", judge=scene.worker)
-    bench = Bench(scene.worker, promote=False)
-    bench.collect()
-    assert bench.step() == "ended"
+    training = TrainingScene(scene.worker, promote=False)
+    training.collect()
+    assert training.step() == "ended"
     scene.operator.reviews.label("m4", 1, PairLabel.GENUINE, "kim", NOW)
     scene.settings["VERIFY_RETRAIN_MIN_LABELS"] = "1"
-    workers = Bench(scene.worker, promote=False, now=utc_now())
+    workers = TrainingScene(scene.worker, promote=False, now=utc_now())
     scene.meanwhile = lambda: (workers.step(), workers.deliver())
 
 

@@ -54,14 +54,14 @@ class Process:
             clock=lambda: self.now,
         )
 
-    def compose(self, held: Any, manifest: str, packed: bytes) -> Any:
+    def compose(self, loaded: Any, manifest: str, packed: bytes) -> Any:
         """As `swap_head`, without networks."""
         described = open_manifest(manifest)
         self.composed.append(described.version)
-        if missing := lacking(read_manifest(held[0].bundle), described):
+        if missing := lacking(read_manifest(loaded[0].bundle), described):
             raise BundleIncompatible(f"no {missing}")
         open_head(described, packed)
-        return Head(described.version, held[0].bundle)
+        return Head(described.version, loaded[0].bundle)
 
     def version(self) -> str:
         """Of the head that the next job is judged with."""

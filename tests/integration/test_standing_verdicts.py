@@ -16,7 +16,7 @@ from click.testing import Result
 from pipeline.verdict import Fault, FetchProblem, Outcome, PhotoFinding, Reason, Status
 from support.broker import Lists
 from support.jobs import LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_verdict, later
-from support.training import Bench, judged_member, labelled_member
+from support.training import TrainingScene, judged_member, labelled_member
 from worker.errors import NotPossible
 from worker.store import Attempt, MappedMember, Store
 from worker.store.tables.states import PairLabel, State
@@ -321,13 +321,13 @@ def test_another_link_may_lead_to_another_picture(store: Store) -> None:
 def test_a_retraining_that_meets_another_picture_has_the_member_verified_once(store: Store) -> None:
     labelled_member(store, "m1")
     judged_member(store, "m2")
-    bench = Bench(store)
+    training = TrainingScene(store)
     with store.database.engine.begin() as c:
         vp, label = store.database.t.verification_photo, store.database.t.label
         first = sa.and_(vp.c.request_id == "r-m1", vp.c.position == 1)
         c.execute(sa.update(vp).where(first).values(sha256="e" * 64))  # what the verdict saw, once
         c.execute(sa.update(label).where(label.c.position == 1).values(sha256="e" * 64))
-    bench.collect()
+    training.collect()
     assert store.training_members.kept_out(store.training_runs.latest()[0].run_id) == {"changed": 1}
     assert [one.member_id for one in store.pending.members()] == ["m1"]
 

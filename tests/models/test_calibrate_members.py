@@ -66,7 +66,7 @@ def calibrate(*words: str) -> Result:
     return CliRunner().invoke(main, ["calibrate", "--from-members", *words])
 
 
-def test_edges_are_set_on_members_and_published_as_a_challenger(
+def test_thresholds_are_set_on_members_and_published_as_a_challenger(
     store: Store, photo_server: PhotoServer, faces: Path, bundle_dir: Path
 ) -> None:
     for gender in (Gender.MALE, Gender.FEMALE):

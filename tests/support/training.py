@@ -111,7 +111,7 @@ def vectors_of(data: bytes) -> bytes:
 
 
 @dataclass
-class Bench:
+class TrainingScene:
     """A store with the two services of a retraining, a clock, and queues that a test looks into."""
 
     store: Store

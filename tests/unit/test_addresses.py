@@ -258,7 +258,7 @@ def test_korean_file_names_are_encoded_and_nothing_else_is() -> None:
         "/100%.jpg",
     ],
 )
-def test_path_and_query_are_kept_to_the_letter(path: str) -> None:
+def test_path_and_query_are_kept_unchanged(path: str) -> None:
     """Whoever signed the link signed these very bytes."""
     assert check_url(f"https://CDN.example.com{path}#fragment", OPEN).path == path
 

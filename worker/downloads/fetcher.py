@@ -81,9 +81,9 @@ class FetchLimits:
     total_seconds: float = 20.0
     """For all photos of a request, which are fetched at the same time."""
     redirects: int = 3
-    breaker_failures: int = 8
-    """Failures in a row after which a host is left alone for ``breaker_seconds``."""
-    breaker_seconds: float = 30.0
+    circuit_failures: int = 8
+    """Failures in a row after which a host is left alone for ``circuit_seconds``."""
+    circuit_seconds: float = 30.0
     ca_file: str | None = None
     """Authorities of a photo store of one's own, beside the usual ones."""
     headers: Mapping[str, Mapping[str, SecretStr]] = field(default_factory=dict)
@@ -127,7 +127,7 @@ class PhotoFetcher:
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._limits = limits
         self._resolver = resolver
-        self._breaker = CircuitBreaker(limits.breaker_failures, limits.breaker_seconds)
+        self._circuits = CircuitBreaker(limits.circuit_failures, limits.circuit_seconds)
         self._session = _session(limits)
 
     def fetch_all(self, urls: Sequence[str]) -> list[Photo]:
@@ -165,12 +165,12 @@ class PhotoFetcher:
     def _read_seconds(self, target: Target) -> float:
         """Less for a host that failed before: its requests come again, while others wait behind them."""
         seconds = self._limits.read_seconds
-        return min(seconds, _HALF_OPEN_SECONDS) if self._breaker.is_half_open(_name(target)) else seconds
+        return min(seconds, _HALF_OPEN_SECONDS) if self._circuits.is_half_open(_name(target)) else seconds
 
     def _ask(self, target: Target, bounds: FetchBounds) -> bytes | FetchError:
         """The bytes, unless the host's circuit is open; how the host did is recorded."""
         host = _name(target)
-        if seconds := self._breaker.open_for(host):
+        if seconds := self._circuits.open_for(host):
             text = "this host failed too often in a row and is left alone for a while"
             return FetchError(FetchProblem.UNREACHABLE, text, timedelta(seconds=seconds))
         result = self._try(target, bounds)
@@ -178,9 +178,9 @@ class PhotoFetcher:
             result = self._try(target, bounds)  # a connection that was kept open may have been an old one
         if isinstance(result, FetchError) and result.problem.passing:
             weight = _TIMEOUT_WEIGHT if result.problem is FetchProblem.TIMEOUT else 1
-            self._breaker.record_failure(host, weight)
+            self._circuits.record_failure(host, weight)
         else:
-            self._breaker.record_success(host)
+            self._circuits.record_success(host)
         return result
 
     def _try(self, target: Target, bounds: FetchBounds) -> bytes | FetchError:
