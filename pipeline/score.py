@@ -42,7 +42,7 @@ class Expectation:
     """The score that a face is expected to have with its person's other photos, to normalise scores.
 
     Heads are no longer fitted with it: at equal false-match rates over hard and easy photos it gains nothing
-    (`MODEL_CARD.md`). It is read for older heads, whose thresholds depend on it.
+    (`docs/accuracy.md`). It is read for older heads, whose thresholds depend on it.
 
     A face that is turned away, blurred, made up or behind glasses has lower genuine scores, and hardly higher
     impostor scores. ``weights`` (d,) for each embedder give the expected mean score, ``usual`` is that of

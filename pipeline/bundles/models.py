@@ -39,7 +39,7 @@ class ReplayLimits:
     """A score that hardly any two different pictures of one person reach."""
     agreement: float = 0.93
     """The limit for `pipeline.faces.same_picture.agreement`, which a picture and its edited copy reach, and
-    hardly any two different pictures. Set on LFW's folds 1 to 3; the figures are in `MODEL_CARD.md`."""
+    hardly any two different pictures. Set on LFW's folds 1 to 3; the figures are in `docs/accuracy.md`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,7 +2,7 @@
 
 BlazeFace takes the whole photo in 128 pixels, so its landmarks are a pixel or two off, which makes
 embeddings worse. The mesh takes the face alone in 192 pixels. On LFW this lifts SFace's
-accuracy and halves the share of East-Asian impostors that pass (`MODEL_CARD.md`). The network
+accuracy and halves the share of East-Asian impostors that pass (`docs/accuracy.md`). The network
 comes from mediapipe's wheel; the region of interest follows its graph
 (mediapipe/modules/face_landmark/face_detection_front_detection_to_roi.pbtxt).
 """

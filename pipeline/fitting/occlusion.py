@@ -68,7 +68,7 @@ class OcclusionSettings:
     """How the networks are fitted.
 
     The use of the mesh and the limits were chosen on one half of a set of real masks, sunglasses and bare
-    faces that nothing is fitted on; `MODEL_CARD.md` has the figures of the other half.
+    faces that nothing is fitted on; `docs/accuracy.md` has the figures of the other half.
     """
 
     units: int = 16
