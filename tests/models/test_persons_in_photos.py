@@ -127,7 +127,7 @@ def test_a_doubtful_photo_is_the_members_where_another_one_surely_is_and_both_ar
     selfie, primary = min(scores, key=lambda pair: scores[pair])
     (third,) = {0, 1, 2} - {selfie, primary}
     lowest = scores[selfie, primary]
-    strict = with_edges(models, Thresholds(lowest + 0.001, lowest - 0.001, scale=1000.0))
+    strict = with_thresholds(models, Thresholds(lowest + 0.001, lowest - 0.001, scale=1000.0))
     alone = judge(strict, pictures[selfie], pictures[primary])
     assert (alone.status, alone.reason) == (Status.REVIEW, Reason.PRIMARY_UNSURE)
     together = judge(strict, pictures[selfie], pictures[primary], pictures[third])
@@ -138,7 +138,7 @@ def test_a_doubtful_photo_is_the_members_where_another_one_surely_is_and_both_ar
     assert beside_a_stranger.photos[0].outcome is Outcome.UNSURE
 
 
-def with_edges(models: Models, thresholds: Thresholds) -> Models:
+def with_thresholds(models: Models, thresholds: Thresholds) -> Models:
     params = models.params
     return replace(models, params=replace(params, scorer=replace(params.scorer, thresholds=thresholds)))
 

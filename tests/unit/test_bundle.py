@@ -76,7 +76,7 @@ def test_one_damaged_byte_anywhere_is_refused(folder: Path, part: str) -> None:
         read_bundle(folder)
 
 
-def test_an_edge_changed_by_hand_is_refused(folder: Path) -> None:
+def test_a_threshold_changed_by_hand_is_refused(folder: Path) -> None:
     text = (folder / MANIFEST).read_text()
     (folder / MANIFEST).write_text(text.replace('"approve": 0.4', '"approve": 0.1'))
     with pytest.raises(WeightsCorrupt, match="seal"):
@@ -91,7 +91,7 @@ def resealed(text: str, **changes: object) -> str:
     return json.dumps({**record, "sha256": hashlib.sha256(canonical).hexdigest()})
 
 
-def test_other_edges_under_the_same_version_are_refused_though_the_seal_fits(folder: Path) -> None:
+def test_other_thresholds_under_the_same_version_are_refused_though_the_seal_fits(folder: Path) -> None:
     text = (folder / MANIFEST).read_text()
     thresholds = {"edges": {"approve": -1.0, "scale": float("inf")}}
     with pytest.raises(WeightsCorrupt, match="another version"):

@@ -49,7 +49,7 @@ def test_pairs_say_nothing_of_refused_faces_so_their_thresholds_stay() -> None:
     assert calibrate(members(80), SETTINGS, before).thresholds.refused == {"occluded": 0.1}
 
 
-def test_the_interval_holds_the_edge_and_narrows_with_more_people() -> None:
+def test_the_interval_holds_the_threshold_and_narrows_with_more_people() -> None:
     few, many = (calibrate(members(count), SETTINGS, BEFORE) for count in (30, 150))
     for result in (few, many):
         assert result.approve95[0] < result.thresholds.approve < result.approve95[1]

@@ -59,7 +59,7 @@ def test_the_people_of_a_group_are_poison_for_its_head(town: Town) -> None:
     assert np.isfinite(found[ALL_FOLDS].scores).all()
 
 
-def test_each_pair_is_held_against_the_edge_of_its_own_two_people(town: Town) -> None:
+def test_each_pair_is_held_against_the_threshold_of_its_own_two_people(town: Town) -> None:
     named = {"a set": town.people.codes(["p0/0.jpg", "p2/0.jpg", "p4/0.jpg"])}
     scorer = fit_towers(town.table, SETTINGS)
     pair = frozenset(town.people.codes(["p0/0.jpg", "p2/0.jpg"]).tolist())

@@ -60,7 +60,7 @@ def projecting(projection: np.ndarray, params: HeadParams = CHAMPION) -> HeadPar
     return replace(params, scorer=replace(scorer, thresholds=thresholds))
 
 
-def with_edges(approve: float, params: HeadParams = CHAMPION) -> HeadParams:
+def with_thresholds(approve: float, params: HeadParams = CHAMPION) -> HeadParams:
     thresholds = replace(params.scorer.thresholds, approve=approve, different=min(approve, -0.5))
     return replace(params, scorer=replace(params.scorer, thresholds=thresholds))
 
@@ -138,13 +138,13 @@ def test_a_slice_with_few_people_is_not_judged_on_its_own_and_the_figures_say_so
 
 def test_an_approve_threshold_that_lets_strangers_in_is_rejected_however_well_people_are_told_apart() -> None:
     impostors = pair_scores(CHAMPION.scorer, TOWN)[1]
-    report = judged(with_edges(threshold_at_fmr(impostors, 0.01)))
+    report = judged(with_thresholds(threshold_at_fmr(impostors, 0.01)))
     assert any("FMR at the approve threshold (all)" in reason for reason in report.reasons)
     assert not any("FMR 0.1%" in reason for reason in report.reasons)
 
 
 def test_an_approve_threshold_that_nobody_reaches_is_rejected() -> None:
-    report = judged(with_edges(0.97))
+    report = judged(with_thresholds(0.97))
     assert [reason for reason in report.reasons if reason.startswith("FNMR at the approve threshold")]
 
 
@@ -154,9 +154,9 @@ def test_a_different_threshold_that_calls_honest_members_somebody_else_is_reject
     assert any(reason.startswith("genuine pairs called different people") for reason in report.reasons)
 
 
-def test_a_stricter_edge_is_no_fault_where_the_champion_let_too_many_in() -> None:
+def test_a_stricter_threshold_is_no_fault_where_the_champion_let_too_many_in() -> None:
     impostors = pair_scores(CHAMPION.scorer, TOWN)[1]
-    lax, strict = (with_edges(threshold_at_fmr(impostors, rate)) for rate in (0.3, 0.001))
+    lax, strict = (with_thresholds(threshold_at_fmr(impostors, rate)) for rate in (0.3, 0.001))
     assert check_challenger(lax, strict, FACES, RULES).passed
 
 
@@ -216,7 +216,7 @@ def test_numbers_that_are_none_are_rejected_and_nothing_is_compared_with_them() 
     assert "fnmr_at_fmr" not in report.figures
 
 
-def test_edges_the_wrong_way_round_are_rejected() -> None:
+def test_thresholds_the_wrong_way_round_are_rejected() -> None:
     thresholds = Thresholds(approve=0.3, different=0.6, scale=9.0)
     report = judged(replace(CHAMPION, scorer=replace(CHAMPION.scorer, thresholds=thresholds)))
     assert report.reasons == ("the challenger's approve threshold lies below its different threshold",)

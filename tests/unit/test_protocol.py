@@ -87,7 +87,7 @@ def test_the_poison_would_be_noticed() -> None:
         fit_scorer(poisoned(table, [people.code("p0/0.jpg")]), SETTINGS)
 
 
-def test_where_all_faces_of_the_users_kind_are_tested_the_edge_excludes_the_two_of_each_pair() -> None:
+def test_where_all_faces_of_the_users_kind_are_tested_the_threshold_excludes_the_two_of_each_pair() -> None:
     faces = labelled(40) + [
         LabelledFace(f"k{i}/{k}.jpg", f"k{i}", Gender.MALE, users_kind=True)
         for i in range(8)
@@ -121,7 +121,7 @@ def test_where_nobodys_gender_is_known_every_two_people_are_impostors() -> None:
     assert fit_without(NOBODY, told, SETTINGS).thresholds(-1, -1) != everybody
 
 
-def test_where_only_the_tested_two_are_of_the_users_kind_the_edge_is_set_by_everybody() -> None:
+def test_where_only_the_tested_two_are_of_the_users_kind_the_threshold_is_set_by_everybody() -> None:
     faces = labelled(40) + [
         LabelledFace(f"k{i}/{k}.jpg", f"k{i}", Gender.MALE, users_kind=True) for i in range(2) for k in (0, 1)
     ]

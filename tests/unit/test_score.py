@@ -42,7 +42,7 @@ def test_one_half_is_the_approve_threshold() -> None:
     assert THRESHOLDS.similarity(0.7) > 0.5 > THRESHOLDS.similarity(0.5)
 
 
-def test_every_further_face_of_a_group_raises_the_edge() -> None:
+def test_every_further_face_of_a_group_raises_the_threshold() -> None:
     assert THRESHOLDS.approve_among(1) == pytest.approx(0.6)
     assert THRESHOLDS.approve_among(5) > THRESHOLDS.approve_among(2) > 0.6
 
@@ -83,7 +83,7 @@ def test_no_face_has_no_gender() -> None:
     assert (reading.gender, reading.probability) == (Gender.UNKNOWN, None)
 
 
-def test_the_similarity_stays_a_number_however_steep_its_edge_is() -> None:
+def test_the_similarity_stays_a_number_however_steep_its_threshold_is() -> None:
     steep = Thresholds(approve=0.6, different=0.6, scale=1e7)
     assert steep.similarity(-1.0) == pytest.approx(0.0, abs=1e-9)
     assert steep.similarity(0.6) == 0.5

@@ -187,7 +187,7 @@ def test_a_retouched_photo_is_drawn_only_as_one_and_stands_for_its_own_person(to
         assert all(person(population, p.faces[0]) == person(population, m.face) for m, p in retouched)
 
 
-def test_the_heads_of_a_world_know_none_of_its_people(town: Town) -> None:
+def test_the_heads_of_a_population_know_none_of_its_people(town: Town) -> None:
     named = groups_by_split(town.faces, town.people)
     assert set(named) == {"part0", "part1"}
     labelled = labelled_faces(town.faces, town.embedded, town.people)

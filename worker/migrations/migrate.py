@@ -32,7 +32,7 @@ def migrate(engine: sa.Engine, prefix: str = "") -> str:
     try:
         with _alone(engine) as connection:
             _part_version_tables(connection)
-            _refuse_strangers(connection, prefix)
+            _refuse_others_tables(connection, prefix)
             _refuse_newer(connection, prefix)
             command.upgrade(_config(connection, prefix), "head")
             _refuse_gaps(connection, prefix)
@@ -141,17 +141,17 @@ def _without_foreign_keys(connection: sa.Connection) -> Iterator[None]:
         raw.execute("PRAGMA foreign_keys = ON")
 
 
-def _refuse_strangers(connection: sa.Connection, prefix: str) -> None:
+def _refuse_others_tables(connection: sa.Connection, prefix: str) -> None:
     """Before the first revision none of our tables may be there: it would be somebody else's.
 
     Our own version table is made first of all, so that a first run that broke off can go on.
     """
     there = set(sa.inspect(connection).get_table_names())
-    strangers = sorted(there & _names(prefix))
-    if not strangers or _may_read(connection, version_table(prefix)):
+    others = sorted(there & _names(prefix))
+    if not others or _may_read(connection, version_table(prefix)):
         return
     raise SchemaConflict(
-        f"tables with our names are there already: {', '.join(strangers)}; set VERIFY_TABLE_PREFIX to "
+        f"tables with our names are there already: {', '.join(others)}; set VERIFY_TABLE_PREFIX to "
         "keep ours apart, or VERIFY_MAPPED_TABLE if one of them is the app's member table"
     )
 

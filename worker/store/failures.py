@@ -125,13 +125,13 @@ def _cause(error: SQLAlchemyError) -> str | None:
     if column := _UNKNOWN_COLUMN.search(_text(error)):
         return f"there is no column {column['name']}: {_TABLES_ARE_OLD}"
     if number == _NO_CONNECTION:
-        return _network_trouble(error)
+        return _network_failure(error)
     if isinstance(number, int):
         return _BY_NUMBER.get(number, f"error {number}")
     return next((cause for words, cause in _BY_SQLITE_WORDS.items() if words in _text(error)), None)
 
 
-def _network_trouble(error: SQLAlchemyError) -> str:
+def _network_failure(error: SQLAlchemyError) -> str:
     cause = getattr(getattr(error, "orig", None), "original_exception", None)
     known = (text for kind, text in _BY_NETWORK_ERROR.items() if isinstance(cause, kind))
     return next(known, f"the server cannot be reached ({type(cause).__name__})")
