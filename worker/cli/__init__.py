@@ -1,4 +1,4 @@
-"""The commands `python -m worker …`; each is loaded when it is asked for.
+"""The commands `python -m worker …`; each module is loaded only for its command.
 
 Exit status: 0 done, 1 failed, 2 wrong usage or wrong settings. A known error is one line on
 standard error, never a traceback.
@@ -17,32 +17,32 @@ from worker.errors import BadSettings, WorkerError
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "init-db": ("worker.cli.system.database:init_db", "Make or update the tables."),
-    "import": ("worker.cli.members.import_file:import_file", "Take members from an Excel file."),
+    "import": ("worker.cli.members.import_file:import_file", "Import members from an Excel file."),
     "enqueue": ("worker.cli.queue.enqueue:enqueue", "Request verifications for members in the database."),
     "show": ("worker.cli.members.show:show", "Show a member, the photos and the verdict."),
-    "review": ("worker.cli.members.review:review", "Decide about members who wait for a person."),
-    "label": ("worker.cli.members.training:label", "Say whether a photo shows the person of the selfie."),
-    "consent": ("worker.cli.members.training:consent", "Note a member's consent to training."),
+    "review": ("worker.cli.members.review:review", "Decide on members in review."),
+    "label": ("worker.cli.members.training:label", "Label a photo as genuine or impostor."),
+    "consent": ("worker.cli.members.training:consent", "Record a member's consent to training."),
     "forget": ("worker.cli.members.forget:forget", "Erase all that is stored about a member."),
-    "unbar": ("worker.cli.members.forget:unbar", "Let the ID of a forgotten member in again."),
-    "purge": ("worker.cli.system.database:purge", "Remove what was kept long enough."),
-    "status": ("worker.cli.system.status:status", "Show how the work stands."),
-    "requeue": ("worker.cli.queue.dead_jobs:requeue", "Give dead jobs another chance."),
-    "dismiss": ("worker.cli.queue.dead_jobs:dismiss", "Close dead jobs that need nothing more."),
-    "models": ("worker.cli.models.models:models", "The heads that workers judge with."),
+    "unbar": ("worker.cli.members.forget:unbar", "Allow the ID of a forgotten member again."),
+    "purge": ("worker.cli.system.database:purge", "Purge data older than the retention settings."),
+    "status": ("worker.cli.system.status:status", "Show the state of members, requests and queues."),
+    "requeue": ("worker.cli.queue.dead_jobs:requeue", "List dead jobs and put them back on their queues."),
+    "dismiss": ("worker.cli.queue.dead_jobs:dismiss", "Close dead jobs that cannot be put back."),
+    "models": ("worker.cli.models.models:models", "List, promote and publish heads."),
     "calibrate": ("worker.cli.models.calibrate:calibrate", "Set the approve threshold on your own members."),
-    "retrain": ("worker.cli.models.retrain:retrain", "Learn from the photos that people have labelled."),
+    "retrain": ("worker.cli.models.retrain:retrain", "Retrain on labelled photos."),
     "run": ("worker.cli.system.run:run", "Start a worker."),
     "demo": ("worker.cli.system.demo:demo", "Verify a handful of members, end to end."),
 }
-"""Name to (module:command, one line for the list): the list is shown without loading any of them."""
+"""Name to (module:command, help line): the list of commands loads none of the modules."""
 
 
 class LazyGroup(click.Group):
     """A group of `COMMANDS`; known errors of the worker end it with one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the base class's signature
-        """In the order of a first use."""
+        """In the order of `COMMANDS`."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The list for `--help`, out of the map."""
+        """The list for `--help`."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 

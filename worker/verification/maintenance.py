@@ -93,7 +93,7 @@ def _send(broker: Broker, jobs: Sequence[Queued]) -> None:
 
 
 def purge_old(retention: Retention, settings: Settings, now: datetime) -> Purged:
-    """Remove what was kept long enough. Raises StoreUnavailable; calling it again is safe."""
+    """Purge data older than the retention settings. Raises StoreUnavailable; safe to call again."""
     purged = retention.purge(
         numbers=now - timedelta(days=settings.retention_days),
         dead_jobs=now - timedelta(days=settings.dead_job_days),

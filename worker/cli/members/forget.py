@@ -27,7 +27,7 @@ def forget(member_id: str, yes: bool, unknown: bool, as_json: bool) -> None:
 
     Shows what there is, and asks. Only a keyed hash of the ID stays. A job that runs now writes nothing any
     more; an import refuses the member's row and says why; a sign-up that comes later is refused and becomes
-    a dead job without its content. `unbar` lets the ID in again.
+    a dead job without its content. `unbar` allows the ID again.
     """
     if not is_identifier(member_id):
         raise click.BadParameter("1 to 64 ASCII characters without spaces", param_hint="MEMBER")
@@ -79,7 +79,7 @@ def _table(title: str, column: str, rows: Mapping[str, int]) -> Table:
 @click.argument("member_id", metavar="MEMBER")
 @by_option
 def unbar(member_id: str, by: str | None) -> None:
-    """Let the ID of a forgotten member in again, where it was barred by mistake or the member came back.
+    """Allow the ID of a forgotten member again: it was barred by mistake, or the member came back.
 
     Who did it, and when, goes on record. What was erased does not come back, and a sign-up that was
     refused meanwhile was not kept: the app must send it again.

@@ -37,7 +37,7 @@ _MAX_SHOWN: Final = 100
 @click.option("--no-enqueue", is_flag=True, help="Write the members down; request no verification yet.")
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue: bool, as_json: bool) -> None:
-    """Take members from an Excel file and request a verification for each who is new or changed.
+    """Import members from an Excel file and request a verification for each who is new or changed.
 
     \b
     Columns, in Korean or English, in any order:

@@ -30,7 +30,7 @@ _STYLES: Final = {
 
 @click.group()
 def models() -> None:
-    """The heads that workers judge with; they take a new one between two jobs, without a restart.
+    """List, promote and publish heads; workers take a new one between two jobs, without a restart.
 
     A version is a challenger when it is published, perhaps in shadow for a while, then champion, then
     retired. While none is champion, each host serves the bundle that it was shipped with.
@@ -75,7 +75,7 @@ def _print_list(records: list[ModelRecord]) -> None:
     "--force", is_flag=True, help="Also a rejected one, or without its networks in the bundle here."
 )
 def promote(version: str, force: bool) -> None:
-    """Make VERSION the champion: workers judge with it from their next job on.
+    """Make VERSION the champion: workers use it from their next job on.
 
     Verdicts that stand are not judged again.
     """

@@ -28,15 +28,15 @@ _LATEST: Final = "latest"
     is_flag=False,
     flag_value=_LATEST,
     metavar="[RUN]",
-    help="Ask for nothing; show what came of a run (default: the latest).",
+    help="Start nothing; show the report of a run (default: the latest).",
 )
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
 def retrain(force: bool, wait: bool, report: str | None, as_json: bool) -> None:
-    """Learn from the photos that people have labelled, of members who consented.
+    """Retrain on labelled photos of members who consented.
 
-    The verify workers look at the photos when no sign-up waits, the retrain worker trains a head, and
-    the gate lets it take the champion's place only if it was shown to be no worse. Beat asks for the
-    same by VERIFY_RETRAIN_SCHEDULE. While a run is under way it is that one which is meant.
+    The verify workers embed the photos when no sign-up waits, the retrain worker trains a head, and the
+    gate lets it replace the champion only if it is shown to be no worse. Beat starts
+    one by VERIFY_RETRAIN_SCHEDULE. While a run is under way, this reports that one and starts no other.
     """
     store = runtime.store()
     if report is not None:
@@ -85,7 +85,7 @@ def _ask(store: Store, at_least: int) -> int:
 
 
 def _wait(store: Store, run_id: int) -> None:
-    with progress("looking at members") as show:
+    with progress("embedding members") as show:
         run = _until_ended(store, run_id, show)
     click.echo(outcome(run))
     if run.state is RunState.FAILED:

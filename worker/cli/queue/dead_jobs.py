@@ -26,9 +26,9 @@ from worker.store.tables.schema import NOTE_LENGTH
 )
 @click.option("--json", "as_json", is_flag=True, help="The list as JSON.")
 def requeue(numbers: tuple[int, ...], everything: bool, requests: tuple[str, ...], as_json: bool) -> None:
-    """Give dead jobs another chance. With nothing named: list them, with their numbers.
+    """Put dead jobs back on their queues. With nothing named: list them, with their numbers.
 
-    Whatever made them die should be mended before. `dismiss` closes those for which nothing can be done.
+    Remove the cause first. `dismiss` closes those for which nothing can be done.
     """
     store = runtime.store()
     if not (numbers or everything or requests):

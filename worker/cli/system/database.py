@@ -29,7 +29,7 @@ def init_db() -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="The counts as JSON.")
 def purge(as_json: bool) -> None:
-    """Remove what was kept long enough; beat does the same once a day.
+    """Purge data older than the retention settings; beat does the same once a day.
 
     \b
     VERIFY_RETENTION_DAYS    the numbers of each photo: scores, quality, face box; shadow verdicts

@@ -26,7 +26,7 @@ _EVERY_SECONDS: Final = 2.0
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C, every two seconds.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON; with --watch one line each time.")
 def status(watch: bool, as_json: bool) -> None:
-    """Show how the work stands: members, requests, verdicts, what waits and what died.
+    """Show the state of members, requests, verdicts and queues, and dead jobs.
 
     The counts of the requests add up to all that were ever accepted.
     """
