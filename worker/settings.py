@@ -236,17 +236,14 @@ class Settings(BaseSettings):
 
     @property
     def broker_folder(self) -> Path:
-        """The folder of the filesystem broker."""
         return self.home / "broker"
 
     @property
     def lease(self) -> timedelta:
-        """`lease_seconds` as a duration."""
         return timedelta(seconds=self.lease_seconds)
 
     @property
     def stale_after(self) -> timedelta:
-        """`stale_seconds` as a duration."""
         return timedelta(seconds=self.stale_seconds)
 
 

@@ -61,7 +61,6 @@ class DatabaseTask(PrivateTask):
             raise Reject(not_sent.reason, requeue=True) from not_sent
 
     def on_retry(self, exc: Exception, *_: Any) -> None:
-        """Log the error; the message is on the queue again."""
         logger.warning("%s; tried again", exc)
 
 

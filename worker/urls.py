@@ -103,7 +103,6 @@ def is_redis(broker_url: str) -> bool:
 
 
 def is_rabbitmq(broker_url: str) -> bool:
-    """Whether it speaks AMQP."""
     return scheme_of(broker_url) in ("amqp", "amqps")
 
 

@@ -68,7 +68,7 @@ def broker(redis_url: str) -> Iterator[Broker]:
 
 def meaning(message: Any) -> tuple[str, object, int]:
     """Of a message as kombu received it, by way of the consumer and the task."""
-    task: TaskMessage = validate(raw_message(message), app.tasks, NOW)
+    task: TaskMessage = validate(raw_message(app, message), app.tasks, NOW)
     arguments = task.content[1]
     parsers: dict[str, Any] = {
         "worker.verify_member": lambda: parse_job(arguments["job"], NOW),

@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Final
 
 from celery import Celery, bootsteps
@@ -73,7 +72,7 @@ class ValidatingConsumer(Consumer):
         handle = super().create_task_handler(*args, **kwargs)
 
         def on_message(message: Message) -> Any:
-            rewrite(message, self._validated(message))
+            rewrite(message, self._validated(raw_message(self.app, message)))
             return handle(message)
 
         return on_message
@@ -81,20 +80,16 @@ class ValidatingConsumer(Consumer):
     def on_decode_error(self, message: Message, exc: Exception) -> None:
         """Called when kombu cannot make a message of the bytes (AMQP: a wrong `compression`, for one)."""
         bad = BadMessage("undecodable", f"cannot be decoded: {type(exc).__name__}")
-        rewrite(message, dead_letter(self._raw(message), bad, utc_now()))
+        rewrite(message, dead_letter(raw_message(self.app, message), bad, utc_now()))
         super().create_task_handler()(message)
 
-    def _raw(self, message: Message) -> RawMessage:
-        raw = raw_message(message)
-        return replace(raw, queue=alias_of(self.app, raw.queue))
-
-    def _validated(self, message: Message) -> TaskMessage:
-        raw, now = self._raw(message), utc_now()
+    def _validated(self, message: RawMessage) -> TaskMessage:
+        now = utc_now()
         try:
-            return validate(raw, self.app.tasks, now)
+            return validate(message, self.app.tasks, now)
         except BadMessage as bad:
-            logger.warning("a message on %s is no job and goes to dead_job: %s", raw.queue, bad)
-            return dead_letter(raw, bad, now)
+            logger.warning("a message on %s is no job and goes to dead_job: %s", message.queue, bad)
+            return dead_letter(message, bad, now)
 
 
 def alias_of(app: Celery, queue: str) -> str:
@@ -104,12 +99,12 @@ def alias_of(app: Celery, queue: str) -> str:
     return str(known.alias) if known is not None else queue
 
 
-def raw_message(message: Message) -> RawMessage:
-    """What kombu received, with the body as bytes."""
+def raw_message(app: Celery, message: Message) -> RawMessage:
+    """What kombu received, with the body as bytes and our own name of the queue."""
     body = message.body
     raw = body.encode(errors="backslashreplace") if isinstance(body, str) else bytes(body or b"")
-    route = message.delivery_info.get("routing_key") or ""
-    return RawMessage(message.headers, raw, message.content_type, message.content_encoding, str(route))
+    queue = alias_of(app, str(message.delivery_info.get("routing_key") or ""))
+    return RawMessage(message.headers, raw, message.content_type, message.content_encoding, queue)
 
 
 def rewrite(message: Message, task: TaskMessage) -> None:
@@ -175,7 +170,6 @@ class Heartbeat(bootsteps.StartStopStep):
             self._timer = None
 
     def shutdown(self, consumer: Any) -> None:
-        """Called when the worker ends in good order."""
         self.stop(consumer)
         self._files.close()
 

@@ -212,24 +212,16 @@ def task_headers(name: str, task_id: str) -> dict[str, Any]:
     """All headers of Celery's protocol 2. `argsrepr` and `kwargsrepr` are empty: Celery would log them, and
     the arguments hold URLs."""
     return {
+        **dict.fromkeys(("parent_id", "shadow", "eta", "expires", "group", "group_index", "stamped_headers")),
+        **dict.fromkeys(("argsrepr", "kwargsrepr", "origin"), ""),
         "lang": "py",
         "task": name,
         "id": task_id,
         "root_id": task_id,
-        "parent_id": None,
-        "argsrepr": "",
-        "kwargsrepr": "",
-        "origin": "",
-        "shadow": None,
         "ignore_result": True,
-        "eta": None,
-        "expires": None,
         "retries": 0,
         "timelimit": [None, None],
-        "group": None,
-        "group_index": None,
         "replaced_task_nesting": 0,
-        "stamped_headers": None,
         "stamps": {},
     }
 
@@ -310,7 +302,7 @@ def dead_letter(message: RawMessage, bad: BadMessage, now: datetime) -> TaskMess
 
 
 def matching(pattern: str, value: object) -> str | None:
-    """The value if it is a text that matches the pattern."""
+    """The value if it is a text of this form."""
     return value if isinstance(value, str) and re.fullmatch(pattern, value) else None
 
 

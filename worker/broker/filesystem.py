@@ -88,7 +88,6 @@ class Channel(filesystem.Channel):
         raise Empty
 
     def basic_ack(self, delivery_tag: str, multiple: bool = False) -> None:
-        """Acknowledge a message."""
         super().basic_ack(delivery_tag, multiple=multiple)  # type: ignore[no-untyped-call]
         self._delete_unacked(delivery_tag)
 
@@ -159,7 +158,6 @@ class ProcessLock:
         self._file = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the pool
 
     def acquire(self) -> bool:
-        """Waits until it is free."""
         fcntl.lockf(self._file, fcntl.LOCK_EX)
         return True
 

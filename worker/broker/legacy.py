@@ -41,8 +41,7 @@ class LegacyUnacked:
         self._not_ours &= overdue
         for tag, value in _values(client, _UNACKED, sorted(overdue - self._not_ours)):
             if found := _queue_and_item(value):
-                queue, item = found
-                self._restore(client, _UNACKED, tag, queue, item)
+                self._restore(client, _UNACKED, tag, *found)
             else:
                 self._not_ours.add(tag)
         fetched = client.zrangebyscore(f"{_FETCHED}_index", "-inf", now - _FETCHED_SECONDS)

@@ -78,11 +78,9 @@ class ReliableQoS(kombu_redis.QoS):
     """Counts deliveries; the fetch script has recorded them in Redis as unacknowledged already."""
 
     def append(self, message: Any, delivery_tag: str) -> None:
-        """Count a message."""
         CountingQoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]
 
     def ack(self, delivery_tag: str) -> None:
-        """Acknowledge a message."""
         self.channel.acknowledge(delivery_tag)
         CountingQoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]
 
@@ -176,10 +174,8 @@ class RedisChannel(kombu_redis.Channel):
         self._in_poll = connection = self.client.connection
         self._brpop_sent_at = monotonic()
         self._pausing = self._was_empty or not polled
-        connection.send_command(*(self._pause_command() if self._pausing else self._fetch_command(polled)))
-
-    def _pause_command(self) -> tuple[Any, ...]:
-        return "BLPOP", f"{self.unacked_key}_nap", POLL_PAUSE_SECONDS
+        pause = ("BLPOP", f"{self.unacked_key}_nap", POLL_PAUSE_SECONDS)
+        connection.send_command(*(pause if self._pausing else self._fetch_command(polled)))
 
     def _fetch_command(self, queues: list[str]) -> tuple[Any, ...]:
         lists = [self._q_for_pri(queue, step) for step in self.priority_steps for queue in queues]  # type: ignore[no-untyped-call]
