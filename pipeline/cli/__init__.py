@@ -34,7 +34,7 @@ PATH = click.Path(path_type=Path)
 images_option = click.option(
     "--images", type=FOLDER, required=True, help="The folder that the CSVs' paths start from."
 )
-bundle_option = click.option("--bundle", type=PATH, default=Path("var/bundle"), show_default=True)
+bundle_option = click.option("--bundle", type=PATH, default=Path("var/bundle"))
 cache_option = click.option("--cache", type=PATH, help="Keep embeddings of the photos here.")
 as_shipped_option = click.option(
     "--as-shipped", is_flag=True, help="By the bundle's own head; it must be new to the people."
@@ -74,6 +74,6 @@ class LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 def main() -> None:
     """Verify that photos show the same person; build and measure the models for it."""

@@ -26,10 +26,8 @@ PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".heic")
     "--images", type=click.Path(exists=True, path_type=Path), required=True, help="A folder, or one photo."
 )
 @click.option("--out", type=PATH, required=True, help="The sheet, a PNG.")
-@click.option(
-    "--count", type=click.IntRange(1, 30), default=5, show_default=True, help="Photos on the sheet."
-)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--count", type=click.IntRange(1, 30), default=5, help="Photos on the sheet.")
+@click.option("--seed", type=int, default=1)
 @bundle_option
 def command(images: Path, out: Path, count: int, seed: int, bundle: Path) -> None:
     """Write a contact sheet to OUT: the first COUNT photos of IMAGES with a face, made worse in every way."""

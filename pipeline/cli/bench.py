@@ -29,7 +29,7 @@ from pipeline.terminal import console, new_table
 
 @click.command()
 @click.option("--photos", type=FILE, nargs=2, help="A selfie and a photo.  [default: a made 1280x960 pair]")
-@click.option("--rounds", type=click.IntRange(1), default=15, show_default=True, help="Verifications.")
+@click.option("--rounds", type=click.IntRange(1), default=15, help="Verifications.")
 @click.option("--peers", is_flag=True, help="Compare with face_recognition (dlib) on PAIRS instead.")
 @click.option("--pairs", type=FILE, multiple=True, help="For --peers: file_x,file_y,same and fold or set.")
 @click.option("--images", type=FOLDER, help="For --peers: the folder that the CSVs' paths start from.")

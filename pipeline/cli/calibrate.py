@@ -25,7 +25,7 @@ from pipeline.score import Scorer
 @click.command()
 @click.option("--pairs", type=FILE, required=True, help="file_x,file_y,same (1/0).")
 @images_option
-@click.option("--fmr", type=click.FloatRange(1e-6, 0.1), default=0.001, show_default=True)
+@click.option("--fmr", type=click.FloatRange(1e-6, 0.1), default=0.001)
 @bundle_option
 @click.option("--out", type=PATH, help="Another folder for the result.  [default: BUNDLE]")
 @new_key_option

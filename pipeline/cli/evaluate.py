@@ -47,12 +47,9 @@ NO_GENDERS = (
     "--sample",
     type=click.IntRange(min=0),
     default=90,
-    show_default=True,
     help="Pairs that go through the whole product, for gates, replays and timings.",
 )
-@click.option(
-    "--members", type=click.IntRange(min=0), default=2000, show_default=True, help="Simulated members."
-)
+@click.option("--members", type=click.IntRange(min=0), default=2000, help="Simulated members.")
 @cache_option
 @click.option(
     "--json",

@@ -29,7 +29,7 @@ DOWNLOAD_S = 90.0
 @click.option("--quick", is_flag=True, help="A minute that only shows that all of it works.")
 @click.option("--vgg19", type=FILE, help="ImageNet's weights as a file.  [default: keras downloads them]")
 @click.option("--facenet", type=FILE, help="FaceNet's weights.  [default: where `weights` looks]")
-@click.option("--bundle", type=PATH, default=Path("var/bundle"), show_default=True, help="Finds the faces.")
+@click.option("--bundle", type=PATH, default=Path("var/bundle"), help="Finds the faces.")
 @click.option("--cache", type=PATH, help="Keep the faces that were cut out of the photos here.")
 def command(
     faces: tuple[Path, ...],

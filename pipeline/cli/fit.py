@@ -42,7 +42,7 @@ from pipeline.fitting.fit import (
 )
 @images_option
 @bundle_option
-@click.option("--out", type=PATH, default=Path("pipeline/heads/default.npz"), show_default=True)
+@click.option("--out", type=PATH, default=Path("pipeline/heads/default.npz"))
 @cache_option
 @click.option(
     "--without",

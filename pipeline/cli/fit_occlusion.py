@@ -26,13 +26,17 @@ KEPT_FOR_TESTS = ("50-59", "60-69")
 @click.command()
 @click.option("--faces", type=FILE, multiple=True, required=True, help="file: photos of bare faces.")
 @click.option(
-    "--sunglasses", type=FILE, default=HEADS / "lfw_sunglasses.txt", help="Those that wear some, one a line."
+    "--sunglasses",
+    type=FILE,
+    default=HEADS / "lfw_sunglasses.txt",
+    show_default=False,
+    help="Those that wear some, one a line.",
 )
 @click.option("--leave-out", multiple=True, help="Identities that other tests need.")
 @click.option("--images", type=FOLDER, required=True)
-@click.option("--most", type=click.IntRange(1), default=2000, show_default=True, help="Photos of each file.")
+@click.option("--most", type=click.IntRange(1), default=2000, help="Photos of each file.")
 @bundle_option
-@click.option("--head", type=PATH, default=HEADS / "default.npz")
+@click.option("--head", type=PATH, default=HEADS / "default.npz", show_default=False)
 def command(
     faces: tuple[Path, ...],
     sunglasses: Path,

@@ -12,12 +12,7 @@ from pipeline.training.data.faces import forget_photos
 
 
 @click.command()
-@click.option(
-    "--cache",
-    type=FOLDER,
-    required=True,
-    help="The folder that --cache of other commands named.",
-)
+@click.option("--cache", type=FOLDER, required=True, help="The folder that --cache of other commands named.")
 @click.argument("photos", nargs=-1, required=True, type=FILE)
 def command(cache: Path, photos: tuple[Path, ...]) -> None:
     """Remove what CACHE keeps of these PHOTOS: faces, embeddings, copies. By content, not by name."""

