@@ -101,7 +101,11 @@ def _analyse_photo(
     heads: Sequence[Models], analysis: PhotoAnalysis, budget: DecodeBudget, position: int, photo: Photo
 ) -> AnalysedPhoto:
     if isinstance(photo, NotFetched):
-        return AnalysedPhoto(_missing(position, photo))
+        problem, detail = photo.problem, photo.detail
+        finding = PhotoFinding(
+            position, Outcome.NOT_FETCHED, photo.fault, fetch_problem=problem, detail=detail
+        )
+        return AnalysedPhoto(finding)
     try:
         with analysis.stage("decode"):
             picture = decode(photo, budget=budget)
@@ -134,9 +138,3 @@ def _not_decoded(position: int, error: PipelineError) -> PhotoFinding:
     if isinstance(error, ImageError):
         return PhotoFinding(position, Outcome.INVALID_IMAGE, Fault.MEMBER, detail=detail)
     return PhotoFinding(position, Outcome.NOT_COMPARED, Fault.OURS, detail=detail)
-
-
-def _missing(position: int, photo: NotFetched) -> PhotoFinding:
-    return PhotoFinding(
-        position, Outcome.NOT_FETCHED, photo.fault, fetch_problem=photo.problem, detail=photo.detail
-    )

@@ -184,12 +184,10 @@ class Box:
 
     @property
     def side(self) -> float:
-        """The larger side in pixels."""
         return max(self.width, self.height)
 
     @property
     def centre(self) -> tuple[float, float]:
-        """The centre (x, y) in pixels."""
         return self.x + self.width / 2, self.y + self.height / 2
 
 
@@ -249,7 +247,6 @@ class PhotoFinding:
         return self.faces == 1
 
     def __post_init__(self) -> None:
-        """Derive ``verdict`` from the other fields."""
         object.__setattr__(self, "verdict", self._verdict())
 
     def _verdict(self) -> PhotoVerdict | None:

@@ -77,7 +77,6 @@ class Models:
 
     @property
     def version(self) -> str:
-        """The version that is stored with every verdict."""
         return self.manifest.version
 
     @property

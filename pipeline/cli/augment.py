@@ -39,7 +39,6 @@ def command(images: Path, out: Path, count: int, seed: int, bundle: Path) -> Non
 
 
 def _windows(models: Models, images: Path, count: int) -> list[Window]:
-    """Windows of the first photos, by name, that show a face."""
     from pipeline.training.data.windows import cut_window
 
     found: list[Window] = []

@@ -18,8 +18,16 @@ from pipeline.datasets.data import LabelledFace, Pair, files_of, read_pairs
 from pipeline.datasets.embeddings import Dataset
 from pipeline.datasets.tables import PersonCodes, face_table, labels_of
 from pipeline.errors import DataError
-from pipeline.evaluation.bench import bench, two_photos
-from pipeline.evaluation.peers import FaceRecognition, Ours, Verifier, compare, comparing, time_verifiers
+from pipeline.evaluation.bench import (
+    FaceRecognition,
+    Ours,
+    Verifier,
+    bench,
+    compare,
+    comparing,
+    time_verifiers,
+    two_photos,
+)
 from pipeline.evaluation.protocol import fit_without, of_any_gender, require_enough
 from pipeline.evaluation.sample import sample_pairs
 from pipeline.fitting.fit import FitSettings

@@ -151,17 +151,12 @@ def _print_added(found: dict[str, Any]) -> None:
     """The same pairs with the operator's own networks, without them, and by each alone."""
     names, sides = " and ".join(found["networks"]), found["sides"]
     labels = {"with": f"with {names}", "without": f"without {names}"}
-    _print_sets({f"{s}, {labels.get(way, way)}": row for s in sides["with"] for way, row in _of(sides, s)})
+    _print_sets({f"{s}, {labels.get(way, way)}": row[s] for s in sides["with"] for way, row in sides.items()})
     if gate := found.get("gate"):
         word = "takes" if gate["passed"] else "does not take"
         click.echo(f"the gate {word} the head with {names} for the one without")
         for reason in gate["reasons"]:
             click.echo(f"  {reason}")
-
-
-def _of(sides: dict[str, dict[str, Any]], name: str) -> list[tuple[str, dict[str, Any]]]:
-    """One set's figures by the networks used."""
-    return [(way, sets[name]) for way, sets in sides.items()]
 
 
 def _number(value: float | None) -> str:

@@ -23,7 +23,6 @@ class Pair:
 
     @property
     def files(self) -> tuple[str, str]:
-        """Both photos."""
         return self.file_x, self.file_y
 
 

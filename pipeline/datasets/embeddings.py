@@ -105,7 +105,7 @@ class Dataset:
         ``doing`` labels the progress. Raises DataError where a photo is missing.
         """
         self.require(files)
-        digests = {file: _digest(self.root / file) for file in files}
+        digests = {file: hashlib.sha256((self.root / file).read_bytes()).hexdigest() for file in files}
         todo = [(digest, self.root / file) for file, digest in digests.items() if digest not in cache.index]
         found = track(_extracted(self.bundle, extract, todo), len(todo), doing)
         for count, (digest, embeddings) in enumerate(found, 1):
@@ -152,10 +152,6 @@ def fingerprint(models: Models) -> str:
         *(e.fingerprint for _, e in sorted(models.embedders.items())),
     ]
     return hashlib.sha256("|".join(parts).encode()).hexdigest()[:16]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _embed_one(models: Models, path: Path) -> dict[str, Embeddings] | None:

@@ -83,7 +83,13 @@ def write(source: Source, out: Path, genders: Mapping[str, str] | None = None) -
     fold = {Path(f).parent.name: pair.fold for pair in pairs for f in (pair.file_x, pair.file_y)}
     kind = {f.rpartition("_")[0] for pair in asian for f in (pair.file_x, pair.file_y)}
     rows = [
-        (f"lfw/{who}/{path.name}", who, gender, _split(fold.get(who)), "1" if who in kind else "")
+        (
+            f"lfw/{who}/{path.name}",
+            who,
+            gender,
+            f"fold{fold[who]}" if who in fold else "extra",
+            "1" if who in kind else "",
+        )
         for path in files
         for who in [path.parent.name]
         for gender in [(genders or {}).get(who, "unknown")]
@@ -184,10 +190,6 @@ def _copied(images: Path, to: Path) -> list[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
     return [to / path.parent.name / path.name for path in found]
-
-
-def _split(fold: str | None) -> str:
-    return f"fold{fold}" if fold else "extra"
 
 
 def _write_pairs(path: Path, pairs: Sequence[Pair], group: str) -> None:

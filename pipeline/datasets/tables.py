@@ -77,7 +77,6 @@ class PersonCodes:
         self._codes: dict[str, int] = {}
 
     def code(self, file: str) -> int:
-        """The person in a photo."""
         return self._codes.setdefault(identity_of(file, self._named), len(self._codes))
 
     def names(self, files: Sequence[str]) -> set[str]:

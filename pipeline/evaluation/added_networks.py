@@ -37,7 +37,8 @@ def added_figures(
     settings, sides = FitSettings(), {"with": _shown(scored)}
     own = added_embedders(table, settings)
     ways = {"without": (sorted(table.embeddings.keys() - own), settings)}
-    ways |= {f"{name} alone": ([name], _by_itself(name)) for name in own}
+    for name in own:
+        ways[f"{name} alone"] = ([name], FitSettings(weights={name: 1.0}, centred=frozenset()))
     for way, (names, fit) in ways.items():
         fewer = replace(table, embeddings=_only(table.embeddings, names))
         fewer_embedded = replace(embedded, embeddings=_only(embedded.embeddings, names))
@@ -46,16 +47,11 @@ def added_figures(
     return {"networks": own, "sides": sides}
 
 
-def _by_itself(name: str) -> FitSettings:
-    return FitSettings(weights={name: 1.0}, centred=frozenset())
-
-
 def _only(embeddings: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
     return {name: embeddings[name] for name in names}
 
 
 def _shown(scored: Scored) -> dict[str, Any]:
-    """All pairs, and each named set."""
     whole = summary(scored, {})
     sets = {name: {key: row[key] for key in SHOWN} for name, row in whole["sets"].items()}
     return {"all": {key: whole[key] for key in SHOWN}, **sets}

@@ -43,7 +43,7 @@ def sample_figures(dataset: Dataset, pairs: Sequence[Pair], count: int) -> dict[
     """Statuses, refused photos and milliseconds of ``count`` verifications."""
     chosen = sample_pairs(pairs, count)
     verdicts = [
-        _verify(dataset, pair.file_x, _read(dataset, pair.file_y))
+        verify(dataset.models, _read(dataset, pair.file_x), [_read(dataset, pair.file_y)])
         for pair in track(chosen, len(chosen), "verifying")
     ]
     genuine = [v for pair, v in zip(chosen, verdicts, strict=True) if pair.same]
@@ -81,10 +81,6 @@ def _edited(dataset: Dataset, data: bytes, edit: Edit) -> bytes:
     return buffer.getvalue()
 
 
-def _verify(dataset: Dataset, selfie: str, photo: bytes) -> Verdict:
-    return verify(dataset.models, _read(dataset, selfie), [photo])
-
-
 def _read(dataset: Dataset, file: str) -> bytes:
     return (dataset.root / file).read_bytes()
 
@@ -99,7 +95,6 @@ def _statuses(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def _photos(findings: Sequence[PhotoFinding]) -> dict[str, Any]:
-    """Shares of photos without a score, each with its interval."""
     outcomes = [finding.outcome for finding in findings]
     counts = Counter(outcome.value for outcome in outcomes if outcome in REFUSED)
     return {

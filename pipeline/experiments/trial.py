@@ -128,7 +128,7 @@ class Experiment:
                 frozen, learning = split_backbone(backbone, network)
                 through = _caller(frozen)
             else:
-                through, learning = _unchanged, backbone
+                through, learning = (lambda faces: faces), backbone
             self._networks[network] = through, learning, learning.get_weights()
         return self._networks[network]
 
@@ -147,10 +147,6 @@ def _caller(network: Any) -> Callable[[Faces], Faces]:
         return np.asarray(network.predict_on_batch(faces), np.float32)
 
     return through
-
-
-def _unchanged(faces: Faces) -> Faces:
-    return faces
 
 
 def run_trial(experiment: Experiment, condition: Condition, seed: int) -> dict[str, Any]:

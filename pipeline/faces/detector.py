@@ -64,17 +64,14 @@ class Pyramid:
     """
 
     def __init__(self, rgb: Rgb) -> None:
-        """Start with the photo at full size."""
         self._levels = [rgb]
 
     @property
     def rgb(self) -> Rgb:
-        """The photo at full size."""
         return self._levels[0]
 
     @property
     def long_side(self) -> int:
-        """Of the photo, in pixels."""
         return max(self.rgb.shape[:2])
 
     def whole(self, zoom: float = 1.0) -> Square:
@@ -216,7 +213,6 @@ def merge(faces: Iterable[Face]) -> list[Face]:
 
 
 def _overlap(face: Face, others: Sequence[Face]) -> float:
-    """The largest intersection over union with any of the others."""
     return float(overlaps(corners([face])[0], corners(others)).max(initial=0.0))
 
 

@@ -62,7 +62,6 @@ class Embedder(ABC):
 
     @property
     def dimensions(self) -> int:
-        """Length of an embedding."""
         return self._network.dimensions
 
     @property
@@ -150,7 +149,6 @@ class TemplateEmbedder(Embedder):
         self._border = border
 
     def crop(self, rgb: Rgb, face: Face) -> Rgb:
-        """(112, 112, 3) uint8."""
         return crop_similarity(rgb, face, self.side, self._border)
 
     def _rule(self) -> dict[str, Any]:
@@ -180,7 +178,6 @@ class AddedEmbedder(TemplateEmbedder):
     """
 
     def __init__(self, name: str, network: Path | Network, border: Border, feed: Feed) -> None:
-        """Load the network."""
         super().__init__(name, network, border, most=1)
         self._feed = feed
 
@@ -206,12 +203,10 @@ class FaceResEmbedder(Embedder):
     side = 224
 
     def __init__(self, network: Path | Network, geometry: StretchedGeometry) -> None:
-        """Load the network."""
         super().__init__(network, most=2)
         self._geometry = geometry
 
     def crop(self, rgb: Rgb, face: Face) -> Rgb:
-        """(224, 224, 3) uint8."""
         return crop_stretched(rgb, face, self._geometry)
 
     def _rule(self) -> dict[str, Any]:

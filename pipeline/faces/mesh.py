@@ -54,7 +54,8 @@ class FaceMesh:
             return face
         points = self._network.get_tensor(self._points).reshape(_POINTS, 3).astype(np.float64)
         linear, offset = to_patch[:, :2], to_patch[:, 2]
-        mesh = _mesh((points[:, :2] - offset) @ np.linalg.inv(linear).T, _shape(points))
+        shape: Points = np.asarray(points / (SIDE / 2) - [1, 1, 0], dtype=np.float32)
+        mesh = _mesh((points[:, :2] - offset) @ np.linalg.inv(linear).T, shape)
         return replace(face, mesh=mesh)
 
 
@@ -66,11 +67,6 @@ def _region(rgb: Rgb, face: Face) -> tuple[Rgb, Doubles]:
     way = np.column_stack([linear, SIDE / 2 - linear @ np.array(face.box.centre)])
     how = cv2.INTER_AREA if scale < 0.5 else cv2.INTER_LINEAR
     return np.asarray(cv2.warpAffine(rgb, way, (SIDE, SIDE), flags=how), dtype=np.uint8), way
-
-
-def _shape(points: Doubles) -> Points:
-    """See `Mesh.shape`."""
-    return np.asarray(points / (SIDE / 2) - [1, 1, 0], dtype=np.float32)
 
 
 def _mesh(points: Doubles, shape: Points) -> Mesh:

@@ -117,7 +117,8 @@ class OcclusionClassifier:
         """The reverse of `arrays`. Raises KeyError where arrays of a part are missing."""
         parts = [part for part in Part if any(name.startswith(f"{part}.") for name in arrays)]
         networks = {
-            part: TwoLayers(*(_floats(arrays[f"{part}.{name}"]) for name in _LAYERS)) for part in parts
+            part: TwoLayers(*(np.asarray(arrays[f"{part}.{name}"], np.float32) for name in _LAYERS))
+            for part in parts
         }
         return cls(networks, {part: float(arrays[f"{part}.limit"]) for part in parts})
 
@@ -141,8 +142,8 @@ class OcclusionClassifier:
 
     def probabilities(self, features: Features) -> dict[Part, float]:
         """The probability that each part of one face is hidden, 0..1."""
-        logits = self.logits(features)
-        return {part: _sigmoid(float(values[0])) for part, values in logits.items()}
+        logits = {part: np.clip(float(row[0]), -60, 60) for part, row in self.logits(features).items()}
+        return {part: float(1 / (1 + np.exp(-logit))) for part, logit in logits.items()}
 
     def gate(self, features: Features) -> GateResult | None:
         """The gate for the first hidden part of one face, with its probability; None where none is hidden."""
@@ -153,11 +154,3 @@ class OcclusionClassifier:
 
 
 _LAYERS = ("hidden", "hidden_bias", "out", "out_bias")
-
-
-def _sigmoid(logit: float) -> float:
-    return float(1 / (1 + np.exp(-np.clip(logit, -60, 60))))
-
-
-def _floats(array: NDArray[Any]) -> Floats:
-    return np.asarray(array, dtype=np.float32)

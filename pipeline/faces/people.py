@@ -93,7 +93,6 @@ def failed_gate(
 
 
 def _near(one: ObservedFace, largest: ObservedFace) -> bool:
-    """Whether it is large enough to be the main face."""
     return one is largest or (one.real and one.face.box.side > SECOND_FACE * largest.face.box.side)
 
 

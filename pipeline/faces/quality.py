@@ -23,6 +23,8 @@ Gray = NDArray[np.uint8]
 
 _SECOND_DIFFERENCE: Final = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32)
 _WHITE: Final = 250
+_MIDDLE: Final = slice(12, 100)
+"""The face without most of hair and background, of 112 pixels."""
 SMALL_PHOTO: Final = 165.0
 """Pixels: thumbnails have up to 160."""
 FILLED: Final = 0.7
@@ -115,7 +117,7 @@ def measure(rgb: Rgb, face: Face, scale: float = 1.0) -> Quality:
         roll=float(np.degrees(roll_of(face))),
         detector_score=face.score,
         noise=_noise(gray),
-        burnt=float(np.mean(_middle(gray) >= _WHITE)),
+        burnt=float(np.mean(gray[_MIDDLE, _MIDDLE] >= _WHITE)),
         photo_px=min(rgb.shape[:2]) * scale,
         fills=face.box.side / max(rgb.shape[:2]),
     )
@@ -149,11 +151,6 @@ def _sharpness(gray: Gray) -> float:
     half = cv2.resize(gray, (56, 56), interpolation=cv2.INTER_AREA)
     contours = cv2.Laplacian(half, cv2.CV_32F)
     return float(contours.var() / max(float(half.var()), 25.0))
-
-
-def _middle(gray: Gray) -> Gray:
-    """(88, 88): the face without most of hair and background."""
-    return gray[12:100, 12:100]
 
 
 def _noise(gray: Gray) -> float:

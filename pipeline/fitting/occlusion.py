@@ -216,7 +216,6 @@ def _fit_part(part: Part, examples: Examples, settings: OcclusionSettings) -> Tw
 
 
 def _stacked(networks: list[TwoLayers], out_bias: Floats) -> TwoLayers:
-    """The sum of networks on the same features."""
     return TwoLayers(
         np.concatenate([network.hidden for network in networks], axis=1),
         np.concatenate([network.hidden_bias for network in networks]),

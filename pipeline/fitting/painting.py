@@ -151,18 +151,14 @@ _PATTERNS = {
 
 
 def _printed_mouth(sheet: Rgb, middle: Doubles, unit: float, rng: Random) -> None:
-    """Lips or teeth, as some masks show them."""
     size = unit * np.array([rng.uniform(0.4, 0.9), rng.uniform(0.15, 0.4)])
     _ellipse(sheet, middle, size, (rng.uniform(120, 230), rng.uniform(10, 60), rng.uniform(20, 70)))
     _ellipse(sheet, middle, size * (0.8, 0.4), [float(rng.choice([20, 240]))] * 3)
 
 
 def _ellipse(sheet: Rgb, centre: Doubles, size: Doubles, colour: Sequence[float]) -> None:
-    cv2.ellipse(sheet, pixel(centre), _at_least_one(size), 0, 0, 360, tuple(colour), -1, cv2.LINE_AA)
-
-
-def _at_least_one(size: Doubles) -> tuple[int, int]:
-    return max(1, round(float(size[0]))), max(1, round(float(size[1])))
+    axes = max(1, round(float(size[0]))), max(1, round(float(size[1])))
+    cv2.ellipse(sheet, pixel(centre), axes, 0, 0, 360, tuple(colour), -1, cv2.LINE_AA)
 
 
 def _strokes(kind: str, rng: Random) -> list[tuple[Doubles, Doubles]]:

@@ -240,12 +240,10 @@ def _rims(rgb: Rgb, frame: _Frame, lenses: Sequence[Doubles], colours: Sequence[
 
 
 def _nearest(lens: Doubles, other: Doubles) -> Doubles:
-    """The point of a lens next to the other one."""
     return np.asarray(lens[np.argmin(np.linalg.norm(lens - other.mean(axis=0), axis=1))])
 
 
 def _reflection(rgb: Rgb, lens: Doubles, rng: Random) -> Rgb:
-    """A bright streak on a lens."""
     size = lens.std(axis=0).mean()
     streak = lens.mean(axis=0) + rng.normal(0, 0.4 * size, 2) + rng.normal(0, 0.35 * size, (4, 2))
     return paint(rgb, np.full_like(rgb, 240), streak, rng.uniform(0.15, 0.6))
@@ -278,7 +276,6 @@ def _cover(rgb: Rgb, frame: _Frame, target: Doubles, rng: Random) -> Rgb:
 
 
 def _skin(rgb: Rgb, frame: _Frame) -> Doubles:
-    """The colour of the cheeks."""
     cheeks = [pixel((eye + frame.mouth) / 2) for eye in (frame.right_eye, frame.left_eye)]
     inside = [(np.clip(y, 0, rgb.shape[0] - 1), np.clip(x, 0, rgb.shape[1] - 1)) for x, y in cheeks]
     return np.asarray(np.mean([rgb[y, x] for y, x in inside], axis=0), dtype=np.float64)

@@ -288,7 +288,6 @@ def _false_matches(paired: PairedScores, rules: GateRules, check: Check, name: s
 
 
 def _gender(paired: PairedScores, rules: GateRules) -> Check:
-    """Wrong readings of gender, by face."""
     check, gender = Check(), paired.faces.table.gender
     if np.array_equal(paired.champion.male, paired.challenger.male):
         check.figures[EVERYBODY] = "both sides read every face alike"

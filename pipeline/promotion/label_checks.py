@@ -55,7 +55,7 @@ def label_figures(table: FaceTable, params: HeadParams) -> LabelFigures:
         faces=len(owner),
         people=len(people),
         people_with_pairs=len(contradicted),
-        wrong_identity=_mean(contradicted),
+        wrong_identity=float(np.mean(contradicted)) if contradicted else 0.0,
         wrong_gender=_wrong_gender(table, params),
         largest_person=float(photos.max() / len(owner)) if len(owner) else 0.0,
         rarer_gender=_rarer_gender(table),
@@ -99,7 +99,3 @@ def _rarer_gender(table: FaceTable) -> float:
     """By people; without any gender label the share is 0.5."""
     counts = [len(np.unique(table.identity[table.gender == gender])) for gender in (MALE, FEMALE)]
     return min(counts) / sum(counts) if sum(counts) else 0.5
-
-
-def _mean(shares: list[float]) -> float:
-    return float(np.mean(shares)) if shares else 0.0

@@ -74,7 +74,6 @@ class PairedScores:
 
     @property
     def people(self) -> int:
-        """The number of test people."""
         return self.drawn.shape[1]
 
     def slices(self) -> dict[str, Flags]:

@@ -43,7 +43,6 @@ class Recipe:
 
     @property
     def tower(self) -> str:
-        """The embedder whose tower is trained."""
         return str(self.backbone)
 
 

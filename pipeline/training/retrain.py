@@ -52,7 +52,6 @@ class MemberFaces(Rows):
 
     @property
     def people(self) -> int:
-        """The number of people."""
         return len(np.unique(self.table.identity))
 
 

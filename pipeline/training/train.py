@@ -25,8 +25,8 @@ from pipeline.faces.embedder import new_embedder
 from pipeline.fitting.fit import FaceTable, fit_gender, fit_towers, replay_limits
 from pipeline.promotion.label_checks import LabelFigures, label_figures
 from pipeline.score import Scorer
+from pipeline.training.data.augment import embed_copies
 from pipeline.training.data.cleaning import mislabelled, with_aliases_merged
-from pipeline.training.data.copies import embed_copies
 from pipeline.training.data.faces import Selection, select_faces
 from pipeline.training.data.windows import read_windows
 from pipeline.training.networks.finetune import FineTuned, finetune
@@ -126,7 +126,7 @@ class Trainer:
             start = _with_tower(dataset.models.params, recipe, tuned)
             interim = Path(folder) / "bundle"
             write(base, start, {"name": self.name}, interim, people=FittedOn(), network=network)
-            new = _dataset_with(interim, dataset)
+            new = replace(dataset, models=load_models(interim), bundle=interim)
             table = replace(_table(new, selection.kept), identity=faces.table.identity)
             params = _refit(table, start, _added(new, genders), recipe, tuned)
         return params, tuned.history, network
@@ -215,10 +215,6 @@ def _added(dataset: Dataset, genders: Sequence[LabelledFace]) -> FaceTable | Non
     if not genders:
         return None
     return added_faces(genders, dataset.embed([face.file for face in genders]))
-
-
-def _dataset_with(bundle: Path, dataset: Dataset) -> Dataset:
-    return Dataset(load_models(bundle), bundle, dataset.root, dataset.cache)
 
 
 def _describe(name: str, tuned: FineTuned, rule: Mapping[str, Any]) -> _NewNetwork:

@@ -162,10 +162,6 @@ def _shifted(sign: int) -> Callable[[Node], Layers]:
     return lambda node: [(keras.layers.Rescaling(1.0, offset=sign * _broadcast(node)), [])]
 
 
-def _multiplied(node: Node) -> Layers:
-    return [(keras.layers.Rescaling(_broadcast(node)), [])]
-
-
 def _broadcast(node: Node) -> float | Array:
     """The constant as one number, or as one for each channel."""
     (values,) = node.constants
@@ -217,20 +213,16 @@ def _subsampling(node: Node) -> Layers:
     return [(keras.layers.MaxPooling2D(size, strides), [])]
 
 
-def _average(_: Node) -> Layers:
-    return [(keras.layers.GlobalAveragePooling2D(keepdims=True), [])]
-
-
 _BUILDERS: Final[Mapping[str, Callable[[Node], Layers]]] = {
     "Add": _shifted(1),
     "Sub": _shifted(-1),
-    "Mul": _multiplied,
+    "Mul": lambda node: [(keras.layers.Rescaling(_broadcast(node)), [])],
     "Conv": _convolution,
     "BatchNormalization": _normalisation,
     "PRelu": _prelu,
     "Relu": lambda _: [(keras.layers.ReLU(), [])],
     "Sigmoid": lambda _: [(keras.layers.Activation("sigmoid"), [])],
     "MaxPool": _subsampling,
-    "GlobalAveragePool": _average,
+    "GlobalAveragePool": lambda _: [(keras.layers.GlobalAveragePooling2D(keepdims=True), [])],
     "Gemm": _dense,
 }

@@ -28,8 +28,8 @@ from pipeline.faces.networks import LiteRtNetwork
 from pipeline.fitting.calibration import Calibration
 from pipeline.fitting.fit import FEMALE, MALE, FaceTable, FitSettings
 from pipeline.score import Scorer, Thresholds, Tower
+from pipeline.training.data.augment import embed_copies
 from pipeline.training.data.cleaning import mislabelled, with_aliases_merged
-from pipeline.training.data.copies import embed_copies
 from pipeline.training.data.faces import KeptOut, forget_photos, select_faces
 from pipeline.training.data.pairs import Pairs
 from pipeline.training.networks.backbones import (

@@ -13,8 +13,7 @@ from PIL import Image
 
 from pipeline.datasets.data import Pair
 from pipeline.errors import DataError, PeerMissing
-from pipeline.evaluation.bench import SIZE, measure, two_photos
-from pipeline.evaluation.peers import FaceRecognition, compare, time_verifiers
+from pipeline.evaluation.bench import SIZE, FaceRecognition, compare, measure, time_verifiers, two_photos
 from pipeline.faces.types import Rgb
 from pipeline.verdict import Comparison, Gender, Outcome, PhotoFinding, Reason, Status, Verdict
 from support.bundle import ROOT

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -52,7 +52,8 @@ def simulate(
         for kind, count in wanted.items():
             sampler, share = MemberSampler(population, mix, rng), round(count * population.plain / everybody)
             members += [_simulated(population, member) for member in sampler.draw(kind, share)]
-    return {"seed": seed, "mix": _described(mix), **figures(members)}
+    sent = {sent.value: share for sent, share in mix.sent.items()}
+    return {"seed": seed, "mix": {**asdict(mix), "sent": sent}, **figures(members)}
 
 
 def _simulated(population: Population, member: Member) -> SimulatedMember:
@@ -171,7 +172,3 @@ def _could_be_judged(simulated: SimulatedMember) -> bool:
         simulated.member.selfie is not None and sent[0] is not Sent.JUNK and not OWN_SOLO.isdisjoint(sent)
     )
     return usable and simulated.decision.status is Status.RETRY_PHOTO
-
-
-def _described(mix: Mix) -> Mapping[str, Any]:
-    return {**asdict(mix), "sent": {sent.value: share for sent, share in mix.sent.items()}}

@@ -1,13 +1,16 @@
 """Augmentation: photos degraded as members' photos are. The only module that uses imgaug.
 
 The source system blurred one of eyes, nose and mouth at random; its team asked for more kinds. Everything is
-drawn with a seed, so that the same seed gives the same picture.
+drawn with a seed, so that the same seed gives the same picture. Fine-tuning augments every photo anew in
+every epoch. A head is trained on embeddings that are computed once, so each photo gets a few fixed copies,
+cached by its content.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 
@@ -16,9 +19,11 @@ import imgaug.augmenters as iaa
 import numpy as np
 from imgaug.augmentables import BoundingBox, BoundingBoxesOnImage, Keypoint, KeypointsOnImage
 
-from pipeline.faces.types import Face, Points, Rgb
+from pipeline.bundles.models import Models
+from pipeline.datasets.embeddings import EXTRACTION, Dataset, EmbeddingCache
+from pipeline.faces.types import Embeddings, Face, Points, Rgb
 from pipeline.fitting.synthetic_occlusion import Occluder, draw_occluder
-from pipeline.training.data.windows import Window
+from pipeline.training.data.windows import Window, read_window
 
 
 class Kind(StrEnum):
@@ -61,6 +66,8 @@ MIRRORED = (1, 0, 2, 3, 5, 4)
 TILE = 160
 LABEL = 22
 MIXTURES = 3
+COPYING = 1
+"""Raised with every change to how a copy is made."""
 
 
 def augment(
@@ -191,3 +198,44 @@ def write_sheet(sheet: Rgb, path: Path) -> None:
     """Write a PNG, whatever the suffix; imencode accepts paths that imwrite does not."""
     _, packed = cv2.imencode(".png", sheet[..., ::-1])
     path.write_bytes(packed.tobytes())
+
+
+@dataclass(frozen=True, slots=True)
+class AugmentedCopy:
+    """One copy of every photo: the ``number``-th of a training's seed, for one embedder."""
+
+    tower: str
+    seed: int
+    number: int
+    windows: Path | None
+    """The cache of windows."""
+
+    def __call__(self, models: Models, path: Path) -> dict[str, Embeddings] | None:
+        """The embedding (d,) of the photo's face after a random augmentation.
+
+        The seed depends on the photo's content, and so not on the other photos of a training.
+        """
+        window = read_window(models, path, self.windows)
+        content = int.from_bytes(hashlib.sha256(path.read_bytes()).digest()[:4], "big")
+        rgb, face = augment(window.rgb(), window.face, (self.seed, self.number, content))
+        embedder = models.embedders[self.tower]
+        return {self.tower: embedder.embed([embedder.crop(rgb, face)])[0]}
+
+    def cache(self, dataset: Dataset) -> EmbeddingCache:
+        """The cache of the copy's embeddings; `forget_photos` finds them by the photo's content."""
+        embedder = dataset.models.embedders[self.tower]
+        parts = [EXTRACTION, COPYING, embedder.fingerprint, self.seed, self.number, sorted(SHARES.items())]
+        rules = hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+        path = dataset.cache / f"embeddings-copy-{rules}.npz" if dataset.cache else None
+        return EmbeddingCache(path, {self.tower: embedder.dimensions})
+
+
+def embed_copies(dataset: Dataset, files: Sequence[str], tower: str, copies: int, seed: int) -> Embeddings:
+    """(copies, n, d): copies of the main face of every photo. The photos must show one."""
+    found = []
+    for number in range(copies):
+        one = AugmentedCopy(tower, seed, number, dataset.cache)
+        embedded = dataset.extract(files, one, one.cache(dataset), f"copy {number + 1} of {copies}")
+        found.append(embedded.embeddings[tower][embedded.rows(files)])
+    size = dataset.models.embedders[tower].dimensions
+    return np.array(found, np.float32).reshape(copies, len(files), size)

@@ -122,7 +122,6 @@ class Siamese:
         return Tower(mean, kernel, weight)
 
     def set_tower(self, tower: Tower) -> None:
-        """Start from this projection."""
         self.projection.mean.assign(tower.mean)
         self.projection.kernel.assign(tower.projection)
         self.projection.start.assign(tower.projection)
