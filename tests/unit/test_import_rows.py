@@ -9,7 +9,7 @@ import pytest
 from pipeline.verdict import Gender
 from worker.importing.cells import Row, Unreadable, text_of
 from worker.importing.columns import Field, NoHeader, field_of, find_columns, near
-from worker.importing.members import Refused, entries_of, member_of, returned
+from worker.importing.members import MemberRefused, entries_of, member_of, returned
 from worker.store import NewMember
 
 COLUMNS = find_columns(["회원번호", "성별", "갤러리 사진 1", "갤러리 사진 2", "인증사진"])
@@ -30,7 +30,7 @@ def member(*values: Any) -> NewMember:
 
 
 def reasons(*values: Any) -> str:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(MemberRefused) as caught:
         member(*values)
     return str(caught.value)
 
@@ -89,7 +89,7 @@ def test_two_columns_for_the_verification_photo_hold_one_of_each_member() -> Non
     assert columns.selfie == (2, 3)
     row_of_two = Row(2, values=["m", ONE, SELFIE, TWO])
     (entry,) = entries_of([row_of_two], columns, ())
-    with pytest.raises(Refused, match="several verification photo links"):
+    with pytest.raises(MemberRefused, match="several verification photo links"):
         member_of(entry, columns)
 
 
@@ -183,7 +183,7 @@ def test_an_address_that_is_shown_in_place_of_another_is_not_taken() -> None:
 
 def test_a_link_that_a_formula_computes_does_not_come_back_as_what_it_shows() -> None:
     found = row("m", None, ONE, None, SELFIE, links={2: ""})
-    with pytest.raises(Refused, match="a formula computes the link of the gallery photo"):
+    with pytest.raises(MemberRefused, match="a formula computes the link of the gallery photo"):
         member_in(found)
     assert returned(found, COLUMNS) == ["m", None, "#VALUE!", None, SELFIE]
 
@@ -200,7 +200,7 @@ def refused(*cells: Any) -> dict[int, str]:
     for entry in entries_of(rows(*cells), COLUMNS, ()):
         try:
             member_of(entry, COLUMNS)
-        except Refused as bad:
+        except MemberRefused as bad:
             found.update(bad.reasons)
     return found
 

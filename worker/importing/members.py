@@ -140,7 +140,7 @@ def _word(row: Row, column: int | None, words: Mapping[str, Any], what: Field, f
     return words.get(text)
 
 
-class Refused(Exception):
+class MemberRefused(Exception):
     """A member cannot be taken; ``reasons`` in Korean and English, one text for each row's number."""
 
     def __init__(self, reasons: Mapping[int, str]) -> None:
@@ -161,13 +161,13 @@ class Entry:
         """A problem of one of the rows."""
         self.problems.setdefault(row.number, []).append(problem)
 
-    def refused(self, *reasons: str, own: Mapping[int, Sequence[str]] | None = None) -> Refused:
+    def refused(self, *reasons: str, own: Mapping[int, Sequence[str]] | None = None) -> MemberRefused:
         """All rows go back: with what is wrong with them together, and with each of its own."""
         own = own or {}
         numbers = listed(row.number for row in self.rows)
         together = f"한 회원의 행은 함께 돌려드립니다: {numbers}행 (a member's rows go together: {numbers})"
         whole = (*reasons, together) if len(self.rows) > 1 else reasons
-        return Refused({row.number: _text((*own.get(row.number, ()), *whole)) for row in self.rows})
+        return MemberRefused({row.number: _text((*own.get(row.number, ()), *whole)) for row in self.rows})
 
 
 @lru_cache(maxsize=256)
@@ -222,7 +222,10 @@ def _note_shared(rows: Sequence[Row], by_row: Sequence[Entry], photos: Iterable[
 
 
 def member_of(entry: Entry, columns: Columns) -> tuple[NewMember, list[int]]:
-    """The member, and the numbers of rows that show another address than they lead to. Raises Refused."""
+    """The member, and the numbers of rows that show another address than they lead to.
+
+    Raises MemberRefused.
+    """
     contents = {row.number: content_of(row, columns) for row in entry.rows}
     own = {
         number: [*entry.problems.get(number, ()), *(problem for _, problem in one.problems)]

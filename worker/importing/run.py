@@ -14,7 +14,7 @@ from worker.errors import StoreRefused
 from worker.importing.cells import listed
 from worker.importing.columns import Columns
 from worker.importing.error_workbook import RefusedRow, write_errors
-from worker.importing.members import Entry, Refused, entries_of, member_of, returned
+from worker.importing.members import Entry, MemberRefused, entries_of, member_of, returned
 from worker.importing.workbook import Workbook, read_workbook
 from worker.store import Change, MemberRecord, NewMember
 
@@ -111,7 +111,7 @@ class _Import:
             self._report.rows += len(entry.rows)
             try:
                 member, shows_another = member_of(entry, workbook.columns)
-            except Refused as refused:
+            except MemberRefused as refused:
                 self._refuse(entry, refused)
                 continue
             self._check_twin(entry)
@@ -134,7 +134,7 @@ class _Import:
                 f"{entry.member_id} differ only in case or zeros in front; they are taken as two members"
             )
 
-    def _refuse(self, entry: Entry, refused: Refused) -> None:
+    def _refuse(self, entry: Entry, refused: MemberRefused) -> None:
         for row in entry.rows:
             cells = returned(row, self._workbook.columns)
             reason = refused.reasons[row.number]

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pipeline.bundles.bundle import networks, open_manifest
 from pipeline.errors import PipelineError
@@ -31,6 +31,7 @@ from worker.jobs.embed_job import EmbedJob
 from worker.retraining.embedding import NOT_FETCHED
 from worker.retraining.process import Trained, TrainingInput
 from worker.retraining.training_set import Sampling, training_set_of
+from worker.serving.champion import HeadStore
 from worker.serving.registry import read_head
 from worker.serving.signatures import UNSIGNED
 from worker.store import Audit, Ending, Progress, PublishedHead, RunLease, RunRecord
@@ -85,18 +86,9 @@ class StepResult(StrEnum):
     ENDED = "ended"
 
 
-class Heads(Protocol):
-    """The heads of the store."""
-
-    def champion(self) -> str | None: ...
-
-    def head(self, version: str) -> PublishedHead | None:
-        """What is published under this version, unchecked."""
-
-
-def current_champion(heads: Heads, bundle: Path, check: Callable[[PublishedHead], None]) -> Champion:
+def current_champion(heads: HeadStore, bundle: Path, check: Callable[[PublishedHead], None]) -> Champion:
     """The head that judges today. Raises ModelError where this host has no bundle and there is none."""
-    version = heads.champion()
+    version = heads.in_use().champion
     head = version and heads.head(version)
     if head:
         check(head)
