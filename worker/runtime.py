@@ -98,6 +98,7 @@ def network_files() -> NetworkFiles:
 
 @lru_cache(maxsize=1)
 def verification() -> Verification:
+    """The service that handles deliveries of verify jobs."""
     """The service that handles deliveries of jobs."""
     config = settings()
     return Verification(
