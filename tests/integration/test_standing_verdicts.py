@@ -98,7 +98,7 @@ def test_no_row_goes_while_people_have_written_about_it(store: Store, table: str
         assert c.scalars(sa.select(store.database.t.tombstone.c.erases)).all() == [None]
 
 
-def test_a_put_back_member_whom_somebody_has_looked_at_is_emptied_and_the_look_stays(store: Store) -> None:
+def test_a_put_back_member_whom_somebody_has_analysed_is_emptied_and_the_look_stays(store: Store) -> None:
     store.members.forget("m1", NOW)
     with store.database.engine.begin() as c:
         c.execute(sa.insert(store.database.t.member).values(member_id="m1", selfie_url="https://h/s.jpg"))

@@ -73,8 +73,8 @@ def a_network(last: str = "Identity") -> bytes:
         helper.make_node(last, ["d"], ["out"]),
     ]
     picture = helper.make_tensor_value_info("in", TensorProto.FLOAT, [1, 3, 112, 112])
-    vector = helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 5])
-    graph = helper.make_graph(nodes, "embedder", [picture], [vector], constants)
+    embedding = helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 5])
+    graph = helper.make_graph(nodes, "embedder", [picture], [embedding], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     return bytes(model.SerializeToString())
 

@@ -17,11 +17,11 @@ from support.hard_files import HardFile, hard_files
 from support.labelled import rows
 from support.portraits import OBAMA
 
-Looks = dict[str, dict[str, Any]]
+Results = dict[str, dict[str, Any]]
 """What came of every file, by its name."""
 
 # Takes the files in one process, as a worker does, and tells of each what came of it.
-LOOK = """
+DETECT = """
 import json, sys, time
 from pathlib import Path
 from pipeline.faces.detector import TwoRangeDetector
@@ -51,12 +51,12 @@ REFUSED = {
 }
 
 
-def extract(files: Mapping[str, Path], bundle_dir: Path) -> Looks:
+def extract(files: Mapping[str, Path], bundle_dir: Path) -> Results:
     """All of them in one process of their own."""
     bundle = read_bundle(bundle_dir)
     networks = [str(bundle.path("blazeface_short")), str(bundle.path("blazeface_full"))]
     run = subprocess.run(
-        [sys.executable, "-c", LOOK, *networks],
+        [sys.executable, "-c", DETECT, *networks],
         input="\n".join(map(str, files.values())), cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
     answers = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
@@ -70,7 +70,7 @@ def hard(portraits: Path) -> dict[str, HardFile]:
 
 
 @pytest.fixture(scope="module")
-def made(hard: Mapping[str, HardFile], bundle_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Looks:
+def made(hard: Mapping[str, HardFile], bundle_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
     """Of a portrait in all kinds of files."""
     folder = tmp_path_factory.mktemp("files")
     for name, file in hard.items():
@@ -79,39 +79,39 @@ def made(hard: Mapping[str, HardFile], bundle_dir: Path, tmp_path_factory: pytes
 
 
 @pytest.fixture(scope="module")
-def edge(faces: Path, bundle_dir: Path) -> Looks:
+def edge_cases(faces: Path, bundle_dir: Path) -> Results:
     """Of every file of the edge set."""
     paths = [faces / row["file"] for row in rows(faces, "edge.csv")]
     return extract({path.name: path for path in paths}, bundle_dir)
 
 
-@pytest.fixture(params=["made", "edge"])
-def looks(request: pytest.FixtureRequest) -> Looks:
-    found: Looks = request.getfixturevalue(request.param)
+@pytest.fixture(params=["made", "edge_cases"])
+def results(request: pytest.FixtureRequest) -> Results:
+    found: Results = request.getfixturevalue(request.param)
     return found
 
 
-def test_none_takes_two_seconds(looks: Looks) -> None:
-    slowest = max(looks.values(), key=lambda look: look["seconds"])
+def test_none_takes_two_seconds(results: Results) -> None:
+    slowest = max(results.values(), key=lambda result: result["seconds"])
     assert slowest["seconds"] < 2, slowest
 
 
-def test_the_process_stays_small(looks: Looks) -> None:
-    assert max(look["peak"] for look in looks.values()) < 300  # MB, without embedders
+def test_the_process_stays_small(results: Results) -> None:
+    assert max(result["peak"] for result in results.values()) < 300  # MB, without embedders
 
 
 def test_a_portrait_is_found_in_whatever_file_it_comes_and_what_is_no_photo_is_refused_for_its_reason(
-    made: Looks, hard: Mapping[str, HardFile]
+    made: Results, hard: Mapping[str, HardFile]
 ) -> None:
-    found = {name: (look["faces"], look["error"]) for name, look in made.items()}
+    found = {name: (result["faces"], result["error"]) for name, result in made.items()}
     assert found == {name: (file.faces, file.error) for name, file in hard.items()}
 
 
 @pytest.mark.parametrize(
     ("error", "name"), [(error, name) for error, names in REFUSED.items() for name in names]
 )
-def test_broken_files_are_refused_for_their_reason(edge: Looks, error: str, name: str) -> None:
-    assert edge[name]["error"] == error
+def test_broken_files_are_refused_for_their_reason(edge_cases: Results, error: str, name: str) -> None:
+    assert edge_cases[name]["error"] == error
 
 
 @pytest.mark.parametrize(
@@ -135,5 +135,5 @@ def test_broken_files_are_refused_for_their_reason(edge: Looks, error: str, name
         "001_A.jpg",
     ],
 )
-def test_odd_but_whole_files_show_their_one_face(edge: Looks, name: str) -> None:
-    assert (edge[name]["error"], edge[name]["faces"]) == (None, 1)
+def test_odd_but_whole_files_show_their_one_face(edge_cases: Results, name: str) -> None:
+    assert (edge_cases[name]["error"], edge_cases[name]["faces"]) == (None, 1)

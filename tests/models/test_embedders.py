@@ -70,7 +70,7 @@ def crops(photos: list[Rgb], bundle: Bundle) -> dict[str, list[Rgb]]:
     detector = TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full"))
     found = [detector.detect(photo) for photo in photos]
     return {
-        name: [embedder_of(bundle, name).crop(seen.rgb, seen.faces[0]) for seen in found]
+        name: [embedder_of(bundle, name).crop(detected.rgb, detected.faces[0]) for detected in found]
         for name in NAMES
         if name in bundle.manifest.parts
     }
@@ -81,7 +81,7 @@ def cosines(one: Embeddings, other: Embeddings) -> Any:
     return np.sum(one * other, axis=1) / lengths
 
 
-def test_every_face_gets_a_vector_of_length_one(embedder: Embedder, crops: dict[str, list[Rgb]]) -> None:
+def test_every_face_gets_an_embedding_of_length_one(embedder: Embedder, crops: dict[str, list[Rgb]]) -> None:
     faces = crops[embedder.name]
     embeddings = embedder.embed(faces)
     assert embeddings.shape == (len(faces), DIMENSIONS[embedder.name])
@@ -89,12 +89,12 @@ def test_every_face_gets_a_vector_of_length_one(embedder: Embedder, crops: dict[
     assert np.linalg.norm(embeddings, axis=1) == pytest.approx(np.ones(len(faces)), abs=1e-5)
 
 
-def test_different_people_get_different_vectors(embedder: Embedder, crops: dict[str, list[Rgb]]) -> None:
+def test_different_people_get_different_embeddings(embedder: Embedder, crops: dict[str, list[Rgb]]) -> None:
     embeddings = embedder.embed(crops[embedder.name])
     assert np.max(embeddings @ embeddings.T - 2 * np.eye(len(embeddings))) < LIKENESS[embedder.name]
 
 
-def test_faces_together_get_the_vectors_that_they_get_alone(
+def test_faces_together_get_the_embeddings_that_they_get_alone(
     embedder: Embedder, crops: dict[str, list[Rgb]]
 ) -> None:
     mine = crops[embedder.name]
@@ -103,7 +103,7 @@ def test_faces_together_get_the_vectors_that_they_get_alone(
         assert np.allclose(embedder.embed(mine[:together]), alone[:together], atol=1e-5)
 
 
-def test_no_faces_get_no_vectors(embedder: Embedder) -> None:
+def test_no_faces_get_no_embeddings(embedder: Embedder) -> None:
     assert embedder.embed([]).shape == (0, DIMENSIONS[embedder.name])
 
 

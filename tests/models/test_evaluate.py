@@ -140,7 +140,7 @@ def test_the_bundle_as_shipped_is_measured_without_any_labelled_faces(
     ],
     ids=["no faces", "only the tested", "nobody twice", "no photos", "no pairs"],
 )
-def test_what_labels_alone_can_tell_is_told_before_any_photo_is_looked_at(
+def test_what_labels_alone_can_tell_is_told_before_any_photo_is_analysed(
     portraits: Path, bundle_dir: Path, tmp_path: Path, change: dict[str, Any], problem: str
 ) -> None:
     pairs = change.get("pairs", [["obama.jpg", "32bit.png", 1]])

@@ -104,8 +104,8 @@ def test_bare_faces_in_tight_crops_are_hardly_ever_called_hidden(faces: Path, ga
 
 def test_more_than_half_of_the_sunglasses_are_seen(faces: Path, gates: Gates) -> None:
     sunglasses = of_case(faces, "sunglasses")
-    seen = [name for name in reasons(gates, sunglasses).values() if name == "eyes_hidden"]
-    assert len(seen) > 0.5 * len(sunglasses)
+    found_hidden = [name for name in reasons(gates, sunglasses).values() if name == "eyes_hidden"]
+    assert len(found_hidden) > 0.5 * len(sunglasses)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def wearing(gates: Gates, file: Path, drawn: Occluder, seed: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("spoilt", "gate_name"),
+    ("degraded", "gate_name"),
     [
         (lambda photo, _: darker(photo, 0.1), "highlights"),
         (lambda photo, _: brighter(photo, 150), "shadows"),
@@ -144,8 +144,8 @@ def wearing(gates: Gates, file: Path, drawn: Occluder, seed: int) -> bytes:
     ids=["dark", "bright", "tiny"],
 )
 def test_bad_light_and_tiny_faces_are_refused_for_that(
-    portraits: Path, gates: Gates, tmp_path: Path, spoilt: Callable[[Path, Path], bytes], gate_name: str
+    portraits: Path, gates: Gates, tmp_path: Path, degraded: Callable[[Path, Path], bytes], gate_name: str
 ) -> None:
-    failed_gate = gates.failed_gate(spoilt(portraits / OBAMA[0], tmp_path))
+    failed_gate = gates.failed_gate(degraded(portraits / OBAMA[0], tmp_path))
     assert failed_gate is not None
     assert failed_gate.name == gate_name

@@ -69,7 +69,7 @@ def test_hardly_any_bare_face_of_the_users_age_is_refused(models: Models, faces:
     assert len(gates) <= 0.04 * len(seniors)  # one of them wears sunglasses
 
 
-def spoilt(name: str, rgb: Rgb) -> bytes:
+def changed(name: str, rgb: Rgb) -> bytes:
     """The photo made so bad that strangers become alike, as a PNG."""
     grain = np.random.default_rng(0).normal(0, 40, rgb.shape)
     worse = rgb + grain if name == "grain" else rgb * 2.0 + 60
@@ -77,26 +77,26 @@ def spoilt(name: str, rgb: Rgb) -> bytes:
 
 
 @pytest.mark.parametrize("name", ["grain", "overexposed"])
-def test_nine_of_ten_photos_that_were_spoilt_on_purpose_are_refused(
+def test_nine_of_ten_photos_that_were_degraded_on_purpose_are_refused(
     models: Models, faces: Path, name: str
 ) -> None:
     files = sorted({row["file_x"] for row in rows(faces, "asian_pairs.csv") if row["set"] == "lfw_asian"})[
         :40
     ]
-    photos = [spoilt(name, decode((faces / file).read_bytes()).rgb) for file in files]
+    photos = [changed(name, decode((faces / file).read_bytes()).rgb) for file in files]
     outcomes = [verify(models, photo, []).selfie.outcome for photo in photos]
     assert sum(outcome is not Outcome.USABLE for outcome in outcomes) >= 0.9 * len(files)
 
 
 @pytest.mark.parametrize("outcome", DEGRADATIONS)
-def test_a_spoilt_photo_is_refused_by_the_gate_that_it_was_spoilt_for(
+def test_a_degraded_photo_is_refused_by_the_gate_that_it_was_degraded_for(
     models: Models, portraits: Path, outcome: Outcome
 ) -> None:
     rgb = decode((portraits / OBAMA[0]).read_bytes()).rgb
     face = models.detector.detect(rgb).faces[0]
     rng = np.random.default_rng(1)
-    spoilt = [degrade(rgb, face, outcome, rng) for _ in range(5)]
-    files = [cv2.imencode(".png", copy[:, :, ::-1])[1].tobytes() for copy in spoilt]
+    changed = [degrade(rgb, face, outcome, rng) for _ in range(5)]
+    files = [cv2.imencode(".png", copy[:, :, ::-1])[1].tobytes() for copy in changed]
     found = [verify(models, file, []).selfie.outcome for file in files]
     assert outcome in found
 

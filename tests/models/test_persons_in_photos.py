@@ -81,14 +81,16 @@ def test_a_selfie_before_a_mirror_shows_one_person(models: Models, heads: Heads)
     assert judge(models, selfie, jpeg(heads.of(OBAMA[2]))).status is Status.APPROVED
 
 
-def test_a_stranger_is_a_stranger_however_often_he_is_in_the_picture(models: Models, heads: Heads) -> None:
+def test_somebody_else_is_somebody_else_however_often_he_is_in_the_picture(
+    models: Models, heads: Heads
+) -> None:
     own, twice = jpeg(heads.of(OBAMA[2])), beside(heads.of(BIDEN), ImageOps.mirror(heads.of(BIDEN)))
     verdict = judge(models, jpeg(heads.of(OBAMA[0])), own, twice)
     assert (verdict.status, verdict.reason, verdict.photo) == (Status.REVIEW, Reason.DIFFERENT_PERSON, 2)
     assert [photo.verdict for photo in verdict.photos] == [PhotoVerdict.VERIFIED, PhotoVerdict.CONTRADICTS]
 
 
-def test_a_primary_photo_of_others_is_looked_at_whatever_stands_behind_it(
+def test_a_primary_photo_of_others_is_analysed_whatever_stands_behind_it(
     models: Models, heads: Heads
 ) -> None:
     others = beside(heads.of(BIDEN), heads.of(COLLINS))
@@ -97,17 +99,17 @@ def test_a_primary_photo_of_others_is_looked_at_whatever_stands_behind_it(
     assert verdict.photos[0].verdict is PhotoVerdict.CONTRADICTS
 
 
-@pytest.mark.parametrize("spoilt", ["masked", "blurred", "small"])
-@pytest.mark.parametrize("stranger", [BIDEN, COLLINS])
-def test_a_stranger_whom_a_gate_refuses_is_never_approved_as_primary_photo(
-    models: Models, heads: Heads, spoilt: str, stranger: str
+@pytest.mark.parametrize("degraded", ["masked", "blurred", "small"])
+@pytest.mark.parametrize("somebody", [BIDEN, COLLINS])
+def test_somebody_else_whom_a_gate_refuses_is_never_approved_as_primary_photo(
+    models: Models, heads: Heads, degraded: str, somebody: str
 ) -> None:
-    whole = heads.of(stranger)
+    whole = heads.of(somebody)
     photo = {
-        "masked": lambda: heads.masked(stranger),
+        "masked": lambda: heads.masked(somebody),
         "blurred": lambda: whole.filter(ImageFilter.GaussianBlur(9)),
         "small": lambda: ImageOps.expand(whole.resize((80, 80)), 120, fill=(90, 110, 100)),
-    }[spoilt]()
+    }[degraded]()
     verdict = judge(models, jpeg(heads.of(OBAMA[0])), jpeg(photo), jpeg(heads.of(OBAMA[2])))
     assert verdict.status in (Status.REVIEW, Status.RETRY_PHOTO), verdict
     assert verdict.photos[0].verdict is not PhotoVerdict.VERIFIED
@@ -118,7 +120,7 @@ def test_a_doubtful_photo_is_the_members_where_another_one_surely_is_and_both_ar
 ) -> None:
     """The edges are put where the two least alike photos of one man are in doubt."""
     pictures = [jpeg(heads.of(name)) for name in OBAMA]
-    stranger = jpeg(heads.of(BIDEN))
+    somebody = jpeg(heads.of(BIDEN))
     scores = {}
     for one, other in ((0, 1), (0, 2), (1, 2)):
         compared = judge(models, pictures[one], pictures[other]).photos[0].comparison
@@ -134,8 +136,8 @@ def test_a_doubtful_photo_is_the_members_where_another_one_surely_is_and_both_ar
     assert (together.status, together.photo) == (Status.APPROVED, 1)
     assert together.photos[0].verdict is PhotoVerdict.VERIFIED
     assert "photo 2" in together.photos[0].detail
-    beside_a_stranger = judge(strict, pictures[selfie], pictures[primary], stranger)
-    assert beside_a_stranger.photos[0].outcome is Outcome.UNSURE
+    beside_somebody = judge(strict, pictures[selfie], pictures[primary], somebody)
+    assert beside_somebody.photos[0].outcome is Outcome.UNSURE
 
 
 def with_thresholds(models: Models, thresholds: Thresholds) -> Models:

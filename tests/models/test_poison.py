@@ -37,18 +37,18 @@ class Trial:
     """Today's judges, people to learn from, people to be tested on."""
 
     champion: HeadParams
-    taught: FaceTable
-    tested: FaceTable
+    training_table: FaceTable
+    test_table: FaceTable
 
     def of(self, poison: Callable[[FaceTable], FaceTable]) -> GateReport:
         """What the gate says of a head that was trained on the poisoned labels, cleaned as they are."""
-        table = poison(self.taught)
+        table = poison(self.training_table)
         labels = label_figures(table, self.champion)
         clean = table.only(~mislabelled(table, self.champion.scorer))
         clean, _ = with_aliases_merged(clean, self.champion)
         faces = TrainingFaces(clean, np.full(len(clean.identity), NO_AGE))
         challenger = train_head(faces, self.champion, QUICK).params
-        frozen = FrozenFaces(self.tested, np.full(len(self.tested.identity), NO_AGE))
+        frozen = FrozenFaces(self.test_table, np.full(len(self.test_table.identity), NO_AGE))
         return check_challenger(self.champion, challenger, frozen, RULES, labels)
 
 
@@ -156,8 +156,10 @@ def test_from_faces_that_all_look_alike_nothing_is_learned(trial: Trial) -> None
         trial.of(lambda table: replace(table, embeddings=collapsed(table)))
 
 
-def test_a_backbone_that_sees_everybody_alike_is_rejected(trial: Trial) -> None:
-    frozen = FrozenFaces(trial.tested, np.full(len(trial.tested.identity), NO_AGE), collapsed(trial.tested))
+def test_a_network_whose_embeddings_are_all_alike_is_rejected(trial: Trial) -> None:
+    frozen = FrozenFaces(
+        trial.test_table, np.full(len(trial.test_table.identity), NO_AGE), collapsed(trial.test_table)
+    )
     report = check_challenger(trial.champion, trial.champion, frozen, RULES)
     assert any("embeddings have collapsed" in reason for reason in report.reasons)
 

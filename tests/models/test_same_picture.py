@@ -34,7 +34,7 @@ def models(bundle_dir: Path) -> Models:
     return load_models(bundle_dir)
 
 
-def seen(models: Models, photo: Path) -> tuple[Rgb, Face]:
+def detected(models: Models, photo: Path) -> tuple[Rgb, Face]:
     found = models.detector.detect(decode(photo.read_bytes()).rgb)
     return found.rgb, models.mesh.refine(found.rgb, main_face(found.rgb, found.faces))
 
@@ -50,7 +50,7 @@ def packed(rgb: Rgb) -> bytes:
 def test_a_gallery_photo_sent_as_selfie_goes_to_a_person_however_it_was_edited(
     models: Models, portraits: Path, name: str, edit: str
 ) -> None:
-    rgb, face = seen(models, portraits / name)
+    rgb, face = detected(models, portraits / name)
     selfie = EDITS[edit](rgb, face.box, np.random.default_rng(zlib.crc32(edit.encode())))
     verdict = verify(models, packed(selfie), [(portraits / name).read_bytes()])
     assert (verdict.status, verdict.reason, verdict.photo) == (Status.REVIEW, Reason.SAME_PICTURE, 1)
@@ -58,7 +58,7 @@ def test_a_gallery_photo_sent_as_selfie_goes_to_a_person_however_it_was_edited(
 
 
 def test_fifteen_tries_at_random_get_nobody_through(models: Models, portraits: Path) -> None:
-    rgb, face = seen(models, portraits / OBAMA[1])
+    rgb, face = detected(models, portraits / OBAMA[1])
     original = fine_structure(rgb, face)
     for seed in range(15):
         edited = models.detector.detect(anything(rgb, face.box, np.random.default_rng(seed)))
@@ -67,7 +67,7 @@ def test_fifteen_tries_at_random_get_nobody_through(models: Models, portraits: P
 
 
 def test_other_photos_of_one_person_are_far_from_the_limit(models: Models, portraits: Path) -> None:
-    structures = [fine_structure(*seen(models, portraits / name)) for name in (*OBAMA, BIDEN)]
+    structures = [fine_structure(*detected(models, portraits / name)) for name in (*OBAMA, BIDEN)]
     for one, other in combinations(structures, 2):
         assert agreement(one, other) < models.params.replay.agreement - 0.1
 
@@ -76,7 +76,7 @@ def test_hardly_any_two_photos_of_a_person_are_taken_for_one(models: Models, fac
     people = sorted(folder for folder in (faces / "lfw").iterdir() if len(list(folder.iterdir())) > 1)[::12]
     pairs = [sorted(folder.iterdir())[:2] for folder in people]
     pairs = [pair for pair in pairs if (pair[0].stem, pair[1].stem) not in NEAR_COPIES]
-    found = [agreement(*(fine_structure(*seen(models, photo)) for photo in pair)) for pair in pairs]
+    found = [agreement(*(fine_structure(*detected(models, photo)) for photo in pair)) for pair in pairs]
     assert len(found) > 50
     assert sum(value >= models.params.replay.agreement for value in found) <= 1
 
@@ -88,7 +88,7 @@ def test_a_selfie_cut_out_of_a_group_photo_goes_to_a_person(models: Models, port
 
 
 def test_a_copy_whose_face_is_too_small_to_be_compared_is_noticed(models: Models, portraits: Path) -> None:
-    rgb, face = seen(models, portraits / OBAMA[0])
+    rgb, face = detected(models, portraits / OBAMA[0])
     scale = 40 / face.box.side
     small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
     cropped = rgb[: round(face.box.y + 1.4 * face.box.height)]
@@ -99,7 +99,7 @@ def test_a_copy_whose_face_is_too_small_to_be_compared_is_noticed(models: Models
 
 
 def test_a_face_without_structure_agrees_with_nothing(models: Models, portraits: Path) -> None:
-    rgb, face = seen(models, portraits / OBAMA[0])
+    rgb, face = detected(models, portraits / OBAMA[0])
     white = fine_structure(np.full_like(rgb, 255), face)
     assert agreement(white, white) == agreement(white, fine_structure(rgb, face)) == 0
 

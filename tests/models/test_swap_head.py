@@ -61,19 +61,19 @@ def test_a_new_head_judges_on_the_networks_that_are_loaded(models: Models, portr
     assert verify(models, selfie, [photo]).status is Status.APPROVED
 
 
-def test_two_heads_judge_what_was_seen_and_embedded_once(models: Models, portraits: Path) -> None:
+def test_two_heads_judge_what_was_analysed_and_embedded_once(models: Models, portraits: Path) -> None:
     new = swapped(models, strict(models))
     photos = [(portraits / file).read_bytes() for file in (COUPLE[1], BIDEN)]
     selfie = (portraits / COUPLE[0]).read_bytes()
-    seen = analyse([models, new], selfie, photos)
-    first = judge(models, seen)
-    embedded = dict(seen._embeddings)
-    second = judge(new, seen)
-    assert seen._embeddings.keys() == embedded.keys()
+    analysis = analyse([models, new], selfie, photos)
+    first = judge(models, analysis)
+    embedded = dict(analysis._embeddings)
+    second = judge(new, analysis)
+    assert analysis._embeddings.keys() == embedded.keys()
     assert (first.model_version, second.model_version) == (models.version, new.version)
     alone = verify(new, selfie, photos)
     assert replace(second, timings={}) == replace(alone, timings={})
-    assert replace(judge(models, seen), timings={}) == replace(first, timings={})
+    assert replace(judge(models, analysis), timings={}) == replace(first, timings={})
 
 
 def test_a_head_that_wants_other_colours_gets_an_embedder_of_its_own(models: Models, portraits: Path) -> None:
@@ -84,8 +84,8 @@ def test_a_head_that_wants_other_colours_gets_an_embedder_of_its_own(models: Mod
     assert new.embedders["facenet"].network is models.embedders["facenet"].network
     assert new.embedders["sface"] is models.embedders["sface"]
     selfie, photo = ((portraits / file).read_bytes() for file in COUPLE)
-    seen = analyse([models, new], selfie, [photo])
-    in_colour, in_gray = (judge(each, seen).photos[0].comparison for each in (models, new))
+    analysis = analyse([models, new], selfie, [photo])
+    in_colour, in_gray = (judge(each, analysis).photos[0].comparison for each in (models, new))
     assert in_colour is not None
     assert in_gray is not None
     assert in_colour.cosines["sface"] == in_gray.cosines["sface"]

@@ -184,7 +184,7 @@ def test_the_same_seed_gives_the_same_head_and_another_seed_another(params: Head
 
 
 @pytest.mark.parametrize("loss", list(LossName))
-def test_training_tells_strangers_apart_that_the_start_confused(params: HeadParams, loss: LossName) -> None:
+def test_training_tells_people_apart_that_the_start_confused(params: HeadParams, loss: LossName) -> None:
     faces = crowd(nuisance=10.0)
     recipe = replace(QUICK, siamese=SiameseSettings(loss, pull=0.0), schedule=Schedule(epochs=8, batch=64))
     history = train_head(faces, params, recipe).history
@@ -192,7 +192,7 @@ def test_training_tells_strangers_apart_that_the_start_confused(params: HeadPara
     assert history.loss[-1] < history.loss[0]
 
 
-def test_copies_are_learned_from_and_nobody_is_judged_by_them(params: HeadParams) -> None:
+def test_copies_are_trained_on_and_nobody_is_validated_by_them(params: HeadParams) -> None:
     faces = crowd(nuisance=10.0)
     own = faces.table.embeddings["facenet"]
     plain, none, copied = (
@@ -279,7 +279,7 @@ def test_a_photo_under_a_wrong_name_is_found_by_whom_it_looks_like() -> None:
     assert mislabelled(table, scorer).tolist() == [False, False, True, False, False, False]
 
 
-def test_an_unlike_photo_that_looks_like_nobody_else_is_kept_for_learning() -> None:
+def test_an_unlike_photo_that_looks_like_nobody_else_is_kept_for_training() -> None:
     table, scorer = plain(np.array([[1, 0, 0], [1, 0.1, 0], [0, 0, 1], [0, 1, 0]]), [0, 0, 0, 1])
     assert not mislabelled(table, scorer).any()
 

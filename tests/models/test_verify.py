@@ -36,7 +36,7 @@ from pipeline.verdict import (
     Status,
     Verdict,
 )
-from pipeline.verify import judge as judge_seen
+from pipeline.verify import judge as judge_analysis
 from pipeline.verify import verify
 from support.bundle import ROOT
 from support.odd_files import saved
@@ -54,7 +54,7 @@ class Photos:
 
     selfie: Path
     photo: Path
-    stranger: Path
+    somebody: Path
     third: Path
     nobody: Path
 
@@ -65,8 +65,8 @@ def of(request: pytest.FixtureRequest, portraits: Path) -> Photos:
         people = [portraits / name for name in (OBAMA[0], OBAMA[2], BIDEN, COLLINS)]
     else:
         people = [request.getfixturevalue("faces") / "lfw" / name for name in LFW]
-    selfie, photo, stranger, third = people
-    return Photos(selfie, photo, stranger, third, portraits / CAT)
+    selfie, photo, somebody, third = people
+    return Photos(selfie, photo, somebody, third, portraits / CAT)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_two_photos_of_one_person_approve_the_member(models: Models, of: Photos)
 
 
 def test_a_photo_of_somebody_else_goes_to_a_person_however_many_match(models: Models, of: Photos) -> None:
-    verdict = judge(models, of.selfie, of.photo, of.stranger)
+    verdict = judge(models, of.selfie, of.photo, of.somebody)
     assert (verdict.status, verdict.reason, verdict.photo) == (Status.REVIEW, Reason.DIFFERENT_PERSON, 2)
     assert verdict.same_person is False
     assert verdict.similarity is not None
@@ -137,7 +137,7 @@ def test_a_selfie_without_a_face_asks_for_another_and_judges_nothing(models: Mod
 
 
 def test_a_group_photo_with_the_member_is_neutral(models: Models, of: Photos) -> None:
-    group = side_by_side(models, of.photo, of.stranger)
+    group = side_by_side(models, of.photo, of.somebody)
     selfie = of.selfie.read_bytes()
     alone = verify(models, selfie, [group])
     assert alone.photos[0].outcome is Outcome.GROUP_SAME
@@ -146,14 +146,14 @@ def test_a_group_photo_with_the_member_is_neutral(models: Models, of: Photos) ->
 
 
 def test_a_group_without_the_member_speaks_against_nobody(models: Models, of: Photos) -> None:
-    group = side_by_side(models, of.third, of.stranger)
+    group = side_by_side(models, of.third, of.somebody)
     verdict = verify(models, of.selfie.read_bytes(), [of.photo.read_bytes(), group])
     assert verdict.photos[1].outcome is Outcome.MEMBER_NOT_SEEN
     assert verdict.status is Status.APPROVED
 
 
 def test_two_people_in_a_selfie_are_sent_back(models: Models, of: Photos) -> None:
-    selfie = side_by_side(models, of.selfie, of.stranger)
+    selfie = side_by_side(models, of.selfie, of.somebody)
     verdict = verify(models, selfie, [of.photo.read_bytes()])
     assert (verdict.status, verdict.reason) == (Status.RETRY_PHOTO, Reason.SELFIE_SEVERAL_FACES)
 
@@ -191,11 +191,11 @@ def test_a_photo_that_could_not_be_had_is_told_apart_from_a_broken_one(models: M
 
 
 def test_photos_that_a_job_has_no_time_for_are_not_decoded_and_say_so(models: Models, of: Photos) -> None:
-    selfie, photo, stranger = (f.read_bytes() for f in (of.selfie, of.photo, of.stranger))
+    selfie, photo, somebody = (f.read_bytes() for f in (of.selfie, of.photo, of.somebody))
     large = saved(Image.open(of.photo).convert("RGB").resize((3000, 3000)), "PNG")
     assert DecodeBudget().seconds > 0.3
     budget = DecodeBudget(seconds=0.2)  # such a PNG takes about 0.3
-    verdict = judge_seen(models, analyse([models], selfie, [photo, large, stranger], budget=budget))
+    verdict = judge_analysis(models, analyse([models], selfie, [photo, large, somebody], budget=budget))
     left_out = verdict.photos[1]
     assert [found.outcome for found in verdict.photos] == ["same", "not_compared", "different"]
     assert (left_out.fault, left_out.verdict) == (Fault.OURS, PhotoVerdict.NOT_VERIFIED)
@@ -203,10 +203,10 @@ def test_photos_that_a_job_has_no_time_for_are_not_decoded_and_say_so(models: Mo
     assert verdict.reason is Reason.DIFFERENT_PERSON
 
 
-def test_the_simplest_door_answers_same_person_and_gender(of: Photos, bundle_dir: Path) -> None:
-    one, other, stranger, nobody = (f.read_bytes() for f in (of.selfie, of.photo, of.stranger, of.nobody))
+def test_the_api_answers_same_person_and_gender(of: Photos, bundle_dir: Path) -> None:
+    one, other, somebody, nobody = (f.read_bytes() for f in (of.selfie, of.photo, of.somebody, of.nobody))
     assert match(one, other, bundle_dir) == (True, Gender.MALE)
-    assert match(one, stranger, bundle_dir) == (False, Gender.MALE)
+    assert match(one, somebody, bundle_dir) == (False, Gender.MALE)
     assert match(nobody, one, bundle_dir) == (None, None)
 
 
@@ -225,7 +225,7 @@ def test_where_not_all_weights_can_be_had_a_head_for_the_other_networks_judges(
     verdict = judge(poorer, of.selfie, of.photo)
     assert verdict.status is Status.APPROVED
     assert verdict.gender is Gender.MALE
-    assert judge(poorer, of.selfie, of.stranger).status is Status.REVIEW
+    assert judge(poorer, of.selfie, of.somebody).status is Status.REVIEW
     assert verdict.model_version != read_bundle(bundle_dir).manifest.version
 
 

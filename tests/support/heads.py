@@ -13,7 +13,7 @@ from pipeline.bundles.head import Head
 from worker.serving.registry import read_head
 from worker.store import PublishedHead
 
-BACKBONES = {
+NETWORKS = {
     "facenet": NetworkFile(b"the first network", Origin("graph_final.pb", "0" * 64, recipe=1)),
     "sface": NetworkFile(b"the second network", Origin("sface.onnx", "1" * 64, recipe=1)),
 }
@@ -23,13 +23,13 @@ def a_bundle(
     folder: Path,
     name: str = "trained",
     approve: float = 0.4,
-    networks: Sequence[str] = tuple(BACKBONES),
+    networks: Sequence[str] = tuple(NETWORKS),
     **facts: Any,
 ) -> Path:
     """A bundle at ``folder``; another edge or fact gives another version."""
     metadata = {"name": name, "edges": {"approve": approve}, "calibration": "uncalibrated", **facts}
     head = Head({"facenet.mean": np.arange(8, dtype=np.float32)}, metadata)
-    write_bundle(folder, head, {network: BACKBONES[network] for network in networks})
+    write_bundle(folder, head, {network: NETWORKS[network] for network in networks})
     return folder
 
 

@@ -67,7 +67,7 @@ def pairs(tmp_path: Path) -> list[Pair]:
     return [Pair(f"{one}.png", f"{other}.png", same, set="lights") for one, other, same in listed]
 
 
-def test_contestants_judge_every_pair_in_turn_and_each_begins_as_often(
+def test_verifiers_score_every_pair_in_turn_and_each_begins_as_often(
     pairs: list[Pair], tmp_path: Path
 ) -> None:
     log: list[str] = []

@@ -30,7 +30,7 @@ from pipeline.bundles.head import Head
 from pipeline.errors import BundleIncompatible, WeightsCorrupt, WeightsMissing
 from support.bundle import ROOT
 
-BACKBONES = {
+NETWORKS = {
     "facenet": NetworkFile(b"the first network", Origin("graph_final.pb", "0" * 64, recipe=1)),
     "sface": NetworkFile(b"the second network", Origin("sface.onnx", "1" * 64, recipe=1)),
 }
@@ -45,7 +45,7 @@ def a_head(approve: float = 0.4) -> Head:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write_bundle(tmp_path / "bundle", a_head(), BACKBONES)
+    write_bundle(tmp_path / "bundle", a_head(), NETWORKS)
     return tmp_path / "bundle"
 
 
@@ -59,8 +59,8 @@ def test_what_is_written_is_read_again(folder: Path) -> None:
 
 
 def test_the_version_follows_the_content_and_is_the_same_on_every_host(tmp_path: Path, folder: Path) -> None:
-    elsewhere = write_bundle(tmp_path / "elsewhere", a_head(), BACKBONES)
-    stricter = write_bundle(tmp_path / "stricter", a_head(approve=0.5), BACKBONES)
+    elsewhere = write_bundle(tmp_path / "elsewhere", a_head(), NETWORKS)
+    stricter = write_bundle(tmp_path / "stricter", a_head(approve=0.5), NETWORKS)
     assert read_manifest(folder).version == elsewhere.version
     assert elsewhere.version.startswith("both-")
     assert stricter.version != elsewhere.version
@@ -136,7 +136,7 @@ def test_a_network_that_it_does_not_hold_is_named(folder: Path) -> None:
 
 
 def test_a_new_bundle_takes_the_old_one_s_place_and_leaves_nothing_beside(folder: Path) -> None:
-    newer = write_bundle(folder, a_head(approve=0.5), {"sface": BACKBONES["sface"]})
+    newer = write_bundle(folder, a_head(approve=0.5), {"sface": NETWORKS["sface"]})
     assert read_bundle(folder).manifest == newer
     assert len(list(folder.iterdir())) == 3
     assert list(folder.parent.iterdir()) == [folder]
@@ -144,13 +144,13 @@ def test_a_new_bundle_takes_the_old_one_s_place_and_leaves_nothing_beside(folder
 
 def test_the_same_bundle_is_not_written_again(folder: Path) -> None:
     before = {path: path.stat().st_ino for path in folder.iterdir()}
-    write_bundle(folder, a_head(), BACKBONES)
+    write_bundle(folder, a_head(), NETWORKS)
     assert {path: path.stat().st_ino for path in folder.iterdir()} == before
 
 
 def test_a_damaged_bundle_is_written_again(folder: Path) -> None:
     read_bundle(folder).path("sface").write_bytes(b"rubbish")
-    write_bundle(folder, a_head(), BACKBONES)
+    write_bundle(folder, a_head(), NETWORKS)
     assert read_bundle(folder).path("sface").read_bytes() == b"the second network"
 
 
@@ -169,7 +169,7 @@ write_bundle(Path(sys.argv[1]), Head({}, {}), {"big": big})
 def test_an_interrupted_write_changes_nothing(tmp_path: Path, previous: bool) -> None:
     folder = tmp_path / "bundle"
     if previous:
-        write_bundle(folder, a_head(), BACKBONES)
+        write_bundle(folder, a_head(), NETWORKS)
     done = subprocess.run(
         [sys.executable, "-c", A_DISK_THAT_FILLS_UP, folder],
         cwd=ROOT,
@@ -240,7 +240,7 @@ def test_an_array_that_says_it_is_larger_than_its_file_is_refused_before_room_is
 
 def test_a_head_that_travels_alone_has_the_manifest_of_its_bundle(tmp_path: Path, folder: Path) -> None:
     head = a_head(approve=0.7)
-    whole = write_bundle(tmp_path / "whole", head, BACKBONES)
+    whole = write_bundle(tmp_path / "whole", head, NETWORKS)
     manifest, text, packed = with_head(read_manifest(folder), head)
     assert (manifest, text) == (whole, (tmp_path / "whole" / MANIFEST).read_bytes())
     assert open_head(open_manifest(text), packed).metadata == head.metadata
@@ -271,8 +271,8 @@ def test_a_head_beside_another_one_s_manifest_is_refused(folder: Path) -> None:
 
 
 def test_a_network_is_known_by_its_weights_on_every_host(tmp_path: Path, folder: Path) -> None:
-    elsewhere = {**BACKBONES, "facenet": replace(BACKBONES["facenet"], data=b"converted elsewhere")}
-    tuned = {**BACKBONES, "sface": replace(BACKBONES["sface"], origin=Origin("tuned", "3" * 64))}
+    elsewhere = {**NETWORKS, "facenet": replace(NETWORKS["facenet"], data=b"converted elsewhere")}
+    tuned = {**NETWORKS, "sface": replace(NETWORKS["sface"], origin=Origin("tuned", "3" * 64))}
     here = read_manifest(folder)
     assert lacking(here, write_bundle(tmp_path / "a", a_head(), elsewhere)) == []
     assert lacking(here, write_bundle(tmp_path / "b", a_head(), tuned)) == []

@@ -101,7 +101,7 @@ def at_angles(*degrees: float) -> dict[str, Embeddings]:
     return {"sface": np.column_stack([np.cos(turns), np.sin(turns)]).astype(np.float32)}
 
 
-def test_strangers_are_members_of_one_gender_each_against_each_other_once() -> None:
+def test_impostors_are_members_of_one_gender_each_against_each_other_once() -> None:
     pairs, twins = pairs_of_members(scorer_of(), at_angles(0, 60, 90, 180), np.array([0, 1, 0, 0]), twin=2)
     assert twins == 0
     assert sorted(zip(pairs.first.tolist(), pairs.second.tolist(), strict=True)) == [(0, 2), (0, 3), (2, 3)]
@@ -109,12 +109,12 @@ def test_strangers_are_members_of_one_gender_each_against_each_other_once() -> N
     assert not pairs.same.any()
 
 
-def test_one_picture_under_two_ids_is_no_pair_of_strangers() -> None:
+def test_one_picture_under_two_ids_is_no_impostor_pair() -> None:
     pairs, twins = pairs_of_members(scorer_of(), at_angles(0, 0, 90), np.zeros(3, int), twin=0.99)
     assert (len(pairs.scores), twins) == (2, 1)
 
 
-def test_labelled_pairs_set_the_different_threshold_beside_the_strangers() -> None:
+def test_labelled_pairs_set_the_different_threshold_beside_the_impostors() -> None:
     strangers, genuine = members(80, genuine=False), members(80)
     both = with_genuine(strangers, genuine.scores[genuine.same], np.arange(80))
     assert calibrate(both, SETTINGS, BEFORE).genuine == 80

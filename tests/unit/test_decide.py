@@ -163,8 +163,8 @@ def test_the_machine_rejects_only_where_the_operator_switched_it_on_and_calibrat
     assert answer("usable", "same", "different", policy=on, calibrated=True)[0] == Status.REVIEW
     assert answer("usable", "too_dark/member", "different", policy=on, calibrated=True)[0] == Status.REJECTED
     assert answer("usable", "occluded/member<", policy=on, calibrated=True)[0] == Status.REVIEW
-    stranger = [finding(1, "different")]
-    assert decide(finding(0, "usable"), stranger, UNKNOWN, None, on).status is Status.REVIEW
+    somebody = [finding(1, "different")]
+    assert decide(finding(0, "usable"), somebody, UNKNOWN, None, on).status is Status.REVIEW
 
 
 @pytest.mark.parametrize(

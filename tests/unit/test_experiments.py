@@ -76,7 +76,7 @@ def test_as_many_men_as_women_are_chosen_and_nobody_with_one_photo() -> None:
     assert {face.identity for face in again} == {face.identity for face in chosen}
 
 
-def test_half_of_the_tested_pairs_are_genuine_and_impostors_are_of_one_gender() -> None:
+def test_half_of_the_test_pairs_are_genuine_and_impostors_are_of_one_gender() -> None:
     identity = np.repeat(np.arange(12), 4)
     gender = np.where(identity % 2 == 0, MALE, FEMALE)
     pairs = balanced_pairs(Labels(identity, gender, np.full(48, NO_AGE)), seed=1)

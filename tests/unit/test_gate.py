@@ -34,13 +34,13 @@ TOWN = Town(120, photos=4).table
 AGES = np.where(TOWN.identity < 40, 63, 41)
 
 
-def judges_of(table: FaceTable) -> HeadParams:
+def params_of(table: FaceTable) -> HeadParams:
     nothing_hidden = OcclusionClassifier({}, {})
     scorer, gender = fit_scorer(table, FITTED), fit_gender(table, FITTED)
     return HeadParams(scorer, gender, nothing_hidden, QualityLimits(), ReplayLimits())
 
 
-CHAMPION = judges_of(TOWN)
+CHAMPION = params_of(TOWN)
 FACES = FrozenFaces(TOWN, AGES)
 
 
@@ -71,7 +71,7 @@ def blurred(rows: np.ndarray, chosen: np.ndarray, noise: float) -> FrozenFaces:
     return replace(FACES, challenger_embeddings={"a": seen.astype(np.float32)})
 
 
-VECTORS = TOWN.embeddings["a"]
+EMBEDDINGS = TOWN.embeddings["a"]
 PROJECTION = CHAMPION.scorer.towers["a"].projection
 
 
@@ -99,7 +99,7 @@ def test_a_challenger_that_is_better_passes_and_the_figures_show_it() -> None:
     assert report.figures["fnmr_at_fmr"]["all"]["high95"] < 0
 
 
-def test_a_challenger_with_another_backbone_is_judged_on_its_own_vectors() -> None:
+def test_a_challenger_with_another_network_is_compared_on_its_own_embeddings() -> None:
     turned = np.linalg.qr(np.random.default_rng(3).normal(size=(16, 16)))[0]
     tower = Tower(np.zeros(16, np.float32), (turned.T @ PROJECTION).astype(np.float32), 1.0)
     mean = CHAMPION.scorer.towers["a"].mean @ turned
@@ -107,7 +107,7 @@ def test_a_challenger_with_another_backbone_is_judged_on_its_own_vectors() -> No
         {"b": (CHAMPION.gender.weights["a"] @ turned).astype(np.float32)}, CHAMPION.gender.bias, 0.7
     )
     scorer = Scorer({"b": replace(tower, mean=mean.astype(np.float32))}, CHAMPION.scorer.thresholds)
-    faces = replace(FACES, challenger_embeddings={"b": (VECTORS @ turned).astype(np.float32)})
+    faces = replace(FACES, challenger_embeddings={"b": (EMBEDDINGS @ turned).astype(np.float32)})
     report = judged(replace(CHAMPION, scorer=scorer, gender=gender), faces)
     assert report.reasons == ()
     assert set(report.figures["collapse"]) == {"b"}
@@ -124,19 +124,19 @@ def test_a_challenger_that_tells_people_apart_less_well_is_rejected() -> None:
 
 def test_a_challenger_that_is_worse_for_one_age_alone_is_rejected_for_that() -> None:
     lenient = replace(RULES, fnmr_margin=0.9, edge_fnmr_margin=0.9, different_margin=0.9)
-    report = judged(CHAMPION, blurred(VECTORS, AGES == 63, 0.3), lenient)
+    report = judged(CHAMPION, blurred(EMBEDDINGS, AGES == 63, 0.3), lenient)
     assert report.reasons
     assert all("age 60-69" in reason for reason in report.reasons)
 
 
 def test_a_slice_with_few_people_is_not_judged_on_its_own_and_the_figures_say_so() -> None:
-    faces = replace(blurred(VECTORS, TOWN.identity < 5, 3.0), age=np.where(TOWN.identity < 5, 63, 41))
+    faces = replace(blurred(EMBEDDINGS, TOWN.identity < 5, 3.0), age=np.where(TOWN.identity < 5, 63, 41))
     report = judged(CHAMPION, faces, replace(RULES, fnmr_margin=0.9, slice_margin=0.9, edge_fnmr_margin=0.9))
     assert "too few" in report.figures["fnmr_at_fmr"]["age 60-69"]
     assert not [reason for reason in report.reasons if "age 60-69" in reason]
 
 
-def test_an_approve_threshold_that_lets_strangers_in_is_rejected_however_well_people_are_told_apart() -> None:
+def test_an_approve_threshold_that_lets_impostors_in_is_rejected_however_well_people_are_told_apart() -> None:
     impostors = pair_scores(CHAMPION.scorer, TOWN)[1]
     report = judged(with_thresholds(threshold_at_fmr(impostors, 0.01)))
     assert any("FMR at the approve threshold (all)" in reason for reason in report.reasons)
@@ -200,7 +200,7 @@ def test_a_tower_that_collapsed_is_seen_though_it_weighs_little() -> None:
         CHAMPION.scorer.thresholds,
     )
     gone = replace(both.towers["b"], projection=np.zeros((16, 16), np.float32))
-    table = replace(TOWN, embeddings={"a": VECTORS, "b": VECTORS})
+    table = replace(TOWN, embeddings={"a": EMBEDDINGS, "b": EMBEDDINGS})
     report = check_challenger(
         replace(CHAMPION, scorer=both),
         replace(CHAMPION, scorer=replace(both, towers={**both.towers, "b": gone})),
@@ -249,7 +249,7 @@ def test_of_a_person_with_hundreds_of_photos_a_few_are_tested() -> None:
     identity = np.where(np.arange(len(TOWN.identity)) < 40, 0, TOWN.identity)
     few = FrozenFaces(replace(TOWN, identity=identity), AGES).at_most(people=500, photos=3, seed=1)
     assert np.bincount(few.table.identity).max() == 3
-    assert few.table.embeddings["a"][:3].tolist() == VECTORS[:3].tolist()
+    assert few.table.embeddings["a"][:3].tolist() == EMBEDDINGS[:3].tolist()
     assert len(few.age) == len(few.table.identity)
 
 

@@ -332,7 +332,7 @@ def test_a_recompressed_smaller_copy_has_nearly_the_same_hash() -> None:
     rng = np.random.default_rng(1)
     scene = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((640, 480))
     other = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((640, 480))
-    first, copy, stranger = (
+    first, copy, another = (
         decode(data).hashes[0]
         for data in (
             saved(scene, "PNG"),
@@ -341,7 +341,7 @@ def test_a_recompressed_smaller_copy_has_nearly_the_same_hash() -> None:
         )
     )
     assert (first ^ copy).bit_count() <= 6
-    assert (first ^ stranger).bit_count() > 15
+    assert (first ^ another).bit_count() > 15
 
 
 @settings(max_examples=150, deadline=None)

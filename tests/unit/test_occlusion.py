@@ -91,9 +91,9 @@ def test_features_are_finite_and_do_not_depend_on_the_size_of_the_photo() -> Non
 
 def test_what_was_learnt_is_told_from_what_was_not() -> None:
     known = examples()
-    judge = OcclusionClassifier.read(fit_occlusion(known, OcclusionSettings(epochs=15)))
+    classifier = OcclusionClassifier.read(fit_occlusion(known, OcclusionSettings(epochs=15)))
     for part in Part:
-        logits = judge.logits(known.features)[part]
+        logits = classifier.logits(known.features)[part]
         assert np.mean((logits > 0) == (known.hidden[part] == 1)) > 0.95
 
 
@@ -112,8 +112,8 @@ def test_a_face_without_a_mesh_is_judged_by_its_pixels_alone() -> None:
         OcclusionClassifier.read(fit_occlusion(e, OcclusionSettings(epochs=2)))
         for e in (examples(), of_meshes())
     )
-    for judge in (pixels, both):
-        assert np.isfinite(judge.logits(features)[Part.MOUTH]).all()
+    for classifier in (pixels, both):
+        assert np.isfinite(classifier.logits(features)[Part.MOUTH]).all()
 
 
 def test_a_few_wrong_labels_do_no_harm() -> None:
@@ -121,8 +121,8 @@ def test_a_few_wrong_labels_do_no_harm() -> None:
     truth = known.hidden[Part.EYES].copy()
     worn = np.flatnonzero(truth == 1)[:8]
     known.hidden[Part.EYES][worn] = 0  # sunglasses that nobody has labelled
-    judge = OcclusionClassifier.read(fit_occlusion(known, OcclusionSettings(epochs=15)))
-    assert np.mean(judge.logits(known.features)[Part.EYES][worn] > 0) > 0.8
+    classifier = OcclusionClassifier.read(fit_occlusion(known, OcclusionSettings(epochs=15)))
+    assert np.mean(classifier.logits(known.features)[Part.EYES][worn] > 0) > 0.8
 
 
 def test_the_same_examples_give_the_same_arrays() -> None:
@@ -133,13 +133,13 @@ def test_the_same_examples_give_the_same_arrays() -> None:
 
 def test_arrays_survive_being_stored_in_half_precision() -> None:
     arrays = fit_occlusion(examples(60), OcclusionSettings(epochs=2))
-    judge = OcclusionClassifier.read(arrays)
+    classifier = OcclusionClassifier.read(arrays)
     again = OcclusionClassifier.read(
-        {name: array.astype(np.float32) for name, array in judge.arrays().items()}
+        {name: array.astype(np.float32) for name, array in classifier.arrays().items()}
     )
     assert sum(array.nbytes for array in arrays.values()) < 400_000
     features = occlusion_features(photo(), FACE)
-    assert judge.probabilities(features) == again.probabilities(features)
+    assert classifier.probabilities(features) == again.probabilities(features)
 
 
 @pytest.mark.parametrize("part", list(Part))
@@ -153,23 +153,23 @@ def test_the_gate_names_what_is_hidden(part: Part) -> None:
     assert 0 <= refused.value <= 1
 
 
-def test_a_head_without_a_judge_refuses_nobody() -> None:
-    judge = OcclusionClassifier.read({})
-    assert judge.gate(occlusion_features(photo(), FACE)) is None
-    assert judge.arrays() == {}
+def test_a_head_without_a_classifier_refuses_nobody() -> None:
+    classifier = OcclusionClassifier.read({})
+    assert classifier.gate(occlusion_features(photo(), FACE)) is None
+    assert classifier.arrays() == {}
 
 
-def test_a_head_for_the_features_of_an_earlier_version_gets_the_shipped_judge() -> None:
+def test_a_head_for_the_features_of_an_earlier_version_gets_the_shipped_classifier() -> None:
     shipped = Head.load(SHIPPED)
     earlier = {**shipped.arrays, "occlusion.mouth.hidden": np.zeros((2064, 32), np.float16)}
     params = [
         read_head_params(Head(arrays, shipped.metadata)).occlusion for arrays in (earlier, shipped.arrays)
     ]
-    one, other = (judge.probabilities(occlusion_features(photo(), FACE)) for judge in params)
+    one, other = (classifier.probabilities(occlusion_features(photo(), FACE)) for classifier in params)
     assert one == other
 
 
-def test_half_a_judge_is_not_accepted() -> None:
+def test_half_a_classifier_is_not_accepted() -> None:
     arrays = fit_occlusion(examples(60), OcclusionSettings(epochs=1))
     del arrays["mouth.out"]
     with pytest.raises(KeyError):

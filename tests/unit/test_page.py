@@ -93,7 +93,7 @@ def whole(town: Town) -> str:
     return page(evaluated(town, pairs_of(), extra))
 
 
-def test_the_page_says_where_the_bundle_learned_from_the_tested_people(town: Town, whole: str) -> None:
+def test_the_page_says_where_the_bundle_learned_from_the_test_people(town: Town, whole: str) -> None:
     assert "looks too good" not in whole
     flattered = text_of(page(evaluated(town, pairs_of(), {"in_sample": 7, "sample": SAMPLE})))
     assert "learned from 7 of the very people" in flattered

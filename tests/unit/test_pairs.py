@@ -82,7 +82,7 @@ def test_held_out_people_are_held_out_with_all_their_photos() -> None:
     assert not np.array_equal(held, split_by_identity(identity, 0.2, seed=2))
 
 
-def test_hard_impostors_are_the_most_alike_strangers() -> None:
+def test_hard_impostors_are_the_most_alike_impostors() -> None:
     known = labels()
     faces = embeddings(len(known.identity))
     pairs = hard_impostors(known, faces, 10, ceiling=1.0)
@@ -93,7 +93,7 @@ def test_hard_impostors_are_the_most_alike_strangers() -> None:
     assert mined == pytest.approx(cosines[:10], abs=1e-6)
 
 
-def test_strangers_who_look_like_one_person_under_two_names_are_not_mined() -> None:
+def test_impostors_who_look_like_one_person_under_two_names_are_not_mined() -> None:
     known = labels()
     faces = embeddings(len(known.identity))
     faces[0] = faces[known.identity == 6][0]  # both men; the age of both is unknown

@@ -151,8 +151,8 @@ def test_each_gate_names_its_number(change: dict[str, float], outcome: Outcome, 
 
 def test_a_face_on_the_limit_passes() -> None:
     limits = QualityLimits()
-    edge = dataclasses.replace(GOOD, face_px=limits.face_px, sharpness=limits.sharpness, yaw=limits.yaw)
-    assert gate(edge, limits) is None
+    border = dataclasses.replace(GOOD, face_px=limits.face_px, sharpness=limits.sharpness, yaw=limits.yaw)
+    assert gate(border, limits) is None
 
 
 def test_a_thumbnail_filled_by_a_face_is_a_close_crop_and_neither_is_so_alone() -> None:

@@ -118,7 +118,7 @@ def test_an_impostor_whose_age_is_known_shows_a_person_of_near_age(population: P
         assert {int(ages[photo.faces[0]]) for photo in member.photos} == {int(ages[member.face])}
 
 
-def test_a_look_alike_is_more_alike_than_a_stranger(population: Population) -> None:
+def test_a_look_alike_is_more_alike_than_another_person(population: Population) -> None:
     solo = Mix(sent={Sent.SOLO: 1.0}, junk_selfie=0.0)
 
     def mean(kind: MemberKind) -> float:
@@ -157,8 +157,8 @@ def test_men_and_women_take_turns_however_many_there_are_of_each(population: Pop
 def test_findings_lead_to_the_verdicts_that_the_rules_foresee(population: Population) -> None:
     mine, theirs, others = (rows_of(population, place) for place in (0, 1, 2))
     assert verdict(population, mine[0], Photo(Sent.SOLO, (mine[1],))) == (Status.APPROVED, Reason.SAME_PERSON)
-    stranger = Photo(Sent.SOLO, (theirs[0],))
-    assert verdict(population, mine[0], stranger) == (Status.REVIEW, Reason.DIFFERENT_PERSON)
+    somebody = Photo(Sent.SOLO, (theirs[0],))
+    assert verdict(population, mine[0], somebody) == (Status.REVIEW, Reason.DIFFERENT_PERSON)
     group = Photo(Sent.GROUP, (mine[1], theirs[0], others[0]))
     assert verdict(population, mine[0], group) == (Status.RETRY_PHOTO, Reason.NO_SOLO_PHOTO)
     assert verdict(population, mine[0], Photo(Sent.JUNK)) == (Status.RETRY_PHOTO, Reason.NO_USABLE_PHOTO)

@@ -52,6 +52,6 @@ def test_where_no_copy_shows_a_face_nothing_is_fitted() -> None:
     assert fit_refused(scorer(), table(), {"occluded": none}, SETTINGS) == {}
 
 
-def test_two_photos_of_everybody_who_has_several_are_spoilt() -> None:
+def test_two_photos_of_everybody_who_has_several_are_degraded() -> None:
     assert two_photos_each(np.array([7, 3, 7, 5, 7, 3])).tolist() == [[1, 5], [0, 2]]
     assert two_photos_each(np.array([1, 2])).shape == (0, 2)
