@@ -99,7 +99,6 @@ def network_files() -> NetworkFiles:
 @lru_cache(maxsize=1)
 def verification() -> Verification:
     """The service that handles deliveries of verify jobs."""
-    """The service that handles deliveries of jobs."""
     config = settings()
     return Verification(
         requests=store().requests,
@@ -229,7 +228,7 @@ def preload(*, judging: bool) -> None:
     reset()
     one_thread()
     try:
-        store().models.in_use()  # connects: from here on the process goes by the database's clock
+        store().models.in_use()  # connects: from here on the process uses the clock of the database
     except StoreUnavailable as error:
         logger.warning("%s", error)
     if judging:

@@ -60,7 +60,7 @@ _DECORATION: Final = re.compile(r"[\s_\-./·:*#()\[\]]+")
 _ENDING: Final = re.compile(r"(?:urls?|links?|링크|주소|경로|\d+|번)$")
 REASON: Final = "오류 (reason)"
 ROW: Final = "원래 행 (row)"
-"""Columns of the workbook that comes back; when it is mended and imported they are left alone."""
+"""Columns of the workbook that comes back; when it is corrected and imported they are ignored."""
 _SEARCHED: Final = 20
 """Titles and notes may stand above the header."""
 _MAX_HEADER_ROWS: Final = 3

@@ -51,7 +51,7 @@ def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue:
     A cell that shows a text and leads to an address is that address. IDs are taken as Excel shows them.
 
     Rows that cannot be imported stop no other member: they come back in a workbook with the reason, to
-    be mended and imported again; all rows of a member come back together. A dry run writes no file and
+    be corrected and imported again; all rows of a member come back together. A dry run writes no file and
     prints the reasons. What was not read, or may not be meant, is a warning. Exit status 1 if there are
     rows that cannot be imported.
     """
