@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from pipeline.faces.types import Embedding, Embeddings, Floats, Scores
+from pipeline.faces.types import Embedding, Embeddings, EmbeddingsByName, Floats, Scores
 from pipeline.verdict import Comparison, Gender, GenderReading
 
 NEVER = float("-inf")
@@ -50,12 +50,12 @@ class Expectation:
     no more than one: impostor scores rise where both photos are bad, and an impostor can make both bad.
     """
 
-    weights: Mapping[str, Embeddings]
+    weights: EmbeddingsByName
     usual: float
     limit: float
     share: float
 
-    def of(self, embeddings: Mapping[str, Embeddings]) -> Embeddings:
+    def of(self, embeddings: EmbeddingsByName) -> Embeddings:
         """(n, 1) float32 to subtract, from (n, d) embeddings."""
         expected = sum(np.atleast_2d(embeddings[name]) @ row for name, row in self.weights.items())
         beyond = np.clip(np.asarray(expected) - self.usual, -self.limit, self.limit)
@@ -111,14 +111,14 @@ class Scorer:
     thresholds: Thresholds
     expectation: Expectation | None = None
 
-    def project(self, embeddings: Mapping[str, Embeddings]) -> dict[str, Embeddings]:
+    def project(self, embeddings: EmbeddingsByName) -> dict[str, Embeddings]:
         """The projected embeddings of n faces by tower, as the other methods take them."""
         projected = {name: tower.project(embeddings[name]) for name, tower in self.towers.items()}
         if self.expectation is None:
             return projected
         return {**projected, EXPECTED: self.expectation.of(embeddings)}
 
-    def scores(self, first: Mapping[str, Embeddings], second: Mapping[str, Embeddings]) -> Scores:
+    def scores(self, first: EmbeddingsByName, second: EmbeddingsByName) -> Scores:
         """Fused scores (n,) of n pairs of projected faces."""
         rows = (t.weight * np.sum(first[n] * second[n], axis=1) for n, t in self.towers.items())
         fused = np.asarray(sum(rows), dtype=np.float64)
@@ -126,14 +126,14 @@ class Scorer:
             return fused
         return fused - self.expectation.of_both(first[EXPECTED], second[EXPECTED])[:, 0]
 
-    def matrix(self, first: Mapping[str, Embeddings], second: Mapping[str, Embeddings]) -> Scores:
+    def matrix(self, first: EmbeddingsByName, second: EmbeddingsByName) -> Scores:
         """Fused scores (n, m) of n projected faces with m others."""
         fused = self.likeness(first, second)
         if self.expectation is None:
             return fused
         return fused - self.expectation.of_both(first[EXPECTED], second[EXPECTED].T)
 
-    def likeness(self, first: Mapping[str, Embeddings], second: Mapping[str, Embeddings]) -> Scores:
+    def likeness(self, first: EmbeddingsByName, second: EmbeddingsByName) -> Scores:
         """The weighted sums of cosines (n, m), without expectations."""
         return np.asarray(
             sum(t.weight * (first[n] @ second[n].T) for n, t in self.towers.items()), np.float64
@@ -143,9 +143,7 @@ class Scorer:
         """The weighted sum of these cosines."""
         return sum(self.towers[name].weight * cosine for name, cosine in cosines.items())
 
-    def compare(
-        self, first: Mapping[str, Embeddings], second: Mapping[str, Embeddings], comparisons: int = 1
-    ) -> Comparison:
+    def compare(self, first: EmbeddingsByName, second: EmbeddingsByName, comparisons: int = 1) -> Comparison:
         """Compare one projected face, (1, k) for each tower, with one other.
 
         The approve threshold is that of the best of so many ``comparisons``.
@@ -174,7 +172,7 @@ class GenderHead:
     bias: float
     margin: float
 
-    def logits(self, embeddings: Mapping[str, Embeddings]) -> Floats:
+    def logits(self, embeddings: EmbeddingsByName) -> Floats:
         """(n,) log odds of male, from (n, d) unprojected embeddings of every embedder."""
         parts = [np.atleast_2d(embeddings[name]) @ weight for name, weight in self.weights.items()]
         return np.asarray(np.sum(parts, axis=0) + self.bias, dtype=np.float32)

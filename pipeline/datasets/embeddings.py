@@ -12,8 +12,10 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.bundles.load import load_models
 from pipeline.bundles.models import Models
@@ -174,6 +176,14 @@ def embed_face(models: Models, rgb: Rgb, face: Face) -> dict[str, Embeddings]:
     return {name: e.embed([e.crop(rgb, refined)])[0] for name, e in models.embedders.items()}
 
 
+def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write an .npz file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(".tmp.npz")
+    np.savez(temporary, **arrays)
+    temporary.replace(path)
+
+
 class EmbeddingCache:
     """Embeddings by content hash; a row of NaN is a photo without a face."""
 
@@ -211,11 +221,8 @@ class EmbeddingCache:
         """Write the file anew, whole or not at all."""
         if self._path is None:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self._path.with_suffix(".tmp.npz")
         arrays = {name: np.stack(rows) for name, rows in self._embeddings.items()}
-        np.savez(temporary, sha256=np.array(list(self.index)), **arrays)
-        temporary.replace(self._path)
+        save_arrays(self._path, sha256=np.array(list(self.index)), **arrays)
 
     def table(self, digests: dict[str, str]) -> EmbeddingTable:
         """The embeddings of photos, by path and digest."""

@@ -8,7 +8,7 @@ two people are an impostor pair.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -19,7 +19,7 @@ from pipeline.datasets.embeddings import EmbeddingTable
 from pipeline.datasets.tables import PersonCodes
 from pipeline.errors import DataError
 from pipeline.evaluation.report import Scored
-from pipeline.faces.types import Codes, Embeddings
+from pipeline.faces.types import Codes, EmbeddingsByName
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import (
     FEMALE,
@@ -189,7 +189,7 @@ def score_pairs(
     return Scored(pairs, scores, band, reference, who)
 
 
-def _score(scorer: Scorer, embeddings: Mapping[str, Embeddings], rows: Codes) -> float:
+def _score(scorer: Scorer, embeddings: EmbeddingsByName, rows: Codes) -> float:
     first, second = (
         scorer.project({name: table[row : row + 1] for name, table in embeddings.items()}) for row in rows
     )

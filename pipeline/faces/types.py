@@ -19,6 +19,8 @@ Embedding = NDArray[np.float32]
 """(d,) of one face."""
 Embeddings = NDArray[np.float32]
 """(n, d) of n faces."""
+EmbeddingsByName = Mapping[str, NDArray[np.float32]]
+"""(n, d) of the same n faces by the name of the embedder; or (n, k) after projection."""
 Scores = NDArray[np.float64]
 """(n,) or (n, m) scores of pairs."""
 Codes = NDArray[np.int64]

@@ -5,7 +5,7 @@ Pairs that share a person are not independent, so the bootstrap resamples people
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 from pipeline.bundles.head import CALIBRATED, Head
 from pipeline.bundles.identities import FittedOn
 from pipeline.errors import DataError
-from pipeline.faces.types import Codes, Embeddings, Flags, Rows, Scores
+from pipeline.faces.types import Codes, EmbeddingsByName, Flags, Rows, Scores
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import FitSettings, thresholds_at
 from pipeline.score import Scorer, Thresholds
@@ -84,7 +84,7 @@ def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Thresholds, see
 
 
 def pairs_of_members(
-    scorer: Scorer, selfies: Mapping[str, Embeddings], genders: Codes, twin: float
+    scorer: Scorer, selfies: EmbeddingsByName, genders: Codes, twin: float
 ) -> tuple[ScoredPairs, int]:
     """Every pair of different members of one gender, and how many pairs were left out.
 

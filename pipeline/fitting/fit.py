@@ -14,7 +14,7 @@ from sklearn.linear_model import LogisticRegression
 
 from pipeline.bundles.models import ReplayLimits
 from pipeline.errors import DataError
-from pipeline.faces.types import Codes, Doubles, Embeddings, Flags, Rows, Scores
+from pipeline.faces.types import Codes, Doubles, Embeddings, EmbeddingsByName, Flags, Rows, Scores
 from pipeline.fitting import metrics
 from pipeline.fitting.fusion import LabelledEmbeddings, with_learned_weights
 from pipeline.score import GenderHead, Scorer, Thresholds, Tower
@@ -35,7 +35,7 @@ BLOCK = 1024
 class FaceTable(Rows):
     """n labelled faces and their embeddings, (n, d) by embedder."""
 
-    embeddings: Mapping[str, Embeddings]
+    embeddings: EmbeddingsByName
     identity: Codes
     gender: Codes
     """`MALE`, `FEMALE` or `UNKNOWN`."""
@@ -55,7 +55,7 @@ class DegradedCopies:
 
     rows: Codes
     others: Codes
-    embeddings: Mapping[str, Embeddings]
+    embeddings: EmbeddingsByName
 
 
 @dataclass(frozen=True, slots=True)

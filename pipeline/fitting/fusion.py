@@ -7,13 +7,13 @@ adds nothing beyond chance is left out. Several networks are weighted one after 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 
-from pipeline.faces.types import Codes, Embeddings, Flags, Scores
+from pipeline.faces.types import Codes, Embeddings, EmbeddingsByName, Flags, Scores
 from pipeline.fitting import metrics
 from pipeline.score import Scorer
 
@@ -32,7 +32,7 @@ class LabelledEmbeddings:
     Two faces of one gender may be an impostor pair if both are flagged in ``impostors`` (n,).
     """
 
-    embeddings: Mapping[str, Embeddings]
+    embeddings: EmbeddingsByName
     identity: Codes
     gender: Codes
     impostors: Flags
@@ -79,7 +79,7 @@ def _weighted(scorer: Scorer, name: str, weight: float) -> Scorer:
     return replace(scorer, towers={n: tower for n, tower in towers.items() if n != name or weight})
 
 
-def _scores(scorer: Scorer, projected: Mapping[str, Embeddings], pairs: Codes) -> Scores:
+def _scores(scorer: Scorer, projected: EmbeddingsByName, pairs: Codes) -> Scores:
     """(k,) of pairs of rows (k, 2)."""
     first, second = ({name: rows[side] for name, rows in projected.items()} for side in pairs.T)
     return scorer.scores(first, second)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from pipeline.bundles.models import HeadParams
 from pipeline.datasets.tables import NO_AGE, Labels
-from pipeline.faces.types import Codes, Doubles, Embeddings, Flags, Rows
+from pipeline.faces.types import Codes, Doubles, EmbeddingsByName, Flags, Rows
 from pipeline.fitting.fit import BLOCK, FEMALE, MALE, FaceTable
 from pipeline.promotion.bootstrap import FacePairs, draw_people
 from pipeline.score import Scorer
@@ -25,7 +24,7 @@ class FrozenFaces(Rows):
 
     table: FaceTable
     age: Codes
-    challenger_embeddings: Mapping[str, Embeddings] | None = None
+    challenger_embeddings: EmbeddingsByName | None = None
 
     @property
     def labels(self) -> Labels:
@@ -54,7 +53,7 @@ class Side:
     """One head: projected embeddings, the scores of all pairs, log odds of male (n,)."""
 
     params: HeadParams
-    embeddings: Mapping[str, Embeddings]
+    embeddings: EmbeddingsByName
     genuine: Doubles
     impostor: Doubles
     male: Doubles
@@ -123,9 +122,7 @@ def _of_rows(rows: Codes, owner: Codes) -> FacePairs:
     return FacePairs(rows[:, 0], rows[:, 1], owner[rows[:, 0]], owner[rows[:, 1]])
 
 
-def _side(
-    params: HeadParams, embeddings: Mapping[str, Embeddings], genuine: FacePairs, impostor: FacePairs
-) -> Side:
+def _side(params: HeadParams, embeddings: EmbeddingsByName, genuine: FacePairs, impostor: FacePairs) -> Side:
     projected = params.scorer.project(embeddings)
     return Side(
         params=params,
@@ -136,7 +133,7 @@ def _side(
     )
 
 
-def _scores(scorer: Scorer, projected: Mapping[str, Embeddings], pairs: FacePairs) -> Doubles:
+def _scores(scorer: Scorer, projected: EmbeddingsByName, pairs: FacePairs) -> Doubles:
     """(n,) fused scores, computed in blocks of the score matrix, which is faster than by pair."""
     found = np.empty(len(pairs))
     for start in range(0, int(pairs.first.max(initial=-1)) + 1, BLOCK):

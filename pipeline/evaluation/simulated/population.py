@@ -17,7 +17,7 @@ from pipeline.datasets.tables import PersonCodes, added_faces, face_table, for_g
 from pipeline.evaluation.impostors import seniors
 from pipeline.evaluation.protocol import NOBODY, PairScorer, ScorerFor
 from pipeline.evaluation.simulated.edits import retouched_faces
-from pipeline.faces.types import Codes, Doubles, Embeddings, Rows
+from pipeline.faces.types import Codes, Doubles, EmbeddingsByName, Rows
 from pipeline.fitting.fit import FEMALE, MALE, UNKNOWN, FaceTable, FitSettings, fit_gender, replay_limits
 from pipeline.score import GenderHead
 from pipeline.verdict import Gender
@@ -41,7 +41,7 @@ class Population:
     pair_scorer: PairScorer
     gender: GenderHead
     replay_score: float
-    projected: Mapping[str, Embeddings]
+    projected: EmbeddingsByName
     plain: int
     retouched: Mapping[int, int] = field(default_factory=dict)
 
@@ -78,7 +78,7 @@ class Retouched:
     """Retouched versions of photos: their paths, and (n, d) embeddings by embedder."""
 
     files: Sequence[str]
-    embeddings: Mapping[str, Embeddings]
+    embeddings: EmbeddingsByName
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.bundles.models import Models
 from pipeline.datasets.data import LabelledFace
-from pipeline.datasets.embeddings import EXTRACTION, embed_face, main_face
+from pipeline.datasets.embeddings import EXTRACTION, embed_face, main_face, save_arrays
 from pipeline.errors import ImageError
 from pipeline.faces.people import failed_gate, observe, people, refine
 from pipeline.faces.types import Embeddings, Face, Rgb
@@ -137,9 +137,7 @@ def _forget_rows(path: Path, names: set[str]) -> int:
         arrays = {name: data[name] for name in data.files}
     stays = ~np.isin(arrays["sha256"], sorted(names))
     if not stays.all():
-        temporary = path.with_suffix(".tmp.npz")
-        np.savez(temporary, **{name: array[stays] for name, array in arrays.items()})
-        temporary.replace(path)
+        save_arrays(path, **{name: array[stays] for name, array in arrays.items()})
     return int((~stays).sum())
 
 

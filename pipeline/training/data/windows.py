@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from pipeline.bundles.models import Models
-from pipeline.datasets.embeddings import main_face
+from pipeline.datasets.embeddings import main_face, save_arrays
 from pipeline.faces.align import Border, StretchedGeometry, crop_stretched
 from pipeline.faces.types import Face, Rgb
 from pipeline.images.decode import decode
@@ -75,12 +75,10 @@ def read_window(models: Models, path: Path, cache: Path | None) -> Window:
 
 
 def _save(window: Window, path: Path) -> None:
-    box, temporary = window.face.box, path.with_suffix(".tmp.npz")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    packed = np.frombuffer(window.packed, np.uint8)
+    box = window.face.box
     position = np.array([box.x, box.y, box.width, box.height, window.face.score])
-    np.savez(temporary, packed=packed, box=position, landmarks=window.face.landmarks)
-    temporary.replace(path)
+    packed = np.frombuffer(window.packed, np.uint8)
+    save_arrays(path, packed=packed, box=position, landmarks=window.face.landmarks)
 
 
 def _load(path: Path) -> Window:
