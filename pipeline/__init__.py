@@ -1,4 +1,4 @@
-"""Images in, verdict out. Knows nothing of queues, databases, the network or the environment."""
+"""From images to a verdict. Knows nothing of queues, databases, the network or the environment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What native libraries write to standard error, held back where nobody needs it."""
+"""Suppress what native libraries write to standard error."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from threading import RLock
 from typing import BinaryIO, Final
 
 XNNPACK_NOTE: Final = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
-"""Written by the first LiteRT network of every process; its Python package has no log level
+"""The first LiteRT network of a process writes this line; its Python package has no log level
 (google-ai-edge/LiteRT#7420)."""
 
 _ONE_AT_A_TIME: Final = RLock()
 
 
 def silent() -> AbstractContextManager[None]:
-    """Drop what this process writes to standard error (TensorFlow writes pages); show it after an error."""
+    """Drop everything that this process writes to standard error (TensorFlow writes pages), except after an
+    error.
+    """
     return filtered(lambda _: b"")
 
 
@@ -29,9 +31,9 @@ def without_xnnpack_note() -> AbstractContextManager[None]:
 
 @contextmanager
 def filtered(keep: Callable[[bytes], bytes]) -> Iterator[None]:
-    """Hold back what this process, all its threads, writes to standard error; then write what ``keep`` keeps.
+    """Collect what all threads of this process write to standard error, and then write what ``keep`` returns.
 
-    After an error all of it is written.
+    After an error everything is written.
     """
     if sys.__stderr__ is None:  # the process was started without; 2 is some other file then
         yield
@@ -52,7 +54,7 @@ def filtered(keep: Callable[[bytes], bytes]) -> Iterator[None]:
 
 
 def _scratch() -> BinaryIO:
-    """In memory where the system can do it: a container may have no folder for temporary files."""
+    """In memory where the system supports it, because a container may have no folder for temporary files."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("stderr"), "w+b")
     return tempfile.TemporaryFile()

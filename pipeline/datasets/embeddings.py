@@ -218,7 +218,7 @@ class EmbeddingCache:
             self._embeddings[name].append(empty if embeddings is None else embeddings[name])
 
     def save(self) -> None:
-        """Write the file anew, whole or not at all."""
+        """Write the file, whole or not at all."""
         if self._path is None:
             return
         arrays = {name: np.stack(rows) for name, rows in self._embeddings.items()}
