@@ -18,9 +18,7 @@ _ONE_AT_A_TIME: Final = RLock()
 
 
 def silent() -> AbstractContextManager[None]:
-    """Drop everything that this process writes to standard error (TensorFlow writes pages), except after an
-    error.
-    """
+    """Drop what this process writes to standard error (TensorFlow writes pages), except after an error."""
     return filtered(lambda _: b"")
 
 

@@ -134,8 +134,7 @@ def _read(arrays: Arrays, metadata: Mapping[str, Any]) -> HeadParams:
 
 
 def _occlusion(arrays: Arrays) -> OcclusionClassifier:
-    """The head's own classifier; the shipped one where the head was fitted before the mesh's points were
-    used.
+    """The head's own classifier; the shipped one for heads that were fitted before the mesh was used.
 
     All heads of one version have the same, since it is not fitted on members' photos.
     """

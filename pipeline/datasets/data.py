@@ -59,10 +59,9 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def read_faces(path: Path) -> list[LabelledFace]:
-    """Faces from `file`, optionally `identity`, `gender`, `split`, `age` or `age_group`, `east_asian`. Raises
-    DataError.
+    """Faces from `file` and optionally `identity`, `gender`, `split`, `age` or `age_group`, `east_asian`.
 
-    A photo without an identity is a person of its own.
+    A photo without an identity is a person of its own. Raises DataError.
     """
     rows = _rows(path, {"file"})
     return [

@@ -137,8 +137,7 @@ class FaceNetEmbedder(Embedder):
 
 
 class TemplateEmbedder(Embedder):
-    """SFace → (n, 128), MobileFaceNet → (n, 192): eyes, nose and mouth laid onto ArcFace's template of
-    112x112."""
+    """SFace → (n, 128), MobileFaceNet → (n, 192): crops on ArcFace's template of 112x112."""
 
     side = 112
 

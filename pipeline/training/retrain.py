@@ -1,8 +1,7 @@
-"""Retrain: a challenger from members' faces, which are cleaned and split; trained from the champion, and
-gated.
+"""Retrain: train a challenger from the champion on members' faces, and gate it.
 
-The caller names the people of the test set, always the same. Nobody of them is trained on, nor is anybody who
-shares a picture with them.
+The faces are cleaned and split. The caller names the people of the test set, always the same. Nobody of them
+is trained on, nor is anybody who shares a picture with them.
 """
 
 from __future__ import annotations
