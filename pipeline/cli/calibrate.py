@@ -7,7 +7,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.bundles.bundle import Bundle, read_bundle, write_bundle
 from pipeline.bundles.identities import FittedOn
@@ -17,6 +16,7 @@ from pipeline.datasets.data import Pair, files_of, read_pairs
 from pipeline.datasets.embeddings import Dataset, EmbeddingTable
 from pipeline.datasets.tables import PersonCodes
 from pipeline.evaluation.leakage import read_key
+from pipeline.faces.types import Flags
 from pipeline.fitting.calibration import Calibration, ScoredPairs, calibrate, recalibrated, require_impostors
 from pipeline.fitting.fit import FitSettings
 from pipeline.score import Scorer
@@ -72,7 +72,7 @@ def scored_pairs(pairs: Sequence[Pair], embedded: EmbeddingTable, scorer: Scorer
         np.array([people[file] for file in files], dtype=np.int64)[found]
         for files in ([p.file_x for p in pairs], [p.file_y for p in pairs])
     )
-    same: NDArray[np.bool_] = np.array([p.same for p in pairs], dtype=bool)[found]
+    same: Flags = np.array([p.same for p in pairs], dtype=bool)[found]
     return ScoredPairs(scorer.scores(first, second), same, one, other), int((~found).sum())
 
 

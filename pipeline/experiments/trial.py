@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pipeline.datasets.tables import Labels
 from pipeline.experiments.photos import Collection, ViewPhotos, compute_views, crop_for
 from pipeline.experiments.tables import Condition, Size
-from pipeline.faces.types import Embeddings, Scores
+from pipeline.faces.types import Embeddings, Flags, Scores
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import MALE, FaceTable, FitSettings, fit_gender
 from pipeline.training.data.pairs import (
@@ -35,7 +35,6 @@ from pipeline.training.networks.learning import Faces, Schedule, all_pairs, seed
 from pipeline.training.networks.siamese import Siamese, SiameseSettings, build_siamese
 from pipeline.training.recipe import Mode, Recipe
 
-Flags = NDArray[np.bool_]
 DIMENSIONS = 128
 TEST_SHARE = 0.25
 """Share of the people who are tested."""
@@ -109,12 +108,12 @@ class Experiment:
         siamese, start = self._siamese[key]
         siamese.restore(start)
         weights = self._parts(network)[2]
-        if not self.learned_before(network):
+        if not self.pretrained(network):
             weights = build_backbone(network, None, self.weights.side(network, self.size)).get_weights()
         siamese.backbone.set_weights(weights)
         return siamese
 
-    def learned_before(self, network: BackboneName) -> bool:
+    def pretrained(self, network: BackboneName) -> bool:
         """Whether the network has pretrained weights."""
         return network is BackboneName.FACENET or self.weights.of(network) is not None
 
@@ -123,7 +122,7 @@ class Experiment:
             backbone = build_backbone(
                 network, self.weights.of(network), self.weights.side(network, self.size)
             )
-            if self.learned_before(network):
+            if self.pretrained(network):
                 unfreeze_last_blocks(backbone, network)
                 frozen, learning = split_backbone(backbone, network)
                 through = _caller(frozen)
@@ -136,7 +135,7 @@ class Experiment:
         defaults = SiameseSettings()
         return SiameseSettings(
             loss=condition.loss,
-            pull=defaults.pull if self.learned_before(condition.network) else 0.0,
+            pull=defaults.pull if self.pretrained(condition.network) else 0.0,
             gender_weight=defaults.gender_weight if condition.gender else 0.0,
             learning_rate=self.size.rates[condition.network],
         )

@@ -11,11 +11,10 @@ from enum import StrEnum
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.faces.types import Face, Points, Rgb
+from pipeline.faces.types import Doubles, Face, Points, Rgb
 
-Affine = NDArray[np.float64]
+Affine = Doubles
 """(2, 3): photo pixels to crop pixels."""
 
 
@@ -84,7 +83,7 @@ def crop_similarity(rgb: Rgb, face: Face, size: int = 112, border: Border = Bord
     return _warp(rgb, affine, size, border)
 
 
-def similarity(source: Points, target: NDArray[np.float64]) -> Affine:
+def similarity(source: Points, target: Doubles) -> Affine:
     """The least-squares similarity (turn, scale, shift) from (n, 2) points to others.
 
     Closed form in the plane: with centred points as complex numbers, target = a * source. Points

@@ -14,11 +14,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.errors import WeightsCorrupt
 from pipeline.faces.networks import open_interpreter
-from pipeline.faces.types import Face, Floats, Rgb
+from pipeline.faces.types import Doubles, Face, Floats, Rgb
 from pipeline.verdict import Box
 
 _OVERLAP = 0.3  # min_suppression_threshold of MediaPipe's graph
@@ -46,7 +45,7 @@ class Grid:
         rows = [self._layer(stride, count) for stride, count in self.layers]
         return np.concatenate(rows).astype(np.float32)
 
-    def _layer(self, stride: int, count: int) -> NDArray[np.float64]:
+    def _layer(self, stride: int, count: int) -> Doubles:
         cells = -(-self.size // stride)
         y, x = np.mgrid[:cells, :cells]
         return np.repeat((np.stack([x, y], axis=-1).reshape(-1, 2) + 0.5) / cells, count, axis=0)

@@ -18,7 +18,6 @@ from typing import Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
@@ -26,7 +25,7 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pipeline.errors import UndecodableImage, UnsupportedFormat
-from pipeline.faces.types import Rgb
+from pipeline.faces.types import Doubles, Rgb
 from pipeline.images.jpeg import Jpeg, read_jpeg
 from pipeline.images.limits import LIMITS, DecodeBudget, Decoding, ImageLimits
 from pipeline.images.png import essentials
@@ -299,7 +298,7 @@ def perceptual_hash(rgb: Rgb) -> tuple[int, int]:
     return _hash(thumbnail), _hash(np.ascontiguousarray(thumbnail[:, ::-1]))
 
 
-def _hash(thumbnail: NDArray[np.float64]) -> int:
+def _hash(thumbnail: Doubles) -> int:
     # OpenCV's transform is orthonormal, ImageHash's is not: the constant terms differ by sqrt(2).
     weights = np.where(np.arange(8) == 0, np.sqrt(2), 1.0)
     low = cv2.dct(thumbnail)[:8, :8] * np.outer(weights, weights)

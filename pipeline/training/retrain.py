@@ -19,7 +19,7 @@ from pipeline.bundles.identities import FittedOn, Group, Hashes, Learner
 from pipeline.bundles.models import HeadParams, compose
 from pipeline.datasets.tables import CODES, NO_AGE
 from pipeline.errors import DataError
-from pipeline.faces.types import Codes, Flags, Rows
+from pipeline.faces.types import Codes, Doubles, Flags, Floats, Rows
 from pipeline.fitting.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
 from pipeline.promotion.bootstrap import difference, draw_people, shares_of_faces
 from pipeline.promotion.gate import GateReport, GateRules, check_challenger
@@ -65,10 +65,10 @@ class Retrained:
 
 def table_of(
     champion: HeadParams,
-    vectors: NDArray[np.float32],
+    vectors: Floats,
     identity: Codes,
     gender: NDArray[np.str_],
-    weight: NDArray[np.float64],
+    weight: Doubles,
 ) -> FaceTable:
     """n members' faces; ``vectors`` (n, d) has the embeddings side by side, ordered by embedder name.
 

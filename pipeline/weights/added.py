@@ -15,14 +15,13 @@ from typing import Any, Final
 import cv2
 import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnx.reference import ReferenceEvaluator
 
 from pipeline.bundles.bundle import Bundle, NetworkFile, Origin
 from pipeline.errors import ModelError, WeightsCorrupt
 from pipeline.faces.align import Border
 from pipeline.faces.embedder import AddedEmbedder, Feed
-from pipeline.faces.types import Embeddings, Rgb
+from pipeline.faces.types import Doubles, Embeddings, Rgb
 from pipeline.stderr import silent
 from pipeline.weights.sources import Source
 
@@ -108,7 +107,7 @@ def _converted(name: str, source: Source, feed: Feed) -> tuple[bytes | None, str
     return converted, ""
 
 
-def _reference(onnx_file: bytes, entry: str, feed: Feed) -> NDArray[np.float64]:
+def _reference(onnx_file: bytes, entry: str, feed: Feed) -> Doubles:
     """(n, d) of the same crops by ONNX's reference implementation, each row of length 1."""
     session = ReferenceEvaluator(onnx.load_model_from_string(onnx_file))
     rows = []

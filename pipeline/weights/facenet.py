@@ -14,16 +14,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras_facenet.inception_resnet_v1 import InceptionResNetV1
-from numpy.typing import NDArray
 
 from pipeline.errors import WeightsCorrupt
+from pipeline.faces.types import Floats
 from pipeline.weights.sources import Source
 
 SIDE = 160
 """The network takes (n, 160, 160, 3) float32 RGB, standardised as ``(x - 127.5) / 128``."""
 DIMENSIONS = 512
 
-Constants = Mapping[str, NDArray[np.float32]]
+Constants = Mapping[str, Floats]
 
 _REPEAT = re.compile(r"Repeat(_\d)?/b")
 
@@ -68,14 +68,14 @@ def fill(model: keras.Model, constants: Constants) -> None:
             raise WeightsCorrupt(f"the graph does not fit FaceNet's layer {layer.name}: {error}") from error
 
 
-def _weights_of(layer: keras.Layer, constants: Constants) -> list[NDArray[np.float32]]:
+def _weights_of(layer: keras.Layer, constants: Constants) -> list[Floats]:
     if isinstance(layer, keras.layers.BatchNormalization):
         return _normalisation(layer, constants)
     weights = [constants[f"{layer.name}/weights"]]
     return [*weights, constants[f"{layer.name}/biases"]] if layer.use_bias else weights
 
 
-def _normalisation(layer: keras.layers.BatchNormalization, constants: Constants) -> list[NDArray[np.float32]]:
+def _normalisation(layer: keras.layers.BatchNormalization, constants: Constants) -> list[Floats]:
     """(beta, mean, variance). Where the graph folded them away, values that only add the offset."""
     if f"{layer.name}/beta" in constants:
         return [constants[f"{layer.name}/{leaf}"] for leaf in ("beta", "moving_mean", "moving_variance")]

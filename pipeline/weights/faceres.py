@@ -17,8 +17,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 
+from pipeline.faces.types import Floats
 from pipeline.weights.sources import Source
 
 SIDE = 224
@@ -31,8 +31,7 @@ _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 """Of the thirteen depthwise convolutions (MobileNet v1)."""
 _TYPES = {"float32": np.float32, "int32": np.int32}
 
-Array = NDArray[np.float32]
-Constants = Mapping[str, Array]
+Constants = Mapping[str, Floats]
 
 
 def build(source: Source) -> keras.Model:
@@ -68,7 +67,7 @@ def _network(constants: Constants) -> keras.Model:
     return keras.Model(inputs, keras.layers.UnitNormalization()(pooled), name="faceres")
 
 
-def _pointwise(tensor: Any, kernel: Array, bias: Array, strides: int = 1) -> Any:
+def _pointwise(tensor: Any, kernel: Floats, bias: Floats, strides: int = 1) -> Any:
     layer = keras.layers.Conv2D(kernel.shape[3], kernel.shape[:2], strides, padding="same")
     return _applied(layer, tensor, [kernel, bias])
 
@@ -81,7 +80,7 @@ def _depthwise(tensor: Any, constants: Constants, name: str, strides: int) -> An
     return _applied(layer, tensor, [kernel, bias])
 
 
-def _applied(layer: keras.layers.Layer, tensor: Any, weights: list[Array]) -> Any:
+def _applied(layer: keras.layers.Layer, tensor: Any, weights: list[Floats]) -> Any:
     output = layer(tensor)
     layer.set_weights(weights)
     return keras.layers.ReLU(6.0)(output)

@@ -14,15 +14,14 @@ from typing import Any, Final
 
 import keras
 import numpy as np
-from numpy.typing import NDArray
 from tensorflow.lite.python import schema_py_generated as schema
 
+from pipeline.faces.types import Floats
 from pipeline.weights.sources import Source
 
 SIDE = 112
 """The network takes (n, 112, 112, 3) float32 RGB, 0..255 as it is."""
 
-Array = NDArray[np.float32]
 
 _OPERATIONS: Final = {
     number: name for name, number in vars(schema.BuiltinOperator).items() if not name.startswith("_")
@@ -39,7 +38,7 @@ class Node:
     operation: str
     inputs: tuple[int, ...]
     output: int
-    constants: tuple[Array, ...] = ()
+    constants: tuple[Floats, ...] = ()
     strides: int = 1
     padding: str = "same"
 
@@ -71,7 +70,7 @@ def _node(model: Any, graph: Any, operation: Any) -> Node:
     return Node(name, computed, int(operation.Outputs(0)), constants, *_stride_and_padding(name, operation))
 
 
-def _constant(model: Any, tensor: Any) -> Array | None:
+def _constant(model: Any, tensor: Any) -> Floats | None:
     """None for computed tensors, and for numbers that are no weights (a shape)."""
     buffer = model.Buffers(tensor.Buffer())
     if not buffer.DataLength() or tensor.Type() != schema.TensorType.FLOAT32:
@@ -126,7 +125,7 @@ def _prelu(node: Node, tensors: Mapping[int, Any]) -> Any:
     return _applied(keras.layers.PReLU(shared_axes=[1, 2]), node, tensors, [slopes[None, None]])
 
 
-def _applied(layer: keras.layers.Layer, node: Node, tensors: Mapping[int, Any], weights: list[Array]) -> Any:
+def _applied(layer: keras.layers.Layer, node: Node, tensors: Mapping[int, Any], weights: list[Floats]) -> Any:
     output = layer(tensors[node.inputs[0]])
     layer.set_weights(weights)
     return output

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from pipeline.errors import WeightsCorrupt
+from pipeline.faces.types import Floats
 
-Array = NDArray[np.float32]
 IDLE: Final = ("Dropout", "Identity")
 """Operations without effect in a trained network."""
 
@@ -40,7 +40,7 @@ class Node:
     attributes: Mapping[str, Any]
     inputs: tuple[str, ...]
     output: str
-    constants: tuple[Array, ...]
+    constants: tuple[Floats, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +64,7 @@ def build(onnx_file: bytes, name: str) -> keras.Model:
     graph = read_graph(onnx_file)
     inputs = keras.Input((graph.side, graph.side, 3), name="crops")
     tensors: dict[str, Any] = {graph.entry: inputs}
-    weights: list[tuple[keras.layers.Layer, list[Array]]] = []
+    weights: list[tuple[keras.layers.Layer, list[Floats]]] = []
     for node in graph.nodes:
         tensors[node.output] = _applied(node, [tensors[entry] for entry in node.inputs], weights)
     for layer, values in weights:
@@ -107,8 +107,8 @@ def _fold(operation: str, attributes: Mapping[str, Any], values: list[NDArray[An
 
 
 def _dequantise(
-    quantised: NDArray[np.int8], scales: Array, zeros: NDArray[np.int8], *, axis: int, block: int
-) -> Array:
+    quantised: NDArray[np.int8], scales: Floats, zeros: NDArray[np.int8], *, axis: int, block: int
+) -> Floats:
     """Each run of ``block`` values along ``axis`` has its own scale and zero point."""
     size = quantised.shape[axis]
     scale, zero = (
@@ -155,14 +155,14 @@ def _flat(tensor: Any) -> Any:
     return tensor
 
 
-Layers = list[tuple[keras.layers.Layer, list[Array]]]
+Layers = list[tuple[keras.layers.Layer, list[Floats]]]
 
 
 def _shifted(sign: int) -> Callable[[Node], Layers]:
     return lambda node: [(keras.layers.Rescaling(1.0, offset=sign * _broadcast(node)), [])]
 
 
-def _broadcast(node: Node) -> float | Array:
+def _broadcast(node: Node) -> float | Floats:
     """The constant as one number, or as one for each channel."""
     (values,) = node.constants
     return values.item() if values.size == 1 else values.reshape(-1)

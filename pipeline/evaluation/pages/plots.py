@@ -13,12 +13,11 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, MaxNLocator
-from numpy.typing import NDArray
 
+from pipeline.faces.types import Scores
 from pipeline.fitting import metrics
 
 P = ParamSpec("P")
-Scores = NDArray[np.float64]
 GENUINE, IMPOSTOR, INK, QUIET = "#0072B2", "#D55E00", "#1c2430", "#999999"
 """Colours that colour-blind people can tell apart (Okabe and Ito)."""
 WIDTH, HEIGHT, PER_LINE = 4.8, 3.4, 0.32

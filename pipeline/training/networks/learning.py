@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.datasets.tables import Labels
 from pipeline.errors import DataError
-from pipeline.faces.types import Embeddings, Scores
+from pipeline.faces.types import Codes, Embeddings, Floats, Scores
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import UNKNOWN
 from pipeline.terminal import track
@@ -24,7 +24,7 @@ WORST = -1.0
 HELD_OUT_FMR = 0.001
 """The false-match rate at which held-out people are validated."""
 
-Faces = NDArray[np.float32]
+Faces = Floats
 """(n, ...) the input of the tower."""
 Batch = tuple[list[Faces], dict[str, NDArray[Any]], dict[str, NDArray[Any]]]
 """Inputs, targets, weights."""
@@ -90,9 +90,7 @@ def _step(trainer: keras.Model, batch: Batch) -> float:
     return float(trainer.train_on_batch(inputs, truths, sample_weight=weights, return_dict=True)["loss"])
 
 
-def batches(
-    pairs: Pairs, labels: Labels, size: int, faces: Callable[[NDArray[np.int64], int], Faces]
-) -> Iterator[Batch]:
+def batches(pairs: Pairs, labels: Labels, size: int, faces: Callable[[Codes, int], Faces]) -> Iterator[Batch]:
     """The pairs in batches of ``size``; ``faces`` gives the tower's input for rows and a side (0, 1).
 
     A first face of unknown gender has weight 0 in the gender's loss. A last, smaller batch is left out,

@@ -16,6 +16,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
+from pipeline.faces.types import Floats
 from pipeline.score import Thresholds, Tower
 
 PACKAGE = "verify"
@@ -126,11 +127,11 @@ class Siamese:
         self.projection.kernel.assign(tower.projection)
         self.projection.start.assign(tower.projection)
 
-    def set_gender(self, weight: NDArray[np.float32], bias: float) -> None:
+    def set_gender(self, weight: Floats, bias: float) -> None:
         """Start from this logistic head on the features, ``weight`` (d,)."""
         self.trainer.get_layer("gender").set_weights([weight[:, None], np.array([bias], np.float32)])
 
-    def male(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
+    def male(self, features: Floats) -> Floats:
         """(n,) probability of male, from the backbone's (n, d) features."""
         return np.asarray(self.trainer.get_layer("gender")(features), dtype=np.float32)[:, 0]
 
