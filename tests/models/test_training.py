@@ -129,7 +129,8 @@ def test_every_backbone_learns_and_keras_litert_and_scorer_agree(name: BackboneN
     assert np.linalg.norm(features, axis=1) == pytest.approx(np.ones(4), abs=1e-4)
     thresholds = Thresholds(approve=0.4, different=0.2, scale=9.0)
     siamese = networks[-1]
-    siamese.set_thresholds(thresholds)
+    siamese.similarity.threshold.assign(thresholds.approve)
+    siamese.similarity.scale.assign(thresholds.scale)
     scorer = Scorer({"one": siamese.tower(1.0)}, thresholds)
     same, gender = (np.asarray(answer) for answer in siamese.model([crops[:2], crops[2:]], training=False))
     for row in range(2):

@@ -17,7 +17,7 @@ from keras import ops
 from numpy.typing import NDArray
 
 from pipeline.faces.types import Floats
-from pipeline.score import Thresholds, Tower
+from pipeline.score import Tower
 
 PACKAGE = "verify"
 
@@ -144,11 +144,6 @@ class Siamese:
         variables = (*self.trainer.variables, *self.trainer.optimizer.variables)
         for variable, value in zip(variables, state, strict=True):
             variable.assign(value)
-
-    def set_thresholds(self, thresholds: Thresholds) -> None:
-        """Set the similarity of a scorer with this tower alone."""
-        self.similarity.threshold.assign(thresholds.approve)
-        self.similarity.scale.assign(thresholds.scale)
 
 
 @dataclass(frozen=True, slots=True)
