@@ -105,16 +105,12 @@ def _card(sheet: _Sheet, result: Result, photos: Path, at: Point) -> None:
     sheet.text((left + _CARD[0] - _INSET, top + 36), result.scenario.member_id, 14, _FAINT, anchor="rs")
     place = left + _INSET
     for name, finding in zip(
-        (result.scenario.selfie, *result.scenario.photos), _findings(result), strict=False
+        (result.scenario.selfie, *result.scenario.photos), result.request.findings, strict=False
     ):
         width = _THUMB[0] * 2 + _GAP if finding.faces > 1 else _THUMB[0]
         _photo(sheet, photos / name, finding, (place, top + 54), (width, _THUMB[1]))
         place += width + _GAP
     _verdict(sheet, result, at)
-
-
-def _findings(result: Result) -> list[PhotoFinding]:
-    return [finding for finding in (result.request.selfie, *result.request.photos) if finding is not None]
 
 
 def _photo(sheet: _Sheet, file: Path, finding: PhotoFinding, at: Point, size: Point) -> None:

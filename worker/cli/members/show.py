@@ -101,8 +101,7 @@ def _named(request: RequestRecord | None) -> PhotoFinding | None:
     """The photo that the reason speaks of."""
     if request is None:
         return None
-    findings = [*([request.selfie] if request.selfie else []), *request.photos]
-    return next((finding for finding in findings if finding.position == request.photo), None)
+    return next((finding for finding in request.findings if finding.position == request.photo), None)
 
 
 def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
@@ -164,8 +163,7 @@ def _photos(member: MemberRecord, request: RequestRecord) -> Table:
         "photo", "outcome", "shown as", "faces", "similarity", "remark", "address", title="Latest request"
     )
     urls = [member.selfie_url, *member.photo_urls]
-    findings = [*([request.selfie] if request.selfie else []), *request.photos]
-    for finding in findings:
+    for finding in request.findings:
         name = "selfie" if finding.position == 0 else str(finding.position)
         similarity = finding.comparison.similarity if finding.comparison else None
         known = request.request_id == member.request_id and finding.position < len(urls)

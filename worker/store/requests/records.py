@@ -172,3 +172,8 @@ class RequestRecord:
     photos: tuple[PhotoFinding, ...] = ()
     swapped: tuple[int, ...] = ()
     """Positions of photos at whose address another picture lay when the verdict before was made."""
+
+    @property
+    def findings(self) -> list[PhotoFinding]:
+        """The selfie's, where there is one, then those of the gallery photos."""
+        return [*([self.selfie] if self.selfie else []), *self.photos]
