@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,8 +12,12 @@ import sqlalchemy as sa
 from click.testing import CliRunner, Result
 
 from support.databases import fresh_database
+from support.downloading import LIMITS, Fetcher
+from support.training import TrainingScene, labelled_member
 from worker import runtime
 from worker.cli import main
+from worker.downloads.addresses import system_resolver
+from worker.downloads.fetcher import FetchLimits, PhotoFetcher
 from worker.migrations import migrate
 from worker.store import Store, build_engine
 from worker.store.tables.schema import tables
@@ -88,3 +93,23 @@ def here(cli: Cli, engine: sa.Engine, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """The same on tables that are there, on both databases."""
     monkeypatch.setenv("VERIFY_DATABASE_URL", engine.url.render_as_string(hide_password=False))
     return cli
+
+
+@pytest.fixture
+def fetcher() -> Iterator[Fetcher]:
+    with contextlib.ExitStack() as stack:
+
+        def make(limits: FetchLimits = LIMITS, resolver: object = system_resolver) -> PhotoFetcher:
+            made = PhotoFetcher(limits, resolver)  # type: ignore[arg-type]
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def training(store: Store) -> TrainingScene:
+    """With members m00 to m05, each with a selfie and two photos that are theirs."""
+    for number in range(6):
+        labelled_member(store, f"m{number:02}")
+    return TrainingScene(store)

@@ -17,7 +17,7 @@ from worker.retraining.embedding import Embedded, Embedding, EmbeddingRules
 from worker.retraining.process import Trained, TrainingInput
 from worker.retraining.run import Champion, Retraining, RetrainRules
 from worker.retraining.training_set import Sampling
-from worker.store import Attempt, PublishedHead, RunLease, Store, StudiedPhoto
+from worker.store import Attempt, PublishedHead, RunLease, RunRecord, Store, StudiedPhoto
 from worker.store.tables.states import PairLabel
 
 NETWORKS = "facenet:0 sface:0"
@@ -200,3 +200,8 @@ def a_trained_head(
     figures: Mapping[str, Any] = {"all": {"champion": 0.1}}
     head = PublishedHead(version, '{"head": {"calibration": "uncalibrated"}}', b"a new head")
     return Trained(head, passed, tuple(reasons), figures, {"faces": 4})
+
+
+def latest(store: Store) -> RunRecord:
+    """The newest run."""
+    return store.training_runs.latest(1)[0]
