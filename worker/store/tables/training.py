@@ -21,7 +21,7 @@ from worker.store.tables.states import PairLabel, RunState, Studied
 
 
 def training_run(build: TableBuilder) -> sa.Table:
-    """One row per retraining, kept for ever; it is also the lease by which no two work at once."""
+    """One row per retraining, never removed; it is also the lease by which no two work at once."""
     return build.table(
         "training_run",
         sa.Column("run_id", row_number(), primary_key=True),

@@ -23,7 +23,7 @@ BROKEN_OFF: Final = "broken off {} times; {}"
 KILLED: Final = "its worker was killed"
 NOT_TAKEN: Final = "for a day no worker took it up: does one serve the queue `retrain`?"
 _MOST_WAIT: Final = timedelta(days=1)
-"""For the first worker; then the run fails, or its message would be sent for ever without a consumer."""
+"""For the first worker; then the run fails, lest its message be sent without end to nobody."""
 
 
 class TrainingRuns:
