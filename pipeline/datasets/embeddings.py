@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -176,12 +177,19 @@ def embed_face(models: Models, rgb: Rgb, face: Face) -> dict[str, Embeddings]:
     return {name: e.embed([e.crop(rgb, refined)])[0] for name, e in models.embedders.items()}
 
 
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to be written in place of ``path``, which it replaces once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f"{path.suffix}.tmp")
+    yield temporary
+    temporary.replace(path)
+
+
 def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     """Write an .npz file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp.npz")
-    np.savez(temporary, **arrays)
-    temporary.replace(path)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)
 
 
 class EmbeddingCache:

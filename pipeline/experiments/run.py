@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import t
 
+from pipeline.datasets.embeddings import replacing
 from pipeline.experiments.tables import QUICK, TABLES, Condition, Row, Size, Table, conditions
 from pipeline.experiments.trial import Experiment, Weights, run_trial
 from pipeline.terminal import track
@@ -91,10 +92,8 @@ def _do(path: Path, mark: str, condition: Condition, seed: int, trial: Trial) ->
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """Write a JSON file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def summarise(tables: Sequence[Table], trials: Mapping[Condition, Trials]) -> list[dict[str, Any]]:

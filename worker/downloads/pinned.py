@@ -7,7 +7,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -76,3 +77,13 @@ def from_url(
             file.write(chunk)
             if file.tell() > max_bytes or time.monotonic() > deadline:
                 raise DownloadFailed("it is longer than its manifest says, or comes too slowly")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A file to be written; it replaces ``path`` only once it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
+        file = Path(folder) / path.name
+        yield file
+        file.replace(path)

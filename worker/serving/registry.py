@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 import shutil
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -30,7 +28,7 @@ from pipeline.bundles.bundle import (
     read_manifest,
 )
 from pipeline.errors import ModelError, WeightsCorrupt, WeightsMissing
-from worker.downloads.pinned import DownloadFailed, from_url
+from worker.downloads.pinned import DownloadFailed, from_url, replacing
 from worker.serving.signatures import UNSIGNED, HeadSignatures
 from worker.store import PublishedHead
 from worker.store.tables.states import ModelState
@@ -131,7 +129,7 @@ class NetworkFiles:
 
     def _fetch(self, name: str, part: Part, path: Path) -> None:
         try:
-            with _fresh(path) as file:
+            with replacing(path) as file:
                 if self._is_url:
                     url = f"{self._place}/{part.file}"
                     from_url(url, file, timeout=(4, 10), max_bytes=part.size, max_seconds=SECONDS)
@@ -159,16 +157,6 @@ class NetworkFiles:
         if not self._place or self._is_url:
             return files
         for file in files:
-            with _fresh(Path(self._place) / file) as fresh:
+            with replacing(Path(self._place) / file) as fresh:
                 shutil.copyfile(bundle / file, fresh)
         return []
-
-
-@contextmanager
-def _fresh(path: Path) -> Iterator[Path]:
-    """A file to be written; it replaces ``path`` only once it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=path.parent) as folder:
-        file = Path(folder) / path.name
-        yield file
-        file.replace(path)

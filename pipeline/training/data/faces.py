@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.bundles.models import Models
 from pipeline.datasets.data import LabelledFace
-from pipeline.datasets.embeddings import EXTRACTION, embed_face, main_face, save_arrays
+from pipeline.datasets.embeddings import EXTRACTION, embed_face, main_face, replacing, save_arrays
 from pipeline.errors import ImageError
 from pipeline.faces.people import failed_gate, observe, people, refine
 from pipeline.faces.types import Embeddings, Face, Rgb
@@ -104,11 +104,9 @@ class CheckCache:
     def put(self, digest: str, check: PhotoCheck) -> None:
         """Cache a check."""
         if path := self._path(digest):
-            path.parent.mkdir(parents=True, exist_ok=True)
             record = {"rules": self._rules, "found": asdict(check)}
-            temporary = path.with_suffix(".tmp")
-            temporary.write_text(json.dumps(record), "utf-8")
-            temporary.replace(path)
+            with replacing(path) as temporary:
+                temporary.write_text(json.dumps(record), "utf-8")
 
     def _path(self, digest: str) -> Path | None:
         return cache_path(self._folder, digest, ".json") if self._folder else None
