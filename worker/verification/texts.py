@@ -205,6 +205,8 @@ _REASONS: Final[Mapping[Reason, str]] = {
     Reason.SAME_PICTURE: "Selfie and gallery photo are the same picture: perhaps a stolen one.",
     Reason.GENDER_CONFLICT: "The faces contradict the declared gender. Decide on the faces first.",
     Reason.SELFIE_CHANGED: "The new selfie disagrees with the one before.",
+    Reason.PHOTO_REUSED: "Another member has used one of these photos, or a near copy of it.",
+    Reason.TOO_MANY_TRIES: "An approval by machine after many tries without one; look at those first.",
     Reason.BLIND_AUDIT: "An approval by machine, selected for the blind audit.",
     Reason.SELFIE_NO_FACE: "No face was found in the selfie.",
     Reason.SELFIE_SEVERAL_FACES: "The selfie shows a second face more than half as large as the first.",
