@@ -6,6 +6,8 @@ patterns and words of programming, and never show the value, which may hold a pa
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
 import re
 from collections.abc import Mapping
@@ -33,6 +35,8 @@ _HOST: Final = r"(?ai:(\*\.)?[\w-]+(\.[\w-]+)*|[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*
 _OWN_HEADERS: Final = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "range"}
 )
+_WEBHOOK_PREFIX: Final = "whsec_"
+_WEBHOOK_BYTES: Final = 24
 _WEEK: Final = 7 * 86_400
 _JSON_OBJECT: Final = "must be a JSON object, names with values in braces, as .env.example shows"
 SUNDAY_NIGHT: Final = "17 19 * * sun"
@@ -147,6 +151,21 @@ def _header_value(value: SecretStr) -> SecretStr:
     return value
 
 
+def _webhook_secret(value: SecretStr) -> SecretStr:
+    """The form of the Standard Webhooks scheme. Its library would take an empty or a mistyped secret."""
+    text = value.get_secret_value().removeprefix(_WEBHOOK_PREFIX)
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    if len(key) < _WEBHOOK_BYTES:
+        raise ValueError(
+            f"must be {_WEBHOOK_PREFIX} and {_WEBHOOK_BYTES} or more random bytes in base64: "
+            f"echo {_WEBHOOK_PREFIX}$(openssl rand -base64 32)"
+        )
+    return value
+
+
 def _schedule(value: str) -> str:
     """Five fields as cron has them, with one space between, or `never`."""
     value = " ".join(value.split())
@@ -179,6 +198,13 @@ Host = Annotated[
     ),
 ]
 Hosts = Annotated[tuple[Host, ...], NoDecode, BeforeValidator(_split)]
+ExactHost = Annotated[
+    str,
+    _form(
+        rf"(?!\*){_HOST}", "must be the name of one host, without *, https://, port and path: app.example.com"
+    ),
+]
+ExactHosts = Annotated[tuple[ExactHost, ...], NoDecode, BeforeValidator(_split)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, le=_WEEK)]
@@ -193,6 +219,7 @@ Numbers = Annotated[
 HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Headers = Annotated[dict[Host, dict[HeaderName, HeaderValue]], NoDecode, BeforeValidator(_mapping)]
+WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 QueuePrefix = Annotated[
     str, _form(r"(?a:[\w.:-]{0,32})", "must be up to 32 letters, digits and the signs _ . : -")
 ]

@@ -25,6 +25,7 @@ from worker.setting_values import (
     BrokerUrl,
     DatabaseUrl,
     Days,
+    ExactHosts,
     Headers,
     Hosts,
     Name,
@@ -106,8 +107,8 @@ class Settings(BaseSettings):
     photo_ports: Ports = (80, 443)
     """Ports that the address of a photo may have."""
     photo_ca: Path | None = None
-    """A file with the certificate of the authority, where that of a photo store is your own; the usual
-    authorities stay trusted."""
+    """A file with the certificate of the authority, where that of a photo store or of the app's own servers
+    is your own; the usual authorities stay trusted."""
     photo_headers: Headers = Field(default_factory=dict)
     """Headers that a photo host wants with every request, by host: `{"cdn.example.com": {"Referer":
     "https://app.example.com/"}}`."""
@@ -129,6 +130,11 @@ class Settings(BaseSettings):
     fetch_retry_seconds: Waits = (30, 120, 300)
     """Waits before a job is tried again whose photo host fails for a passing reason; after the last one it is
     judged without the missing photos."""
+
+    # The app
+    app_private_hosts: ExactHosts = ()
+    """Hosts of the app's own servers (webhooks, photo resolver) that may be in a private network, at any
+    port, and be asked over plain http; exactly those. Every other one must be public and speak https."""
 
     # Work
     concurrency: Annotated[int, Field(ge=1, le=256)] = 2

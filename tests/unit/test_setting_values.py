@@ -99,6 +99,8 @@ def test_whatever_is_wrong_is_said_in_plain_words(monkeypatch: pytest.MonkeyPatc
             '"Host" is a header that the worker sets itself',
         ),
         ("PHOTO_HEADERS", '{"cdn.example.com": {"A": "가"}}', '"A" must have a value of printable ASCII'),
+        ("APP_PRIVATE_HOSTS", "app, *.internal", "item 2 must be the name of one host, without *"),
+        ("APP_PRIVATE_HOSTS", "http://app", "item 1 must be the name of one host"),
         ("BROKER_URL", "localhost:6379", "must begin with redis://"),
         ("BROKER_URL", "http://redis:6379", "must begin with redis://"),
         ("BROKER_URL", "redis://a:6379/0;redis//b", "must begin with redis://"),

@@ -19,13 +19,11 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from http.client import HTTPException
-from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 from urllib.parse import urlsplit
 
 import requests
 from pydantic import SecretStr
-from requests_hardened import Config, HTTPSession
 from urllib3.exceptions import HTTPError
 
 from pipeline.verdict import Fault, FetchProblem, NotFetched, Photo
@@ -42,13 +40,13 @@ from worker.downloads.addresses import (
     system_resolver,
 )
 from worker.downloads.circuit_breaker import CircuitBreaker
-from worker.downloads.connections import BoundedAdapter, FetchBounds, bounded_by
+from worker.downloads.connections import FetchBounds, bounded_by
 from worker.downloads.responses import FetchError, body_error, connection_error, head_error, redirect_of
+from worker.downloads.session import BoundedSession
 from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
 
-USER_AGENT: Final = "face-verification-worker/1"
 _CHUNK: Final = 64 * 1024
 _GRACE: Final = 1.0  # seconds that a fetch may need to notice that its time is over
 ABANDONED: Final = "no end in time, not even to be interrupted"
@@ -128,7 +126,8 @@ class PhotoFetcher:
         self._limits = limits
         self._resolver = resolver
         self._circuits = CircuitBreaker(limits.circuit_failures, limits.circuit_seconds)
-        self._session = _session(limits)
+        timeout = (limits.connect_seconds, limits.read_seconds)
+        self._session = BoundedSession(timeout, {"Accept": "image/*"}, ca_file=limits.ca_file)
 
     def fetch_all(self, urls: Sequence[str]) -> list[Photo]:
         """One entry for each URL, in their order, within `FetchLimits.total_seconds`.
@@ -229,32 +228,6 @@ class PhotoFetcher:
 
 def _name(target: Target) -> str:
     return f"{target.host}:{target.port}"
-
-
-class _Session(HTTPSession):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Nothing: requests would read the whole body of a redirect, however long, even when told
-        not to follow it (`Session.send`)."""
-
-
-def _session(limits: FetchLimits) -> _Session:
-    """Always a time-out, always our name, and nothing out of the environment: no proxy, no .netrc."""
-    session = _Session(
-        Config(
-            ip_filter_enable=False,  # checks the first address only: see worker.downloads.connections
-            ip_filter_allow_loopback_ips=False,
-            never_redirect=True,
-            default_timeout=(limits.connect_seconds, limits.read_seconds),
-            user_agent_override=USER_AGENT,
-        )
-    )
-    session.trust_env = False
-    session.headers.update({"Accept": "image/*", "Accept-Encoding": "identity"})
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-    adapter = BoundedAdapter(pool_maxsize=32, ca_file=limits.ca_file)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
 
 
 def _result(future: Future[bytes | FetchError], url: str) -> bytes | FetchError:

@@ -138,7 +138,7 @@ def _status_error(response: requests.Response, url: str) -> FetchError:
         return FetchError(FetchProblem.EXPIRED, f"status {status}, and the address's own date is over")
     default = FetchProblem.SERVER_ERROR if status >= 500 else FetchProblem.BAD_RESPONSE
     problem = _STATUS.get(status, default)
-    wait = _retry_after(response) if problem is FetchProblem.SERVER_ERROR else None
+    wait = retry_after(response, LONGEST_WAIT) if problem is FetchProblem.SERVER_ERROR else None
     code = _s3_code(response) if status in _MAY_BE_EXPIRY else ""
     if code == "ExpiredToken":
         problem = FetchProblem.EXPIRED
@@ -158,14 +158,14 @@ def _number(digits: str) -> int:
     return int(digits[:20])
 
 
-def _retry_after(response: requests.Response) -> timedelta | None:
-    """Seconds or a date, capped; None where the server does not say, or not understandably."""
+def retry_after(response: requests.Response, longest: timedelta) -> timedelta | None:
+    """Seconds or a date, at most ``longest``; None where the server does not say, or not understandably."""
     text = response.headers.get("Retry-After", "").strip()
     try:
         wait = timedelta(seconds=int(text)) if text.isdecimal() else _from_now(text)
     except (ValueError, OverflowError):
-        return LONGEST_WAIT if text.isdecimal() else None
-    return max(timedelta(0), min(wait, LONGEST_WAIT))
+        return longest if text.isdecimal() else None
+    return max(timedelta(0), min(wait, longest))
 
 
 def _from_now(text: str) -> timedelta:
