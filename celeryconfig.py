@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from worker.broker.publisher import filesystem_options, kombu_queue
 from worker.broker.schedules import At, Every
+from worker.client.broker import filesystem_options, is_embedded, is_redis, sentinel_options, tls_options
+from worker.client.sender import kombu_queue
 from worker.jobs.queues import (
     BULK,
     IN_ORDER,
@@ -22,7 +23,6 @@ from worker.jobs.queues import (
     VERIFY_MEMBER,
 )
 from worker.settings import load_settings
-from worker.urls import is_embedded, is_redis, sentinel_options, tls_options
 
 _settings = load_settings()
 _url = _settings.broker_url.get_secret_value()

@@ -16,7 +16,6 @@ from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline.errors import PipelineError
 from worker import logs, runtime
-from worker.broker.publisher import TRANSPORTS
 from worker.errors import BadSettings, WorkerError
 from worker.jobs import queues
 from worker.retraining.packages import missing_packages
@@ -26,7 +25,9 @@ logger = logging.getLogger(__name__)
 # Ordinary broker URLs get our transports, also a second URL that the worker fails over to.
 TRANSPORT_ALIASES.update(
     {
-        **TRANSPORTS,
+        "filesystem": "worker.broker.filesystem:Transport",
+        "amqp": "worker.broker.amqp:AmqpTransport",
+        "amqps": "worker.broker.amqp:AmqpsTransport",
         "redis": "worker.broker.redis:RedisTransport",
         "rediss": "worker.broker.redis:RedisTransport",
         "sentinel": "worker.broker.redis:SentinelTransport",

@@ -1,5 +1,7 @@
 """What can go wrong in the worker.
 
+Errors of sending (`NotSent`) and of what an app asks for are the client's: `worker.client.errors`.
+
 * WorkerError
   + RetryableError            may go well later: the job is kept and tried again
     - StoreUnavailable        the database cannot be reached, is locked, or has no tables yet

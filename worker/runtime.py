@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.decide import Policy
 from worker.broker.publisher import Publisher
+from worker.client.broker import is_embedded
 from worker.errors import StoreUnavailable
 from worker.health import HealthFiles
 from worker.jobs.embed_job import EmbedJob
@@ -29,7 +30,6 @@ from worker.serving.registry import NetworkFiles
 from worker.serving.signatures import HeadSignatures
 from worker.settings import Settings, load_settings
 from worker.store import Store, open_store
-from worker.urls import is_embedded
 from worker.verification.delivery import DeliveryRules, Verification
 
 if TYPE_CHECKING:

@@ -12,25 +12,14 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Final
-from urllib.parse import parse_qs, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode
 
-from worker.urls import is_redis, normalise_database_url, scheme_of
+from worker.client.broker import check_broker_url, check_queue_prefix
+from worker.urls import normalise_database_url
 
-_TLS: Final = ("ssl_ca_certs", "ssl_cert_reqs", "ssl_certfile", "ssl_keyfile", "ssl_check_hostname")
-_AMQP: Final = ("heartbeat", "login_method")
-_SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "redis": (),
-    "rediss": _TLS,
-    "sentinel": (),
-    "amqp": _AMQP,
-    "amqps": _AMQP,
-    "filesystem": (),
-}
-"""Schemes of broker addresses, with the parameters after `?`: any other raises when kombu connects."""
 _HOST: Final = r"(?ai:(\*\.)?[\w-]+(\.[\w-]+)*|[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*)"
 _OWN_HEADERS: Final = frozenset(
     {"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "range"}
@@ -94,35 +83,8 @@ def _database_url(value: object) -> object:
 
 
 def _broker_url(value: SecretStr) -> SecretStr:
-    for address in value.get_secret_value().split(";"):
-        if scheme_of(address) not in _SCHEMES or "://" not in address:
-            raise ValueError(f"must begin with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
-        if not _is_address(address):
-            raise ValueError(
-                "is no address such as redis://:password@host:6379/0; in a password write / as %2F, "
-                "# as %23, ? as %3F, @ as %40"
-            )
-        _check_path_and_query(address)
+    check_broker_url(value.get_secret_value())
     return value
-
-
-def _check_path_and_query(address: str) -> None:
-    parts = urlsplit(address)
-    if is_redis(address) and not re.fullmatch(r"/?|/\d+", parts.path):
-        raise ValueError("must end with the number of a Redis database: redis://host:6379/0")
-    unknown = parse_qs(parts.query, keep_blank_values=True).keys() - set(_SCHEMES[parts.scheme])
-    if unknown:
-        raise ValueError(f"takes no parameter {', '.join(sorted(unknown))} with {parts.scheme}://")
-
-
-def _is_address(url: str) -> bool:
-    """Whether it can be split into user, password, host and port."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return False
-    return not parts.fragment and "@" not in parts.path + parts.query
 
 
 def _form(pattern: str, expected: str) -> AfterValidator:
@@ -220,9 +182,7 @@ HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Headers = Annotated[dict[Host, dict[HeaderName, HeaderValue]], NoDecode, BeforeValidator(_mapping)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
-QueuePrefix = Annotated[
-    str, _form(r"(?a:[\w.:-]{0,32})", "must be up to 32 letters, digits and the signs _ . : -")
-]
+QueuePrefix = Annotated[str, AfterValidator(check_queue_prefix)]
 QualifiedName = Annotated[
     str,
     _form(

@@ -19,6 +19,7 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from worker.client.broker import Access, scheme_of
 from worker.errors import BadSettings
 from worker.setting_values import (
     SUNDAY_NIGHT,
@@ -40,7 +41,6 @@ from worker.setting_values import (
     Waits,
     in_words,
 )
-from worker.urls import Access, scheme_of
 
 PREFIX: Final = "VERIFY_"
 ENV_FILE: Final = ".env"

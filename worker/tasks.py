@@ -15,7 +15,7 @@ from celery.exceptions import Reject, SoftTimeLimitExceeded
 from worker import runtime
 from worker.app import app
 from worker.broker.consumer import alias_of
-from worker.broker.publisher import NotSent
+from worker.client.errors import NotSent
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable
 from worker.jobs import queues

@@ -25,12 +25,13 @@ from support.rabbitmq import RabbitMq
 from support.servers import MariaDb, Redis
 from support.system import HASTY
 from support.workers import TESTS_ON_PATH, Worker, children_of, open_empty_store
-from worker.broker.publisher import NotSent, Publisher
+from worker.broker.publisher import Publisher
+from worker.client.broker import DEFAULT_ACCESS
+from worker.client.errors import NotSent
 from worker.clock import utc_now
 from worker.errors import StoreUnavailable
 from worker.jobs.queues import BULK, IN_ORDER, VERIFY
 from worker.jobs.verify_job import VerifyJob
-from worker.urls import DEFAULT_ACCESS
 
 PATIENCE: Final = 120.0
 """Seconds after which what has not ended is lost."""

@@ -12,7 +12,7 @@ from chaos.deployment import RedisDeployment
 from support.sentinel import MASTER, PASSWORD, Sentinel
 from support.servers import MariaDb, Redis
 from support.workers import wait_until
-from worker.urls import Access
+from worker.client.broker import Access
 
 SENTINELS: Final = 3
 

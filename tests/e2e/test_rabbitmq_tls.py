@@ -14,9 +14,10 @@ from support.jobs import a_job
 from support.servers import MariaDb, ServerMissing, free_port
 from support.tls import TlsRabbitMq, make_certificates
 from support.workers import wait_until
-from worker.broker.publisher import NotSent, Publisher
+from worker.broker.publisher import Publisher
+from worker.client.broker import Access
+from worker.client.errors import NotSent
 from worker.jobs.queues import VERIFY
-from worker.urls import Access
 
 
 class TlsDeployment(RabbitDeployment):

@@ -19,12 +19,25 @@ import redis
 from support.bundle import ROOT
 from support.servers import Redis
 from worker.broker.envelope import RawMessage, decode_item, validate
-from worker.client import NotSent, Publisher, request_verification
+from worker.broker.publisher import Publisher
+from worker.client import (
+    BadIdentifier,
+    BadRequest,
+    BadSettings,
+    BadTime,
+    BadUrl,
+    BadValue,
+    Client,
+    NotSent,
+    TooLarge,
+    TooManyPhotos,
+    WrongType,
+    request_verification,
+)
+from worker.client.broker import Access
 from worker.clock import utc_now
-from worker.errors import BadMessage
 from worker.jobs import queues
 from worker.jobs.verify_job import VerifyJob, parse_job
-from worker.urls import Access
 
 SELFIE = "https://photos.example.com/m1/selfie.jpg?sig=1"
 PHOTOS = ["https://photos.example.com/m1/1.jpg", "https://photos.example.com/m1/2.jpg"]
@@ -58,9 +71,9 @@ def waiting(url: str, queue: str = queues.VERIFY) -> list[bytes]:
 
 def test_a_request_arrives_whole(redis_url: str) -> None:
     when = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
-    with Publisher(redis_url) as publisher:
+    with Client(redis_url) as client:
         request_id = request_verification(
-            "m1", SELFIE, PHOTOS, "female", "photos_changed", requested_at=when, publisher=publisher
+            "m1", SELFIE, PHOTOS, "female", "photos_changed", requested_at=when, client=client
         )
     (item,) = waiting(redis_url)
     job = received(item)
@@ -101,7 +114,7 @@ def test_without_a_broker_it_raises_and_leaves_nothing_behind(tmp_path: Path) ->
     done = asked_in_a_folder_of_the_apps(tmp_path)
     assert done.returncode == 1
     last = done.stderr.strip().splitlines()[-1]
-    assert last.startswith("worker.errors.BadSettings: VERIFY_BROKER_URL is not set")
+    assert last.startswith("worker.client.errors.BadSettings: VERIFY_BROKER_URL is not set")
     assert not list(tmp_path.iterdir())
 
 
@@ -130,26 +143,60 @@ def test_the_client_loads_no_model_no_database_and_no_celery_app() -> None:
     assert not loaded & {"worker.app", "worker.tasks", "worker.runtime", "worker.store", "pipeline.verify"}
 
 
+NOW = datetime.now(UTC)
+WRONG: list[tuple[type[BadRequest], str, dict[str, Any]]] = [
+    (BadIdentifier, "member_id", {"member_id": "a b"}),
+    (BadIdentifier, "request_id", {"request_id": ""}),
+    (BadUrl, "selfie_url", {"selfie_url": "none"}),
+    (BadUrl, "photo_urls.1", {"photo_urls": [SELFIE, "ftp://h/1.jpg"]}),
+    (BadValue, "declared_gender", {"declared_gender": "x"}),
+    (BadValue, "why", {"why": "because"}),
+    (BadValue, "queue", {"queue": "retrain"}),
+    (BadTime, "requested_at", {"requested_at": NOW.replace(tzinfo=None)}),
+    (BadTime, "requested_at", {"requested_at": NOW.replace(year=NOW.year + 2)}),
+    (WrongType, "photo_urls", {"photo_urls": SELFIE}),
+    (WrongType, "member_id", {"member_id": 7}),
+    (TooManyPhotos, "photo_urls", {"photo_urls": [SELFIE] * 21}),
+    (TooLarge, "bytes", {"photo_urls": [f"https://h/{'사' * 2000}"] * 20}),
+]
+
+
 def test_a_wrong_request_is_refused_before_anything_is_sent(redis_url: str) -> None:
-    with Publisher(redis_url) as publisher:
-        for member_id, selfie, gender in (("a b", SELFIE, None), ("m1", "none", None), ("m1", SELFIE, "x")):
-            with pytest.raises(BadMessage):
-                request_verification(member_id, selfie, PHOTOS, gender, publisher=publisher)
+    with Client(redis_url) as client:
+        for kind, named, change in WRONG:
+            right = {"member_id": "m1", "selfie_url": SELFIE, "photo_urls": PHOTOS, "client": client}
+            with pytest.raises(kind, match=f"^{kind.code}: .*{named}"):
+                request_verification(**{**right, **change})
     assert waiting(redis_url) == []
 
 
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"broker_url": "localhost:6379"}, "BROKER_URL must begin with"),
+        ({"broker_url": "redis://:pass/word@host/0"}, "BROKER_URL is no address"),
+        ({"broker_url": "redis://host/0", "queue_prefix": "a b"}, "QUEUE_PREFIX"),
+        ({"broker_url": "sentinel://host:26379/0"}, "SENTINEL_MASTER"),
+    ],
+)
+def test_a_wrong_setting_is_named_before_anything_is_sent(settings: dict[str, str], named: str) -> None:
+    with pytest.raises(BadSettings, match=f"^VERIFY_{named}") as raised:
+        Client(**settings)  # type: ignore[arg-type]
+    assert "word" not in str(raised.value).replace("password", "")
+
+
 def test_bulk_requests_go_to_their_own_queue(redis_url: str) -> None:
-    with Publisher(redis_url) as publisher:
-        request_verification("m1", SELFIE, PHOTOS, queue=queues.BULK, publisher=publisher)
+    with Client(redis_url) as client:
+        request_verification("m1", SELFIE, PHOTOS, queue=queues.BULK, client=client)
     assert waiting(redis_url) == []
     assert len(waiting(redis_url, queues.BULK)) == 1
 
 
 def test_many_threads_may_share_a_publisher(redis_url: str) -> None:
-    with Publisher(redis_url) as publisher, ThreadPoolExecutor(8) as pool:
+    with Client(redis_url) as client, ThreadPoolExecutor(8) as pool:
 
         def ask(number: int) -> str:
-            return request_verification(f"m{number}", SELFIE, PHOTOS, publisher=publisher)
+            return request_verification(f"m{number}", SELFIE, PHOTOS, client=client)
 
         sent = set(pool.map(ask, range(100)))
     assert {received(item).request_id for item in waiting(redis_url)} == sent
@@ -158,18 +205,18 @@ def test_many_threads_may_share_a_publisher(redis_url: str) -> None:
 
 def test_a_forked_process_opens_connections_of_its_own(redis_url: str) -> None:
     """An app server forks after its start; two processes on one socket read each other's answers."""
-    with Publisher(redis_url) as publisher, redis.Redis.from_url(redis_url) as broker:
-        request_verification("parent", SELFIE, PHOTOS, publisher=publisher)
+    with Client(redis_url) as client, redis.Redis.from_url(redis_url) as broker:
+        request_verification("parent", SELFIE, PHOTOS, client=client)
         before = broker.info("stats")["total_connections_received"]
         child = os.fork()
         if child == 0:
             try:
-                request_verification("child", SELFIE, PHOTOS, publisher=publisher)
+                request_verification("child", SELFIE, PHOTOS, client=client)
             finally:
                 os._exit(0)
         os.waitpid(child, 0)
         assert broker.info("stats")["total_connections_received"] > before
-        request_verification("parent-2", SELFIE, PHOTOS, publisher=publisher)
+        request_verification("parent-2", SELFIE, PHOTOS, client=client)
     assert [received(item).member_id for item in waiting(redis_url)] == ["parent-2", "child", "parent"]
 
 
@@ -177,21 +224,21 @@ def test_a_broker_that_is_away_is_said_and_found_again(tmp_path: Path) -> None:
     server = Redis(tmp_path)
     server.start()
     try:
-        with Publisher(server.url) as publisher:
-            request_verification("m1", SELFIE, PHOTOS, request_id="r1", publisher=publisher)
+        with Client(server.url) as client:
+            request_verification("m1", SELFIE, PHOTOS, request_id="r1", client=client)
             server.kill()
             with pytest.raises(NotSent, match="the broker cannot be reached"):
-                request_verification("m2", SELFIE, PHOTOS, request_id="r2", publisher=publisher)
+                request_verification("m2", SELFIE, PHOTOS, request_id="r2", client=client)
             server.start()
-            request_verification("m2", SELFIE, PHOTOS, request_id="r2", publisher=publisher)
+            request_verification("m2", SELFIE, PHOTOS, request_id="r2", client=client)
         assert "r2" in {received(item).request_id for item in waiting(server.url)}
     finally:
         server.kill()
 
 
 def test_the_embedded_broker_takes_a_request(tmp_path: Path) -> None:
-    with Publisher("filesystem://", tmp_path) as publisher:
-        request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
+    with Client("filesystem://", folder=tmp_path) as client:
+        request_verification("m1", SELFIE, PHOTOS, client=client)
     (file,) = (tmp_path / "queues").glob("*.verify.msg")
     assert received(file.read_bytes()).member_id == "m1"
 
@@ -209,8 +256,8 @@ def test_a_replica_that_takes_no_writes_is_a_broker_that_cannot_be_reached(tmp_p
     replica = Redis(tmp_path, replica_of=1)
     replica.start()
     try:
-        with Publisher(replica.url) as publisher, pytest.raises(NotSent):
-            request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
+        with Client(replica.url) as client, pytest.raises(NotSent):
+            request_verification("m1", SELFIE, PHOTOS, client=client)
     finally:
         replica.kill()
 
@@ -219,21 +266,22 @@ def test_a_full_redis_is_said_at_once_and_takes_messages_again(tmp_path: Path) -
     server = Redis(tmp_path)
     server.start()
     try:
-        with Publisher(server.url) as publisher, redis.Redis.from_url(server.url) as broker:
+        with Client(server.url) as client, redis.Redis.from_url(server.url) as broker:
             broker.config_set("maxmemory", 1)
             for _ in range(2):
                 with pytest.raises(NotSent, match="OOM"):
-                    request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
+                    request_verification("m1", SELFIE, PHOTOS, client=client)
             broker.config_set("maxmemory", 0)
-            request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
+            request_verification("m1", SELFIE, PHOTOS, client=client)
         assert len(waiting(server.url)) == 1
     finally:
         server.kill()
 
 
 def test_queues_may_have_a_prefix(redis_url: str) -> None:
+    with Client(redis_url, queue_prefix="faces-") as client:
+        request_verification("m1", SELFIE, PHOTOS, client=client)
     with Publisher(redis_url, access=Access(queue_prefix="faces-")) as publisher:
-        request_verification("m1", SELFIE, PHOTOS, publisher=publisher)
         assert publisher.waiting(queues.VERIFY) == 1
     assert waiting(redis_url) == []
     assert len(waiting(redis_url, "faces-verify")) == 1
@@ -242,8 +290,8 @@ def test_queues_may_have_a_prefix(redis_url: str) -> None:
 @pytest.mark.parametrize("broker", ["redis", "files"])
 def test_how_many_messages_wait_can_be_asked(broker: str, redis_url: str, tmp_path: Path) -> None:
     url = redis_url if broker == "redis" else "filesystem://"
-    with Publisher(url, tmp_path) as publisher:
+    with Publisher(url, tmp_path) as publisher, Client(url, folder=tmp_path) as client:
         assert publisher.waiting(queues.BULK) == 0
         for number in range(3):
-            request_verification(f"m{number}", SELFIE, PHOTOS, queue=queues.BULK, publisher=publisher)
+            request_verification(f"m{number}", SELFIE, PHOTOS, queue=queues.BULK, client=client)
         assert (publisher.waiting(queues.BULK), publisher.waiting(queues.VERIFY)) == (3, 0)

@@ -26,8 +26,9 @@ from support.jobs import a_job
 from support.servers import MariaDb, Redis, ServerMissing, find_program, quick_folder
 from support.system import depth_for_a_worker
 from support.tls import make_certificates
-from worker.broker.publisher import NotSent, Publisher
+from worker.broker.publisher import Publisher
 from worker.cli import COMMANDS
+from worker.client.errors import NotSent
 from worker.errors import StoreUnavailable
 from worker.jobs.queues import VERIFY
 from worker.migrations import migrate

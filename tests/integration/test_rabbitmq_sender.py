@@ -10,7 +10,8 @@ import pytest
 
 from support.rabbitmq import RabbitMq
 from support.servers import ServerMissing
-from worker.broker.publisher import NotSent, Publisher
+from worker.broker.publisher import Publisher
+from worker.client.errors import NotSent
 from worker.jobs.queues import VERIFY
 from worker.jobs.verify_job import VerifyJob, new_job
 

@@ -13,9 +13,10 @@ from support.jobs import a_job
 from support.sentinel import MASTER, PASSWORD
 from support.system import depth_for_a_worker
 from support.tls import TlsRedis, TlsSentinel, make_certificates
-from worker.broker.publisher import NotSent, Publisher
+from worker.broker.publisher import Publisher
+from worker.client.broker import Access
+from worker.client.errors import NotSent
 from worker.jobs.queues import VERIFY
-from worker.urls import Access
 
 
 @pytest.fixture(scope="module")

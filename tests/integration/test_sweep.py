@@ -8,7 +8,7 @@ import pytest
 
 from support.broker import Lists
 from support.jobs import LEASE, MOST, NOW, PHOTOS, a_job, a_verdict, later
-from worker.broker.publisher import NotSent
+from worker.client.errors import NotSent
 from worker.jobs.verify_job import VerifyJob
 from worker.store import Attempt, NewMember, Store
 from worker.verification.maintenance import Swept, sweep

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from worker.jobs.verify_job import MAX_BODY_BYTES
+from worker.client.message import MAX_BODY_BYTES
 
 URL: Final = "https://photos.example.com/1.jpg"
 

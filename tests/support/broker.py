@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from worker.broker.publisher import NotSent
+from worker.client.errors import NotSent
 from worker.jobs.verify_job import VerifyJob
 
 

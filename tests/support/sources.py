@@ -31,7 +31,7 @@ def module_of(path: Path) -> str:
 
 def imports_of(path: Path) -> Iterator[str]:
     """Every module that is imported anywhere in the file, by its full name, and what is taken from it."""
-    yield from _imported(ast.walk(tree_of(path)))
+    yield from _imported(path, ast.walk(tree_of(path)))
 
 
 def loaded_with(module: str) -> set[Path]:
@@ -43,17 +43,18 @@ def loaded_with(module: str) -> set[Path]:
         path = files.get(wanted.pop())
         if path is not None and path not in found:
             found.add(path)
-            wanted += _imported(tree_of(path).body)
+            wanted += _imported(path, tree_of(path).body)
     return found
 
 
-def _imported(nodes: Iterable[ast.AST]) -> Iterator[str]:
+def _imported(path: Path, nodes: Iterable[ast.AST]) -> Iterator[str]:
     for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            folder = name_of(path.parents[node.level - 1]).replace("/", ".") + "." if node.level else ""
+            yield folder + node.module
+            yield from (f"{folder}{node.module}.{alias.name}" for alias in node.names)
 
 
 def roots_of(path: Path) -> set[str]:

@@ -41,9 +41,9 @@ from worker.broker.envelope import (
     printable,
     validate,
 )
+from worker.client.message import MAX_BODY_BYTES
 from worker.errors import BadMessage
 from worker.jobs.queues import IN_ORDER
-from worker.jobs.verify_job import MAX_BODY_BYTES
 from worker.verification.dead_letters import parse_dead_letter
 
 TASKS = app.tasks

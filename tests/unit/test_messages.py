@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pipeline.verdict import Gender
 from support.bad_jobs import BAD, URL
 from support.jobs import NOW, a_job, a_message
+from worker.client.identifiers import is_identifier, new_request_id
 from worker.errors import BadMessage
-from worker.jobs.identifiers import is_identifier, new_request_id
 from worker.jobs.verify_job import VerifyJob, Why, decode_job, new_job, parse_job, parse_stored_job
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import sys
 import tomllib
 from importlib.metadata import EntryPoint
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.bundle import ROOT
+from support.sources import name_of, tree_of
 
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CLIENT_FOLDER = ROOT / "worker" / "client"
+CLIENT: dict[str, Any] = tomllib.loads((CLIENT_FOLDER / "pyproject.toml").read_text())["project"]
+CLIENT_SOURCES = sorted(CLIENT_FOLDER.glob("*.py"))
 
 
 def pins(file: str) -> list[str]:
@@ -33,3 +40,23 @@ def test_the_version_is_the_newest_of_the_changelog() -> None:
     versions = [line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## [")]
     assert versions[0] == "## [Unreleased]"
     assert versions[1].startswith(f"## [{PROJECT['version']}] - ")
+
+
+def test_the_client_has_the_version_of_the_project() -> None:
+    assert CLIENT["version"] == PROJECT["version"]
+
+
+@pytest.mark.parametrize("path", CLIENT_SOURCES, ids=name_of)
+def test_the_client_needs_nothing_of_the_project_and_little_else(path: Path) -> None:
+    """Its package has another name outside of this project: imports within it are relative."""
+    nodes = list(ast.walk(tree_of(path)))
+    absolute = {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    absolute |= {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    needed = {str(name).split(".")[0] for name in absolute} - sys.stdlib_module_names
+    assert needed <= {"kombu", "amqp", "redis", "standardwebhooks"}
+
+
+@pytest.mark.parametrize("path", CLIENT_SOURCES, ids=name_of)
+def test_the_client_is_written_for_the_oldest_python_that_it_names(path: Path) -> None:
+    oldest = CLIENT["requires-python"].removeprefix(">=3.")
+    assert ast.parse(path.read_text(encoding="utf-8"), feature_version=(3, int(oldest)))

@@ -6,7 +6,7 @@ import pytest
 from redis._parsers.base import BaseParser
 from redis.exceptions import RedisError
 
-from worker.broker.redis_client import as_transient
+from worker.client.redis_errors import as_transient
 
 _IN_A_SCRIPT = "ERR Error running script (call to f_d0e6): @user_script:1: @user_script: 1: -"
 

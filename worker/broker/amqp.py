@@ -1,12 +1,9 @@
-"""AMQP transports that survive every message, and that do not wait for RabbitMQ without a limit.
+"""AMQP transports that survive every message.
 
 A message whose properties py-amqp cannot read (a content type that is no UTF-8, a header of an unknown type,
 a date beyond the calendar) would end a worker, and then the next one, for RabbitMQ delivers it again. Here
 such properties are replaced before py-amqp reads them, by headers that mark the message as invalid
 (`worker.broker.envelope`). The same is done to compressed bodies, which kombu would unpack to whatever size.
-
-RabbitMQ confirms nothing while its memory or its disk is short, and neither does one that hangs: py-amqp
-would wait for the confirm all that time, a sign-up in its web thread. Here the sender gets BrokerUnavailable.
 """
 
 from __future__ import annotations
@@ -16,14 +13,12 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from amqp.basic_message import Message
-from amqp.exceptions import IrrecoverableConnectionError
 from amqp.method_framing import frame_handler
-from kombu.transport import pyamqp
 
 from worker.broker.envelope import invalid_headers
+from worker.client import amqp
+from worker.client.amqp import TimedConnection
 
-REPLY_SECONDS: Final = 5.0
-"""How long a broker may take to confirm a message: a quorum queue takes milliseconds."""
 _HEADER_FRAME: Final = 2
 _HEADER: Final = struct.Struct(">HxxQ")  # class, weight, size of the body
 
@@ -54,57 +49,18 @@ def sanitize_header(buffer: Any) -> Any:
     return _HEADER.pack(*_HEADER.unpack_from(buffer)) + properties
 
 
-class BrokerUnavailable(IrrecoverableConnectionError):
-    """RabbitMQ does not answer, or has blocked its senders. A retry would take as long, so there is none."""
-
-
-class _TimedWait:
-    """A channel or a connection of py-amqp's whose waits have a time limit."""
-
-    connection: Any
-
-    def wait(self, method: Any, callback: Any = None, timeout: float | None = None, **options: Any) -> Any:
-        """Wait for a reply of RabbitMQ's. Raises BrokerUnavailable."""
-        try:
-            return super().wait(method, callback, timeout or REPLY_SECONDS, **options)  # type: ignore[misc]
-        except TimeoutError:
-            self.connection.collect()  # a late reply would be taken for the reply to the next command
-            raise BrokerUnavailable(f"no answer from RabbitMQ within {REPLY_SECONDS:.0f} s") from None
-
-
-class _Channel(_TimedWait, pyamqp.Channel):
-    pass
-
-
-class _Connection(_TimedWait, pyamqp.Connection):
-    Channel = _Channel
-
+class _Connection(TimedConnection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, frame_handler=sanitizing_frame_handler, **options)
 
-    def _on_blocked(self) -> None:
-        """RabbitMQ reads nothing more from this connection until its alarm is over, acknowledgements neither.
 
-        It blocks only connections that send: a consumer goes on with another one.
-        """
-        self.collect()
-        raise BrokerUnavailable("RabbitMQ takes no messages: its memory or its disk is short")
-
-
-class AmqpTransport(pyamqp.Transport):
+class AmqpTransport(amqp.AmqpTransport):
     """`amqp://`."""
 
     Connection = _Connection
 
 
-class AmqpsTransport(pyamqp.SSLTransport):
+class AmqpsTransport(amqp.AmqpsTransport):
     """`amqps://`."""
 
     Connection = _Connection
-
-    def establish_connection(self) -> Any:
-        """Each of several hosts must show a certificate for its own name; kombu would expect the first one's
-        name of all of them, and refuse the others."""
-        connection: Any = self.client
-        connection.ssl = {**connection.ssl, "server_hostname": connection.hostname}
-        return super().establish_connection()  # type: ignore[no-untyped-call]

@@ -15,14 +15,16 @@ import hashlib
 import json
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
+from worker.client.message import MAX_BODY_BYTES
+from worker.client.task_message import task_content, task_headers
 from worker.errors import BadMessage
 from worker.jobs.queues import DEAD_LETTER, TASKS, VERIFY
-from worker.jobs.verify_job import MAX_BODY_BYTES, decode_json
+from worker.jobs.verify_job import decode_json
 
 MAX_ITEM_BYTES: Final = 256 * 1024
 """Of an envelope: a body in base64 takes 88 KiB of it."""
@@ -201,29 +203,6 @@ def validate(message: RawMessage, tasks: Mapping[str, TaskSignature], now: datet
         raise BadMessage("wrong_queue", f"{name} does not belong on this queue")
     headers = task_headers(name, _task_id(message.headers)) | {"retries": _retries(message.headers)}
     return TaskMessage(headers, task_content(kwargs, args))
-
-
-def task_content(kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> list[Any]:
-    """The body of Celery's protocol 2 before it is encoded: arguments, and no callbacks."""
-    return [args, kwargs, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
-
-
-def task_headers(name: str, task_id: str) -> dict[str, Any]:
-    """All headers of Celery's protocol 2. `argsrepr` and `kwargsrepr` are empty: Celery would log them, and
-    the arguments hold URLs."""
-    return {
-        **dict.fromkeys(("parent_id", "shadow", "eta", "expires", "group", "group_index", "stamped_headers")),
-        **dict.fromkeys(("argsrepr", "kwargsrepr", "origin"), ""),
-        "lang": "py",
-        "task": name,
-        "id": task_id,
-        "root_id": task_id,
-        "ignore_result": True,
-        "retries": 0,
-        "timelimit": [None, None],
-        "replaced_task_nesting": 0,
-        "stamps": {},
-    }
 
 
 def foreign_task(headers: Mapping[str, Any]) -> str | None:

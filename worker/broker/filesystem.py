@@ -10,11 +10,9 @@ whatever is in a file becomes a message (`worker.broker.envelope`).
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import tempfile
 import time
-import uuid
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -23,10 +21,10 @@ from typing import Any, Final
 
 from billiard.pool import Pool as BlockingPool
 from celery.concurrency.prefork import TaskPool
-from kombu.exceptions import ChannelError
 from kombu.transport import filesystem
 
 from worker.broker.envelope import decode_item
+from worker.client.filesystem import WholeFileChannel
 from worker.health import running
 
 WRITING_SECONDS: Final = 60.0
@@ -55,25 +53,13 @@ class PriorityCycle:
         """Nothing to close."""
 
 
-class Channel(filesystem.Channel):
+class Channel(WholeFileChannel):
     """Queue files of one connection."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)  # type: ignore[no-untyped-call]
         self._unacked: dict[str, Path] = {}
         """Files by delivery tag."""
-
-    def _put(self, queue: str, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002
-        """Write a message whole, or not at all."""
-        folder = Path(self.data_folder_out)
-        name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
-        part = folder / f"{name}.part"
-        try:
-            part.write_text(json.dumps(args[0]), encoding="utf-8")
-            part.rename(folder / name)
-        except OSError as error:
-            part.unlink(missing_ok=True)
-            raise ChannelError(f"no message can be written to {folder}: {error.strerror}") from error
 
     def _get(self, queue: str, timeout: float | None = None) -> dict[str, Any]:  # noqa: ARG002
         folder = Path(self.data_folder_in)

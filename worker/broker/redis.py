@@ -32,7 +32,8 @@ from redis.exceptions import NoPermissionError
 
 from worker.broker.envelope import decode_item, foreign_task, is_envelope
 from worker.broker.legacy import LegacyUnacked
-from worker.broker.redis_client import Client, TransientRedisError
+from worker.broker.redis_client import Client
+from worker.client.redis_errors import TransientRedisError
 from worker.jobs.queues import INTERNAL
 
 logger = logging.getLogger(__name__)

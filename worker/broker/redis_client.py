@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 import redis
 from redis import exceptions
 
-logger = logging.getLogger(__name__)
+from worker.client.redis_errors import as_transient
 
-_BUSY: Final = ("OOM", "MISCONF", "NOREPLICAS", "BUSY", "TRYAGAIN")
-"""It is full, cannot write to its disk or to enough replicas, or is busy with somebody's script."""
-_NOT_PRIMARY: Final = ("READONLY", "MASTERDOWN", "CLUSTERDOWN")
-"""It is no primary, or not yet: a new connection may find the one that is."""
-_CLASSES: Final = {
-    exceptions.OutOfMemoryError: "OOM",
-    exceptions.TryAgainError: "TRYAGAIN",
-    exceptions.ReadOnlyError: "READONLY",
-    exceptions.MasterDownError: "MASTERDOWN",
-    exceptions.ClusterDownError: "CLUSTERDOWN",
-}
-"""Errors whose text comes without its code."""
-# Redis 6 wraps the error of a command in a script: `ERR Error running script (…): @user_script: 8: -OOM …`
-_CODE: Final = re.compile(rf"(?:^|-)({'|'.join((*_BUSY, *_NOT_PRIMARY))})\b")
+logger = logging.getLogger(__name__)
 
 UNFIT_EXIT: Final = 78
 """EX_CONFIG: a restart would not help."""
@@ -33,30 +19,6 @@ MIN_MESSAGES: Final = 20_000
 """An import of this size should fit."""
 MESSAGE_BYTES: Final = 4096
 """Of Redis' memory, for a job with six photos behind signed links."""
-
-
-class TransientRedisError(exceptions.ResponseError):
-    """Redis refuses a command for now; the same command may succeed in a moment."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(f"Redis takes nothing just now ({code})")
-        self.code = code
-
-    @property
-    def not_primary(self) -> bool:
-        """Whether another Redis may be the primary."""
-        return self.code in _NOT_PRIMARY
-
-
-def as_transient(error: exceptions.RedisError) -> TransientRedisError | None:
-    """The error as a temporary one; None if it will be the same next time."""
-    if isinstance(error, TransientRedisError):
-        return error
-    for kind, code in _CLASSES.items():
-        if isinstance(error, kind):
-            return TransientRedisError(code)
-    found = _CODE.search(str(error)) if isinstance(error, exceptions.ResponseError) else None
-    return TransientRedisError(found[1]) if found else None
 
 
 class Client(redis.Redis):

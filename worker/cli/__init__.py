@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import click
 
+from worker.client.errors import ClientError
 from worker.errors import BadSettings, WorkerError
 
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
@@ -63,7 +64,7 @@ class LazyGroup(click.Group):
         before = os.umask(0o077)  # what it writes names people: databases, queues, workbooks, pictures
         try:
             return super().invoke(ctx)
-        except WorkerError as error:
+        except (WorkerError, ClientError) as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(2 if isinstance(error, BadSettings) else 1)
         finally:

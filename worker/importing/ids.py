@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from openpyxl.styles.numbers import is_date_format
 
+from worker.client.identifiers import is_identifier
 from worker.importing.cells import Unreadable, text_of
 from worker.importing.sheet import GENERAL
-from worker.jobs.identifiers import is_identifier
 
 _EXACT: Final = 10**15  # Excel keeps fifteen digits of a number
 _MAX_CODE: Final = 255  # characters of a number format

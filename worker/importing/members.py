@@ -14,13 +14,14 @@ from functools import lru_cache
 from typing import Any, Final
 
 from pipeline.verdict import Gender
+from worker.client.message import MAX_PHOTOS
 from worker.errors import BadMessage
 from worker.importing.cells import UNKNOWN, Block, Row, Unreadable, listed, text_of
 from worker.importing.columns import Columns, Field
 from worker.importing.ids import BadId, member_id_in
 from worker.importing.links import A_PAGE, NoAddress, addresses_in, is_address, is_page
 from worker.importing.sheet import GENERAL
-from worker.jobs.verify_job import MAX_PHOTOS, new_job
+from worker.jobs.verify_job import new_job
 from worker.store import NewMember
 
 _GENDERS: Final = {

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-VERIFY: Final = "verify"
-"""Sign-ups that somebody waits for."""
-BULK: Final = "bulk"
-"""Imports and re-verification; served only when `verify` is empty."""
+from worker.client import task_message
+
+VERIFY: Final = task_message.VERIFY
+BULK: Final = task_message.BULK
 RETRAIN: Final = "retrain"
 MAINTENANCE: Final = "maintenance"
 """The sweep and the daily purge: short work, so it is served first."""
@@ -18,7 +18,7 @@ IN_ORDER: Final = (MAINTENANCE, VERIFY, BULK, RETRAIN)
 JUDGING: Final = frozenset({VERIFY, BULK})
 """Queues whose jobs need the models."""
 
-VERIFY_MEMBER: Final = "worker.verify_member"
+VERIFY_MEMBER: Final = task_message.VERIFY_MEMBER
 SWEEP: Final = "worker.sweep"
 DEAD_LETTER: Final = "worker.bury"
 """Records a message that is no job."""

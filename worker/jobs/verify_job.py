@@ -25,29 +25,33 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, Final
-from urllib.parse import urlsplit
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from pipeline.verdict import Gender
+from worker.client.errors import BadRequest
+from worker.client.message import (
+    AHEAD,
+    EARLIEST,
+    MAX_BODY_BYTES,
+    MAX_PHOTOS,
+    SCHEMA,
+    as_utc,
+    check_identifier,
+    check_url,
+    job_as_json,
+    verify_member_job,
+)
 from worker.clock import utc_now
 from worker.errors import BadMessage
-from worker.jobs.identifiers import MAX_LENGTH, is_identifier
 
-SCHEMA: Final = 1
-MAX_BODY_BYTES: Final = 64 * 1024
 MAX_DEPTH: Final = 16
-MAX_URL: Final = 2048
-MAX_PHOTOS: Final = 20
-EARLIEST: Final = datetime(2020, 1, 1, tzinfo=UTC)
-AHEAD: Final = timedelta(days=1)
-"""Limit for `requested_at`: with a time further ahead all later requests of the member would count as
-older."""
+_T = TypeVar("_T")
 
 
 class Why(StrEnum):
@@ -58,35 +62,16 @@ class Why(StrEnum):
     OPERATOR = "operator"
 
 
-def _identifier(value: str) -> str:
-    if not is_identifier(value):
-        raise PydanticCustomError(
-            "bad_id", f"must be 1 to {MAX_LENGTH} printable ASCII characters without spaces"
-        )
-    return value
+def _coded(check: Callable[[_T], _T]) -> AfterValidator:
+    """A check of the client's, whose errors have codes."""
 
+    def validate(value: _T) -> _T:
+        try:
+            return check(value)
+        except BadRequest as bad:
+            raise PydanticCustomError(bad.code, bad.text) from None
 
-def _url(value: str) -> str:
-    if len(value) > MAX_URL:
-        raise PydanticCustomError("bad_url", f"longer than {MAX_URL} characters")
-    if any(c.isspace() or not c.isprintable() for c in value):
-        raise PydanticCustomError("bad_url", "holds spaces or control characters")
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        raise PydanticCustomError("bad_url", "not an address") from None
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise PydanticCustomError("bad_url", "not an http(s) address")
-    return value
-
-
-def _time(value: datetime) -> datetime:
-    if value.tzinfo is None:
-        raise PydanticCustomError("bad_time", "has no time zone")
-    try:
-        return value.astimezone(UTC)
-    except OverflowError:
-        raise PydanticCustomError("bad_time", "outside of the calendar") from None
+    return AfterValidator(validate)
 
 
 def _declarable(value: Gender | None) -> Gender | None:
@@ -95,8 +80,8 @@ def _declarable(value: Gender | None) -> Gender | None:
     return value
 
 
-Identifier = Annotated[str, AfterValidator(_identifier)]
-Url = Annotated[str, AfterValidator(_url)]
+Identifier = Annotated[str, _coded(check_identifier)]
+Url = Annotated[str, _coded(check_url)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +96,7 @@ class VerifyJob:
 
     schema: int
     request_id: Identifier
-    requested_at: Annotated[datetime, AfterValidator(_time)]
+    requested_at: Annotated[datetime, _coded(as_utc)]
     member_id: Identifier
     why: Why
     selfie_url: Url
@@ -120,16 +105,7 @@ class VerifyJob:
 
     def to_message(self) -> dict[str, Any]:
         """The job as JSON primitives."""
-        return {
-            "schema": self.schema,
-            "request_id": self.request_id,
-            "requested_at": self.requested_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
-            "member_id": self.member_id,
-            "why": str(self.why),
-            "selfie_url": self.selfie_url,
-            "photo_urls": list(self.photo_urls),
-            "declared_gender": None if self.declared_gender is None else str(self.declared_gender),
-        }
+        return job_as_json(**asdict(self))
 
     def content_hash(self) -> str:
         """SHA-256 of the content, hexadecimal; equal for two messages that ask for the same."""
@@ -265,17 +241,17 @@ def new_job(
     declared_gender: Gender | str | None = None,
     requested_at: datetime,
 ) -> VerifyJob:
-    """A job from Python values, checked like one from a message. Raises BadMessage."""
-    return parse_job(
-        {
-            "schema": SCHEMA,
-            "request_id": request_id,
-            "requested_at": requested_at.isoformat(),
-            "member_id": member_id,
-            "why": why,
-            "selfie_url": selfie_url,
-            "photo_urls": list(photo_urls),
-            "declared_gender": declared_gender,
-        },
-        now=requested_at,
-    )
+    """A job from Python values, checked like one from the app. Raises BadMessage."""
+    try:
+        message = verify_member_job(
+            request_id=request_id,
+            member_id=member_id,
+            selfie_url=selfie_url,
+            photo_urls=photo_urls,
+            why=why,
+            declared_gender=declared_gender,
+            requested_at=requested_at,
+        )
+    except BadRequest as bad:
+        raise BadMessage(bad.code, bad.text) from None
+    return parse_stored_job(message)

@@ -17,8 +17,8 @@ from sqlalchemy import event
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker import clock
+from worker.client.identifiers import is_identifier
 from worker.errors import StoreUnavailable
-from worker.jobs.identifiers import is_identifier
 from worker.store.failures import READ_ONLY, lost_race, number_of, translate
 from worker.store.tables.schema import Tables, tables
 

@@ -21,8 +21,8 @@ from sqlalchemy.exc import DBAPIError, NoSuchTableError, SQLAlchemyError
 from sqlalchemy.types import TypeEngine
 
 from pipeline.verdict import Gender, Reason, Status
+from worker.client.identifiers import MAX_LENGTH
 from worker.errors import MappingError
-from worker.jobs.identifiers import MAX_LENGTH
 from worker.store.failures import lost_race, translate
 
 log = logging.getLogger(__name__)

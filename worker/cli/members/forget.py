@@ -12,8 +12,8 @@ from rich.table import Table
 from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.cli.output import by_option, operator, print_json
+from worker.client.identifiers import is_identifier
 from worker.clock import utc_now
-from worker.jobs.identifiers import is_identifier
 from worker.store import Store
 
 

@@ -10,8 +10,9 @@ import click
 
 from pipeline.terminal import console, new_table
 from worker import runtime
-from worker.broker.publisher import NotSent, Publisher
+from worker.broker.publisher import Publisher
 from worker.cli.output import print_json, progress, viewer
+from worker.client.errors import NotSent
 from worker.clock import utc_now
 from worker.store import RunRecord, Store
 from worker.store.tables.states import RunState

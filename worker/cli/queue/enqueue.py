@@ -10,8 +10,9 @@ from typing import Final
 import click
 
 from worker import runtime
-from worker.broker.publisher import NotSent, Publisher
+from worker.broker.publisher import Publisher
 from worker.cli.output import progress
+from worker.client.errors import NotSent
 from worker.clock import utc_now
 from worker.jobs import queues
 from worker.store import Queued, Store

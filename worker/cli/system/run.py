@@ -10,8 +10,8 @@ from collections.abc import Sequence
 import click
 
 from worker import runtime
+from worker.client.broker import is_embedded
 from worker.jobs import queues
-from worker.urls import is_embedded
 
 
 @click.command()

@@ -9,8 +9,8 @@ from functools import partial
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Reason, Status
+from worker.client.identifiers import is_identifier
 from worker.errors import NotPossible
-from worker.jobs.identifiers import is_identifier
 from worker.store.database import BATCH, AnyRow, Database, fields_of
 from worker.store.mapped import MappedMember
 from worker.store.members.galleries import Galleries, Gallery

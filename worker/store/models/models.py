@@ -15,8 +15,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from worker.client.identifiers import is_identifier
 from worker.errors import NotPossible
-from worker.jobs.identifiers import is_identifier
 from worker.store.database import AnyRow, Database
 from worker.store.models.records import (
     ANY_CHAMPION,

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from worker.client.identifiers import is_identifier
 from worker.errors import BadMessage
-from worker.jobs.identifiers import is_identifier
 from worker.jobs.verify_job import decode_job
 from worker.store.members.tombstones import Tombstones
 from worker.store.requests.records import DeadJob

@@ -10,8 +10,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from worker.client.identifiers import is_identifier, new_request_id
 from worker.errors import BadMessage
-from worker.jobs.identifiers import is_identifier, new_request_id
 from worker.jobs.verify_job import VerifyJob, Why, new_job
 from worker.store.database import BATCH, AnyRow, Database
 from worker.store.members.galleries import Galleries

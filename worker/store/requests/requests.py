@@ -9,8 +9,8 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import PhotoFinding, Verdict
+from worker.client.identifiers import is_identifier
 from worker.errors import BadMessage, MemberForgotten, RequestConflict
-from worker.jobs.identifiers import is_identifier
 from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_leased, update_leased

@@ -19,7 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
 from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, PhotoVerdict, Reason, Status
-from worker.jobs.verify_job import MAX_URL, Why
+from worker.client.message import MAX_URL
+from worker.jobs.verify_job import Why
 from worker.store.tables.columns import (
     NAMING,
     CutText,
