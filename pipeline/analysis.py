@@ -41,8 +41,6 @@ class AnalysedPhoto:
 
     finding: PhotoFinding
     faces: tuple[AnalysedFace, ...] = ()
-    hashes: tuple[int, int] | None = None
-    """Perceptual hashes of the picture and of its mirror image."""
 
 
 @dataclass(slots=True)
@@ -119,8 +117,10 @@ def _analyse_photo(
         observed = observe(detection.rgb, found, picture.scale)
     embedders = {models.embedders[name] for models in heads for name in models.params.dimensions}
     faces = tuple(_analyse_face(embedders, analysis, detection.rgb, one) for one in observed)
-    finding = PhotoFinding(position, Outcome.NO_FACE, Fault.MEMBER, sha256=picture.sha256)
-    return AnalysedPhoto(finding, faces, picture.hashes)
+    finding = PhotoFinding(
+        position, Outcome.NO_FACE, Fault.MEMBER, sha256=picture.sha256, hashes=picture.hashes
+    )
+    return AnalysedPhoto(finding, faces)
 
 
 def _analyse_face(

@@ -182,10 +182,11 @@ class Comparator:
         A copy has the same bytes, nearly the same perceptual hash (also mirrored), or the fine structure of
         one of the selfie's faces.
         """
-        if selfie.analysed.hashes is None or photo.analysed.hashes is None:
+        mine, theirs = selfie.finding.hashes, photo.finding.hashes
+        if mine is None or theirs is None:
             return photo.finding
         same_bytes = selfie.finding.sha256 == photo.finding.sha256
-        nearest = min((own ^ photo.analysed.hashes[0]).bit_count() for own in selfie.analysed.hashes)
+        nearest = min(own.differs(theirs.picture)[0] for own in (mine.picture, mine.mirror))
         limits = self.models.params.replay
         replay = same_bytes or nearest <= limits.hash_bits
         if not selfie.comparable or not photo.analysed.faces:

@@ -222,6 +222,28 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
+class PerceptualHash:
+    """Of a picture, 64 and 256 bits (`pipeline.images.perceptual_hash`): near copies differ in few."""
+
+    coarse: int
+    fine: int
+
+    def differs(self, other: PerceptualHash) -> tuple[int, int]:
+        """In how many bits, coarse and fine."""
+        return (self.coarse ^ other.coarse).bit_count(), (self.fine ^ other.fine).bit_count()
+
+
+@dataclass(frozen=True, slots=True)
+class PictureHashes:
+    """The perceptual hashes of a picture and of its mirror image."""
+
+    picture: PerceptualHash
+    mirror: PerceptualHash
+    featureless: bool = False
+    """The picture is so plain that others have its hash, too."""
+
+
+@dataclass(frozen=True, slots=True)
 class PhotoFinding:
     """What is stored about one photo of a request."""
 
@@ -242,6 +264,8 @@ class PhotoFinding:
     detail: str = ""
     replay: bool = False
     """The same picture as the selfie: the same bytes, a near copy, or an implausibly high score."""
+    hashes: PictureHashes | None = field(default=None, compare=False, repr=False)
+    """None where no picture was decoded, and in what is read back from the database."""
     verdict: PhotoVerdict | None = field(init=False)
     """How the photo may be labelled; None for a selfie."""
 
@@ -249,6 +273,12 @@ class PhotoFinding:
     def solo(self) -> bool:
         """Whether it shows one person only."""
         return self.faces == 1
+
+    @property
+    def one_person(self) -> bool:
+        """Whether it shows one person only, whose face can be judged or was compared."""
+        judged = self.outcome in (Outcome.USABLE, Outcome.NOT_COMPARED) or self.comparison is not None
+        return self.solo and judged
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", self._verdict())

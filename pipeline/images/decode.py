@@ -25,11 +25,13 @@ from PIL.PngImagePlugin import PngImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pipeline.errors import UndecodableImage, UnsupportedFormat
-from pipeline.faces.types import Doubles, Rgb
+from pipeline.faces.types import Rgb
 from pipeline.images.jpeg import Jpeg, read_jpeg
 from pipeline.images.limits import LIMITS, DecodeBudget, Decoding, ImageLimits
+from pipeline.images.perceptual_hash import picture_hashes
 from pipeline.images.png import essentials
 from pipeline.images.sniff import ImageFormat, sniff
+from pipeline.verdict import PictureHashes
 
 _MOST_ROWS_LOST: Final = 0.05
 """Share of the rows that may be missing at the end of a JPEG, where hardly any face is."""
@@ -80,8 +82,7 @@ class Picture:
     """(height, width, 3) uint8, upright, the long side at most `ImageLimits.long_side`."""
     sha256: str
     """Of the file's bytes, hexadecimal."""
-    hashes: tuple[int, int]
-    """Perceptual hashes, 64 bit, of the picture and of its mirror image: near copies differ in few bits."""
+    hashes: PictureHashes
     format: ImageFormat
     width: int
     """Of the upright original, in pixels."""
@@ -137,7 +138,7 @@ def decode(data: bytes, limits: ImageLimits = LIMITS, budget: DecodeBudget | Non
     except DECODER_ERRORS as error:
         what = "cut off" if _CUT_OFF.search(str(error)) else "damaged"
         raise UndecodableImage(f"{what} {kind}: {type(error).__name__}: {error}") from error
-    return Picture(rgb, hashlib.sha256(data).hexdigest(), perceptual_hash(rgb), kind, width, height)
+    return Picture(rgb, hashlib.sha256(data).hexdigest(), picture_hashes(rgb), kind, width, height)
 
 
 def _read_jpeg(source: _Source) -> _Decoded:
@@ -281,26 +282,3 @@ def to_rgb(image: Image.Image) -> Rgb:
         with_alpha = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), with_alpha)
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-
-
-def perceptual_hash(rgb: Rgb) -> tuple[int, int]:
-    """The hash of the picture and the one of its mirror image, 64 bits each, the first one the highest.
-
-    The same as ImageHash's `phash`, without its SciPy: the signs, against their median, of the
-    8 x 8 lowest frequencies of the picture's 32 x 32 greyscale thumbnail. A large picture is
-    halved first, which is ten times faster and changes a bit at most now and then.
-    """
-    while min(rgb.shape[:2]) >= 384:
-        even = rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2]
-        rgb = np.asarray(cv2.resize(even, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    small = Image.fromarray(rgb).convert("L").resize((32, 32), Image.Resampling.LANCZOS)
-    thumbnail = np.asarray(small, dtype=np.float64)
-    return _hash(thumbnail), _hash(np.ascontiguousarray(thumbnail[:, ::-1]))
-
-
-def _hash(thumbnail: Doubles) -> int:
-    # OpenCV's transform is orthonormal, ImageHash's is not: the constant terms differ by sqrt(2).
-    weights = np.where(np.arange(8) == 0, np.sqrt(2), 1.0)
-    low = cv2.dct(thumbnail)[:8, :8] * np.outer(weights, weights)
-    bits = low > np.median(low)
-    return int.from_bytes(np.packbits(bits).tobytes(), "big")

@@ -14,7 +14,7 @@ import pillow_heif
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from pipeline.errors import (
     DecodeBudgetSpent,
@@ -24,8 +24,10 @@ from pipeline.errors import (
     UndecodableImage,
     UnsupportedFormat,
 )
-from pipeline.images.decode import decode, perceptual_hash
+from pipeline.images.decode import decode
 from pipeline.images.limits import CAPS, DecodeBudget, Decoding, ImageLimits
+from pipeline.images.perceptual_hash import picture_hashes
+from pipeline.verdict import PerceptualHash
 from support.decoding import megabytes_to_decode
 
 CORNERS = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (40, 60, 220), "yellow": (230, 220, 40)}
@@ -311,37 +313,62 @@ def test_of_an_animation_the_first_frame_counts() -> None:
     assert corner_colours(decode(data).rgb) == list(CORNERS)
 
 
-def test_the_perceptual_hash_is_imagehashs() -> None:
+def scene(rng: np.random.Generator, size: tuple[int, int]) -> Image.Image:
+    coarse = rng.integers(0, 255, (24, 24, 3), dtype=np.uint8)
+    return Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC)
+
+
+def imagehashes(image: Image.Image) -> tuple[int, int]:
+    coarse, fine = (imagehash.phash(image, hash_size=size) for size in (8, 16))
+    return int(str(coarse), 16), int(str(fine), 16)
+
+
+def test_the_perceptual_hashes_are_imagehashs_also_those_of_the_mirror_image() -> None:
     rng = np.random.default_rng(0)
     for _ in range(20):
-        coarse = rng.integers(0, 255, (9, 9, 3), dtype=np.uint8)
-        rgb = np.asarray(Image.fromarray(coarse).resize((200, 150), Image.Resampling.BICUBIC))
-        assert perceptual_hash(rgb)[0] == int(str(imagehash.phash(Image.fromarray(rgb))), 16)
+        image = scene(rng, (200, 150))
+        hashes = picture_hashes(np.asarray(image))
+        assert (hashes.picture.coarse, hashes.picture.fine) == imagehashes(image)
+        assert (hashes.mirror.coarse, hashes.mirror.fine) == imagehashes(ImageOps.mirror(image))
 
 
-def test_the_perceptual_hash_of_a_large_picture_is_imagehashs_but_for_a_bit_or_two() -> None:
+def test_the_perceptual_hashes_of_a_large_picture_are_imagehashs_but_for_a_few_bits() -> None:
     rng = np.random.default_rng(0)
     for _ in range(5):
-        coarse = rng.integers(0, 255, (9, 9, 3), dtype=np.uint8)
-        rgb = np.asarray(Image.fromarray(coarse).resize((1280, 961), Image.Resampling.BICUBIC))
-        other = int(str(imagehash.phash(Image.fromarray(rgb))), 16)
-        assert (perceptual_hash(rgb)[0] ^ other).bit_count() <= 2
+        image = scene(rng, (1280, 961))
+        other = PerceptualHash(*imagehashes(image))
+        coarse, fine = picture_hashes(np.asarray(image)).picture.differs(other)
+        assert coarse <= 2
+        assert fine <= 6
 
 
-def test_a_recompressed_smaller_copy_has_nearly_the_same_hash() -> None:
+def test_a_recompressed_smaller_copy_has_nearly_the_same_hashes() -> None:
     rng = np.random.default_rng(1)
-    scene = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((640, 480))
-    other = Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).resize((640, 480))
+    one, other = scene(rng, (640, 480)), scene(rng, (640, 480))
     first, copy, another = (
-        decode(data).hashes[0]
+        decode(data).hashes.picture
         for data in (
-            saved(scene, "PNG"),
-            saved(scene.resize((320, 240)), "JPEG", quality=40),
+            saved(one, "PNG"),
+            saved(one.resize((320, 240)), "JPEG", quality=40),
             saved(other, "PNG"),
         )
     )
-    assert (first ^ copy).bit_count() <= 6
-    assert (first ^ another).bit_count() > 15
+    assert [found <= most for found, most in zip(first.differs(copy), (6, 16), strict=True)] == [True, True]
+    assert [found > least for found, least in zip(first.differs(another), (15, 60), strict=True)] == [
+        True,
+        True,
+    ]
+
+
+def test_a_picture_without_features_is_marked_for_others_have_its_hash() -> None:
+    y, x = np.mgrid[0:400, 0:300]
+    wall = Image.fromarray(np.full((400, 300, 3), 225, np.uint8))
+    shade = Image.fromarray(np.repeat((80 + y / 4 + x / 6).astype(np.uint8)[..., None], 3, 2))
+    small = wall.copy()
+    small.paste(scene(np.random.default_rng(3), (60, 60)), (120, 150))
+    for plain in (wall, shade, small):
+        assert decode(saved(plain, "JPEG", quality=85)).hashes.featureless
+    assert not decode(saved(scene(np.random.default_rng(3), (300, 400)), "JPEG")).hashes.featureless
 
 
 @settings(max_examples=150, deadline=None)
