@@ -161,6 +161,9 @@ class Settings(BaseSettings):
     """How sure the gender must be to contradict the declared one (which opens a review, nothing else)."""
     blind_audit_share: Share = 0.02
     """Share of the approvals that a person reviews, so that wrong ones become visible."""
+    decision_hold_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
+    """How long the event of a person's decision is held back. Within that time another decision replaces it,
+    and the app never hears of the first one; the database has both at once."""
 
     # Retraining
     retrain_schedule: Schedule = SUNDAY_NIGHT

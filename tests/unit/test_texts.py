@@ -7,7 +7,7 @@ import re
 import pytest
 
 from pipeline.verdict import Fault, FetchProblem, Outcome, PhotoFinding, Reason, Status
-from worker.verification.texts import (
+from worker.results.texts import (
     CONTACT,
     Language,
     fetch_text,

@@ -24,6 +24,7 @@ from pipeline.verdict import Gender, Reason, Status
 from worker.client.identifiers import MAX_LENGTH
 from worker.errors import MappingError
 from worker.store.failures import lost_race, translate
+from worker.store.tables.states import State
 
 log = logging.getLogger(__name__)
 
@@ -37,19 +38,28 @@ RESULT_COLUMNS: Final = (
     "model_version",
     "verified_at",
     "verified_request_id",
+    "requested_state",
+    "request_id",
 )
+_ONLY_NAMED: Final = frozenset({"request_id"})
+"""Of the newest request. An app's own column of that name may be about anything."""
 REQUIRED: Final = "verification_status"
 _WORDS: Final[Mapping[str, type[StrEnum]]] = {
     "verification_status": Status,
     "predicted_gender": Gender,
     "reason": Reason,
+    "requested_state": State,
 }
 
 
 _MAY_BE_NULL: Final = frozenset({"same_person", "similarity", "gender_probability"})
 _TEXT: Final = frozenset(
-    {"verification_status", "predicted_gender", "reason", "model_version", "verified_request_id"}
+    {
+        *("verification_status", "predicted_gender", "reason", "model_version", "verified_request_id"),
+        *("requested_state", "request_id"),
+    }
 )
+_IDS: Final = frozenset({"verified_request_id", "request_id"})
 _SHARES: Final = frozenset({"similarity", "gender_probability"})
 _BIGGEST_ID: Final = 2**63
 """From here on SQLite's driver refuses a number."""
@@ -96,6 +106,21 @@ class MappedMember:
         if not found:
             log.warning("member %s is not in the app's table %s", member_id, self._table.name)
         return found
+
+    def write_request(self, c: sa.Connection, member_id: str, values: Mapping[str, Any]) -> None:
+        """Write how the newest request stands, where the table has columns for that.
+
+        What the table does not take of it is logged: it must not keep a request from being accepted.
+        """
+        if not set(values) & set(self._columns):
+            return
+        try:
+            with c.begin_nested():
+                self.write(c, member_id, values)
+        except DBAPIError as error:
+            if lost_race(error) or error.connection_invalidated:
+                raise
+            log.warning("the app's table does not take the state of a request: %s", translate(error))
 
     def clear(self, c: sa.Connection, member_id: str) -> tuple[str, ...]:
         """Take our results out of the member's row again; the columns where the table does not let us.
@@ -216,7 +241,7 @@ def _choose(table: str, there: Mapping[str, ReflectedColumn], named: Mapping[str
     chosen = {}
     for ours in RESULT_COLUMNS:
         theirs = named.get(ours, ours)
-        if theirs in there:
+        if theirs in there and (ours in named or ours not in _ONLY_NAMED):
             chosen[ours] = theirs
         elif theirs and ours in named:
             raise MappingError(f"VERIFY_MAPPED_COLUMNS: {table} has no column {theirs} (for {ours})")
@@ -271,7 +296,7 @@ def _check_fits(table: str, ours: str, column: ReflectedColumn) -> None:
         if lacking:
             raise MappingError(f"{where} is an enum without {', '.join(lacking)}")
     elif isinstance(kind, sa.String) and kind.length is not None:
-        longest = MAX_LENGTH if ours == "verified_request_id" else max(map(len, words), default=0)
+        longest = MAX_LENGTH if ours in _IDS else max(map(len, words), default=0)
         if kind.length < longest:
             raise MappingError(f"{where} holds {kind.length} characters, {longest} are needed")
     if ours in _MAY_BE_NULL and not column["nullable"]:

@@ -14,6 +14,7 @@ from worker.store.members.reviews import Reviews
 from worker.store.members.tombstones import Tombstones
 from worker.store.models.models import Models
 from worker.store.models.shadows import Shadows
+from worker.store.outbox.outcomes import Outcomes
 from worker.store.reports import Reports
 from worker.store.requests.acceptance import Acceptance
 from worker.store.requests.dead_jobs import DeadJobs
@@ -39,16 +40,19 @@ class Store:
         mapped: MappedMember | None = None,
         tombstone_key: bytes = b"",
         stale_after: timedelta = timedelta(minutes=2),
+        decision_hold: timedelta = timedelta(0),
     ) -> None:
         self.database = database = Database(engine, schema)
         tombstones = Tombstones(database.t, tombstone_key)
-        dead_letters = DeadLetters(database.t, tombstones)
-        acceptance = Acceptance(database, tombstones, dead_letters, stale_after)
-        self.requests = Requests(database, acceptance, Results(database, mapped), stale_after)
+        outcomes = Outcomes(database.t, mapped, decision_hold)
+        dead_letters = DeadLetters(database.t, tombstones, outcomes)
+        acceptance = Acceptance(database, tombstones, dead_letters, outcomes, stale_after)
+        results = Results(database, mapped, outcomes)
+        self.requests = Requests(database, acceptance, results, outcomes, stale_after)
         self.dead_jobs = DeadJobs(database, tombstones, dead_letters, acceptance)
-        self.pending = PendingMembers(database, tombstones, dead_letters, acceptance)
-        self.members = Members(database, tombstones, mapped)
-        self.reviews = Reviews(database, mapped)
+        self.pending = PendingMembers(database, tombstones, dead_letters, acceptance, outcomes)
+        self.members = Members(database, tombstones, mapped, outcomes)
+        self.reviews = Reviews(database, mapped, outcomes)
         self.models = Models(database)
         self.shadows = Shadows(database)
         self.labels = Labels(database)
@@ -79,4 +83,5 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         mapped=mapped,
         tombstone_key=settings.secret,
         stale_after=settings.stale_after,
+        decision_hold=timedelta(seconds=settings.decision_hold_seconds),
     )

@@ -13,7 +13,7 @@ from worker import runtime
 from worker.cli.output import by_option, operator, print_json
 from worker.clock import utc_now
 from worker.store import Store
-from worker.verification.texts import operator_text
+from worker.results.texts import operator_text
 
 _DECISIONS: Final = {"approve": Status.APPROVED, "reject": Status.REJECTED}
 

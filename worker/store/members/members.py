@@ -16,6 +16,7 @@ from worker.store.mapped import MappedMember
 from worker.store.members.galleries import Galleries, Gallery
 from worker.store.members.records import AccessRecord, Change, Forgotten, Lifted, MemberRecord, NewMember
 from worker.store.members.tombstones import Tombstones
+from worker.store.outbox.outcomes import Outcomes
 from worker.store.tables.schema import is_open
 from worker.store.tables.views import of_forgotten
 
@@ -23,12 +24,15 @@ from worker.store.tables.views import of_forgotten
 class Members:
     """Who they are, who looked at them, and that nothing of them is left."""
 
-    def __init__(self, database: Database, tombstones: Tombstones, mapped: MappedMember | None) -> None:
+    def __init__(
+        self, database: Database, tombstones: Tombstones, mapped: MappedMember | None, outcomes: Outcomes
+    ) -> None:
         self._db = database
         self._t = database.t
         self._tombstones = tombstones
         self._galleries = Galleries(database.t)
         self._mapped = mapped
+        self._outcomes = outcomes
 
     def find(self, member_id: str) -> MemberRecord | None:
         """The member with the standing result; None if there is none of that ID."""
@@ -214,8 +218,11 @@ class Members:
         gone[d.name] = c.execute(sa.delete(d).where(self._about(member_id))).rowcount
         self._delete_records(c, member_id)
         # Takes the rest along (ON DELETE CASCADE): photos, and what a retraining has of the member.
-        member = sa.delete(t.member).where(t.member.c.member_id == member_id)
-        gone[t.member.name] = c.execute(member).rowcount
+        its = t.member.c.member_id == member_id
+        sandbox = c.scalar(sa.select(t.member.c.sandbox).where(its))
+        gone[t.member.name] = c.execute(sa.delete(t.member).where(its)).rowcount
+        if gone[t.member.name]:
+            self._outcomes.erased(c, member_id, now, sandbox=bool(sandbox))
         return Forgotten(gone, self._mapped.clear(c, member_id) if self._mapped is not None else ())
 
     def _delete_records(self, c: sa.Connection, member_id: str) -> None:
@@ -238,6 +245,8 @@ class Members:
             t.verification_photo: t.verification_photo.c.request_id.in_(requests),
             t.verification: t.verification.c.member_id == member_id,
             t.access_log: t.access_log.c.member_id == member_id,
+            t.result: t.result.c.member_id == member_id,
+            t.event: t.event.c.member_id == member_id,
             t.photo: t.photo.c.member_id == member_id,
             t.training_face: t.training_face.c.member_id == member_id,
             t.training_member: t.training_member.c.member_id == member_id,

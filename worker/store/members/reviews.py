@@ -15,6 +15,7 @@ from worker.store.database import AnyRow, Database
 from worker.store.mapped import MappedMember
 from worker.store.members.members import existing_member
 from worker.store.members.records import BY_PERSON, Decided, Labelled, WaitingReview
+from worker.store.outbox.outcomes import Outcomes
 from worker.store.tables.states import PairLabel, State
 from worker.store.tables.views import decided
 
@@ -24,10 +25,11 @@ _DECIDABLE: Final = frozenset({Status.APPROVED, Status.REVIEW, Status.RETRY_PHOT
 class Reviews:
     """What a person decides about a request, and says of each photo."""
 
-    def __init__(self, database: Database, mapped: MappedMember | None) -> None:
+    def __init__(self, database: Database, mapped: MappedMember | None, outcomes: Outcomes) -> None:
         self._db = database
         self._t = database.t
         self._mapped = mapped
+        self._outcomes = outcomes
 
     def label(
         self,
@@ -93,6 +95,7 @@ class Reviews:
             done = Decided(request.request_id, status, was, member.reason and Reason(member.reason))
             self._note_decision(c, done, by, now)
             self._write_decided(c, member_id, done, now)
+            self._outcomes.decided(c, done.request_id, now)
             return done
 
         return self._db.write(write)

@@ -17,6 +17,7 @@ from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.store.database import AnyRow, Database
 from worker.store.members.galleries import Galleries
 from worker.store.members.tombstones import Tombstones
+from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
 from worker.store.requests.records import Accepted, DeadJob, Queued
 from worker.store.requests.rows import is_newer
@@ -33,12 +34,18 @@ class Acceptance:
     """Writes requests down within the transactions of others."""
 
     def __init__(
-        self, database: Database, tombstones: Tombstones, dead_letters: DeadLetters, stale_after: timedelta
+        self,
+        database: Database,
+        tombstones: Tombstones,
+        dead_letters: DeadLetters,
+        outcomes: Outcomes,
+        stale_after: timedelta,
     ) -> None:
         self._db = database
         self._t = database.t
         self._tombstones = tombstones
         self._dead_letters = dead_letters
+        self._outcomes = outcomes
         self._galleries = Galleries(database.t)
         self._stale_after = stale_after
 
@@ -61,6 +68,7 @@ class Acceptance:
         if _was_sent_before(job, sent_at, member, now):
             row = self._request_values(job, sent_at, State.SUPERSEDED, queue, now)
             c.execute(sa.insert(self._t.verification), [row])
+            self._outcomes.queued(c, [row], now)
             return Accepted(job.request_id, State.SUPERSEDED, new=True)
         self.enter(c, [(job, just_after(member, sent_at))], queue, now)
         m = self._t.member
@@ -75,6 +83,7 @@ class Acceptance:
         rows = [self._request_values(job, at, State.QUEUED, queue, now) for job, at in jobs]
         c.execute(sa.insert(self._t.verification), rows)
         self._make_newest(c, jobs, now)
+        self._outcomes.queued(c, rows, now)
 
     def _request_values(
         self, job: VerifyJob, at: datetime, state: State, queue: str, now: datetime
@@ -95,6 +104,7 @@ class Acceptance:
             "accepted_at": now,
             "due_at": None if state.ended else now + self._stale_after,
             "finished_at": now if state.ended else None,
+            "sandbox": False,
         }
 
     def _make_newest(
@@ -112,17 +122,17 @@ class Acceptance:
     def _supersede_waiting(self, c: sa.Connection, jobs: Sequence[VerifyJob], now: datetime) -> None:
         """End what waits; what runs ends by itself, and finds out then."""
         v = self._t.verification
-        c.execute(
-            sa.update(v)
-            .where(
-                v.c.member_id.in_([job.member_id for job in jobs]),
-                v.c.request_id.not_in([job.request_id for job in jobs]),
-                v.c.state.in_([State.QUEUED, State.RETRY_WAIT]),
-            )
-            .values(
-                state=State.SUPERSEDED, open_attempts=0, due_at=None, next_attempt_at=None, finished_at=now
-            )
+        waiting = sa.select(v.c.request_id).where(
+            v.c.member_id.in_([job.member_id for job in jobs]),
+            v.c.request_id.not_in([job.request_id for job in jobs]),
+            v.c.state.in_([State.QUEUED, State.RETRY_WAIT]),
         )
+        ids = c.scalars(waiting.with_for_update()).all()
+        if ids:
+            ended = {"open_attempts": 0, "due_at": None, "next_attempt_at": None, "finished_at": now}
+            update = sa.update(v).where(v.c.request_id.in_(ids))
+            c.execute(update.values(state=State.SUPERSEDED, **ended))
+            self._outcomes.superseded(c, ids, now)
 
     def write_conflict(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:
         """Once for each content, however often the message is delivered."""
@@ -139,6 +149,7 @@ class Acceptance:
             self._dead_letters.write_barred(c, dead, now)
         elif c.execute(there).first() is None:
             c.execute(sa.insert(d).values(**values))
+            self._outcomes.refused(c, job.request_id, job.member_id, CONFLICT, now)
 
     def write_forgotten(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:
         """A request for a member who is barred."""
@@ -166,6 +177,7 @@ class Acceptance:
             due_at=now + self._stale_after,
             finished_at=None,  # what it ended with counts no more until it ends again
         )
+        self._outcomes.changed(c, request_id, now)
         return Queued(job, request.queue)
 
 
@@ -215,6 +227,7 @@ def _member_values(job: VerifyJob, at: datetime, now: datetime) -> dict[str, Any
         "selfie_url": job.selfie_url,
         "request_id": job.request_id,
         "requested_at": at,
+        "requested_state": State.QUEUED,
         "updated_at": now,
         "requested_selfie_url": job.selfie_url,
         "requested_gender": job.declared_gender,

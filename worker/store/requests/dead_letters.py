@@ -16,6 +16,7 @@ from worker.client.identifiers import is_identifier
 from worker.errors import BadMessage
 from worker.jobs.verify_job import decode_job
 from worker.store.members.tombstones import Tombstones
+from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.records import DeadJob
 from worker.store.tables.schema import MESSAGE_BYTES, Tables, is_open
 
@@ -28,9 +29,10 @@ _BASE64: Final = re.compile(rb"[A-Za-z0-9+/]{24,}")
 class DeadLetters:
     """Writes `dead_job` within the transactions of others."""
 
-    def __init__(self, t: Tables, tombstones: Tombstones) -> None:
+    def __init__(self, t: Tables, tombstones: Tombstones, outcomes: Outcomes) -> None:
         self._t = t
         self._tombstones = tombstones
+        self._outcomes = outcomes
 
     def write(self, c: sa.Connection, dead: DeadJob, now: datetime) -> int:
         """Returns the number of its row; see `DeadJobs.add`."""
@@ -38,6 +40,7 @@ class DeadLetters:
         number = int(c.execute(sa.insert(d).values(**values)).lastrowid)
         # Asked after the insert: an erasure that begins now waits for the row, and finds it.
         if values["member_id"] is None or not self._tombstones.among(c, [values["member_id"]]):
+            self._outcomes.refused(c, values["request_id"], values["member_id"], values["reason"], now)
             return number
         c.execute(sa.delete(d).where(d.c.id == number))
         return self.write_barred(c, dead, now)
@@ -47,7 +50,10 @@ class DeadLetters:
         d, values = self._t.dead_job, self._without_member(dead_job_values(dead, now))
         same = (d.c.member_hash == values["member_hash"], d.c.message_sha256 == values["message_sha256"])
         known = c.scalar(sa.select(d.c.id).where(*same, is_open(d)).limit(1))
-        return known or int(c.execute(sa.insert(d).values(**values)).lastrowid)
+        if known is not None:
+            return int(known)
+        self._outcomes.refused(c, values["request_id"], None, FORGOTTEN, now)
+        return int(c.execute(sa.insert(d).values(**values)).lastrowid)
 
     def _without_member(self, values: dict[str, Any]) -> dict[str, Any]:
         """Nothing that tells who it was to somebody without the key.

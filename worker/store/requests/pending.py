@@ -16,6 +16,7 @@ from worker.jobs.verify_job import VerifyJob, Why, new_job
 from worker.store.database import BATCH, AnyRow, Database
 from worker.store.members.galleries import Galleries
 from worker.store.members.tombstones import Tombstones
+from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.acceptance import Acceptance, just_after
 from worker.store.requests.changes import Changes, content
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
@@ -30,13 +31,19 @@ class PendingMembers:
     """Members who want a request: the app or an import has written them down, or changed their photos."""
 
     def __init__(
-        self, database: Database, tombstones: Tombstones, dead_letters: DeadLetters, acceptance: Acceptance
+        self,
+        database: Database,
+        tombstones: Tombstones,
+        dead_letters: DeadLetters,
+        acceptance: Acceptance,
+        outcomes: Outcomes,
     ) -> None:
         self._db = database
         self._t = database.t
         self._tombstones = tombstones
         self._dead_letters = dead_letters
         self._acceptance = acceptance
+        self._outcomes = outcomes
         self._galleries = Galleries(database.t)
         self._changes = Changes(database, tombstones)
 
@@ -139,6 +146,7 @@ class PendingMembers:
         """Write a dead job, and settle the member: the next sweep must not find the row again."""
         dead = _dead(member, error.code, error.text, queue)
         c.execute(sa.insert(self._t.dead_job).values(**dead_job_values(dead, now)))
+        self._outcomes.refused(c, None, member.member_id, error.code, now)
         self._settle(c, member)
 
     def _settle_asked(

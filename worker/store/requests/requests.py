@@ -8,17 +8,19 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from pipeline.verdict import PhotoFinding, Verdict
+from pipeline.verdict import Verdict
 from worker.client.identifiers import is_identifier
 from worker.errors import BadMessage, MemberForgotten, RequestConflict
 from worker.jobs.verify_job import VerifyJob, parse_stored_job
+from worker.results.document import EventType
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_leased, update_leased
-from worker.store.members.records import DecisionRecord
+from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.acceptance import Acceptance
+from worker.store.requests.reading import read_requests
 from worker.store.requests.records import Accepted, Attempt, Queued, Refusal, Refused, RequestRecord
 from worker.store.requests.results import Results, note_contents
-from worker.store.requests.rows import decision_of, finding_of, is_newer, request_of
+from worker.store.requests.rows import is_newer
 from worker.store.tables.states import State
 
 _MOST_DOUBLINGS: Final = 5
@@ -30,12 +32,18 @@ class Requests:
     """Every request from its acceptance to its end."""
 
     def __init__(
-        self, database: Database, acceptance: Acceptance, results: Results, stale_after: timedelta
+        self,
+        database: Database,
+        acceptance: Acceptance,
+        results: Results,
+        outcomes: Outcomes,
+        stale_after: timedelta,
     ) -> None:
         self._db = database
         self._t = database.t
         self._acceptance = acceptance
         self._results = results
+        self._outcomes = outcomes
         self._stale_after = stale_after
 
     def accept(self, job: VerifyJob, queue: str, now: datetime) -> Accepted:
@@ -80,6 +88,7 @@ class Requests:
         if why is Refusal.SUPERSEDED and not State(request.state).ended:
             ended = {"open_attempts": 0, "lease_until": None, "next_attempt_at": None, "due_at": None}
             self._db.update_request(c, request_id, state=State.SUPERSEDED, finished_at=now, **ended)
+            self._outcomes.changed(c, request_id, now, EventType.SUPERSEDED)
         if why is not None:
             return Refused(request_id, why)
         return self._begin(c, request, worker, until, now)
@@ -100,6 +109,8 @@ class Requests:
             due_at=until,
             started_at=now,
         )
+        if request.state == State.RETRY_WAIT:
+            self._outcomes.changed(c, request.request_id, now)
         return Attempt(
             request_id=request.request_id,
             member_id=request.member_id,
@@ -112,12 +123,19 @@ class Requests:
     def extend(self, attempt: Attempt, lease: timedelta, now: datetime) -> bool:
         """Extend the lease; False when the request belongs to another process by now."""
         until = now + lease
-        return self._update(attempt, lease_until=until, due_at=until)
+        return self._db.write(lambda c: self._update(c, attempt, lease_until=until, due_at=until))
 
     def postpone(self, attempt: Attempt, until: datetime, problem: str, now: datetime) -> bool:
         """Give the request back until a photo server may have recovered; False when it was lost."""
+        return self._db.write(lambda c: self._postpone(c, attempt, until, problem, now))
+
+    def _postpone(
+        self, c: sa.Connection, attempt: Attempt, until: datetime, problem: str, now: datetime
+    ) -> bool:
         v = self._t.verification
-        return self._update(
+        self._db.lock_member(c, attempt.member_id)
+        postponed = self._update(
+            c,
             attempt,
             state=State.RETRY_WAIT,
             open_attempts=v.c.open_attempts - 1,
@@ -127,11 +145,14 @@ class Requests:
             next_attempt_at=until,
             due_at=max(until, now),
         )
+        if postponed:
+            self._outcomes.changed(c, attempt.request_id, now)
+        return postponed
 
-    def _update(self, attempt: Attempt, **values: Any) -> bool:
+    def _update(self, c: sa.Connection, attempt: Attempt, **values: Any) -> bool:
         v = self._t.verification
         its = (v.c.request_id == attempt.request_id, v.c.state == State.RUNNING)
-        return self._db.write(lambda c: update_leased(c, v, attempt.number, *its, **values))
+        return update_leased(c, v, attempt.number, *its, **values)
 
     def finish(self, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
         """Write the verdict: the request, its photos and the member, together or not at all.
@@ -240,7 +261,8 @@ class Requests:
         v = self._t.verification
         if not is_identifier(request_id):
             return None
-        found = self._db.read(lambda c: self._records(c, sa.select(v).where(v.c.request_id == request_id)))
+        query = sa.select(v).where(v.c.request_id == request_id)
+        found = self._db.read(lambda c: read_requests(c, self._t, query))
         return found[0] if found else None
 
     def of_member(self, member_id: str, limit: int = 10) -> list[RequestRecord]:
@@ -252,24 +274,7 @@ class Requests:
             .order_by(v.c.requested_at.desc(), v.c.request_id.desc())
             .limit(limit)
         )
-        return self._db.read(lambda c: self._records(c, query))
-
-    def _records(self, c: sa.Connection, query: sa.Select[Any]) -> list[RequestRecord]:
-        rows = c.execute(query).all()
-        return [
-            request_of(row, self._findings(c, row.request_id), self._decisions(c, row.request_id))
-            for row in rows
-        ]
-
-    def _findings(self, c: sa.Connection, request_id: str) -> list[PhotoFinding]:
-        vp = self._t.verification_photo
-        query = sa.select(vp).where(vp.c.request_id == request_id).order_by(vp.c.position)
-        return [finding_of(row) for row in c.execute(query)]
-
-    def _decisions(self, c: sa.Connection, request_id: str) -> list[DecisionRecord]:
-        d = self._t.decision
-        query = sa.select(d).where(d.c.request_id == request_id).order_by(d.c.id)
-        return [decision_of(row) for row in c.execute(query)]
+        return self._db.read(lambda c: read_requests(c, self._t, query))
 
 
 def _refusal(member: AnyRow, request: AnyRow, most: int, now: datetime) -> Refusal | None:

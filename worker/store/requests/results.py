@@ -12,10 +12,12 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.verdict import FetchProblem, Reason, Status, Verdict
+from worker.results.document import EventType
 from worker.store.database import AnyRow, Database
 from worker.store.failures import lost_race, translate
 from worker.store.leases import is_leased
 from worker.store.mapped import MappedMember
+from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import dead_job_values
 from worker.store.requests.records import Attempt, DeadJob
 from worker.store.requests.rows import finding_values, is_newer, member_values, verdict_values
@@ -37,10 +39,11 @@ _DAY: Final = timedelta(hours=24)
 class Results:
     """Ends requests within the transactions of others."""
 
-    def __init__(self, database: Database, mapped: MappedMember | None) -> None:
+    def __init__(self, database: Database, mapped: MappedMember | None, outcomes: Outcomes) -> None:
         self._db = database
         self._t = database.t
         self._mapped = mapped
+        self._outcomes = outcomes
 
     def finish(self, c: sa.Connection, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
         """See `Requests.finish`."""
@@ -55,6 +58,8 @@ class Results:
         self._write_findings(c, request.request_id, verdict)
         if not late:
             self._write_result(c, member, member_values(verdict, request.request_id, now), now)
+        event = EventType.SUPERSEDED if late else EventType.COMPLETED
+        self._outcomes.changed(c, request.request_id, now, event)
         return True
 
     def _noticed(
@@ -112,6 +117,7 @@ class Results:
             attempts=request.attempts,
         )
         c.execute(sa.insert(self._t.dead_job).values(**dead_job_values(dead, now)))
+        self._outcomes.changed(c, request_id, now, EventType.FAILED)
         return True
 
     def _write_error(self, c: sa.Connection, member: AnyRow, request_id: str, now: datetime) -> str:

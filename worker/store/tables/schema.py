@@ -26,6 +26,7 @@ from worker.store.tables.columns import (
     CutText,
     TableBuilder,
     UtcDateTime,
+    ascii_text,
     code,
     identifier,
     json_map,
@@ -35,8 +36,9 @@ from worker.store.tables.columns import (
     sha256,
 )
 from worker.store.tables.models import model_refusal, model_version, shadow_verdict
+from worker.store.tables.outbox import event, event_delivery, event_endpoint, result
 from worker.store.tables.people import access_log, decision, label
-from worker.store.tables.states import Decider, State
+from worker.store.tables.states import MEMBER_STATES, Decider, State
 from worker.store.tables.training import training_face, training_member, training_run
 from worker.store.tables.views import add_views
 
@@ -74,6 +76,10 @@ class Tables:
     training_run: sa.Table
     training_member: sa.Table
     training_face: sa.Table
+    result: sa.Table
+    event: sa.Table
+    event_delivery: sa.Table
+    event_endpoint: sa.Table
 
 
 @lru_cache
@@ -100,6 +106,10 @@ def tables(prefix: str = "") -> Tables:
         training_run=training_run(build),
         training_member=training_member(build),
         training_face=training_face(build),
+        result=result(build),
+        event=event(build),
+        event_delivery=event_delivery(build),
+        event_endpoint=event_endpoint(build),
     )
 
 
@@ -123,6 +133,8 @@ def _member(build: TableBuilder) -> sa.Table:
         sa.Column("verified_request_id", identifier()),
         # The newest request that was accepted, whatever became of it: older ones write nothing any more.
         sa.Column("request_id", identifier()),
+        # Where it stands; a running one counts as queued.
+        *one_of("requested_state", MEMBER_STATES),
         # When it counts from: later than any before it, whatever a clock says.
         sa.Column("requested_at", UtcDateTime),
         # When the newest message of the app's was sent, by the app's clock, but not after we got it.
@@ -138,8 +150,10 @@ def _member(build: TableBuilder) -> sa.Table:
         sa.Column("requested_photos", sa.Integer),
         # Photos may still be on their way until then; NULL: nobody has looked yet.
         sa.Column("request_after", UtcDateTime),
+        sa.Column("sandbox", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("needs_request", sa.Boolean, sa.Computed(_NEEDS_REQUEST, persisted=True)),
         sa.Index(None, "needs_request", "request_after"),
+        sa.Index(None, "updated_at"),
     )
 
 
@@ -199,6 +213,7 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Column("timings", json_map()),
         sa.Column("refetch_at", UtcDateTime),  # when photos that could not be had are asked for again
         sa.Column("swapped", json_map()),  # positions of photos that were others at the verdict before
+        sa.Column("sandbox", sa.Boolean, nullable=False, server_default=sa.false()),
         build.parent("member.member_id", cascade=False),
         sa.Index(None, "member_id", "requested_at"),
         sa.Index(None, "due_at"),
@@ -230,7 +245,12 @@ def _verification_photo(build: TableBuilder) -> sa.Table:
         sa.Column("replay", sa.Boolean, nullable=False),
         # What the photo may be shown as; none of the selfie.
         *one_of("verdict", PhotoVerdict),
+        # Perceptual hash in hexadecimal, and its four bands of 16 bits: copies over members are found by them.
+        sa.Column("phash", ascii_text(16)),
+        *(sa.Column(f"band_{number}", sa.Integer) for number in (1, 2, 3, 4)),
         build.parent("verification.request_id"),
+        sa.Index(None, "sha256"),
+        *(sa.Index(None, f"band_{number}") for number in (1, 2, 3, 4)),
     )
 
 

@@ -24,6 +24,12 @@ class State(StrEnum):
         return self in (State.DONE, State.DEAD, State.SUPERSEDED)
 
 
+MEMBER_STATES = (State.QUEUED, State.RETRY_WAIT, State.DONE, State.DEAD)
+"""Where the newest request of a member can stand, as the app is told: a running one counts as queued."""
+RESULT_STATES = (*MEMBER_STATES, State.SUPERSEDED)
+"""The same of any request."""
+
+
 class Decider(StrEnum):
     """Who decided."""
 

@@ -1,0 +1,1 @@
+"""The outbox: results and events for the app."""

@@ -1,0 +1,181 @@
+"""What the app is told, written in the transaction that changes it: `result`, `event`, and the member's row.
+
+The member's row must be locked: so the events of one member are numbered in the order of the commits.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Reason, Status
+from worker.results.document import EventType, Told, erased, refused
+from worker.store.database import AnyRow
+from worker.store.mapped import MappedMember
+from worker.store.requests.reading import read_requests
+from worker.store.requests.records import RequestRecord
+from worker.store.tables.schema import Tables
+from worker.store.tables.states import Decider, State
+
+_TOLD: Final = frozenset({State.DONE, State.DEAD})
+"""States with a verdict that holds. One that came after a newer request holds no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcomes:
+    """Writes results and events within the transactions of others."""
+
+    t: Tables
+    mapped: MappedMember | None = None
+    hold: timedelta = timedelta(0)
+    """How long a person's decision is held before it is sent."""
+
+    def queued(self, c: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
+        """New rows of `verification` are waiting, or were superseded when they came."""
+        r = self.t.result
+        # One that was refused before, when nobody could read it.
+        c.execute(sa.delete(r).where(r.c.request_id.in_([row["request_id"] for row in rows])))
+        same = ("request_id", "member_id", "state", "sandbox", "requested_at", "accepted_at", "finished_at")
+        c.execute(sa.insert(r), [{**{name: row[name] for name in same}, "changed_at": now} for row in rows])
+        for row in rows:
+            if row["state"] == State.SUPERSEDED:
+                self._add(c, EventType.SUPERSEDED, self._told(c, row["request_id"]), now)
+            else:
+                self._write_mapped(c, row["member_id"], row["request_id"], State.QUEUED)
+
+    def superseded(self, c: sa.Connection, request_ids: Collection[str], now: datetime) -> None:
+        """These requests ended because newer ones came."""
+        for request_id in request_ids:
+            self.changed(c, request_id, now, EventType.SUPERSEDED)
+
+    def changed(
+        self, c: sa.Connection, request_id: str, now: datetime, event: EventType | None = None
+    ) -> None:
+        """A request has changed; the app hears of it by an event if it has ended."""
+        told = self._told(c, request_id)
+        r = self.t.result
+        update = sa.update(r).where(r.c.request_id == request_id)
+        c.execute(update.values(**told.columns(), changed_at=now))
+        self._note_state(c, told.member_id, request_id, told.state, now)
+        if event is not None:
+            self._add(c, event, told, now)
+
+    def decided(self, c: sa.Connection, request_id: str, now: datetime) -> None:
+        """A person has decided about a request; the event is held back for a while."""
+        e = self.t.event
+        held = (e.c.request_id == request_id, e.c.type == EventType.DECIDED, e.c.not_before > now)
+        c.execute(sa.delete(e).where(*held))  # nobody has heard of what was decided before
+        self.changed(c, request_id, now, EventType.DECIDED)
+
+    def refused(
+        self, c: sa.Connection, request_id: str | None, member_id: str | None, problem: str, now: datetime
+    ) -> None:
+        """A message cannot become a request. Its ID may be that of one that was accepted: that one stands."""
+        r = self.t.result
+        if request_id is not None and not self._is_known(c, request_id):
+            row = {"request_id": request_id, "member_id": member_id, "state": State.DEAD, "problem": problem}
+            times = dict.fromkeys(("accepted_at", "finished_at", "changed_at"), now)
+            c.execute(sa.insert(r).values(**row, **times))
+        payload = refused(request_id, member_id, problem, now)
+        self._insert(c, EventType.REFUSED, member_id, request_id, payload, now=now)
+
+    def erased(self, c: sa.Connection, member_id: str, now: datetime, *, sandbox: bool) -> None:
+        """A member is being forgotten: of results and events only the last one stays, until it is sent."""
+        for table in (self.t.result, self.t.event):
+            c.execute(sa.delete(table).where(table.c.member_id == member_id))
+        payload = erased(member_id, now, sandbox=sandbox)
+        self._insert(c, EventType.ERASED, member_id, None, payload, now=now)
+
+    def _is_known(self, c: sa.Connection, request_id: str) -> bool:
+        r = self.t.result
+        return c.execute(sa.select(r.c.request_id).where(r.c.request_id == request_id)).first() is not None
+
+    def _told(self, c: sa.Connection, request_id: str) -> Told:
+        v = self.t.verification
+        query = sa.select(v).where(v.c.request_id == request_id)
+        (request,) = read_requests(c, self.t, query)
+        row = c.execute(sa.select(v.c.next_attempt_at, v.c.sandbox).where(v.c.request_id == request_id)).one()
+        state = State.QUEUED if request.state is State.RUNNING else request.state
+        its: dict[str, Any] = {"request_id": request_id, "member_id": request.member_id}
+        its |= {"finished_at": request.finished_at, "sandbox": bool(row.sandbox)}
+        if request.state in _TOLD:
+            its |= self._verdict(c, request)
+        return Told(state=state, waiting_until=row.next_attempt_at, **its)
+
+    def _verdict(self, c: sa.Connection, request: RequestRecord) -> dict[str, Any]:
+        """What the request came to, as it holds for the member."""
+        status, reason, photo = request.status, request.reason, request.photo
+        member = self._member(c, request.member_id)
+        if _review_stands(member, request):
+            status, reason, photo = Status.REVIEW, Reason(member.reason), None
+        return {
+            "status": status,
+            "reason": reason,
+            "photo": None if request.decided_by is Decider.PERSON else photo,
+            "similarity": request.similarity,
+            "decided_by": request.decided_by,
+            "problem": self._problem(c, request),
+            "findings": tuple(request.findings),
+        }
+
+    def _problem(self, c: sa.Connection, request: RequestRecord) -> str | None:
+        if request.state is not State.DEAD:
+            return None
+        d = self.t.dead_job
+        query = sa.select(d.c.reason).where(d.c.request_id == request.request_id).order_by(d.c.id.desc())
+        return c.scalar(query.limit(1))
+
+    def _member(self, c: sa.Connection, member_id: str) -> AnyRow:
+        m = self.t.member
+        return c.execute(sa.select(m).where(m.c.member_id == member_id)).one()
+
+    def _note_state(
+        self, c: sa.Connection, member_id: str, request_id: str, state: str, now: datetime
+    ) -> None:
+        """In the member's row, ours and the app's, if this is the newest request."""
+        m = self.t.member
+        newest = (m.c.member_id == member_id, m.c.request_id == request_id)
+        if c.execute(sa.update(m).where(*newest).values(requested_state=state, updated_at=now)).rowcount:
+            self._write_mapped(c, member_id, request_id, state)
+
+    def _write_mapped(self, c: sa.Connection, member_id: str, request_id: str, state: str) -> None:
+        if self.mapped is not None:
+            self.mapped.write_request(c, member_id, {"request_id": request_id, "requested_state": state})
+
+    def _add(self, c: sa.Connection, event: EventType, told: Told, now: datetime) -> None:
+        names = ("request_id", "requested_state", "verified_request_id")
+        row = self._member(c, told.member_id)
+        member = {"status": row.verification_status, **{name: getattr(row, name) for name in names}}
+        payload = told.payload(event, now, member)
+        self._insert(c, event, told.member_id, told.request_id, payload, now=now)
+
+    def _insert(
+        self,
+        c: sa.Connection,
+        event: EventType,
+        member_id: str | None,
+        request_id: str | None,
+        payload: Mapping[str, Any],
+        *,
+        now: datetime,
+    ) -> None:
+        its = {"event_id": f"evt_{uuid.uuid4().hex}", "type": event, "payload": payload, "occurred_at": now}
+        ids = {"member_id": member_id, "request_id": request_id}
+        held = now + self.hold if self.hold and event is EventType.DECIDED else None
+        c.execute(sa.insert(self.t.event).values(**its, **ids, not_before=held))
+
+
+def _review_stands(member: AnyRow, request: RequestRecord) -> bool:
+    """Whether a person must look because of an earlier request, whatever this one came to."""
+    earlier = member.verified_request_id != request.request_id
+    return bool(
+        request.state is State.DONE
+        and request.status is not Status.ERROR
+        and earlier
+        and member.verification_status == Status.REVIEW
+    )
