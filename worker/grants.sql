@@ -35,6 +35,11 @@ GRANT SELECT ON label TO 'verify_worker'@'%';
 GRANT SELECT ON decision TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON access_log TO 'verify_worker'@'%';
 GRANT SELECT ON tombstone TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE ON result TO 'verify_worker'@'%';
+GRANT SELECT, UPDATE ON TABLE result_decided TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON event TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON event_delivery TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON event_endpoint TO 'verify_worker'@'%';
 -- For SELECT ... FOR UPDATE on what it may only read.
 GRANT LOCK TABLES ON * TO 'verify_worker'@'%';
 
@@ -46,18 +51,19 @@ GRANT SELECT,
     INSERT (member_id, declared_gender, selfie_url, training_consent, pending, created_at, updated_at),
     UPDATE (declared_gender, selfie_url, training_consent, pending, updated_at)
     ON member TO 'verify_app'@'%';
+GRANT SELECT ON result TO 'verify_app'@'%';
 
 -- verify_operator: the commands import, enqueue, show, status, requeue, dismiss, review, label, consent,
 -- forget, unbar, models, calibrate, retrain. What people said, decided and looked at can be added and not
 -- changed, and so can heads. It cannot `purge`, which deletes from the access log: verify_worker does, each
 -- day. What the machine has said it cannot write.
--- Two things go through views, which have the rights of the tables' owner: `review` sets a member's verdict
--- to what a row of `decision` says, and `forget` deletes what is known of a member whom a row of `tombstone`
+-- Two things go through views, which have the rights of the tables' owner: `review` sets the verdict of a member
+-- and the result of a request to what a row of `decision` says, and `forget` deletes what is known of a member whom a row of `tombstone`
 -- names, which stays.
 GRANT SELECT, DELETE,
     INSERT (member_id, declared_gender, selfie_url, training_consent, pending, created_at, updated_at),
     UPDATE (declared_gender, selfie_url, training_consent, pending, updated_at, request_id, requested_at, sent_at,
-        requested_selfie_url, requested_gender, requested_photos, request_after)
+        requested_state, requested_selfie_url, requested_gender, requested_photos, request_after)
     ON member TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE ON TABLE member_decided TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE label_of_forgotten TO 'verify_operator'@'%';
@@ -67,7 +73,7 @@ GRANT SELECT, DELETE ON TABLE verification_of_forgotten TO 'verify_operator'@'%'
 GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_operator'@'%';
 GRANT SELECT,
     INSERT (request_id, member_id, why, queue, requested_at, message, content_hash, state, attempts, open_attempts,
-        postponed, sweeps, accepted_at, due_at, finished_at),
+        postponed, sweeps, accepted_at, due_at, finished_at, sandbox),
     UPDATE (state, open_attempts, postponed, sweeps, due_at, next_attempt_at, finished_at)
     ON verification TO 'verify_operator'@'%';
 GRANT SELECT ON verification_photo TO 'verify_operator'@'%';
@@ -83,4 +89,12 @@ GRANT SELECT, INSERT ON label TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON decision TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (lifted_at, lifted_by) ON tombstone TO 'verify_operator'@'%';
+GRANT SELECT,
+    INSERT (request_id, member_id, state, sandbox, requested_at, accepted_at, finished_at, changed_at)
+    ON result TO 'verify_operator'@'%';
+GRANT SELECT, UPDATE ON TABLE result_decided TO 'verify_operator'@'%';
+GRANT SELECT, DELETE ON TABLE result_of_forgotten TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, DELETE ON event TO 'verify_operator'@'%';
+GRANT SELECT, UPDATE (due_at, attempts, parked_at, delivered_at, first_tried_at) ON event_delivery TO 'verify_operator'@'%';
+GRANT SELECT ON event_endpoint TO 'verify_operator'@'%';
 GRANT LOCK TABLES ON * TO 'verify_operator'@'%';

@@ -41,12 +41,16 @@ SINGLE_CHANGES = (
 )
 WRITTEN = ("label", "decision", "access_log")
 """What people write."""
-VIEWS = ("member_decided", *(f"{name}_of_forgotten" for name in (*WRITTEN, "verification")))
+VIEWS = (
+    *("member_decided", "result_decided"),
+    *(f"{name}_of_forgotten" for name in (*WRITTEN, "verification", "result")),
+)
 TOMBSTONE = "INSERT INTO tombstone (member_hash, forgotten_at, erases) VALUES ('x', NOW(6), 'm1')"
 DECISION = (
     "INSERT INTO decision (request_id, status, previous_status, previous_reason, decided_by, decided_at) "
     "VALUES ('{}', 'approved', 'review', 'different_person', 'kim', NOW(6))"
 )
+TOLD_APPROVED = "SET status = 'approved', reason = 'approved_by_person' WHERE request_id = 'r1'"
 APPROVED = "SET verification_status = 'approved', reason = 'approved_by_person' WHERE member_id = 'm1'"
 NEW = NewMember("m1", Gender.MALE, "https://h/s.jpg", ("https://h/1.jpg",), training_consent=True)
 
@@ -74,7 +78,7 @@ def engine_of(granted: Granted) -> Iterator[Callable[[str], sa.Engine]]:
 
 
 def store_of(engine: sa.Engine) -> Store:
-    return Store(engine, tombstone_key=b"key")
+    return Store(engine, tombstone_key=b"key", listening=True)
 
 
 def judged(store: Store, request_id: str) -> None:
@@ -415,6 +419,7 @@ def test_the_operator_sets_no_verdict_without_a_decision_on_record(
 ) -> None:
     engine = watched("verify_operator")
     assert done(engine, f"UPDATE member_decided {APPROVED}") == 0
+    assert done(engine, f"UPDATE result_decided {TOLD_APPROVED}") == 0
     assert done(engine, DECISION.format("r2")) == 1  # about somebody else
     assert done(engine, "UPDATE member SET request_id = 'r2' WHERE member_id = 'm1'") == 1
     assert done(engine, f"UPDATE member_decided {APPROVED}") == 0
@@ -426,6 +431,8 @@ def test_the_operator_sets_no_verdict_without_a_decision_on_record(
     machines = APPROVED.replace("approved_by_person", "same_person")
     assert done(engine, f"UPDATE member_decided {machines}") == 0
     assert done(engine, f"UPDATE member_decided {APPROVED}") == 1
+    assert done(engine, f"UPDATE result_decided {TOLD_APPROVED.replace('approved', 'rejected')}") == 0
+    assert done(engine, f"UPDATE result_decided {TOLD_APPROVED}") == 1
     assert (status_of(engine), number_of(engine, "decision", "request_id = 'r1'")) == ("approved", 1)
 
 

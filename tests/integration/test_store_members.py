@@ -175,6 +175,8 @@ def test_a_forgotten_member_leaves_nothing_but_a_hash(store: Store, engine: sa.E
         "access_log": 0,
         "verification_photo": 1 + len(PHOTOS),
         "verification": 1,
+        "result": 1,
+        "event": 0,
         "dead_job": 1,
         "photo": 2,
         "shadow_verdict": 0,

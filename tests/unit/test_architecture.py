@@ -38,7 +38,7 @@ LAYERS = (
     {"worker.errors", "worker.logs", "worker.clock", "worker.urls", "worker.fetch_weights"},
     {"worker.setting_values"},
     {"worker.settings"},
-    {"worker.jobs", "worker.health"},
+    {"worker.jobs", "worker.health", "worker.results"},
     {"worker.broker", "worker.store", "worker.downloads"},
     {"worker.verification", "worker.importing", "worker.migrations"},
     {"worker.serving"},

@@ -68,17 +68,21 @@ def light_table(name: str, columns: str, *times: str) -> sa.TableClause:
     return sa.table(name, *map(sa.column, columns.split()), *moments)
 
 
-def allow_words(table: str, columns: Sequence[str], words: Sequence[str]) -> None:
-    """Let these columns hold these words and no others."""
+def allow_words(table: str, columns: Sequence[str], words: Sequence[str], *new: sa.Column[Any]) -> None:
+    """Let these columns hold these words and no others; new ones are added first, unless they are there."""
     known, there = names_of(table, "check_constraints"), sa.inspect(op.get_bind()).get_columns(table)
     computed = [column for column in there if "computed" in column and copied() == "always"]
     listed = ", ".join(f"'{word}'" for word in words)
+    names = {column["name"] for column in there}
     with op.batch_alter_table(table) as batch:
-        for column in columns:
-            name = f"ck_{table}_{column}"
+        for column in new:
+            if column.name not in names:
+                batch.add_column(column)
+        for checked in columns:
+            name = f"ck_{table}_{checked}"
             if name in known:
                 batch.drop_constraint(op.f(name), type_="check")
-            batch.create_check_constraint(op.f(name), sa.text(f"{column} IN ({listed})"))
+            batch.create_check_constraint(op.f(name), sa.text(f"{checked} IN ({listed})"))
         for told in computed:  # or the copy would insert into them
             batch.drop_column(told["name"])
             # Its text is not taken from the database: of SQLite's, SQLAlchemy reads on to the next bracket.

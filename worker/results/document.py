@@ -1,7 +1,7 @@
 """What the app is told of a request: the columns of `result`, and the payload of an event (EVENT.md).
 
-No gender guess and no address is in either. An event moreover says nothing that was suspected: a review has no
-reason, and a photo of somebody else reads like one that could not be verified.
+No gender guess and no address is in either. An event moreover says nothing that was suspected: a review has
+no reason, and a photo of somebody else reads like one that could not be verified.
 """
 
 from __future__ import annotations

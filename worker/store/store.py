@@ -40,11 +40,13 @@ class Store:
         mapped: MappedMember | None = None,
         tombstone_key: bytes = b"",
         stale_after: timedelta = timedelta(minutes=2),
+        listening: bool = False,
         decision_hold: timedelta = timedelta(0),
     ) -> None:
+        """``listening``: whether there is an endpoint for events."""
         self.database = database = Database(engine, schema)
         tombstones = Tombstones(database.t, tombstone_key)
-        outcomes = Outcomes(database.t, mapped, decision_hold)
+        outcomes = Outcomes(database.t, mapped, listening, decision_hold)
         dead_letters = DeadLetters(database.t, tombstones, outcomes)
         acceptance = Acceptance(database, tombstones, dead_letters, outcomes, stale_after)
         results = Results(database, mapped, outcomes)

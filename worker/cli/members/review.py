@@ -12,8 +12,8 @@ from pipeline.verdict import Status
 from worker import runtime
 from worker.cli.output import by_option, operator, print_json
 from worker.clock import utc_now
-from worker.store import Store
 from worker.results.texts import operator_text
+from worker.store import Store
 
 _DECISIONS: Final = {"approve": Status.APPROVED, "reject": Status.REJECTED}
 

@@ -13,8 +13,8 @@ from pipeline.verdict import PhotoFinding, Reason, Status
 from worker import runtime
 from worker.cli.output import STYLES, plain, print_json, viewer, without_query
 from worker.clock import utc_now
-from worker.store import AccessRecord, MemberRecord, RequestRecord, Store
 from worker.results.texts import Language, fetch_text, member_text, operator_text
+from worker.store import AccessRecord, MemberRecord, RequestRecord, Store
 
 
 @click.command()

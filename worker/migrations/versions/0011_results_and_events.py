@@ -7,7 +7,7 @@ from alembic import op
 
 from worker.migrations.steps import (
     STATUSES,
-    add_columns,
+    add_column,
     allow_reasons,
     allow_words,
     light_table,
@@ -32,13 +32,26 @@ down_revision = "0010"
 
 REASONS = (
     *("same_person", "different_person", "primary_unsure", "primary_not_judged", "primary_not_member"),
-    *("no_solo_photo", "same_picture", "photo_reused", "too_many_tries", "gender_conflict"),
-    *("selfie_changed", "blind_audit", "selfie_no_face", "selfie_several_faces", "selfie_face_too_small"),
+    *("no_solo_photo", "same_picture", "gender_conflict", "selfie_changed", "photo_reused", "too_many_tries"),
+    *("blind_audit", "selfie_no_face", "selfie_several_faces", "selfie_face_too_small"),
     *("selfie_too_blurred", "selfie_too_dark", "selfie_too_bright", "selfie_extreme_pose"),
     *("selfie_occluded", "selfie_invalid", "selfie_not_fetched", "no_usable_photo", "photos_not_fetched"),
     *("no_photos", "internal_error", "approved_by_person", "rejected_by_person"),
 )
 MEMBER_STATES = ("queued", "retry_wait", "done", "dead")
+RESULT_DECIDED = """
+CREATE OR REPLACE VIEW {p}result_decided AS
+SELECT r.* FROM {p}result r
+WHERE r.status IS NULL OR r.status = 'error' OR EXISTS (
+    SELECT 1 FROM {p}decision d WHERE d.request_id = r.request_id
+    AND (r.status = d.previous_status OR (r.status = d.status AND r.reason = concat(d.status, '_by_person'))))
+WITH CHECK OPTION
+"""
+"""Results that may become what a person has decided, or wait again, by an account that sets no verdict."""
+RESULT_OF_FORGOTTEN = """
+CREATE OR REPLACE VIEW {p}result_of_forgotten AS
+SELECT member_id FROM {p}result WHERE member_id IN (SELECT t.erases FROM {p}tombstone t)
+"""
 BANDS = ("band_1", "band_2", "band_3", "band_4")
 FALSE = sa.false()
 
@@ -48,22 +61,25 @@ def upgrade() -> None:
     p = table_prefix()
     allow_reasons(p, REASONS)
     _extend_member(f"{p}member", f"{p}verification")
-    add_columns(f"{p}verification", sa.Column("sandbox", sa.Boolean, nullable=False, server_default=FALSE))
-    bands = (sa.Column(band, sa.Integer) for band in BANDS)
-    add_columns(f"{p}verification_photo", sa.Column("phash", ascii_text(16)), *bands)
-    for column in ("sha256", *BANDS):
-        make_index(f"{p}verification_photo", column)
+    add_column(f"{p}verification", sa.Column("sandbox", sa.Boolean, nullable=False, server_default=FALSE))
+    add_column(f"{p}verification_photo", sa.Column("phash", ascii_text(16)))
+    for band in BANDS:
+        add_column(f"{p}verification_photo", sa.Column(band, sa.Integer))
+    for name in ("sha256", *BANDS):
+        make_index(f"{p}verification_photo", name)
     _make_result(f"{p}result", f"{p}verification")
     _make_events(p)
+    if op.get_bind().dialect.name == "mysql":
+        op.execute(RESULT_DECIDED.format(p=p))
+        op.execute(RESULT_OF_FORGOTTEN.format(p=p))
 
 
 def _extend_member(member: str, verification: str) -> None:
-    add_columns(
-        member,
+    new = (
         sa.Column("requested_state", code()),
         sa.Column("sandbox", sa.Boolean, nullable=False, server_default=FALSE),
     )
-    allow_words(member, ("requested_state",), MEMBER_STATES)
+    allow_words(member, ("requested_state",), MEMBER_STATES, *new)
     make_index(member, "updated_at")
     m, v = light_table(member, "request_id requested_state"), light_table(verification, "request_id state")
     state = sa.case((v.c.state == "running", "queued"), else_=v.c.state)

@@ -216,6 +216,7 @@ class Members:
         gone = self._counts(c, member_id)
         d = t.dead_job
         gone[d.name] = c.execute(sa.delete(d).where(self._about(member_id))).rowcount
+        self._outcomes.remove(c, member_id)
         self._delete_records(c, member_id)
         # Takes the rest along (ON DELETE CASCADE): photos, and what a retraining has of the member.
         its = t.member.c.member_id == member_id

@@ -21,9 +21,13 @@ from worker.store.requests.reading import read_requests
 from worker.store.requests.records import RequestRecord
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import Decider, State
+from worker.store.tables.views import decided, of_forgotten
 
 _TOLD: Final = frozenset({State.DONE, State.DEAD})
 """States with a verdict that holds. One that came after a newer request holds no more."""
+
+_SAME: Final = ("request_id", "member_id", "state", "sandbox", "requested_at", "accepted_at", "finished_at")
+"""Columns that `result` has from `verification` as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +36,23 @@ class Outcomes:
 
     t: Tables
     mapped: MappedMember | None = None
+    listening: bool = False
+    """Whether there is anybody to send events to; without, none is written."""
     hold: timedelta = timedelta(0)
     """How long a person's decision is held before it is sent."""
 
     def queued(self, c: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
         """New rows of `verification` are waiting, or were superseded when they came."""
-        r = self.t.result
-        # One that was refused before, when nobody could read it.
-        c.execute(sa.delete(r).where(r.c.request_id.in_([row["request_id"] for row in rows])))
-        same = ("request_id", "member_id", "state", "sandbox", "requested_at", "accepted_at", "finished_at")
-        c.execute(sa.insert(r), [{**{name: row[name] for name in same}, "changed_at": now} for row in rows])
+        results = [{**{name: row[name] for name in _SAME}, "changed_at": now} for row in rows]
+        refused_before = self._known(c, [row["request_id"] for row in rows])
+        new = [result for result in results if result["request_id"] not in refused_before]
+        if new:
+            c.execute(sa.insert(self.t.result), new)
+        r = decided(c, self.t.result)
+        for result in results:
+            if result["request_id"] in refused_before:
+                update = sa.update(r).where(r.c.request_id == result["request_id"])
+                c.execute(update.values(**result, problem=None))
         for row in rows:
             if row["state"] == State.SUPERSEDED:
                 self._add(c, EventType.SUPERSEDED, self._told(c, row["request_id"]), now)
@@ -51,14 +62,27 @@ class Outcomes:
     def superseded(self, c: sa.Connection, request_ids: Collection[str], now: datetime) -> None:
         """These requests ended because newer ones came."""
         for request_id in request_ids:
-            self.changed(c, request_id, now, EventType.SUPERSEDED)
+            self._change(c, decided(c, self.t.result), request_id, now, EventType.SUPERSEDED)
+
+    def requeued(self, c: sa.Connection, request_id: str, now: datetime) -> None:
+        """A request that was dead waits again."""
+        self._change(c, decided(c, self.t.result), request_id, now)
 
     def changed(
         self, c: sa.Connection, request_id: str, now: datetime, event: EventType | None = None
     ) -> None:
-        """A request has changed; the app hears of it by an event if it has ended."""
+        """The machine has changed a request; the app hears of it by an event if it has ended."""
+        self._change(c, self.t.result, request_id, now, event)
+
+    def _change(
+        self,
+        c: sa.Connection,
+        r: sa.TableClause,
+        request_id: str,
+        now: datetime,
+        event: EventType | None = None,
+    ) -> None:
         told = self._told(c, request_id)
-        r = self.t.result
         update = sa.update(r).where(r.c.request_id == request_id)
         c.execute(update.values(**told.columns(), changed_at=now))
         self._note_state(c, told.member_id, request_id, told.state, now)
@@ -70,14 +94,14 @@ class Outcomes:
         e = self.t.event
         held = (e.c.request_id == request_id, e.c.type == EventType.DECIDED, e.c.not_before > now)
         c.execute(sa.delete(e).where(*held))  # nobody has heard of what was decided before
-        self.changed(c, request_id, now, EventType.DECIDED)
+        self._change(c, decided(c, self.t.result), request_id, now, EventType.DECIDED)
 
     def refused(
         self, c: sa.Connection, request_id: str | None, member_id: str | None, problem: str, now: datetime
     ) -> None:
         """A message cannot become a request. Its ID may be that of one that was accepted: that one stands."""
         r = self.t.result
-        if request_id is not None and not self._is_known(c, request_id):
+        if request_id is not None and not self._known(c, [request_id]):
             row = {"request_id": request_id, "member_id": member_id, "state": State.DEAD, "problem": problem}
             times = dict.fromkeys(("accepted_at", "finished_at", "changed_at"), now)
             c.execute(sa.insert(r).values(**row, **times))
@@ -85,15 +109,18 @@ class Outcomes:
         self._insert(c, EventType.REFUSED, member_id, request_id, payload, now=now)
 
     def erased(self, c: sa.Connection, member_id: str, now: datetime, *, sandbox: bool) -> None:
-        """A member is being forgotten: of results and events only the last one stays, until it is sent."""
-        for table in (self.t.result, self.t.event):
-            c.execute(sa.delete(table).where(table.c.member_id == member_id))
+        """A member was forgotten. The event is the last trace, and goes when it is sent."""
         payload = erased(member_id, now, sandbox=sandbox)
         self._insert(c, EventType.ERASED, member_id, None, payload, now=now)
 
-    def _is_known(self, c: sa.Connection, request_id: str) -> bool:
+    def remove(self, c: sa.Connection, member_id: str) -> None:
+        """What is told about a member who is being forgotten."""
+        for table in (of_forgotten(c, self.t.result), self.t.event):
+            c.execute(sa.delete(table).where(table.c.member_id == member_id))
+
+    def _known(self, c: sa.Connection, request_ids: Sequence[str]) -> set[str]:
         r = self.t.result
-        return c.execute(sa.select(r.c.request_id).where(r.c.request_id == request_id)).first() is not None
+        return set(c.scalars(sa.select(r.c.request_id).where(r.c.request_id.in_(request_ids))))
 
     def _told(self, c: sa.Connection, request_id: str) -> Told:
         v = self.t.verification
@@ -164,6 +191,8 @@ class Outcomes:
         *,
         now: datetime,
     ) -> None:
+        if not self.listening:
+            return
         its = {"event_id": f"evt_{uuid.uuid4().hex}", "type": event, "payload": payload, "occurred_at": now}
         ids = {"member_id": member_id, "request_id": request_id}
         held = now + self.hold if self.hold and event is EventType.DECIDED else None

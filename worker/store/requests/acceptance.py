@@ -177,7 +177,7 @@ class Acceptance:
             due_at=now + self._stale_after,
             finished_at=None,  # what it ended with counts no more until it ends again
         )
-        self._outcomes.changed(c, request_id, now)
+        self._outcomes.requeued(c, request_id, now)
         return Queued(job, request.queue)
 
 

@@ -245,7 +245,7 @@ def _verification_photo(build: TableBuilder) -> sa.Table:
         sa.Column("replay", sa.Boolean, nullable=False),
         # What the photo may be shown as; none of the selfie.
         *one_of("verdict", PhotoVerdict),
-        # Perceptual hash in hexadecimal, and its four bands of 16 bits: copies over members are found by them.
+        # Perceptual hash in hexadecimal, and its four bands of 16 bits: by them copies are found.
         sa.Column("phash", ascii_text(16)),
         *(sa.Column(f"band_{number}", sa.Integer) for number in (1, 2, 3, 4)),
         build.parent("verification.request_id"),

@@ -19,6 +19,7 @@ _OF_FORGOTTEN: Final = {
     "decision": ("request_id", _BY_REQUEST),
     "access_log": ("member_id", _BY_MEMBER),
     "verification": ("member_id", _BY_MEMBER),
+    "result": ("member_id", _BY_MEMBER),
 }
 """Rows of which members may be deleted by an account that may not delete from the tables."""
 _DECIDED: Final = """
@@ -34,6 +35,15 @@ WITH CHECK OPTION"""
 """Members about whose newest request a person has decided; a change must be to what was decided."""
 
 
+_RESULT_DECIDED: Final = """
+SELECT r.* FROM {p}result r
+WHERE r.status IS NULL OR r.status = 'error' OR EXISTS (
+    SELECT 1 FROM {p}decision d WHERE d.request_id = r.request_id
+    AND (r.status = d.previous_status OR (r.status = d.status AND r.reason = concat(d.status, '_by_person'))))
+WITH CHECK OPTION"""
+"""Results of requests that wait, failed, or were decided by a person; a change must be to one of these."""
+
+
 def add_views(metadata: sa.MetaData, prefix: str) -> None:
     """Make them with the tables."""
 
@@ -47,7 +57,10 @@ def add_views(metadata: sa.MetaData, prefix: str) -> None:
 
 def view_selects(prefix: str) -> dict[str, str]:
     """The views by name."""
-    selects = {f"{prefix}member_decided": _DECIDED.format(p=prefix)}
+    selects = {
+        f"{prefix}member_decided": _DECIDED.format(p=prefix),
+        f"{prefix}result_decided": _RESULT_DECIDED.format(p=prefix),
+    }
     for table, (key, which) in _OF_FORGOTTEN.items():
         where = f"{key} IN ({which.format(p=prefix)})"
         selects[f"{prefix}{table}_of_forgotten"] = f"SELECT {key} FROM {prefix}{table} WHERE {where}"  # noqa: S608
@@ -59,9 +72,10 @@ def of_forgotten(c: sa.Connection, table: sa.Table) -> sa.TableClause:
     return _view(c, table, f"{table.name}_of_forgotten")
 
 
-def decided(c: sa.Connection, member: sa.Table) -> sa.TableClause:
-    """Members whose verdict may become what a person has decided about their newest request."""
-    return _view(c, member, f"{member.name}_decided")
+def decided(c: sa.Connection, table: sa.Table) -> sa.TableClause:
+    """Members whose verdict may become what a person has decided about their newest request; or results that
+    may become what a person has decided, or wait again."""
+    return _view(c, table, f"{table.name}_decided")
 
 
 def _view(c: sa.Connection, table: sa.Table, name: str) -> sa.TableClause:
