@@ -213,6 +213,25 @@ def test_a_superseded_verdict_does_not_reach_the_app(app: sa.Engine) -> None:
     assert rows(app, "tb_user")[0]["face_status"] is None
 
 
+def test_the_newest_request_is_told_in_columns_that_are_named_for_it(app: sa.Engine) -> None:
+    with app.begin() as c:
+        for column in ("request_id VARCHAR(9)", "face_request VARCHAR(64)"):
+            c.execute(sa.text(f"ALTER TABLE tb_user ADD COLUMN {column}"))
+        c.execute(sa.text("ALTER TABLE member ADD COLUMN requested_state VARCHAR(16)"))
+        c.execute(sa.text("ALTER TABLE member ADD COLUMN request_id VARCHAR(64)"))
+    named = {**COLUMNS, "request_id": "face_request"}
+    store = open_mapped(app, mapped_table="tb_user", mapped_id_column="user_no", mapped_columns=named)
+    verify(store, "7")
+    with app.connect() as c:
+        told = c.execute(sa.text("SELECT request_id, face_request FROM tb_user WHERE user_no = 7")).one()
+    assert told == (None, "r1")  # the app's own column of that name is left alone
+    store = open_mapped(app, mapped_table="member", mapped_id_column="id")
+    store.requests.accept(a_job("r2", "ab1"), "verify", NOW)
+    with app.connect() as c:
+        told = c.execute(sa.text("SELECT requested_state, request_id FROM member WHERE id = 'ab1'")).one()
+    assert told == ("queued", None)
+
+
 def test_our_result_and_the_apps_are_one_transaction(app: sa.Engine) -> None:
     store = users(app)
     store.requests.accept(a_job("r1", "7"), "verify", NOW)
