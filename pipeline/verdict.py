@@ -170,7 +170,12 @@ class NotFetched:
     detail: str = ""
     """For operators; never holds a URL."""
     retry_after: timedelta | None = None
-    """The wait that its host asked for, capped."""
+    """The wait that its host asked for, capped; also where only a fresh link may help, in a while."""
+
+    @property
+    def passing(self) -> bool:
+        """Whether a later attempt may succeed."""
+        return self.problem.passing or self.retry_after is not None
 
 
 Photo = bytes | NotFetched

@@ -35,7 +35,7 @@ from worker.verification.delivery import DeliveryRules, Verification
 if TYPE_CHECKING:
     from pipeline.bundles.models import Models
     from pipeline.verdict import Gender, Photo, Verified
-    from worker.downloads.fetcher import PhotoFetcher
+    from worker.downloads.link_fetcher import LinkFetcher
     from worker.retraining.run import Retraining
     from worker.serving.calibration import Recalibrated
 
@@ -118,10 +118,12 @@ def verification() -> Verification:
 
 
 @lru_cache(maxsize=1)
-def _fetcher() -> PhotoFetcher:
+def _fetcher() -> LinkFetcher:
     from worker.downloads.fetcher import FetchLimits, PhotoFetcher
+    from worker.downloads.link_fetcher import LinkFetcher
+    from worker.downloads.resolver import PhotoResolver
 
-    return PhotoFetcher(FetchLimits.of(settings()))
+    return LinkFetcher(PhotoFetcher(FetchLimits.of(settings())), PhotoResolver.of(settings()))
 
 
 @lru_cache(maxsize=1)

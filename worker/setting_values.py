@@ -12,12 +12,15 @@ import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode
 
 from worker.client.broker import check_broker_url, check_queue_prefix
+from worker.client.errors import BadRequest
+from worker.client.message import check_url
 from worker.urls import normalise_database_url
 
 _HOST: Final = r"(?ai:(\*\.)?[\w-]+(\.[\w-]+)*|[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*)"
@@ -122,9 +125,19 @@ def _webhook_secret(value: SecretStr) -> SecretStr:
         key = b""
     if len(key) < _WEBHOOK_BYTES:
         raise ValueError(
-            f"must be {_WEBHOOK_PREFIX} and {_WEBHOOK_BYTES} or more random bytes in base64: "
-            f"echo {_WEBHOOK_PREFIX}$(openssl rand -base64 32)"
+            f"must be {_WEBHOOK_PREFIX} and {_WEBHOOK_BYTES} or more random bytes in base64, "
+            "which openssl rand -base64 32 prints"
         )
+    return value
+
+
+def _app_url(value: SecretStr) -> SecretStr:
+    url = value.get_secret_value()
+    try:
+        check_url(url)
+        _ = urlsplit(url).port
+    except (BadRequest, ValueError):
+        raise ValueError("must be an address such as https://app.example.com/hooks") from None
     return value
 
 
@@ -182,6 +195,9 @@ HeaderName = Annotated[str, AfterValidator(_header_name)]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Headers = Annotated[dict[Host, dict[HeaderName, HeaderValue]], NoDecode, BeforeValidator(_mapping)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
+AppUrl = Annotated[SecretStr, AfterValidator(_app_url)]
+"""Secret, for its query may be a key."""
+WebhookSecrets = Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_split)]
 QueuePrefix = Annotated[str, AfterValidator(check_queue_prefix)]
 QualifiedName = Annotated[
     str,

@@ -13,6 +13,7 @@ from datetime import timedelta
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from dotenv.parser import Binding, parse_stream
 from pydantic import Field, SecretStr, ValidationError, model_validator
@@ -23,6 +24,7 @@ from worker.client.broker import Access, scheme_of
 from worker.errors import BadSettings
 from worker.setting_values import (
     SUNDAY_NIGHT,
+    AppUrl,
     BrokerUrl,
     DatabaseUrl,
     Days,
@@ -39,6 +41,7 @@ from worker.setting_values import (
     Seconds,
     Share,
     Waits,
+    WebhookSecrets,
     in_words,
 )
 
@@ -136,6 +139,13 @@ class Settings(BaseSettings):
     """Hosts of the app's own servers (webhooks, photo resolver) that may be in a private network, at any
     port, and be asked over plain http; exactly those. Every other one must be public and speak https."""
 
+    photo_resolver: AppUrl | None = None
+    """Where the app is asked for a fresh link of a photo whose link has died, see `worker/RESOLVER.md`:
+    `https://app.example.com/photos/resolve`. Unset: nobody is asked."""
+    photo_resolver_secrets: WebhookSecrets = ()
+    """Sign each question: `whsec_` and what `openssl rand -base64 32` prints. Two, the new one first, while
+    one replaces the other."""
+
     # Work
     concurrency: Annotated[int, Field(ge=1, le=256)] = 2
     """Processes of one worker; each holds its own models, 300 to 350 MB of memory."""
@@ -205,6 +215,9 @@ class Settings(BaseSettings):
     """Days until the message of a dead job is purged, which may name people and their photos."""
     access_log_days: Days = 730
     """Days until the records of who looked at a member are purged."""
+    link_days: Days = 30
+    """Days until the queries of photo links, which are keys, are purged from the messages of requests that
+    have ended; with `VERIFY_PHOTO_RESOLVER` also from `photo` and `member`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The lowest level of our log lines."""
 
@@ -221,6 +234,18 @@ class Settings(BaseSettings):
     def _findable(self) -> Self:
         if scheme_of(self.broker_url.get_secret_value()) == "sentinel" and not self.sentinel_master:
             raise ValueError("VERIFY_SENTINEL_MASTER must name the Redis that Sentinel is to find")
+        return self
+
+    @model_validator(mode="after")
+    def _resolvable(self) -> Self:
+        if (self.photo_resolver is None) != (not self.photo_resolver_secrets):
+            raise ValueError("VERIFY_PHOTO_RESOLVER and VERIFY_PHOTO_RESOLVER_SECRETS must be set together")
+        parts = urlsplit(self.photo_resolver.get_secret_value() if self.photo_resolver else "https://")
+        if parts.scheme != "https" and parts.hostname not in {h.lower() for h in self.app_private_hosts}:
+            raise ValueError(
+                "VERIFY_PHOTO_RESOLVER must be an address with https://, or its host must be named in "
+                "VERIFY_APP_PRIVATE_HOSTS"
+            )
         return self
 
     @property

@@ -15,6 +15,7 @@ from pipeline.faces.types import Embeddings
 from pipeline.score import GenderHead, Scorer, Thresholds, Tower
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Status
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
+from worker.jobs.links import PhotoLink
 from worker.serving.calibration import UNUSABLE, WITHDRAWN, Gathered, gather, measure
 from worker.store import Attempt, Consenting, NewMember, Store
 from worker.store.tables.states import PairLabel
@@ -67,7 +68,10 @@ def test_photos_that_a_person_called_genuine_beside_this_selfie_come_along(store
     store.reviews.label("m1", 2, PairLabel.GENUINE, "kim", NOW)
     store.reviews.label("m1", 2, PairLabel.IMPOSTOR, "kim", later(1))
     found = store.labels.calibration_photos(["m1"])
-    assert found == [Consenting("m1", Gender.FEMALE, "https://h/m1/s.jpg", ("https://h/m1/1.jpg",))]
+    selfie = PhotoLink("https://h/m1/s.jpg", "m1")
+    [genuine] = found[0].genuine
+    assert found == [Consenting("m1", Gender.FEMALE, selfie, (genuine,))]
+    assert (genuine.url, genuine.position) == ("https://h/m1/1.jpg", 1)
 
 
 def test_labels_beside_an_earlier_selfie_do_not_count(store: Store) -> None:
@@ -75,7 +79,7 @@ def test_labels_beside_an_earlier_selfie_do_not_count(store: Store) -> None:
     store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
     member(store, "m1")
     [found] = store.labels.calibration_photos(["m1"])
-    assert found.genuine_urls == ()
+    assert found.genuine == ()
 
 
 @dataclass
@@ -86,9 +90,9 @@ class Host:
     no_face: frozenset[str] = frozenset()
     asked: list[int] = field(default_factory=list)
 
-    def fetch(self, urls: Sequence[str]) -> list[bytes | NotFetched]:
-        self.asked.append(len(urls))
-        return [self.missing.get(url, url.encode()) for url in urls]
+    def fetch(self, links: Sequence[PhotoLink]) -> list[bytes | NotFetched]:
+        self.asked.append(len(links))
+        return [self.missing.get(link.url, link.url.encode()) for link in links]
 
     def embed(
         self, selfie: bytes | NotFetched, photos: Sequence[bytes | NotFetched]
@@ -159,7 +163,9 @@ def impostors(count: int, labelled: int = 0) -> Gathered:
     for number in range(count):
         face = rng.normal(size=(1, 8)).astype(np.float32)
         photo = face + rng.normal(scale=0.3, size=(1, 8)).astype(np.float32)
-        member = Consenting(f"m{number}", Gender.MALE if number % 2 else Gender.FEMALE, "https://h/s.jpg", ())
+        member = Consenting(
+            f"m{number}", Gender.MALE if number % 2 else Gender.FEMALE, PhotoLink("https://h/s.jpg"), ()
+        )
         found.add(member, [{"sface": face}, *([{"sface": photo}] if number < labelled else [])])
     return found
 
@@ -182,7 +188,7 @@ def test_enough_labelled_pairs_set_the_different_threshold() -> None:
 
 def test_one_picture_under_two_ids_is_left_out() -> None:
     found = impostors(60)
-    twin = Consenting("twin", Gender.FEMALE, "https://h/s.jpg", ())
+    twin = Consenting("twin", Gender.FEMALE, PhotoLink("https://h/s.jpg"), ())
     found.add(twin, [found.selfies[0]])
     training = replace(params(), replay=ReplayLimits(score=0.999))
     assert measure(found, training, 0.01).twins == 1

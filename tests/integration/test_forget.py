@@ -20,6 +20,7 @@ from support.together import together
 from support.traces import files_that_hold, tables_that_hold
 from support.training import learn_from_one
 from worker.errors import MemberForgotten, NotRequeueable, RequestConflict
+from worker.jobs.links import PhotoLink
 from worker.jobs.verify_job import parse_job
 from worker.migrations import migrate
 from worker.store import Attempt, Change, DeadJob, Forgotten, NewMember, Store, build_engine
@@ -62,8 +63,8 @@ def deliver(store: Store, message: object, meanwhile: Callable[[], object] = lam
         return Verified(a_verdict(photos=()))
 
     class Photos:
-        def fetch_all(self, urls: Sequence[str]) -> list[bytes]:
-            return [url.encode() for url in urls]
+        def fetch_all(self, links: Sequence[PhotoLink]) -> list[bytes]:
+            return [link.url.encode() for link in links]
 
     service = Verification(
         requests=store.requests,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from pipeline.verdict import Gender
+from pipeline.verdict import FetchProblem, Gender, Outcome, PhotoFinding, Reason, Status
 from support.broker import Lists
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.together import together
@@ -156,6 +156,76 @@ def test_a_change_in_one_transaction_that_says_so_is_asked_for_by_the_next_sweep
             )
     assert len(requests(store, 15, 15)) == 1
     assert requests(store, 30, 600) == []
+
+
+FRESH = (
+    "UPDATE photo SET url = 'https://h/1.jpg?Expires=9&Signature=b' WHERE position = 1",
+    "UPDATE photo SET url = 'https://H:443/2.jpg?X-Amz-Date=1&X-Amz-Signature=c' WHERE position = 2",
+    "UPDATE member SET selfie_url = 'http://h/s.jpg?sig=d&se=2027'",
+    "DELETE FROM photo WHERE position = 2",
+    "PHOTO ('m1', 2, 'https://h/2.jpg?sig=e')",
+)
+
+
+def links_of(attempt: Attempt) -> list[str]:
+    return [link.url for link in attempt.links]
+
+
+def test_a_fresh_link_verifies_nobody_again_and_is_what_an_unfinished_request_is_fetched_by(
+    store: Store, sql: Sql, verified: None
+) -> None:
+    sql(*FRESH)
+    assert requests(store, 15, 120) == []
+    assert store.pending.members() == []
+    sql("UPDATE photo SET url = 'https://h/1.jpg?v=2&sig=f' WHERE position = 1")
+    [job] = [job for at in (135, 150) for job in swept(store, at)]
+    assert job.photo_urls == ("https://h/1.jpg?v=2&sig=f", "https://h/2.jpg?sig=e")
+    sql(
+        "UPDATE photo SET url = 'https://h/1.jpg?sig=g&v=2' WHERE position = 1",
+        FRESH[0].replace("= 1", "= 7"),
+    )
+    attempt = store.requests.acquire(job.request_id, "w", LEASE, MOST, later(160))
+    assert isinstance(attempt, Attempt)
+    assert links_of(attempt) == [
+        "http://h/s.jpg?sig=d&se=2027",
+        "https://h/1.jpg?sig=g&v=2",
+        "https://h/2.jpg?sig=e",
+    ]
+    sql("UPDATE member SET selfie_url = 'https://h/s.jpg?sig=i'")
+    assert swept(store, 165) + swept(store, 180) == []
+    assert store.requests.postpone(attempt, later(200), "busy", later(180))
+    sql("UPDATE photo SET url = 'https://h/2.jpg?sig=h' WHERE position = 2")
+    assert [one.request_id for at in (195, 210) for one in swept(store, at)] == [job.request_id]
+    attempt = store.requests.acquire(job.request_id, "w", LEASE, MOST, later(215))
+    assert isinstance(attempt, Attempt)
+    assert links_of(attempt) == [
+        "https://h/s.jpg?sig=i",
+        "https://h/1.jpg?sig=g&v=2",
+        "https://h/2.jpg?sig=h",
+    ]
+    assert store.requests.finish(attempt, a_verdict(), later(216))
+    assert requests(store, 225, 300) == []
+
+
+def test_a_fresh_link_of_a_photo_that_could_not_be_fetched_is_asked_for(store: Store, sql: Sql) -> None:
+    sql(
+        f"INSERT INTO member (member_id, selfie_url) VALUES ('m1', '{SELFIE}?sig=a')",
+        "PHOTO ('m1', 1, 'https://h/1.jpg?sig=a')",
+    )
+    for at, change in (
+        (0, "UPDATE photo SET url = 'https://h/1.jpg?sig=b'"),
+        (100, f"UPDATE member SET selfie_url = '{SELFIE}?sig=b'"),
+    ):
+        [job] = [job for late in (0, 15) for job in swept(store, at + late)]
+        attempt = store.requests.acquire(job.request_id, "w", LEASE, MOST, later(at + 15))
+        assert isinstance(attempt, Attempt)
+        expired = PhotoFinding(1, Outcome.NOT_FETCHED, fetch_problem=FetchProblem.EXPIRED)
+        verdict = a_verdict(Status.ERROR, Reason.PHOTOS_NOT_FETCHED, photos=(expired,))
+        assert store.requests.finish(attempt, verdict, later(at + 15))
+        assert [job for late in (30, 45) for job in swept(store, at + late)] == []
+        sql(change)
+    [(_, job)] = requests(store, 200, 245)
+    assert (job.selfie_url, *job.photo_urls) == (f"{SELFIE}?sig=b", "https://h/1.jpg?sig=b")
 
 
 def test_all_photos_deleted_are_found_and_new_ones_waited_for(store: Store, sql: Sql, verified: None) -> None:

@@ -17,6 +17,7 @@ from support.broker import Lists
 from support.databases import fresh_database
 from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from worker.errors import MappingError
+from worker.jobs.links import PhotoLink
 from worker.jobs.verify_job import VerifyJob
 from worker.migrations import migrate
 from worker.settings import load_settings
@@ -99,8 +100,8 @@ def a_service(store: Store) -> Verification:
 
 
 class Photos:
-    def fetch_all(self, urls: Sequence[str]) -> list[bytes]:
-        return [url.encode() for url in urls]
+    def fetch_all(self, links: Sequence[PhotoLink]) -> list[bytes]:
+        return [link.url.encode() for link in links]
 
 
 def rows(app: sa.Engine, table: str) -> list[dict[str, Any]]:

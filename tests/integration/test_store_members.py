@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from pipeline.verdict import Gender, Status
+from pipeline.verdict import Gender, Reason, Status
 from support.jobs import LEASE, MOST, NOW, PHOTOS, a_job, a_verdict, later
 from worker.errors import MemberForgotten
 from worker.jobs.verify_job import Why
@@ -86,6 +86,29 @@ def test_an_import_larger_than_one_transaction_is_whole(store: Store) -> None:
     assert store.members.import_list(list(reversed(news)), NOW) == [Change.CREATED] * 173
     assert store.members.import_list(news, NOW) == [Change.UNCHANGED] * 173
     assert [pending.member_id for pending in store.pending.members(1000)] == [new.member_id for new in news]
+
+
+def test_fresh_links_in_a_list_are_taken_and_verify_nobody_again_for_whom_there_is_a_verdict(
+    store: Store,
+) -> None:
+    def listed(signature: str) -> list[NewMember]:
+        photos = (f"https://h/1.jpg?sig={signature}", f"https://h/2.jpg?sig={signature}")
+        return [NewMember(i, None, f"https://h/{i}.jpg?sig={signature}", photos) for i in ("m1", "m2")]
+
+    store.members.import_list(listed("a"), NOW)
+    for queued in store.pending.enqueue("bulk", NOW, 10).jobs:
+        attempt = store.requests.acquire(queued.job.request_id, "w", LEASE, MOST, NOW)
+        assert isinstance(attempt, Attempt)
+        approved = queued.job.member_id == "m1"
+        verdict = a_verdict() if approved else a_verdict(Status.ERROR, Reason.SELFIE_NOT_FETCHED)
+        assert store.requests.finish(attempt, verdict, NOW)
+    assert store.members.import_list(listed("b"), NOW) == [Change.UNCHANGED, Change.CHANGED]
+    [queued] = [job for at in (NOW, later(15)) for job in store.pending.enqueue("bulk", at, 10).jobs]
+    assert (queued.job.member_id, queued.job.selfie_url) == ("m2", "https://h/m2.jpg?sig=b")
+    record = store.members.find("m1")
+    assert record is not None
+    assert (record.selfie_url, record.photo_urls) == ("https://h/m1.jpg?sig=b", listed("b")[0].photo_urls)
+    assert store.pending.members() == []
 
 
 def test_a_member_twice_in_one_import_is_a_mistake(store: Store) -> None:

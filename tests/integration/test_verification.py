@@ -11,6 +11,7 @@ import pytest
 from pipeline.decide import blind_audit
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Photo, Reason, Status, Verdict, Verified
 from support.jobs import NOW, a_message, a_verdict
+from worker.jobs.links import PhotoLink
 from worker.store import RequestRecord, Store
 from worker.store.tables.states import State
 from worker.verification.delivery import (
@@ -32,8 +33,8 @@ class Photos:
 
     missing: dict[int, NotFetched] = field(default_factory=dict)
 
-    def fetch_all(self, urls: Sequence[str]) -> list[Photo]:
-        return [self.missing.get(position, url.encode()) for position, url in enumerate(urls)]
+    def fetch_all(self, links: Sequence[PhotoLink]) -> list[Photo]:
+        return [self.missing.get(link.position, link.url.encode()) for link in links]
 
 
 @dataclass
@@ -134,6 +135,14 @@ def test_a_photo_that_is_gone_is_not_waited_for(scene: Scene) -> None:
     scene.photos.missing[1] = GONE
     assert scene.deliver() is Handled.STORED
     assert scene.seen[0][1][0] is GONE
+
+
+def test_a_dead_link_is_waited_for_where_the_app_may_give_a_fresh_one_later(scene: Scene) -> None:
+    dead = NotFetched(FetchProblem.EXPIRED, Fault.HOST, "403; resolver: status 503", timedelta(0))
+    scene.photos.missing[1] = dead
+    handled = [scene.deliver(after=1000) for _ in range(4)]
+    assert handled == [Handled.POSTPONED] * 3 + [Handled.STORED]
+    assert scene.seen[0][1][0] is dead
 
 
 def test_a_host_that_asks_for_patience_gets_it(scene: Scene) -> None:

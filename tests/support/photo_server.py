@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 _TYPES: Final = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
@@ -39,6 +39,9 @@ class Answer:
     raw: bytes | None = None
 
 
+_FORBIDDEN: Final = Answer(b"<Error><Code>SignatureDoesNotMatch</Code></Error>", 403, "application/xml")
+
+
 class PhotoServer:
     """Serves what it was told, and the files of ``folder`` for every other path."""
 
@@ -46,6 +49,8 @@ class PhotoServer:
         self.folder = folder
         self.delay = delay
         """Seconds before every answer, on top of a path's own."""
+        self.signature: str | None = None
+        """With it only links with this `sig` get a photo; all others get S3's answer to a wrong signature."""
         self.hits: Counter[str] = Counter()
         """How often each path was asked for."""
         self._answers: dict[str, Answer | Callable[[int], Answer]] = {}
@@ -83,6 +88,10 @@ class PhotoServer:
         if known is None:
             return self._file(path)
         return known(number) if callable(known) else known
+
+    def refuses(self, query: str) -> bool:
+        """Whether the signature in a link is none of today."""
+        return self.signature is not None and parse_qs(query).get("sig") != [self.signature]
 
     def _file(self, path: str) -> Answer:
         file = self.folder / path.lstrip("/") if self.folder else None
@@ -126,7 +135,8 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer as told."""
         assert isinstance(self.server, _Server)
         photos = self.server.photos
-        answer = photos.answer(urlsplit(self.path).path)
+        asked = urlsplit(self.path)
+        answer = _FORBIDDEN if photos.refuses(asked.query) else photos.answer(asked.path)
         time.sleep(photos.delay + answer.delay)
         if answer.raw is not None:
             self.wfile.write(answer.raw)

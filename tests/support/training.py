@@ -13,12 +13,14 @@ import numpy as np
 from pipeline.verdict import Outcome, Photo, PhotoFinding, Reason, Status
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict
 from worker.jobs.embed_job import EmbedJob
+from worker.jobs.links import PhotoLink
 from worker.retraining.embedding import Embedded, Embedding, EmbeddingRules
 from worker.retraining.process import Trained, TrainingInput
 from worker.retraining.run import Champion, Retraining, RetrainRules
 from worker.retraining.training_set import Sampling
 from worker.store import Attempt, PublishedHead, RunLease, RunRecord, Store, StudiedPhoto
 from worker.store.tables.states import PairLabel
+from worker.verification.delivery import Fetcher
 
 NETWORKS = "facenet:0 sface:0"
 WAIT = timedelta(minutes=2)
@@ -118,6 +120,8 @@ class TrainingScene:
     now: datetime = NOW
     pictures: dict[str, Photo] = field(default_factory=dict)
     """What lies at an address, where it is not `content_of`."""
+    fetcher: Fetcher | None = None
+    """A photo host other than this scene."""
     faces: dict[bytes, str] = field(default_factory=dict)
     """Why a content is not learned from."""
     sent: list[EmbedJob] = field(default_factory=list)
@@ -155,16 +159,16 @@ class TrainingScene:
         return Embedding(
             members=self.store.training_members,
             dead_jobs=self.store.dead_jobs,
-            fetcher=self,
+            fetcher=self.fetcher or self,
             embed=self._embed,
             rules=EmbeddingRules(lease=LEASE, max_attempts=MOST, wait=WAIT),
             clock=lambda: self.now,
             stopwatch=stopwatch,
         )
 
-    def fetch_all(self, urls: Sequence[str]) -> list[Photo]:
+    def fetch_all(self, links: Sequence[PhotoLink]) -> list[Photo]:
         """The photo host."""
-        return [self.pictures.get(url, content_of(url)) for url in urls]
+        return [self.pictures.get(link.url, content_of(link.url)) for link in links]
 
     def _embed(self, data: bytes) -> Embedded | str:
         return self.faces.get(data) or Embedded(NETWORKS, vectors_of(data))

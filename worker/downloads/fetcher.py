@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -117,6 +117,29 @@ class FetchLimits:
         return {name: value.get_secret_value() for headers in matching for name, value in headers.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class Getter:
+    """Gets what lies at an address, within the bounds of the request that it is for."""
+
+    get: Callable[[str], bytes | FetchError]
+    deadline: float
+    """In seconds of `time.monotonic`."""
+
+    def __call__(self, url: str) -> bytes | FetchError:
+        return self.get(url)
+
+    def seconds_left(self) -> float:
+        return self.deadline - time.monotonic()
+
+
+How = Callable[[str, Getter], bytes | FetchError]
+"""How a photo is fetched, out of its URL; must not raise."""
+
+
+def _plainly(url: str, get: Getter) -> bytes | FetchError:
+    return get(url)
+
+
 class PhotoFetcher:
     """Fetches the photos of one request after the other; one per process, made after the fork."""
 
@@ -129,10 +152,10 @@ class PhotoFetcher:
         timeout = (limits.connect_seconds, limits.read_seconds)
         self._session = BoundedSession(timeout, {"Accept": "image/*"}, ca_file=limits.ca_file)
 
-    def fetch_all(self, urls: Sequence[str]) -> list[Photo]:
+    def fetch_all(self, urls: Sequence[str], how: How = _plainly) -> list[Photo]:
         """One entry for each URL, in their order, within `FetchLimits.total_seconds`.
 
-        An address that appears twice is fetched once.
+        An address that appears twice is fetched once. ``how`` may get other addresses in its place.
         """
         if not urls:
             return []
@@ -141,7 +164,8 @@ class PhotoFetcher:
         max_bytes = self._limits.bytes_each(len(distinct))
         pool = ThreadPoolExecutor(len(distinct), thread_name_prefix="photo")
         try:
-            futures = {url: pool.submit(self._fetch, url, deadline, max_bytes) for url in distinct}
+            get = Getter(lambda url: self._fetch(url, deadline, max_bytes), deadline)
+            futures = {url: pool.submit(how, url, get) for url in distinct}
             wait(futures.values(), timeout=self._limits.total_seconds + _GRACE)
             results = {url: _result(future, url) for url, future in futures.items()}
             return [_photo(results, url) for url in urls]

@@ -105,10 +105,10 @@ class SignedPost:
         self._session = BoundedSession(timeout, headers, ca_file=ca_file)
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def of(cls, settings: Settings, limits: PostLimits | None = None) -> Self:
         """With the hosts and the authority in the settings."""
         ca_file = str(settings.photo_ca) if settings.photo_ca else None
-        return cls(settings.app_private_hosts, ca_file=ca_file)
+        return cls(settings.app_private_hosts, limits, ca_file=ca_file)
 
     def post(self, to: Receiver, message_id: str, body: bytes) -> PostResponse:
         """Post the JSON text once, signed now. Raises nothing for what the other side does."""

@@ -178,10 +178,6 @@ def _alone(store: Members, member: NewMember) -> Change | str:
 def _would_be(known: MemberRecord | None, new: NewMember) -> Change:
     if known is None:
         return Change.CREATED
-    same = (known.declared_gender, known.selfie_url, known.photo_urls) == (
-        new.declared_gender,
-        new.selfie_url,
-        new.photo_urls,
-    )
+    same = new.is_known(known.declared_gender, known.selfie_url, known.photo_urls, known.status)
     same_consent = new.training_consent in (None, known.training_consent)
     return Change.UNCHANGED if same and same_consent else Change.CHANGED

@@ -125,8 +125,8 @@ class Embedding:
 
     def _embed_member(self, member: ToStudy) -> None:
         wanted = [photo for photo in member.photos if not photo.reason]
-        fetched = dict(zip(wanted, self.fetcher.fetch_all([p.url for p in wanted]), strict=True))
-        passing = [p for p in fetched.values() if isinstance(p, NotFetched) and p.problem.passing]
+        fetched = dict(zip(wanted, self.fetcher.fetch_all([p.link for p in wanted]), strict=True))
+        passing = [p for p in fetched.values() if isinstance(p, NotFetched) and p.passing]
         if passing and member.attempt < self.rules.max_attempts:
             self.members.postpone(member, self.clock() + self.rules.wait)
             return
@@ -138,7 +138,7 @@ class Embedding:
         if isinstance(data, NotFetched):
             return StudiedPhoto(photo, UNREACHABLE if data.problem.passing else str(data.problem))
         digest = hashlib.sha256(data).hexdigest()
-        if photo.sha256 is not None and photo.sha256 != digest:
+        if photo.link.sha256 not in (None, digest):
             return StudiedPhoto(photo, CHANGED, digest)
         found = self.embed(data)
         if isinstance(found, str):

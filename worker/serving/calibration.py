@@ -24,6 +24,7 @@ from pipeline.fitting import metrics
 from pipeline.fitting.calibration import Calibration, calibrate, pairs_of_members, recalibrated, with_genuine
 from pipeline.fitting.fit import FEMALE, MALE, FitSettings
 from pipeline.verdict import Gender, NotFetched, Photo
+from worker.jobs.links import PhotoLink
 from worker.store import Consenting, PublishedHead
 
 AT_ONCE: Final = 8
@@ -51,7 +52,7 @@ class Requests(Protocol):
         """What lies at these URLs now (SHA-256): other pictures than were judged are verified anew."""
 
 
-Fetch = Callable[[Sequence[str]], Sequence[Photo]]
+Fetch = Callable[[Sequence[PhotoLink]], Sequence[Photo]]
 Embed = Callable[[Photo, Sequence[Photo]], Faces]
 """`pipeline.verify.embed_usable_faces`."""
 
@@ -125,21 +126,21 @@ def _fetched(
     fetch: Fetch, members: Sequence[Consenting]
 ) -> Iterator[tuple[Consenting, Photo, Sequence[Photo]]]:
     """Each member's selfie and labelled photos, all of them fetched at once."""
-    urls = [_urls(member) for member in members]
-    photos = iter(fetch([url for own in urls for url in own]))
-    for member, own in zip(members, urls, strict=True):
+    links = [_links(member) for member in members]
+    photos = iter(fetch([link for own in links for link in own]))
+    for member, own in zip(members, links, strict=True):
         selfie, *labelled = [next(photos) for _ in own]
         yield member, selfie, labelled
 
 
-def _urls(member: Consenting) -> list[str]:
-    return [member.selfie_url, *member.genuine_urls[-MAX_GENUINE:]]
+def _links(member: Consenting) -> list[PhotoLink]:
+    return [member.selfie, *member.genuine[-MAX_GENUINE:]]
 
 
 def _contents(member: Consenting, photos: Sequence[Photo]) -> dict[str, str]:
     """SHA-256 by URL."""
-    there = zip(_urls(member), photos, strict=True)
-    return {url: hashlib.sha256(photo).hexdigest() for url, photo in there if isinstance(photo, bytes)}
+    there = zip(_links(member), photos, strict=True)
+    return {link.url: hashlib.sha256(photo).hexdigest() for link, photo in there if isinstance(photo, bytes)}
 
 
 def measure(found: Gathered, params: HeadParams, fmr: float) -> Measured:

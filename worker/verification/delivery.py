@@ -20,6 +20,7 @@ from pipeline.decide import blind_audit
 from pipeline.verdict import Gender, NotFetched, Photo, Verdict, Verified
 from worker.clock import utc_now
 from worker.errors import BadMessage, MemberForgotten, RequestConflict, StoreRefused, WorkerError
+from worker.jobs.links import PhotoLink
 from worker.jobs.verify_job import VerifyJob, parse_job
 from worker.logs import about
 from worker.store import Accepted, Attempt, DeadJob, Refusal, Refused
@@ -42,8 +43,8 @@ LEASE_AFTER_ERROR: Final = timedelta(seconds=5)
 class Fetcher(Protocol):
     """Downloads."""
 
-    def fetch_all(self, urls: Sequence[str]) -> Sequence[Photo]:
-        """One entry for each URL, in their order."""
+    def fetch_all(self, links: Sequence[PhotoLink]) -> Sequence[Photo]:
+        """One entry for each link, in their order."""
 
 
 class Verify(Protocol):
@@ -187,7 +188,7 @@ class Verification:
             raise
 
     def _run(self, job: VerifyJob, attempt: Attempt) -> Handled:
-        selfie, *photos = self.fetcher.fetch_all([job.selfie_url, *job.photo_urls])
+        selfie, *photos = self.fetcher.fetch_all(attempt.links)
         if wait := self._wait([selfie, *photos], attempt.postponed):
             return self._postpone(attempt, wait)
         verified = self.verify(selfie, photos, job.declared_gender)
@@ -219,7 +220,7 @@ class Verification:
 
     def _wait(self, photos: Sequence[Photo], postponed: int) -> timedelta | None:
         """How long to wait for a photo host, if that may help and was not done often enough."""
-        passing = [p for p in photos if isinstance(p, NotFetched) and p.problem.passing]
+        passing = [p for p in photos if isinstance(p, NotFetched) and p.passing]
         if not passing or postponed >= len(self.rules.waits):
             return None
         wait = timedelta(seconds=self.rules.waits[postponed])

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
+from pipeline.verdict import FetchProblem
 from worker.store.database import AnyRow
 from worker.store.tables.schema import Tables
+from worker.store.tables.states import State
 
 Gallery = tuple[str, ...]
 """URLs in the member's order; the first is the primary photo."""
+_DEAD_LINK: Final = (FetchProblem.EXPIRED, FetchProblem.FORBIDDEN)
 
 
 class Galleries:
@@ -29,6 +32,18 @@ class Galleries:
         """Their rows, by position."""
         p = self._t.photo
         return c.execute(sa.select(p).where(p.c.member_id.in_(member_ids)).order_by(p.c.position)).all()
+
+    def links(self, c: sa.Connection, member: AnyRow) -> list[str]:
+        """The member's links as they stand now, by position; the selfie's is 0."""
+        return [member.selfie_url or "", *self.of(c, [member.member_id])[member.member_id]]
+
+    def unfetched(self, c: sa.Connection, request_ids: Collection[str | None]) -> set[str]:
+        """Those of the requests that ended without a photo whose link had died: a fresh one may bring it."""
+        v, vp = self._t.verification, self._t.verification_photo
+        wanted = [request_id for request_id in request_ids if request_id]
+        query = sa.select(vp.c.request_id).join(v, v.c.request_id == vp.c.request_id).distinct()
+        missing = (vp.c.request_id.in_(wanted), vp.c.fetch_problem.in_(_DEAD_LINK), v.c.state == State.DONE)
+        return {*c.scalars(query.where(*missing))} if wanted else set()
 
     def lock(self, c: sa.Connection, member_ids: Iterable[str]) -> None:
         """What is read of the photos after this stays so until the end of the transaction.

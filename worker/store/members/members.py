@@ -79,7 +79,19 @@ class Members:
         # A consent alone is no reason to verify the member again.
         others = [new for new in written if not _same_photos(new, known.get(new.member_id), galleries)]
         self._overwrite(c, others, now)
+        unchanged = [new for i, new in news.items() if changes[i] is Change.UNCHANGED]
+        links = {i: (row.selfie_url, *galleries[i]) for i, row in known.items()}
+        fresh = [new for new in unchanged if links[new.member_id] != (new.selfie_url, *new.photo_urls)]
+        self._freshen(c, fresh, now)
         return changes
+
+    def _freshen(self, c: sa.Connection, news: Sequence[NewMember], now: datetime) -> None:
+        """The links are those of the list; nobody is verified for that."""
+        if news:
+            m = self._t.member
+            update = sa.update(m).where(m.c.member_id == sa.bindparam("id")).values(updated_at=now)
+            c.execute(update, [{"id": new.member_id, "selfie_url": new.selfie_url} for new in news])
+            self._galleries.replace(c, {new.member_id: new.photo_urls for new in news}, now)
 
     def _note_consents(self, c: sa.Connection, news: Sequence[NewMember], now: datetime) -> None:
         rows = [
@@ -301,10 +313,10 @@ def _change(new: NewMember, known: AnyRow | None, galleries: Mapping[str, Galler
 
 def _same_photos(new: NewMember, known: AnyRow | None, galleries: Mapping[str, Gallery]) -> bool:
     """Whether all that a verdict depends on is as it was."""
-    if known is None:
-        return False
-    there = (known.declared_gender, known.selfie_url, galleries[new.member_id])
-    return there == (new.declared_gender, new.selfie_url, new.photo_urls)
+    gallery = galleries[new.member_id]
+    return known is not None and new.is_known(
+        known.declared_gender, known.selfie_url, gallery, known.verification_status
+    )
 
 
 def _member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
 from pipeline.verdict import Gender, Outcome, Reason, Status
+from worker.jobs.links import is_same_photo
 from worker.store.tables.states import State
 
 BY_PERSON: Final = {
@@ -15,6 +17,7 @@ BY_PERSON: Final = {
     Status.REJECTED: Reason.REJECTED_BY_PERSON,
 }
 """What a person may decide, and the reason that the verdict has then."""
+_STANDING: Final = (Status.APPROVED, Status.REVIEW, Status.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,18 @@ class NewMember:
     photo_urls: tuple[str, ...]
     training_consent: bool | None = None
     """None: nothing is said about it, what is known stays."""
+
+    def is_known(
+        self, gender: str | None, selfie_url: str | None, photo_urls: Sequence[str], status: str | None
+    ) -> bool:
+        """Whether this is what a member has already, whose verdict has the ``status``.
+
+        A fresh link is no change for whom there is a verdict about the photos; else it may bring one.
+        """
+        asked, there = (self.selfie_url, *self.photo_urls), (selfie_url, *photo_urls)
+        if gender != self.declared_gender or len(asked) != len(there):
+            return False
+        return asked == there or (status in _STANDING and all(map(is_same_photo, asked, there)))
 
 
 class Change(StrEnum):

@@ -15,6 +15,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender
+from worker.jobs.links import is_same_photo, urls_of
 from worker.store.database import AnyRow, Database
 from worker.store.members.galleries import Galleries, Gallery, by_member
 from worker.store.members.tombstones import Tombstones
@@ -87,14 +88,17 @@ class Changes:
         has written the same photos anew.
         """
         asked = self.asked(c, members, *State)
+        unfetched = self._galleries.unfetched(c, [member.request_id for member in members])
+
+        def is_known(member: AnyRow) -> bool:
+            before, now = asked.get(member.member_id), content(member, galleries[member.member_id])
+            return before == now or (member.request_id not in unfetched and asks_the_same(before, now))
+
         return [
             member.member_id
             for member in members
             if (member.pending and member.request_after is not None)
-            or (
-                _is_settled(member)
-                and asked.get(member.member_id) != content(member, galleries[member.member_id])
-            )
+            or (_is_settled(member) and not is_known(member))
         ]
 
     def asked(self, c: sa.Connection, members: Iterable[AnyRow], *states: State) -> dict[str, Content]:
@@ -112,15 +116,35 @@ class Changes:
 
     def _note_batch(self, now: datetime, size: int, c: sa.Connection) -> Sequence[str]:
         m, p = self._t.member, self._t.photo
-        query = sa.select(m.c.member_id).where(m.c.needs_request, m.c.request_after.is_(None)).limit(size)
-        ids = c.scalars(query.with_for_update(skip_locked=True)).all()
-        if not ids:
+        query = sa.select(m).where(m.c.needs_request, m.c.request_after.is_(None)).limit(size)
+        members = c.execute(query.with_for_update(skip_locked=True)).all()
+        if not members:
             return ()
+        fresh = self._know_fresh_selfies(c, members)
+        ids = [member.member_id for member in members if member.member_id not in fresh]
         with_photos = c.scalars(sa.select(p.c.member_id).where(p.c.member_id.in_(ids))).all()
         ready = {*with_photos, *self._tombstones.among(c, ids)}
         self._set_request_after(c, [i for i in ids if i in ready], now)
         self._set_request_after(c, [i for i in ids if i not in ready], now + PHOTOS_WAIT)
-        return ids
+        return [member.member_id for member in members]
+
+    def _know_fresh_selfies(self, c: sa.Connection, members: Sequence[AnyRow]) -> set[str]:
+        """Members whose selfie has a fresh link, which is no reason for a request."""
+        unfetched = self._galleries.unfetched(c, [member.request_id for member in members])
+        fresh = {
+            member.member_id: member.selfie_url
+            for member in members
+            if _is_settled(member)
+            and (member.declared_gender or "") == (member.requested_gender or "")
+            and member.request_id not in unfetched
+            and is_same_photo(member.requested_selfie_url, member.selfie_url)
+        }
+        m = self._t.member
+        update = sa.update(m).where(m.c.member_id == sa.bindparam("of"))
+        if fresh:
+            rows = [{"of": member_id, "url": url} for member_id, url in fresh.items()]
+            c.execute(update.values(requested_selfie_url=sa.bindparam("url")), rows)
+        return {*fresh}
 
     def _set_request_after(self, c: sa.Connection, member_ids: Sequence[str], at: datetime) -> None:
         m = self._t.member
@@ -160,6 +184,14 @@ def content(member: AnyRow | PendingMember, photo_urls: Gallery) -> Content:
     # An unknown gender is none declared.
     gender = None if member.declared_gender == Gender.UNKNOWN else member.declared_gender
     return dict(zip(CONTENT, (member.selfie_url, list(photo_urls), gender), strict=True))
+
+
+def asks_the_same(asked: Content | None, now: Content) -> bool:
+    """Whether both are about the same photos, whatever their links' signatures, and the same gender."""
+    if asked is None or asked["declared_gender"] != now["declared_gender"]:
+        return False
+    before, after = urls_of(asked), urls_of(now)
+    return len(before) == len(after) and all(map(is_same_photo, before, after))
 
 
 def _is_settled(member: AnyRow) -> bool:

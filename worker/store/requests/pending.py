@@ -18,7 +18,7 @@ from worker.store.members.galleries import Galleries
 from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.acceptance import Acceptance, just_after
-from worker.store.requests.changes import Changes, content
+from worker.store.requests.changes import Changes, asks_the_same, content
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
 from worker.store.requests.records import DeadJob, Enqueued, PendingMember, Queued
 from worker.store.tables.states import State
@@ -152,9 +152,14 @@ class PendingMembers:
     def _settle_asked(
         self, c: sa.Connection, members: Sequence[PendingMember], rows: Iterable[AnyRow]
     ) -> list[PendingMember]:
-        """Settle those about whom a waiting request asks the same; returns the others."""
+        """Settle those about whom a waiting request asks the same; returns the others.
+
+        That one is fetched by the links which the member has then.
+        """
         asked = self._changes.asked(c, rows, State.QUEUED, State.RETRY_WAIT)
-        same = [one for one in members if asked.get(one.member_id) == content(one, one.photo_urls)]
+        same = [
+            one for one in members if asks_the_same(asked.get(one.member_id), content(one, one.photo_urls))
+        ]
         for member in same:
             self._settle(c, member)
         return [member for member in members if member not in same]

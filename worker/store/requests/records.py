@@ -8,6 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pipeline.verdict import Gender, PhotoFinding, Reason, Status
+from worker.jobs.links import PhotoLink
 from worker.jobs.verify_job import VerifyJob, Why
 from worker.store.members.records import DecisionRecord
 from worker.store.tables.states import Decider, State
@@ -53,6 +54,8 @@ class Attempt:
     """How often it was put off because of a photo server: the index into the waits."""
     worker: str
     lease_until: datetime
+    links: tuple[PhotoLink, ...]
+    """By the photos' positions, as they stand in the database now."""
 
 
 @dataclass(frozen=True, slots=True)

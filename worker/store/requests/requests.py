@@ -11,15 +11,17 @@ import sqlalchemy as sa
 from pipeline.verdict import Verdict
 from worker.client.identifiers import is_identifier
 from worker.errors import BadMessage, MemberForgotten, RequestConflict
+from worker.jobs.links import PhotoLink, current_links, urls_of
 from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.results.document import EventType
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_leased, update_leased
+from worker.store.members.galleries import Galleries
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.acceptance import Acceptance
 from worker.store.requests.reading import read_requests
 from worker.store.requests.records import Accepted, Attempt, Queued, Refusal, Refused, RequestRecord
-from worker.store.requests.results import Results, note_contents
+from worker.store.requests.results import Results, known_contents, note_contents
 from worker.store.requests.rows import is_newer
 from worker.store.tables.states import State
 
@@ -91,10 +93,17 @@ class Requests:
             self._outcomes.changed(c, request_id, now, EventType.SUPERSEDED)
         if why is not None:
             return Refused(request_id, why)
-        return self._begin(c, request, worker, until, now)
+        return self._begin(c, member, request, worker, until=until, now=now)
 
     def _begin(
-        self, c: sa.Connection, request: AnyRow, worker: str, until: datetime, now: datetime
+        self,
+        c: sa.Connection,
+        member: AnyRow,
+        request: AnyRow,
+        worker: str,
+        *,
+        until: datetime,
+        now: datetime,
     ) -> Attempt:
         self._db.update_request(
             c,
@@ -118,7 +127,14 @@ class Requests:
             postponed=request.postponed,
             worker=worker,
             lease_until=until,
+            links=self._links(c, member, request),
         )
+
+    def _links(self, c: sa.Connection, member: AnyRow, request: AnyRow) -> tuple[PhotoLink, ...]:
+        """Of what was put back the contents are known that were judged before."""
+        known = {} if request.status is None else known_contents(c, self._t, request.request_id)
+        now = Galleries(self._t).links(c, member)
+        return current_links(urls_of(request.message), now, request.member_id, known)
 
     def extend(self, attempt: Attempt, lease: timedelta, now: datetime) -> bool:
         """Extend the lease; False when the request belongs to another process by now."""
@@ -189,7 +205,7 @@ class Requests:
         return self._db.write(lambda c: self._acceptance.revive(c, request_id, now))
 
     def note_contents(self, member_id: str, seen: Mapping[str, str]) -> bool:
-        """Hold what lies at these URLs now (SHA-256) against what was judged there.
+        """Hold what lies at these links now (SHA-256) against what was judged there.
 
         True where a photo that the member has is another one by now: the member gets a request then.
         """

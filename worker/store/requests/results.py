@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.verdict import FetchProblem, Reason, Status, Verdict
+from worker.jobs.links import Name, name_of, urls_of
 from worker.results.document import EventType
 from worker.store.database import AnyRow, Database
 from worker.store.failures import lost_race, translate
@@ -217,28 +218,27 @@ def swapped_photos(
 ) -> set[str]:
     """Those of the URLs where the standing verdict, or a newest request since, saw another picture."""
     before = {**_seen_by(c, t, member.verified_request_id), **_seen_by(c, t, newest)}
-    swapped = {url for url, digest in seen.items() if before.get(url, digest) != digest}
+    swapped = {url for url, digest in seen.items() if before.get(name_of(url), digest) != digest}
     if swapped:
         text = "member %s: at the links of %d photos lie others than were judged"
         logger.warning(text, member.member_id, len(swapped))
     return swapped
 
 
-def _seen_by(c: sa.Connection, t: Tables, request_id: str | None) -> dict[str, str]:
-    """What a request saw at which URL."""
-    if request_id is None:
+def _seen_by(c: sa.Connection, t: Tables, request_id: str | None) -> dict[Name, str]:
+    """What a request saw, by what names the photo."""
+    v = t.verification
+    query = sa.select(v.c.message).where(v.c.request_id == request_id)
+    message = c.scalar(query) if request_id is not None else None
+    if message is None or request_id is None:
         return {}
-    v, vp = t.verification, t.verification_photo
-    query = sa.select(vp.c.position, vp.c.sha256, v.c.message).join(v, v.c.request_id == vp.c.request_id)
-    rows = c.execute(query.where(v.c.request_id == request_id, vp.c.sha256.is_not(None)))
-    return {_url(row): row.sha256 for row in rows}
+    contents = known_contents(c, t, request_id)
+    return {name_of(url): contents[n] for n, url in enumerate(urls_of(message)) if n in contents}
 
 
-def urls_of(message: Mapping[str, Any]) -> list[str]:
-    """The links of a request by the photos' positions; the selfie's is 0."""
-    return [str(message.get("selfie_url") or ""), *map(str, message.get("photo_urls") or ())]
-
-
-def _url(row: AnyRow) -> str:
-    urls = urls_of(row.message)
-    return urls[row.position] if row.position < len(urls) else ""
+def known_contents(c: sa.Connection, t: Tables, request_id: str) -> dict[int, str]:
+    """SHA-256 of the photos that a request saw, by position."""
+    vp = t.verification_photo
+    query = sa.select(vp.c.position, vp.c.sha256)
+    rows = c.execute(query.where(vp.c.request_id == request_id, vp.c.sha256.is_not(None)))
+    return {row.position: row.sha256 for row in rows}

@@ -12,7 +12,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Reason, Status
+from worker.jobs.links import PhotoLink, current_links, is_same_photo, name_of, urls_of
 from worker.store.database import AnyRow, Database
+from worker.store.members.galleries import Galleries
 from worker.store.tables.states import PairLabel, RunState
 from worker.store.training.records import Audit, Consenting, TruePhoto, Truth
 
@@ -32,6 +34,7 @@ class Labels:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._t = database.t
+        self._galleries = Galleries(database.t)
 
     def truth(self) -> Truth:
         """How much there is to learn from."""
@@ -95,10 +98,13 @@ class Labels:
             sa.func.coalesce(label.c.sha256, self._file(label.c.position)).label("sha256"),
             sa.func.coalesce(label.c.selfie_sha256, self._file(0)).label("selfie_sha256"),
             v.c.message,
+            m.c.member_id,
             m.c.declared_gender,
+            m.c.selfie_url,
             self._blind_audited().label("audited"),
         ).where(v.c.member_id == member_id)
-        return assemble(c.execute(query.order_by(label.c.id)).all())
+        rows = c.execute(query.order_by(label.c.id)).all()
+        return assemble(rows, self._galleries.links(c, rows[0]) if rows else [])
 
     def _file(self, position: sa.ColumnElement[int] | int) -> sa.ScalarSelect[str]:
         """SHA-256 of a photo of the label's request, for labels without: it is of when it was judged last."""
@@ -126,8 +132,11 @@ class Labels:
         m = self._t.member
         query = sa.select(m.c.member_id, m.c.declared_gender, m.c.selfie_url)
         rows = c.execute(query.where(*self._may_calibrate(), m.c.member_id.in_(member_ids))).all()
-        genuine = self._genuine(c, {row.member_id: row.selfie_url for row in rows})
-        return [Consenting(i, Gender(gender), url, tuple(genuine.get(i, ()))) for i, gender, url in rows]
+        genuine = self._genuine(c, {row.member_id: self._galleries.links(c, row) for row in rows})
+        return [
+            Consenting(i, Gender(gender), PhotoLink(url, i), tuple(genuine.get(i, ())))
+            for i, gender, url in rows
+        ]
 
     def _may_calibrate(self) -> tuple[sa.ColumnElement[bool], ...]:
         m = self._t.member
@@ -137,34 +146,35 @@ class Labels:
             m.c.selfie_url.is_not(None),
         )
 
-    def _genuine(self, c: sa.Connection, selfies: dict[str, str]) -> dict[str, list[str]]:
+    def _genuine(self, c: sa.Connection, links: dict[str, list[str]]) -> dict[str, list[PhotoLink]]:
         """Gallery photos that people called genuine beside this very selfie; the latest label counts."""
         label, v = self._t.label, self._t.verification
         latest = sa.select(sa.func.max(label.c.id)).group_by(label.c.request_id, label.c.position)
         rows = c.execute(
-            sa.select(v.c.member_id, v.c.message, label.c.position)
+            sa.select(v.c.member_id, v.c.message, label.c.position, label.c.sha256)
             .join(v, v.c.request_id == label.c.request_id)
-            .where(v.c.member_id.in_(selfies), label.c.label == PairLabel.GENUINE, label.c.id.in_(latest))
+            .where(v.c.member_id.in_(links), label.c.label == PairLabel.GENUINE, label.c.id.in_(latest))
             .order_by(label.c.id)
         )
-        found: dict[str, list[str]] = {}
-        for member_id, message, position in rows:
-            urls = list(message.get("photo_urls") or ())
-            if message.get("selfie_url") == selfies[member_id] and 0 < position <= len(urls):
-                found.setdefault(member_id, []).append(str(urls[position - 1]))
-        return {member_id: list(dict.fromkeys(urls)) for member_id, urls in found.items()}
+        found: dict[str, dict[str, PhotoLink]] = {}
+        for member_id, message, position, digest in rows:
+            urls, now = urls_of(message), links[member_id]
+            if is_same_photo(urls[0], now[0]) and 0 < position < len(urls):
+                link = current_links(urls, now, member_id, {position: digest})[position]
+                found.setdefault(member_id, {})[link.url] = link
+        return {member_id: list(by_url.values()) for member_id, by_url in found.items()}
 
 
-def assemble(rows: Sequence[AnyRow]) -> tuple[TruePhoto, ...]:
-    """A member's photos out of the label rows, oldest first.
+def assemble(rows: Sequence[AnyRow], now: Sequence[str] = ()) -> tuple[TruePhoto, ...]:
+    """A member's photos out of the label rows, oldest first, with the links that the member has ``now``.
 
     Where a person said of a gallery photo that it is genuine, the selfie beside it is the member, and
     only such selfies are used; where nobody ever did, the latest selfie is.
     """
     latest = {(row.request_id, row.position): row for row in rows}
     said = sorted(latest.values(), key=lambda row: row.id)
-    photos = _once(_photo(row) for row in said)
-    selfies = _once(_selfie(row) for row in _with_a_selfie(said))
+    photos = _once(_photo(row, now) for row in said)
+    selfies = _once(_selfie(row, now) for row in _with_a_selfie(said))
     return tuple(_sorted_out(selfies, photos))
 
 
@@ -173,27 +183,29 @@ def _with_a_selfie(rows: Sequence[AnyRow]) -> Sequence[AnyRow]:
     return genuine or rows[-1:]
 
 
-def _photo(row: AnyRow) -> TruePhoto:
-    urls = row.message.get("photo_urls") or []
+def _photo(row: AnyRow, now: Sequence[str]) -> TruePhoto:
     label = PairLabel(row.label)
     return TruePhoto(
-        url=str(urls[row.position - 1]) if row.position <= len(urls) else "",
-        sha256=row.sha256,
+        link=_link(row, row.position, row.sha256, now),
         label=label,
         gender=_gender(row, declared=label is PairLabel.GENUINE),
         audited=bool(row.audited),
     )
 
 
-def _selfie(row: AnyRow) -> TruePhoto:
+def _selfie(row: AnyRow, now: Sequence[str]) -> TruePhoto:
     genuine = row.label == PairLabel.GENUINE
     return TruePhoto(
-        url=str(row.message.get("selfie_url") or ""),
-        sha256=row.selfie_sha256,
+        link=_link(row, 0, row.selfie_sha256, now),
         label=None,
         gender=_gender(row, declared=True) if genuine else _declared(row),
         audited=bool(row.audited),
     )
+
+
+def _link(row: AnyRow, position: int, sha256: str | None, now: Sequence[str]) -> PhotoLink:
+    links = current_links(urls_of(row.message), now, row.member_id, {position: sha256} if sha256 else {})
+    return links[position] if position < len(links) else PhotoLink("", row.member_id, position, sha256)
 
 
 def _gender(row: AnyRow, *, declared: bool) -> Gender | None:
@@ -228,4 +240,4 @@ def _sorted_out(selfies: Sequence[TruePhoto], photos: Sequence[TruePhoto]) -> It
 
 
 def _key(photo: TruePhoto) -> str:
-    return photo.sha256 or photo.url
+    return photo.link.sha256 or str(name_of(photo.link.url))

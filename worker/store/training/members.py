@@ -139,7 +139,7 @@ class TrainingMembers:
         rows = [self._face_row(study, number, found) for number, found in enumerate(photos)]
         if rows:
             c.execute(sa.insert(face), rows)
-        seen = {found.photo.url: found.sha256 for found in photos if found.sha256}
+        seen = {found.photo.link.url: found.sha256 for found in photos if found.sha256}
         note_contents(c, self._db, study.member_id, seen)
         self._update_member(c, row, state=Studied.DONE, lease_until=None)
         return True

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.verdict import Gender
+from worker.jobs.links import PhotoLink
 from worker.store.models.records import PublishedHead
 from worker.store.tables.states import PairLabel, RunState
 
@@ -68,9 +69,8 @@ class RunLease:
 class TruePhoto:
     """A photo of a member of whom a person said what it shows."""
 
-    url: str
-    sha256: str | None
-    """Of what the person saw; a photo that is another one by now is not learned from."""
+    link: PhotoLink
+    """With the hash of what the person saw: a photo that is another one by now is not learned from."""
     label: PairLabel | None
     """None for the selfie."""
     gender: Gender | None
@@ -169,6 +169,6 @@ class Consenting:
 
     member_id: str
     declared_gender: Gender
-    selfie_url: str
-    genuine_urls: tuple[str, ...]
+    selfie: PhotoLink
+    genuine: tuple[PhotoLink, ...]
     """Gallery photos of which a person said that they show whom the selfie shows."""
