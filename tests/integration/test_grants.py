@@ -30,7 +30,7 @@ from worker.store.tables.states import PairLabel, RunState
 from worker.verification.maintenance import sweep
 
 DOCUMENTED = re.findall(r"```sql\n(.*?)```", (ROOT / "worker" / "MESSAGE.md").read_text(), re.DOTALL)
-"""The statements of MESSAGE.md: a new member, a change, the result."""
+"""The statements of MESSAGE.md: a new member, a change, the result of a request, where a member stands."""
 SINGLE_CHANGES = (
     "UPDATE member SET selfie_url = 'https://h/s2.jpg'",
     "UPDATE member SET declared_gender = NULL",
@@ -178,12 +178,14 @@ def test_the_app_writes_members_as_the_document_says_and_reads_results(
     engine_of: Callable[[str], sa.Engine], alone: bool
 ) -> None:
     app, worker = engine_of("verify_app"), store_of(engine_of("verify_worker"))
-    new, changed, read = DOCUMENTED
+    new, changed, result, standing = DOCUMENTED
     as_the_app(app, new, alone=alone)
     [job] = swept(worker, 0)
     assert (len(job.photo_urls), job.why) == (2, "signup")
     judged(worker, job.request_id)
-    assert as_the_app(app, read)[0][:2] == ("approved", "same_person")
+    [told] = as_the_app(app, result.replace("018f-77aa", job.request_id))
+    assert told[:3] == ("done", "approved", "same_person")
+    assert as_the_app(app, standing) == [("approved", job.request_id, job.request_id, "done")]
     as_the_app(app, changed, alone=alone)
     [job] = swept(worker, 15)
     assert [url.rsplit("/", 1)[1] for url in (job.selfie_url, *job.photo_urls)] == [

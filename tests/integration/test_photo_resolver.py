@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from pipeline.verdict import Fault, FetchProblem, NotFetched
 from support.downloading import JPEG, PATIENT
 from support.photo_server import Answer, PhotoServer
+from support.schemas import problems
 from support.training import TrainingScene, judged
 from support.webhook_receiver import Received, Reply, WebhookReceiver, made_up_secret
 from worker.clock import utc_now
@@ -95,6 +96,7 @@ def test_dead_links_are_replaced_by_what_the_app_says(host: PhotoServer, app: We
         {"type": "photo.resolve", "data": {"schema": 1, "member_id": "m1", "position": n, "address": at}}
         for n, at in enumerate([refused, over, gone])
     ]
+    assert [problems("photo_resolve_request", question) for question in questions] == [[], [], []]
     assert len({asked.message_id for asked in app.received}) == 3
     assert host.hits["/2.jpg"] == 1  # the link that said itself that it was over was not tried
 

@@ -10,7 +10,10 @@ from typing import Final
 from support.bundle import ROOT
 
 PIPELINE: Final = sorted((ROOT / "pipeline").rglob("*.py"))
-WORKER: Final = [*sorted((ROOT / "worker").rglob("*.py")), ROOT / "celeryconfig.py"]
+WORKER: Final = [
+    *(path for path in sorted((ROOT / "worker").rglob("*.py")) if "examples" not in path.parts),
+    ROOT / "celeryconfig.py",
+]
 TESTS: Final = sorted((ROOT / "tests").rglob("*.py"))
 
 

@@ -131,7 +131,7 @@ def _result(row: Sequence[Any]) -> Result:
     values.update({name: _as_time(values[name]) for name in _TIMES})
     values["similarity"] = None if values["similarity"] is None else float(values["similarity"])
     values["sandbox"] = bool(values["sandbox"])
-    values["photos"] = tuple(_photo(photo) for photo in json.loads(values["photos"] or "[]"))
+    values["photos"] = tuple(_photo(photo) for photo in json.loads(values["photos"] or "null") or ())
     return Result(**values)
 
 
