@@ -55,7 +55,7 @@ class Outcomes:
                 c.execute(update.values(**result, problem=None))
         for row in rows:
             if row["state"] == State.SUPERSEDED:
-                self._add(c, EventType.SUPERSEDED, self._told(c, row["request_id"]), now)
+                self.superseded(c, [row["request_id"]], now)
             else:
                 self._write_mapped(c, row["member_id"], row["request_id"], State.QUEUED)
 
@@ -82,12 +82,15 @@ class Outcomes:
         now: datetime,
         event: EventType | None = None,
     ) -> None:
-        told = self._told(c, request_id)
+        request = self._read(c, request_id)
+        state = State.QUEUED if request.state is State.RUNNING else request.state
+        self._note_state(c, request.member_id, request_id, state, now)
+        member = self._member(c, request.member_id)
+        told = self._told(c, request, state, member)
         update = sa.update(r).where(r.c.request_id == request_id)
         c.execute(update.values(**told.columns(), changed_at=now))
-        self._note_state(c, told.member_id, request_id, told.state, now)
         if event is not None:
-            self._add(c, event, told, now)
+            self._add(c, event, told, member, now=now)
 
     def decided(self, c: sa.Connection, request_id: str, now: datetime) -> None:
         """A person has decided about a request; the event is held back for a while."""
@@ -122,22 +125,25 @@ class Outcomes:
         r = self.t.result
         return set(c.scalars(sa.select(r.c.request_id).where(r.c.request_id.in_(request_ids))))
 
-    def _told(self, c: sa.Connection, request_id: str) -> Told:
+    def _read(self, c: sa.Connection, request_id: str) -> RequestRecord:
         v = self.t.verification
-        query = sa.select(v).where(v.c.request_id == request_id)
-        (request,) = read_requests(c, self.t, query)
-        row = c.execute(sa.select(v.c.next_attempt_at, v.c.sandbox).where(v.c.request_id == request_id)).one()
-        state = State.QUEUED if request.state is State.RUNNING else request.state
-        its: dict[str, Any] = {"request_id": request_id, "member_id": request.member_id}
-        its |= {"finished_at": request.finished_at, "sandbox": bool(row.sandbox)}
-        if request.state in _TOLD:
-            its |= self._verdict(c, request)
-        return Told(state=state, waiting_until=row.next_attempt_at, **its)
+        (request,) = read_requests(c, self.t, sa.select(v).where(v.c.request_id == request_id))
+        return request
 
-    def _verdict(self, c: sa.Connection, request: RequestRecord) -> dict[str, Any]:
+    def _told(self, c: sa.Connection, request: RequestRecord, state: State, member: AnyRow) -> Told:
+        return Told(
+            request_id=request.request_id,
+            member_id=request.member_id,
+            state=state,
+            waiting_until=request.next_attempt_at,
+            finished_at=request.finished_at,
+            sandbox=request.sandbox,
+            **(self._verdict(c, request, member) if request.state in _TOLD else {}),
+        )
+
+    def _verdict(self, c: sa.Connection, request: RequestRecord, member: AnyRow) -> dict[str, Any]:
         """What the request came to, as it holds for the member."""
         status, reason, photo = request.status, request.reason, request.photo
-        member = self._member(c, request.member_id)
         if _review_stands(member, request):
             status, reason, photo = Status.REVIEW, Reason(member.reason), None
         return {
@@ -158,8 +164,9 @@ class Outcomes:
         return c.scalar(query.limit(1))
 
     def _member(self, c: sa.Connection, member_id: str) -> AnyRow:
-        m = self.t.member
-        return c.execute(sa.select(m).where(m.c.member_id == member_id)).one()
+        m = self.t.member.c
+        told = (m.verification_status, m.reason, m.request_id, m.requested_state, m.verified_request_id)
+        return c.execute(sa.select(*told).where(m.member_id == member_id)).one()
 
     def _note_state(
         self, c: sa.Connection, member_id: str, request_id: str, state: str, now: datetime
@@ -174,11 +181,12 @@ class Outcomes:
         if self.mapped is not None:
             self.mapped.write_request(c, member_id, {"request_id": request_id, "requested_state": state})
 
-    def _add(self, c: sa.Connection, event: EventType, told: Told, now: datetime) -> None:
+    def _add(
+        self, c: sa.Connection, event: EventType, told: Told, member: AnyRow, *, now: datetime
+    ) -> None:
         names = ("request_id", "requested_state", "verified_request_id")
-        row = self._member(c, told.member_id)
-        member = {"status": row.verification_status, **{name: getattr(row, name) for name in names}}
-        payload = told.payload(event, now, member)
+        stands = {"status": member.verification_status, **{name: getattr(member, name) for name in names}}
+        payload = told.payload(event, now, stands)
         self._insert(c, event, told.member_id, told.request_id, payload, now=now)
 
     def _insert(

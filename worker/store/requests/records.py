@@ -150,6 +150,9 @@ class RequestRecord:
     postponed: int
     problem: str | None
     """The last trouble on the way, for operators."""
+    next_attempt_at: datetime | None
+    """While it waits for a photo host."""
+    sandbox: bool
     requested_at: datetime
     accepted_at: datetime
     started_at: datetime | None

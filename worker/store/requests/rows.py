@@ -168,6 +168,7 @@ def request_of(
         "gender": row.predicted_gender and Gender(row.predicted_gender),
         "decided_by": Decider.PERSON if decided else row.decided_by and Decider(row.decided_by),
         "timings": row.timings or {},
+        "sandbox": bool(row.sandbox),
         "swapped": tuple(row.swapped or ()),
     }
     return RequestRecord(
