@@ -12,6 +12,7 @@ from worker.client.broker import filesystem_options, is_embedded, is_redis, sent
 from worker.client.sender import kombu_queue
 from worker.jobs.queues import (
     BULK,
+    DELIVER_EVENTS,
     IN_ORDER,
     MAINTENANCE,
     PURGE,
@@ -94,6 +95,7 @@ task_routes = {
     SWEEP: {"queue": MAINTENANCE},
     PURGE: {"queue": MAINTENANCE},
     RETRAIN_PLAN: {"queue": MAINTENANCE},
+    DELIVER_EVENTS: {"queue": MAINTENANCE},
     RETRAIN_STEP: {"queue": RETRAIN},
     "worker.bulk_*": {"queue": BULK},
 }
@@ -113,8 +115,9 @@ worker_cancel_long_running_tasks_on_connection_loss = False
 task_soft_time_limit = _settings.time_limit_seconds
 task_time_limit = (_settings.time_limit_seconds + _settings.lease_seconds) / 2
 
-# A retraining limits its own time; these limits are for one that hangs.
+# A retraining and a delivery limit their own time; these limits are for one that hangs.
 task_annotations = {
+    DELIVER_EVENTS: {"soft_time_limit": 60, "time_limit": 70},
     RETRAIN_STEP: {
         "soft_time_limit": _settings.retrain_time_limit_seconds + 240,
         "time_limit": _settings.retrain_time_limit_seconds + 300,
@@ -144,6 +147,12 @@ worker_enable_remote_control = not _embedded
 beat_scheduler = "worker.broker.schedules:Scheduler"
 beat_schedule = {
     "sweep": {"task": SWEEP, "schedule": Every(_settings.sweep_seconds), "options": {"queue": MAINTENANCE}},
+    # Where nobody is told of events they are only marked.
+    "events": {
+        "task": DELIVER_EVENTS,
+        "schedule": Every(5 if _settings.endpoints else 60),
+        "options": {"queue": MAINTENANCE},
+    },
     # At a time of day (03:17 in Seoul), and not every 24 h: a beat that is restarted daily would never run
     # it.
     "purge": {

@@ -54,7 +54,7 @@ GRANT SELECT,
 GRANT SELECT ON result TO 'verify_app'@'%';
 
 -- verify_operator: the commands import, enqueue, show, status, requeue, dismiss, review, label, consent,
--- forget, unbar, models, calibrate, retrain. What people said, decided and looked at can be added and not
+-- forget, unbar, events, models, calibrate, retrain. What people said, decided and looked at can be added and not
 -- changed, and so can heads. It cannot `purge`, which deletes from the access log: verify_worker does, each
 -- day. What the machine has said it cannot write.
 -- Two things go through views, which have the rights of the tables' owner: `review` sets the verdict of a member
@@ -95,6 +95,7 @@ GRANT SELECT,
 GRANT SELECT, UPDATE ON TABLE result_decided TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE result_of_forgotten TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, DELETE ON event TO 'verify_operator'@'%';
-GRANT SELECT, UPDATE (due_at, attempts, parked_at, delivered_at, first_tried_at) ON event_delivery TO 'verify_operator'@'%';
-GRANT SELECT ON event_endpoint TO 'verify_operator'@'%';
+GRANT SELECT, UPDATE (due_at, attempts, problem, parked_at, delivered_at, first_tried_at)
+    ON event_delivery TO 'verify_operator'@'%';
+GRANT SELECT, UPDATE (failures, paused_until) ON event_endpoint TO 'verify_operator'@'%';
 GRANT LOCK TABLES ON * TO 'verify_operator'@'%';

@@ -19,15 +19,18 @@ from typing import TYPE_CHECKING
 from pipeline.decide import Policy
 from worker.broker.publisher import Publisher
 from worker.client.broker import is_embedded
+from worker.client.errors import NotSent
 from worker.errors import StoreUnavailable
+from worker.events.nudge import Nudge
 from worker.health import HealthFiles
 from worker.jobs.embed_job import EmbedJob
-from worker.jobs.queues import IN_ORDER, JUDGING, RETRAIN
+from worker.jobs.queues import IN_ORDER, JUDGING, MAINTENANCE, RETRAIN
 from worker.retraining.embedding import Embedding, EmbeddingRules, embed_labelled
 from worker.retraining.packages import missing_packages
 from worker.serving.champion import Serving
 from worker.serving.registry import NetworkFiles
 from worker.serving.signatures import HeadSignatures
+from worker.setting_values import STREAM_ENDPOINT
 from worker.settings import Settings, load_settings
 from worker.store import Store, open_store
 from worker.verification.delivery import DeliveryRules, Verification
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from pipeline.bundles.models import Models
     from pipeline.verdict import Gender, Photo, Verified
     from worker.downloads.link_fetcher import LinkFetcher
+    from worker.events.delivery import Endpoint, EventDelivery
     from worker.retraining.run import Retraining
     from worker.serving.calibration import Recalibrated
 
@@ -127,6 +131,54 @@ def _fetcher() -> LinkFetcher:
 
 
 @lru_cache(maxsize=1)
+def event_delivery() -> EventDelivery:
+    """The service that delivers events to the app."""
+    from worker.events.delivery import EventDelivery
+
+    return EventDelivery(
+        deliveries=store().deliveries,
+        endpoints=_endpoints(),
+        worker=_worker_name(),
+        busy=_maintenance_waits,
+    )
+
+
+def _endpoints() -> dict[str, Endpoint]:
+    """The receivers in the settings, by name."""
+    from worker.downloads.signed_post import Receiver, SignedPost
+    from worker.events.stream import StreamEndpoint
+    from worker.events.webhooks import WebhookEndpoint
+
+    config = settings()
+    post = SignedPost.of(config)
+    found: dict[str, Endpoint] = {
+        name: WebhookEndpoint(post, Receiver(webhook.url.get_secret_value(), webhook.secrets))
+        for name, webhook in config.webhooks.items()
+    }
+    if config.event_stream:
+        kept = timedelta(days=config.event_days)
+        found[STREAM_ENDPOINT] = StreamEndpoint(publisher(), config.event_stream, kept)
+    return found
+
+
+def _maintenance_waits() -> bool:
+    with suppress(NotSent):
+        return publisher().waiting(MAINTENANCE) > 0
+    return False
+
+
+@lru_cache(maxsize=1)
+def _nudge() -> Nudge:
+    return Nudge(publisher().send_delivery)
+
+
+def nudge_delivery() -> None:
+    """Let events be delivered soon, where anybody is told of them."""
+    if settings().endpoints:
+        _nudge()()
+
+
+@lru_cache(maxsize=1)
 def embedding() -> Embedding:
     """The service that embeds labelled photos for a retraining."""
     config = settings()
@@ -196,6 +248,8 @@ def check(names: Iterable[str]) -> str | None:
     names = set(names)
     if needs_models(names) and not (settings().bundle / "manifest.json").is_file():
         return f"no models in {settings().bundle}: run `make weights`, or set VERIFY_BUNDLE"
+    if settings().event_stream in {settings().queue_prefix + name for name in IN_ORDER}:
+        return "VERIFY_EVENT_STREAM has the name of a queue: choose another one"
     return missing_packages() if RETRAIN in names else None
 
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode
 
@@ -29,6 +29,8 @@ _OWN_HEADERS: Final = frozenset(
 )
 _WEBHOOK_PREFIX: Final = "whsec_"
 _WEBHOOK_BYTES: Final = 24
+STREAM_ENDPOINT: Final = "stream"
+"""The endpoint of the Redis stream; the others are webhooks."""
 _WEEK: Final = 7 * 86_400
 _JSON_OBJECT: Final = "must be a JSON object, names with values in braces, as .env.example shows"
 SUNDAY_NIGHT: Final = "17 19 * * sun"
@@ -43,6 +45,10 @@ _SENTENCES: Final[Mapping[str, str]] = {
     "finite_number": "must be a number",
     "string_type": 'must be text in "quotes"',
     "dict_type": _JSON_OBJECT,
+    "model_type": _JSON_OBJECT,
+    "tuple_type": "must be a JSON list",
+    "missing": "is missing",
+    "extra_forbidden": "is not known here",
     "greater_than": "must be more than {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than_equal": "must be at most {le:g}",
@@ -198,6 +204,29 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 AppUrl = Annotated[SecretStr, AfterValidator(_app_url)]
 """Secret, for its query may be a key."""
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_split)]
+
+
+class Webhook(BaseModel):
+    """A receiver of events: its address, and the secrets that sign, the newest first."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    url: AppUrl
+    secrets: Annotated[tuple[WebhookSecret, ...], Field(min_length=1)]
+
+
+EndpointName = Annotated[
+    str,
+    _form(
+        rf"(?!{STREAM_ENDPOINT}$)[a-z0-9-]{{1,32}}",
+        "must be a name of up to 32 small letters, digits and dashes, and another one than "
+        f"{STREAM_ENDPOINT}, the name of the Redis stream's endpoint",
+    ),
+]
+Webhooks = Annotated[dict[EndpointName, Webhook], NoDecode, BeforeValidator(_mapping)]
+StreamName = Annotated[
+    str, _form(r"(?a:[\w.:{}-]{0,128})", "must be up to 128 letters, digits and the signs _ . : - { }")
+]
 QueuePrefix = Annotated[str, AfterValidator(check_queue_prefix)]
 QualifiedName = Annotated[
     str,

@@ -20,9 +20,10 @@ from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from worker.client.broker import Access, scheme_of
+from worker.client.broker import Access, is_redis, scheme_of
 from worker.errors import BadSettings
 from worker.setting_values import (
+    STREAM_ENDPOINT,
     SUNDAY_NIGHT,
     AppUrl,
     BrokerUrl,
@@ -40,7 +41,9 @@ from worker.setting_values import (
     Schedule,
     Seconds,
     Share,
+    StreamName,
     Waits,
+    Webhooks,
     WebhookSecrets,
     in_words,
 )
@@ -135,6 +138,14 @@ class Settings(BaseSettings):
     judged without the missing photos."""
 
     # The app
+    webhooks: Webhooks = Field(default_factory=dict)
+    """Where events are posted to, by a name of your choice: `{"app": {"url": "https://app.example.com/hooks",
+    "secrets": ["whsec_…"]}}`. Each post is signed with each of the secrets, the newest first. The same for
+    all workers."""
+    event_stream: StreamName = ""
+    """A Redis stream that events are written to as well, on the Redis of `VERIFY_BROKER_URL`. Empty: none."""
+    event_days: Days = 30
+    """Days that an event is kept after it was delivered, for `events --replay`, and in the Redis stream."""
     app_private_hosts: ExactHosts = ()
     """Hosts of the app's own servers (webhooks, photo resolver) that may be in a private network, at any
     port, and be asked over plain http; exactly those. Every other one must be public and speak https."""
@@ -240,13 +251,34 @@ class Settings(BaseSettings):
     def _resolvable(self) -> Self:
         if (self.photo_resolver is None) != (not self.photo_resolver_secrets):
             raise ValueError("VERIFY_PHOTO_RESOLVER and VERIFY_PHOTO_RESOLVER_SECRETS must be set together")
-        parts = urlsplit(self.photo_resolver.get_secret_value() if self.photo_resolver else "https://")
-        if parts.scheme != "https" and parts.hostname not in {h.lower() for h in self.app_private_hosts}:
+        if self.photo_resolver is not None and not self._may_be_asked(self.photo_resolver):
             raise ValueError(
                 "VERIFY_PHOTO_RESOLVER must be an address with https://, or its host must be named in "
                 "VERIFY_APP_PRIVATE_HOSTS"
             )
         return self
+
+    @model_validator(mode="after")
+    def _deliverable(self) -> Self:
+        if self.event_stream and not is_redis(self.broker_url.get_secret_value()):
+            raise ValueError("VERIFY_EVENT_STREAM needs a Redis in VERIFY_BROKER_URL")
+        for name, webhook in self.webhooks.items():
+            if not self._may_be_asked(webhook.url):
+                raise ValueError(
+                    f'VERIFY_WEBHOOKS: "{name}" must have an address with https://, or its host must be '
+                    "named in VERIFY_APP_PRIVATE_HOSTS"
+                )
+        return self
+
+    def _may_be_asked(self, url: SecretStr) -> bool:
+        """Whether a server of the app's speaks https, or may be asked without."""
+        parts = urlsplit(url.get_secret_value())
+        return parts.scheme == "https" or parts.hostname in {host.lower() for host in self.app_private_hosts}
+
+    @property
+    def endpoints(self) -> frozenset[str]:
+        """Where events go to, by name."""
+        return frozenset({*self.webhooks, *([STREAM_ENDPOINT] if self.event_stream else [])})
 
     @property
     def access(self) -> Access:

@@ -85,7 +85,9 @@ def verify_member(self: Any, job: Any) -> str:
     """Handle one delivery of a verification job."""
     came_from = alias_of(app, str(self.request.delivery_info.get("routing_key")))
     queue = came_from if came_from in queues.JUDGING else queues.VERIFY
-    return str(runtime.verification().handle(job, queue))
+    handled = runtime.verification().handle(job, queue)
+    runtime.nudge_delivery()
+    return str(handled)
 
 
 @app.task(name=queues.DEAD_LETTER, base=DeliveryTask)
@@ -107,6 +109,13 @@ def sweep() -> str:
         logger.warning("%s; the next sweep goes on", error)
         return str(error)
     return str(swept)
+
+
+# Not retried: the next delivery comes soon. What a killed one has sent is sent again.
+@app.task(name=queues.DELIVER_EVENTS, base=PrivateTask, throws=(StoreUnavailable,))
+def deliver_events() -> str:
+    """Deliver what the app should hear."""
+    return str(runtime.event_delivery().run())
 
 
 @app.task(name=queues.PURGE, base=DatabaseTask)

@@ -40,7 +40,7 @@ LAYERS = (
     {"worker.settings"},
     {"worker.jobs", "worker.health", "worker.results"},
     {"worker.broker", "worker.store", "worker.downloads"},
-    {"worker.verification", "worker.importing", "worker.migrations"},
+    {"worker.verification", "worker.events", "worker.importing", "worker.migrations"},
     {"worker.serving"},
     {"worker.retraining"},
     {"worker.runtime"},

@@ -171,6 +171,7 @@ QUEUES_OF_TASKS = {
     "worker.sweep": {"maintenance"},
     "worker.purge": {"maintenance"},
     "worker.plan_retraining": {"maintenance"},
+    "worker.deliver_events": {"maintenance"},
     "worker.retrain": {"retrain"},
 }
 

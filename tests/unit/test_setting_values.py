@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 from worker.errors import BadSettings
 from worker.settings import PREFIX, Settings, load_settings
 
+HOOKS = json.dumps(
+    {"app": {"url": "https://app/hooks", "secrets": [f"whsec_{'c2VjcmV0' * 4}", "c2VjcmV0" * 4]}}
+)
 JARGON = re.compile(
     r"[\\^$]|\[|Input|String|pattern|pars|boolean|integer|dictionar|literal|tuple|unpack|base 10"
 )
@@ -99,6 +103,24 @@ def test_whatever_is_wrong_is_said_in_plain_words(monkeypatch: pytest.MonkeyPatc
             '"Host" is a header that the worker sets itself',
         ),
         ("PHOTO_HEADERS", '{"cdn.example.com": {"A": "가"}}', '"A" must have a value of printable ASCII'),
+        ("WEBHOOKS", "https://app/hooks", "must be a JSON object"),
+        ("WEBHOOKS", '{"App 1": {}}', '"App 1" must be a name of up to 32 small letters'),
+        ("WEBHOOKS", '{"stream": {}}', "and another one than stream"),
+        ("WEBHOOKS", '{"app": "https://app/hooks"}', '"app" must be a JSON object'),
+        ("WEBHOOKS", '{"app": {"url": "https://app/hooks"}}', '"app" "secrets" is missing'),
+        ("WEBHOOKS", '{"app": {"url": "app/hooks", "secrets": []}}', '"url" must be an address such as'),
+        ("WEBHOOKS", '{"app": {"secrets": []}}', '"app" "secrets" must name at least one'),
+        ("WEBHOOKS", '{"app": {"secrets": "whsec_x"}}', '"app" "secrets" must be a JSON list'),
+        ("WEBHOOKS", '{"app": {"secret": ""}}', '"app" "secret" is not known here'),
+        ("WEBHOOKS", '{"app": {"secrets": ["whsec_c2hvcnQ="]}}', '"secrets" item 1 must be whsec_ and 24 or'),
+        (
+            "WEBHOOKS",
+            '{"app": {"secrets": ["whsec_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_-_"]}}',
+            "random bytes in base64",
+        ),
+        ("WEBHOOKS", HOOKS.replace("https", "http"), '"app" must have an address with https://'),
+        ("EVENT_STREAM", "a b", "letters, digits and the signs"),
+        ("EVENT_STREAM", "events", "VERIFY_EVENT_STREAM needs a Redis in VERIFY_BROKER_URL"),
         ("APP_PRIVATE_HOSTS", "app, *.internal", "item 2 must be the name of one host, without *"),
         ("APP_PRIVATE_HOSTS", "http://app", "item 1 must be the name of one host"),
         ("BROKER_URL", "localhost:6379", "must begin with redis://"),
@@ -120,6 +142,7 @@ def test_what_is_expected_is_said(monkeypatch: pytest.MonkeyPatch, name: str, va
     ("name", "value"),
     [
         ("RETRAIN_SCHEDULE", "never"),
+        ("WEBHOOKS", HOOKS),
         ("RETRAIN_SCHEDULE", "*/30  2-5 1,15 * mon-fri"),
         ("MAPPED_TABLE", "앱.회원"),
         (
@@ -144,6 +167,8 @@ def test_what_is_right_is_taken(monkeypatch: pytest.MonkeyPatch, name: str, valu
         ("BROKER_URL", "redis//:hunter2@h/0"),
         ("DATABASE_URL", "mysql://u:p@x:hunter2@h/d"),
         ("DATABASE_URL", "mysql//u:hunter2@h/d"),
+        ("WEBHOOKS", '{"app": {"url": "https://a/", "secrets": ["hunter2"]}}'),
+        ("WEBHOOKS", HOOKS.replace("https://app/hooks", "http://a/?hunter2")),
     ],
 )
 def test_a_password_in_a_wrong_address_is_never_said(

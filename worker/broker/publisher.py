@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Self
 
 from worker.client.sender import RETRIES, Sender
-from worker.jobs.queues import RETRAIN, RETRAIN_STEP, VERIFY_MEMBER
+from worker.jobs.queues import DELIVER_EVENTS, MAINTENANCE, RETRAIN, RETRAIN_STEP, VERIFY_MEMBER
 from worker.jobs.verify_job import VerifyJob
 from worker.settings import Settings
 
@@ -25,6 +27,22 @@ class Publisher(Sender):
     def send_retrain(self) -> None:
         """Tell the retrain worker that a run may be due. Raises NotSent."""
         self.send_task(RETRAIN_STEP, {}, RETRAIN)
+
+    def send_delivery(self) -> None:
+        """Ask for a delivery of events, unless the queue of such work is not empty. Raises NotSent."""
+        if not self.waiting(MAINTENANCE):
+            self.send_task(DELIVER_EVENTS, {}, MAINTENANCE)
+
+    def add_to_stream(self, stream: str, fields: Mapping[str, str | bytes], since: datetime) -> None:
+        """Add an entry to a Redis stream, and let those from before ``since`` go. Raises NotSent."""
+        oldest = int(since.timestamp() * 1000)  # an entry's ID begins with its time in milliseconds
+
+        def add() -> None:
+            with producer.channel.conn_or_acquire() as client:
+                client.xadd(stream, dict(fields), minid=oldest, approximate=True)
+
+        with self._producer() as producer:
+            producer.connection.ensure(producer, add, **RETRIES)()
 
     def waiting(self, queue: str) -> int:
         """How many messages on a queue no worker has fetched yet. Raises NotSent."""

@@ -30,6 +30,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "status": ("worker.cli.system.status:status", "Show the state of members, requests and queues."),
     "requeue": ("worker.cli.queue.dead_jobs:requeue", "List dead jobs and put them back on their queues."),
     "dismiss": ("worker.cli.queue.dead_jobs:dismiss", "Close dead jobs that cannot be put back."),
+    "events": ("worker.cli.queue.events:events", "Show events that have not arrived, and send them again."),
     "models": ("worker.cli.models.models:models", "List, promote and publish heads."),
     "calibrate": ("worker.cli.models.calibrate:calibrate", "Set the approve threshold on your own members."),
     "retrain": ("worker.cli.models.retrain:retrain", "Retrain on labelled photos."),

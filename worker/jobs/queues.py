@@ -11,7 +11,7 @@ VERIFY: Final = task_message.VERIFY
 BULK: Final = task_message.BULK
 RETRAIN: Final = "retrain"
 MAINTENANCE: Final = "maintenance"
-"""The sweep and the daily purge: short work, so it is served first."""
+"""The sweep, the delivery of events and the daily purge: short work, so it is served first."""
 
 IN_ORDER: Final = (MAINTENANCE, VERIFY, BULK, RETRAIN)
 """All queues, in the order in which a worker serves them."""
@@ -26,11 +26,12 @@ PURGE: Final = "worker.purge"
 BULK_EMBED: Final = "worker.bulk_embed"
 RETRAIN_STEP: Final = "worker.retrain"
 RETRAIN_PLAN: Final = "worker.plan_retraining"
+DELIVER_EVENTS: Final = "worker.deliver_events"
 
 TASKS: Final[Mapping[str, frozenset[str]]] = {
     VERIFY: frozenset({VERIFY_MEMBER}),
     BULK: frozenset({VERIFY_MEMBER, BULK_EMBED}),
-    MAINTENANCE: frozenset({SWEEP, PURGE, RETRAIN_PLAN}),
+    MAINTENANCE: frozenset({SWEEP, PURGE, RETRAIN_PLAN, DELIVER_EVENTS}),
     RETRAIN: frozenset({RETRAIN_STEP}),
 }
 """The tasks of each queue. `DEAD_LETTER` may be on all of them, for it is retried on the queue of the

@@ -9,6 +9,7 @@ from worker.store.database import build_engine
 from worker.store.mapped import MappedMember
 from worker.store.members.records import AccessRecord, Change, Forgotten, MemberRecord, NewMember
 from worker.store.models.records import Flip, HeadsInUse, ModelRecord, PublishedHead, Replaced, ShadowReport
+from worker.store.outbox.records import EndpointReport, OutboxReport, ParkedEvent
 from worker.store.reports import StatusReport
 from worker.store.requests.records import (
     Accepted,
@@ -44,6 +45,7 @@ __all__ = [
     "Consenting",
     "DeadJob",
     "Ending",
+    "EndpointReport",
     "Enqueued",
     "Flip",
     "Forgotten",
@@ -53,6 +55,8 @@ __all__ = [
     "MemberRecord",
     "ModelRecord",
     "NewMember",
+    "OutboxReport",
+    "ParkedEvent",
     "Progress",
     "PublishedHead",
     "Purged",

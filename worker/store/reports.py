@@ -13,6 +13,8 @@ from pipeline.verdict import Status
 from worker.store.database import Database
 from worker.store.models.models import Models
 from worker.store.models.records import HeadProblem
+from worker.store.outbox.records import OutboxReport
+from worker.store.outbox.replays import Replays
 from worker.store.tables.schema import is_open
 from worker.store.tables.states import State
 from worker.store.training.records import RunRecord
@@ -50,6 +52,8 @@ class StatusReport:
     """Heads that judge live requests without deciding."""
     refused_heads: tuple[HeadProblem, ...]
     """Hosts that cannot use one of these heads, and go on with the one they have."""
+    outbox: OutboxReport
+    """Events that the app has not had yet."""
     training: RunRecord | None
     """The latest retraining, without its report."""
 
@@ -57,11 +61,12 @@ class StatusReport:
 class Reports:
     """Numbers over all subjects, of one moment."""
 
-    def __init__(self, database: Database, models: Models, runs: TrainingRuns) -> None:
+    def __init__(self, database: Database, models: Models, runs: TrainingRuns, replays: Replays) -> None:
         self._db = database
         self._t = database.t
         self._models = models
         self._runs = runs
+        self._replays = replays
 
     def status(self, now: datetime) -> StatusReport:
         """The counts, all of one moment."""
@@ -86,6 +91,7 @@ class Reports:
             **self._failed(c),
             dead_jobs=_count(c, d, is_open(d)),
             oldest_waiting=None if oldest is None else now - oldest,
+            outbox=self._replays.summary_on(c, now),
             training=self._runs.latest_on(c),
             champion=heads.champion,
             shadows=heads.shadows,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -30,6 +31,8 @@ class Purged:
     """Entries of the access log that went."""
     shadows: int
     """Verdicts of heads in shadow that went."""
+    events: int
+    """Events that went."""
 
 
 class Retention:
@@ -39,13 +42,25 @@ class Retention:
         self._db = database
         self._t = database.t
 
-    def purge(self, *, numbers: datetime, dead_jobs: datetime, looks: datetime) -> Purged:
-        """Remove what is older than these moments. Safe to break off and to call again."""
+    def purge(
+        self,
+        *,
+        numbers: datetime,
+        dead_jobs: datetime,
+        looks: datetime,
+        events: datetime,
+        endpoints: Collection[str],
+    ) -> Purged:
+        """Remove what is older than these moments. Safe to break off and to call again.
+
+        An event that still waits for one of the ``endpoints`` stays.
+        """
         return Purged(
             photos=self._purge_numbers(numbers),
             dead_jobs=self._purge_bodies(dead_jobs),
             looks=self._purge_looks(looks),
             shadows=self._purge_shadows(numbers),
+            events=self._purge_events(events, endpoints),
         )
 
     def _purge_numbers(self, before: datetime) -> int:
@@ -76,6 +91,13 @@ class Retention:
         log = self._t.access_log
         old = sa.select(log.c.id).where(log.c.looked_at < before)
         return self._in_steps(old, lambda ids: sa.delete(log).where(log.c.id.in_(ids)))
+
+    def _purge_events(self, before: datetime, endpoints: Collection[str]) -> int:
+        """With their deliveries; also those that wait for an endpoint that there is no more."""
+        e, d = self._t.event, self._t.event_delivery
+        waits = sa.exists().where(d.c.id == e.c.id, d.c.endpoint.in_(endpoints), d.c.due_at.is_not(None))
+        old = sa.select(e.c.id).where(e.c.occurred_at < before, e.c.dispatched, ~waits)
+        return self._in_steps(old, lambda ids: sa.delete(e).where(e.c.id.in_(ids)))
 
     def _in_steps(self, old: sa.Select[Any], change: Any) -> int:
         """Rows changed, in small transactions, until nothing old is left."""

@@ -14,7 +14,9 @@ from worker.store.members.reviews import Reviews
 from worker.store.members.tombstones import Tombstones
 from worker.store.models.models import Models
 from worker.store.models.shadows import Shadows
+from worker.store.outbox.deliveries import Deliveries
 from worker.store.outbox.outcomes import Outcomes
+from worker.store.outbox.replays import Replays
 from worker.store.reports import Reports
 from worker.store.requests.acceptance import Acceptance
 from worker.store.requests.dead_jobs import DeadJobs
@@ -60,7 +62,9 @@ class Store:
         self.labels = Labels(database)
         self.training_runs = TrainingRuns(database, self.labels, self.models, stale_after)
         self.training_members = TrainingMembers(database, self.labels)
-        self.reports = Reports(database, self.models, self.training_runs)
+        self.deliveries = Deliveries(database)
+        self.replays = Replays(database)
+        self.reports = Reports(database, self.models, self.training_runs, self.replays)
         self.retention = Retention(database)
 
     def close(self) -> None:

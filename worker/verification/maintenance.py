@@ -8,7 +8,7 @@ an import stored without sending a message. What still lies on a queue is not se
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -53,7 +53,15 @@ class Broker(Protocol):
 class Retention(Protocol):
     """The part of the store that purges."""
 
-    def purge(self, *, numbers: datetime, dead_jobs: datetime, looks: datetime) -> Purged:
+    def purge(
+        self,
+        *,
+        numbers: datetime,
+        dead_jobs: datetime,
+        looks: datetime,
+        events: datetime,
+        endpoints: Collection[str],
+    ) -> Purged:
         """Remove what is older than these moments."""
 
 
@@ -98,9 +106,11 @@ def purge_old(retention: Retention, settings: Settings, now: datetime) -> Purged
         numbers=now - timedelta(days=settings.retention_days),
         dead_jobs=now - timedelta(days=settings.dead_job_days),
         looks=now - timedelta(days=settings.access_log_days),
+        events=now - timedelta(days=settings.event_days),
+        endpoints=settings.endpoints,
     )
     logger.info(
-        "purged: %d photos, %d dead jobs, %d looks, %d shadow verdicts",
-        *(purged.photos, purged.dead_jobs, purged.looks, purged.shadows),
+        "purged: %d photos, %d dead jobs, %d looks, %d shadow verdicts, %d events",
+        *(purged.photos, purged.dead_jobs, purged.looks, purged.shadows, purged.events),
     )
     return purged

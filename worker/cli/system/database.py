@@ -35,6 +35,7 @@ def purge(as_json: bool) -> None:
     VERIFY_RETENTION_DAYS    the numbers of each photo: scores, quality, face box; shadow verdicts
     VERIFY_DEAD_JOB_DAYS     the messages of dead jobs
     VERIFY_ACCESS_LOG_DAYS   who looked at a member
+    VERIFY_EVENT_DAYS        events that have arrived or are parked
     Verdicts and reasons stay.
     """
     purged = purge_old(runtime.store().retention, runtime.settings(), utc_now())
@@ -43,5 +44,6 @@ def purge(as_json: bool) -> None:
         return
     click.echo(
         f"Removed: the numbers of {purged.photos:,} photos, the messages of {purged.dead_jobs:,} dead jobs, "
-        f"{purged.looks:,} entries of the access log, {purged.shadows:,} verdicts of heads in shadow."
+        f"{purged.looks:,} entries of the access log, {purged.shadows:,} verdicts of heads in shadow, "
+        f"{purged.events:,} events."
     )

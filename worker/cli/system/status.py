@@ -17,7 +17,7 @@ from worker import runtime
 from worker.cli.models.retrain import outcome
 from worker.cli.output import STYLES, print_json
 from worker.clock import utc_now
-from worker.store import StatusReport, Store
+from worker.store import OutboxReport, StatusReport, Store
 
 _EVERY_SECONDS: Final = 2.0
 
@@ -62,6 +62,8 @@ def _for_ever(store: Store, as_json: bool) -> None:
 
 def _picture(report: StatusReport) -> Group:
     parts: list[RenderableType] = [_requests(report), _verdicts(report), _waiting(report), _models(report)]
+    if report.outbox.waiting or report.outbox.parked or report.outbox.paused:
+        parts.append(_outbox(report.outbox))
     if report.training:
         parts.append(Text(outcome(report.training)))
     return Group(*parts, *([_refused(report)] if report.refused_heads else []))
@@ -98,6 +100,15 @@ def _waiting(report: StatusReport) -> Table:
         Text(f"{report.dead_jobs:,}", "red" if report.dead_jobs else "dim"),
     )
     return table
+
+
+def _outbox(outbox: OutboxReport) -> Text:
+    """Events that the app has not had yet; `python -m worker events` says more."""
+    text = Text(f"Events: {outbox.waiting:,} waiting, the oldest for {_age(outbox.oldest)}; ")
+    text.append(f"{outbox.parked:,} parked", "red" if outbox.parked else "")
+    for endpoint, problem in outbox.paused.items():
+        text.append(f"\nEndpoint {endpoint} fails and is left alone for a while: {problem}", "red")
+    return text
 
 
 def _models(report: StatusReport) -> Text:

@@ -163,7 +163,7 @@ def _make_events(p: str) -> None:
         sa.Column("parked_at", UtcDateTime),
         parent(f"{p}event.id"),
     )
-    for columns in (("endpoint", "due_at"), ("endpoint", "member_id", "id"), ("endpoint", "parked_at")):
+    for columns in (("endpoint", "due_at"), ("endpoint", "member_id", "due_at"), ("endpoint", "parked_at")):
         make_index(delivery, *columns)
     make_table(
         f"{p}event_endpoint",

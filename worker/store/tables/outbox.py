@@ -98,7 +98,7 @@ def event_delivery(build: TableBuilder) -> sa.Table:
         sa.Column("parked_at", UtcDateTime),
         build.parent("event.id"),
         sa.Index(None, "endpoint", "due_at"),
-        sa.Index(None, "endpoint", "member_id", "id"),
+        sa.Index(None, "endpoint", "member_id", "due_at"),
         sa.Index(None, "endpoint", "parked_at"),
     )
 
