@@ -6,24 +6,21 @@ import json
 import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pymysql
 import pytest
 import sqlalchemy as sa
-from standardwebhooks.webhooks import Webhook
 
 from pipeline.verdict import Reason, Status
+from support.bad_requests import OTHER_SECRET, SECRET, NoDatabase, signed
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.schemas import problems, undescribed
 from worker.client import (
     BadEvent,
-    BadIdentifier,
     BadSettings,
     BadSignature,
-    BadTime,
-    BadValue,
     Event,
     Result,
     Results,
@@ -36,8 +33,6 @@ from worker.client.results import LOOK_BACK
 from worker.clock import utc_now
 from worker.store import Attempt, DeadJob, Store
 
-SECRET = "whsec_" + "c2VjcmV0" * 6
-OLD_SECRET = "whsec_" + "b2xkLi4u" * 6
 RESOLVE = (
     '{"type": "photo.resolve", '
     '"data": {"schema": 1, "member_id": "m1", "position": 0, "address": "https://h/s"}}'
@@ -70,16 +65,6 @@ def attempt_of(store: Store, request_id: str, at: datetime) -> Attempt:
     return attempt
 
 
-def signed(body: str, secret: str = SECRET, at: datetime | None = None) -> dict[str, str]:
-    """The headers of a webhook, as a web framework may write them."""
-    when = at or datetime.now(UTC)
-    return {
-        "Webhook-Id": "evt_1",
-        "Webhook-Timestamp": str(int(when.timestamp())),
-        "Webhook-Signature": "v1,AAAA " + Webhook(secret).sign("evt_1", when, body),
-    }
-
-
 class App:
     """Reads all that an app may read."""
 
@@ -95,7 +80,7 @@ class App:
             assert problems("event", payload) == []
             assert undescribed("event", payload) == set()
         bodies = [json.dumps(payload, ensure_ascii=False) for payload in payloads]
-        return [verify_event(body.encode(), signed(body), [OLD_SECRET, SECRET]) for body in bodies]
+        return [verify_event(body.encode(), signed(body), [OTHER_SECRET, SECRET]) for body in bodies]
 
     def sees(self, request_id: str) -> tuple[str, str | None, str | None, tuple[int, ...]]:
         """State, status, reason and verified photos of a request."""
@@ -228,32 +213,9 @@ def test_changes_come_in_order_page_by_page_and_none_is_missed(results: Results,
     assert list(results.changes(utc_now() + timedelta(minutes=4))) == []
 
 
-def test_what_an_app_asks_for_wrongly_is_said_before_anything_is_read() -> None:
-    def connect() -> Any:
-        raise AssertionError("nothing is read")
-
-    results = Results(connect)
-    with pytest.raises(BadTime, match="time zone"):
-        results.changes(datetime(2026, 11, 29, 7))  # noqa: DTZ001 - that is the mistake
-    with pytest.raises(BadTime, match="in the future"):
-        results.changes(utc_now() + timedelta(hours=9))
-    for wrong in ("", "r 1", "r1 "):
-        with pytest.raises(BadIdentifier):
-            results.result(wrong)
-        with pytest.raises(BadIdentifier):
-            results.standing(wrong)
-    with pytest.raises(BadValue):
-        Results(connect, table_prefix="verify_; DROP TABLE member")
-
-
-def test_the_placeholders_are_those_of_the_driver() -> None:
-    class Unknown:
-        def close(self) -> None: ...
-
-    with pytest.raises(UnknownDriver, match="not known"):
-        Results(Unknown).result("r1")
+def test_a_paramstyle_that_is_named_counts() -> None:
     with pytest.raises(UnknownDriver, match="numeric"):
-        Results(Unknown, paramstyle="numeric").result("r1")
+        Results(NoDatabase, paramstyle="numeric").result("r1")
 
 
 @pytest.fixture
@@ -286,8 +248,7 @@ def test_an_event_of_an_unknown_type_with_unknown_fields_is_read(webhook: Callab
 def test_a_webhook_that_is_not_genuine_is_refused(webhook: Callable[..., Event]) -> None:
     changes: tuple[dict[str, Any], ...] = (
         {"sent": "{}"},
-        {"secrets": OLD_SECRET},
-        {"secrets": []},
+        {"secrets": OTHER_SECRET},
         {"Webhook-Id": "evt_2"},
         {"Webhook-Signature": "v1"},
         {"Webhook-Signature": "v1,%%%"},
@@ -298,9 +259,9 @@ def test_a_webhook_that_is_not_genuine_is_refused(webhook: Callable[..., Event])
     for wrong in changes:
         with pytest.raises(BadSignature):
             webhook(**wrong)
-    for secret in ("", "whsec_x"):
+    for secrets in ([], [""], ["whsec_x"]):
         with pytest.raises(BadSettings):
-            webhook(secrets=[secret])
+            webhook(secrets=secrets)
     with pytest.raises(BadSignature):
         verify_event(b"\xff", signed("{}"), SECRET)
 
@@ -318,8 +279,8 @@ def test_a_genuine_webhook_that_is_no_event_is_said(body: str) -> None:
 
 
 def test_a_question_for_a_fresh_link_is_checked_like_an_event() -> None:
-    asked = verify_photo_request(RESOLVE, signed(RESOLVE), [OLD_SECRET, SECRET])
+    asked = verify_photo_request(RESOLVE, signed(RESOLVE), [OTHER_SECRET, SECRET])
     assert (asked.member_id, asked.position, asked.address) == ("m1", 0, "https://h/s")
     with pytest.raises(BadSignature):
-        verify_photo_request(RESOLVE, signed(RESOLVE, OLD_SECRET), SECRET)
+        verify_photo_request(RESOLVE, signed(RESOLVE, OTHER_SECRET), SECRET)
     assert replace(asked, position=1) != asked

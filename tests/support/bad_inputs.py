@@ -21,6 +21,7 @@ from pipeline.images.decode import decode
 from pipeline.verdict import NotFetched, Photo
 from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
 from support.bad_jobs import BAD
+from support.bad_requests import errors
 from support.bundle import ROOT
 from support.invalid_messages import BATCHES, EVERYTHING
 from support.jobs import NOW, a_message
@@ -39,9 +40,9 @@ HEAD: Final = """# Bad inputs
 
 What was tried, and the reason that each got. None of it ends a process, and none is dropped without a
 word: a photo becomes an outcome of its verification, a message a row in `dead_job`, a row of an Excel
-file comes back in the error workbook. This page is written by `tests/support/bad_inputs.py`, which tries
-every line, and a test holds the two together. Mutated files and messages, in their thousands, are on top
-of it: see `tests/chaos/fuzz_photos.py`.
+file comes back in the error workbook, and the Python client raises before anything is sent. This page is
+written by `tests/support/bad_inputs.py`, which tries every line, and a test holds the two together. Mutated
+files and messages, in their thousands, are on top of it: see `tests/chaos/fuzz_photos.py`.
 """
 Case = tuple[str, str]
 """Input and reason."""
@@ -182,6 +183,11 @@ def messages() -> Iterator[Case]:
             yield f"a job with {name}", f"`{bad.code}`"
 
 
+def requests() -> Iterator[Case]:
+    """What an app asks the client for."""
+    yield from ((name, f"`{type(error).__name__}`: {error}") for name, error in errors())
+
+
 def workbooks() -> Iterator[Case]:
     """Whole files of the import, then rows."""
     with tempfile.TemporaryDirectory() as folder:
@@ -287,6 +293,7 @@ def page() -> str:
         ("Photo addresses", addresses()),
         ("Answers of a photo's server", downloads()),
         ("Messages", messages()),
+        ("What an app asks the Python client for", requests()),
         ("Excel files", workbooks()),
     ):
         parts.append(f"\n## {title}\n\n| input | reason |\n|---|---|\n{_rows(cases)}")

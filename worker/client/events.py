@@ -21,7 +21,8 @@ def verify_event(body: bytes | str, headers: Mapping[str, str], secrets: str | I
 
     Two secrets are valid while one replaces the other. Raises BadSignature and BadEvent: answer 400. (A
     payload of another schema than 1 is a BadEvent: the worker keeps it and delivers it again, so that
-    nothing is lost until this package is newer.) Raises BadSettings for a secret that is none.
+    nothing is lost until this package is newer.) Raises BadSettings where there is no secret, or one that
+    is none.
     """
     body, headers = _verified(body, headers, secrets)
     try:
@@ -54,9 +55,11 @@ def _verified(
     """Body and headers, their names in lower case. Raises BadSignature, BadSettings."""
     named = {name.lower(): value for name, value in headers.items()}
     webhooks = [_webhook(secret) for secret in ([secrets] if isinstance(secrets, str) else secrets)]
+    if not webhooks:
+        raise BadSettings("no webhook secret is given")
     problems = [_problem(webhook, body, named) for webhook in webhooks]
     if all(problems):
-        raise BadSignature(problems[0] if problems else "no secret is given")
+        raise BadSignature(problems[0])
     return body if isinstance(body, str) else body.decode(), named
 
 

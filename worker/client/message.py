@@ -76,11 +76,11 @@ def verify_member_job(
     """The job of a message. Raises BadRequest; ``latest`` is the limit for ``requested_at``."""
     job = job_as_json(
         schema=SCHEMA,
-        request_id=_field("request_id", request_id, str, check_identifier),
-        requested_at=_field("requested_at", requested_at, datetime, as_utc),
-        member_id=_field("member_id", member_id, str, check_identifier),
+        request_id=check_field("request_id", request_id, str, check_identifier),
+        requested_at=check_field("requested_at", requested_at, datetime, as_utc),
+        member_id=check_field("member_id", member_id, str, check_identifier),
         why=_one_of("why", why, WHY),
-        selfie_url=_field("selfie_url", selfie_url, str, check_url),
+        selfie_url=check_field("selfie_url", selfie_url, str, check_url),
         photo_urls=_photos(photo_urls),
         declared_gender=_one_of("declared_gender", declared_gender, (*GENDERS, None)),
     )
@@ -120,10 +120,11 @@ def _photos(values: Sequence[str]) -> list[str]:
         raise WrongType("photo_urls: must be a list of addresses")
     if len(values) > MAX_PHOTOS:
         raise TooManyPhotos(f"photo_urls: {len(values)} photos, at most {MAX_PHOTOS} are taken")
-    return [_field(f"photo_urls.{at}", value, str, check_url) for at, value in enumerate(values)]
+    return [check_field(f"photo_urls.{at}", value, str, check_url) for at, value in enumerate(values)]
 
 
-def _field(name: str, value: _T, kind: type, check: Callable[[_T], _T]) -> _T:
+def check_field(name: str, value: _T, kind: type, check: Callable[[_T], _T]) -> _T:
+    """The value as the check gives it back. Raises BadRequest, which names the field."""
     if not isinstance(value, kind):
         raise WrongType(f"{name}: must be a {'time' if kind is datetime else 'text'}")
     try:
@@ -134,5 +135,6 @@ def _field(name: str, value: _T, kind: type, check: Callable[[_T], _T]) -> _T:
 
 def _one_of(name: str, value: _T, allowed: Sequence[object]) -> _T:
     if value not in allowed:
-        raise BadValue(f"{name}: must be {', '.join(map(str, filter(None, allowed)))}")
+        *others, last = map(str, allowed)
+        raise BadValue(f"{name}: must be {', '.join(others)} or {last}")
     return value

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
 from .errors import BadTime, BadValue, TimedOut, UnknownDriver
-from .message import as_utc, check_identifier, utc_now
+from .message import as_utc, check_field, check_identifier, utc_now
 from .records import Photo, Result, Standing
 
 LOOK_BACK: Final = timedelta(seconds=30)
@@ -49,13 +49,13 @@ class Results:
 
     def result(self, request_id: str) -> Result | None:
         """What came of a request; None before a worker has seen it. Raises BadIdentifier."""
-        rows = self._read("result", _COLUMNS, "WHERE request_id = {}", check_identifier(request_id))
+        rows = self._read("result", _COLUMNS, "WHERE request_id = {}", _id("request_id", request_id))
         return _result(rows[0]) if rows else None
 
     def standing(self, member_id: str) -> Standing | None:
         """Where a member stands: what a badge follows. Raises BadIdentifier."""
         columns = ("verification_status", "verified_request_id", "request_id", "requested_state")
-        rows = self._read("member", columns, "WHERE member_id = {}", check_identifier(member_id))
+        rows = self._read("member", columns, "WHERE member_id = {}", _id("member_id", member_id))
         return Standing(*rows[0]) if rows else None
 
     def wait(self, request_id: str, seconds: float = 60.0) -> Result:
@@ -82,9 +82,10 @@ class Results:
         harmless. Raises BadTime for a ``since`` without a time zone, or in the future by more than the
         clocks of two machines may differ (5 minutes).
         """
-        if as_utc(since) > utc_now() + CLOCKS:
+        start = check_field("since", since, datetime, as_utc)
+        if start > utc_now() + CLOCKS:
             raise BadTime("since: is in the future")
-        return self._changes(_as_text(as_utc(since) - LOOK_BACK), page)
+        return self._changes(_as_text(start - LOOK_BACK), page)
 
     def _changes(self, since: str, page: int) -> Iterator[Result]:
         after = (since, "")  # smaller than every ID
@@ -106,6 +107,10 @@ class Results:
             with closing(connection.cursor()) as cursor:
                 cursor.execute(f"SELECT {', '.join(columns)} FROM {self._prefix}{table} {where}", used)  # noqa: S608
                 return list(map(tuple, cursor.fetchall()))
+
+
+def _id(name: str, value: str) -> str:
+    return check_field(name, value, str, check_identifier)
 
 
 def _placeholder(connection: Any, paramstyle: str | None) -> str:

@@ -181,9 +181,7 @@ class Outcomes:
         if self.mapped is not None:
             self.mapped.write_request(c, member_id, {"request_id": request_id, "requested_state": state})
 
-    def _add(
-        self, c: sa.Connection, event: EventType, told: Told, member: AnyRow, *, now: datetime
-    ) -> None:
+    def _add(self, c: sa.Connection, event: EventType, told: Told, member: AnyRow, *, now: datetime) -> None:
         names = ("request_id", "requested_state", "verified_request_id")
         stands = {"status": member.verification_status, **{name: getattr(member, name) for name in names}}
         payload = told.payload(event, now, stands)
