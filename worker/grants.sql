@@ -21,7 +21,7 @@ CREATE USER IF NOT EXISTS 'verify_operator'@'%' ACCOUNT LOCK;
 -- It cannot raise or remove a tombstone, nor write down what people said, decided or looked at; a member
 -- about whom there is a request or a look cannot be deleted. It sets verdicts: that is its work.
 GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_worker'@'%';
-GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, DELETE, UPDATE (url, requested_url, requested_position) ON photo TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification_photo TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON dead_job TO 'verify_worker'@'%';

@@ -109,7 +109,9 @@ def test_a_request_that_is_in_the_database_is_put_back_without_the_message(store
     purge_old(store.retention, load_settings(), NOW + timedelta(days=31))
     [dead] = store.dead_jobs.latest()
     assert not dead.message_kept
-    assert store.dead_jobs.requeue(dead.id, NOW).job == a_job()
+    assert store.dead_jobs.requeue(dead.id, NOW).job == a_job(
+        selfie_url="https://photos.example.com/m1/selfie.jpg"
+    )
 
 
 @pytest.mark.parametrize("body", [b"", b"no job", json.dumps(a_message(why="no reason")).encode()])

@@ -142,8 +142,8 @@ def test_the_worker_does_its_work(engine_of: Callable[[str], sa.Engine]) -> None
     insert_member(engine_of("verify_app"))
     assert len(store.pending.enqueue("bulk", NOW).jobs) == 1
     assert store.shadows.note("r1", a_verdict(), a_verdict(), NOW)
-    old = dict.fromkeys(("numbers", "dead_jobs", "looks", "events"), later(9))
-    purged = store.retention.purge(**old, endpoints=())
+    old = dict.fromkeys(("numbers", "dead_jobs", "looks", "events", "links"), later(9))
+    purged = store.retention.purge(**old, endpoints=(), member_links=True)
     assert (purged.photos, purged.dead_jobs, purged.shadows) == (4, 2, 1)
 
 
@@ -275,7 +275,7 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_app", "UPDATE member SET requested_selfie_url = selfie_url"),
         ("verify_app", "UPDATE photo SET requested_url = url"),
         ("verify_app", "UPDATE photo SET member_id = 'x'"),
-        ("verify_worker", "UPDATE photo SET url = 'https://h/x.jpg'"),
+        ("verify_worker", "UPDATE photo SET member_id = 'x'"),
         ("verify_operator", "UPDATE photo SET url = 'https://h/x.jpg'"),
         ("verify_app", "SELECT * FROM verification"),
         ("verify_app", "SELECT * FROM verification_photo"),

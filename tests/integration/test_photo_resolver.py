@@ -3,42 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
 
 from pipeline.verdict import Fault, FetchProblem, NotFetched
-from support.downloading import JPEG, PATIENT
+from support.downloading import JPEG
 from support.photo_server import Answer, PhotoServer
+from support.resolving import MOVED, WRONG, fetching, fresh_link, photo_host, says
 from support.schemas import problems
 from support.training import TrainingScene, judged
-from support.webhook_receiver import Received, Reply, WebhookReceiver, made_up_secret
+from support.webhook_receiver import Reply, WebhookReceiver
 from worker.clock import utc_now
-from worker.downloads.fetcher import PhotoFetcher
-from worker.downloads.link_fetcher import LinkFetcher
-from worker.downloads.resolver import PhotoResolver
 from worker.jobs.links import PhotoLink
-from worker.settings import load_settings
 from worker.store import Store
 from worker.store.tables.states import PairLabel
-
-MOVED = JPEG + b"moved"
 
 
 @pytest.fixture
 def host() -> Iterator[PhotoServer]:
-    """Gives photos out to links of today only."""
-    with PhotoServer() as server:
-        for name in ("1.jpg", "2.jpg", "3.jpg", "4.jpg"):
-            server.add_photo(name, JPEG + name.encode())
-        server.add_photo("moved.jpg", MOVED)
-        server.add("page.jpg", Answer(b"<html>", content_type="text/html"))
-        server.signature = "new"
+    with photo_host() as server:
         yield server
 
 
@@ -47,32 +35,6 @@ def app() -> Iterator[WebhookReceiver]:
     with WebhookReceiver() as receiver:
         receiver.reply = fresh_link
         yield receiver
-
-
-def fresh_link(asked: Received) -> Reply:
-    return says({"url": f"{asked.payload['data']['address']}?sig=new"})
-
-
-def says(answer: object) -> Reply:
-    return Reply(200, json.dumps(answer).encode())
-
-
-@contextmanager
-def fetching(app: WebhookReceiver, seconds: float = 30) -> Iterator[LinkFetcher]:
-    """A fetcher of photos whose resolver is the app."""
-    settings = load_settings(
-        {
-            "photo_resolver": app.url,
-            "photo_resolver_secrets": f"{made_up_secret('coming')},{app.secrets[0]}",
-            "app_private_hosts": "127.0.0.1",
-            "fetch_total_seconds": seconds * 2,
-            "time_limit_seconds": 200,
-            "lease_seconds": 300,
-        }
-    )
-    photos = PhotoFetcher(PATIENT)
-    yield LinkFetcher(photos, PhotoResolver.of(settings))
-    photos.close()
 
 
 def test_dead_links_are_replaced_by_what_the_app_says(host: PhotoServer, app: WebhookReceiver) -> None:
@@ -104,34 +66,15 @@ def test_dead_links_are_replaced_by_what_the_app_says(host: PhotoServer, app: We
 def test_whatever_else_the_app_answers_is_recorded_and_the_photo_stays_as_it_was(
     host: PhotoServer, app: WebhookReceiver
 ) -> None:
-    at = host.at("1.jpg")
-    unknown = PhotoLink(f"{at}?sig=old", "m1", 1)
-    known = PhotoLink(f"{at}?sig=old", "m1", 1, sha256=hashlib.sha256(MOVED).hexdigest())
-    page = PhotoLink(host.at("page.jpg"), "m1", 1)
-    other = says({"url": host.at("2.jpg?sig=new")})
-    answers: list[tuple[Reply, PhotoLink, str]] = [
-        (other, unknown, "another photo: its address"),
-        (other, known, "another photo: its address and content"),
-        (says({"url": "http://169.254.169.254/1.jpg"}), known, "its link: refused_address, 169.254"),
-        (says({"url": f"{at}?sig=old"}), unknown, "the same link again"),
-        (says({"url": f"{at}?sig=older"}), unknown, "its link: forbidden, status 403"),
-        (says({"url": f"{page.url}?sig=new"}), page, "its link: wrong_type"),
-        (says({"url": "file:///etc/passwd"}), unknown, "no link in its answer: not an http"),
-        (says({"link": at}), unknown, "no link in its answer"),
-        (says([at]), unknown, "no link in its answer"),
-        (Reply(200, b"<html>Log in</html>"), unknown, "its answer is no JSON"),
-        (Reply(200, b'{"url": "' + b"a" * 10_000), unknown, "its answer is no JSON"),
-        (Reply(204), unknown, "status 204"),
-        (Reply(400), unknown, "status 400"),
-        (Reply(302, b"", {"Location": app.url}), unknown, "status 302: a redirect, which is not followed"),
-    ]
+    unknown = PhotoLink(host.at("1.jpg?sig=old"), "m1", 1)
+    known = replace(unknown, sha256=hashlib.sha256(MOVED).hexdigest())
     with fetching(app) as fetcher:
-        for reply, link, why in answers:
-            app.reply = lambda _, reply=reply: reply  # type: ignore[misc]
-            [photo] = fetcher.fetch_all([link])
+        for wrong in WRONG:
+            app.reply = lambda _, wrong=wrong: wrong.reply(host.url)  # type: ignore[misc]
+            [photo] = fetcher.fetch_all([wrong.link(host.url)])
             assert isinstance(photo, NotFetched)
             assert (photo.problem, photo.fault) == (FetchProblem.FORBIDDEN, Fault.HOST)
-            assert f"; resolver: {why}" in photo.detail
+            assert f"; resolver: {wrong.why}" in photo.detail
             assert not photo.passing
         app.reply = lambda _: Reply(404)
         assert fetcher.fetch_all([unknown]) == [

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import time
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 import openpyxl
@@ -27,7 +28,9 @@ from support.invalid_messages import BATCHES, EVERYTHING
 from support.jobs import NOW, a_message
 from support.odd_files import chunk, video, with_chunk
 from support.photo_server import PhotoServer
+from support.resolving import WRONG, fetching, photo_host
 from support.sheets import a_raw_workbook, a_row, a_workbook, cells_of, photo, rewritten
+from support.webhook_receiver import Reply, WebhookReceiver
 from worker.downloads.addresses import PRIVATE_NETWORKS, AddressRules
 from worker.downloads.fetcher import FetchLimits, PhotoFetcher
 from worker.errors import BadMessage
@@ -172,6 +175,31 @@ def _why(got: Photo) -> str:
     return f"`{got.problem}` ({'tried again, then ' if got.problem.passing else ''}fault: {got.fault})"
 
 
+def resolvers() -> Iterator[Case]:
+    """What the app says of a photo whose host forbids its link, when it is asked for a fresh one."""
+    with photo_host() as host, WebhookReceiver() as app, fetching(app) as fetcher:
+        for wrong in WRONG:
+            app.reply = lambda _, wrong=wrong: wrong.reply(host.url)  # type: ignore[misc]
+            yield wrong.name, _detailed(*fetcher.fetch_all([wrong.link(host.url)]))
+        gone = WRONG[0].link(host.url)
+        for name, status in (("404, or 410", 404), ("503", 503)):
+            app.reply = lambda _, status=status: Reply(status)  # type: ignore[misc]
+            yield name, _detailed(*fetcher.fetch_all([gone]))
+    end = Event()
+    with photo_host() as host, WebhookReceiver() as app, fetching(app, seconds=0.5) as fetcher:
+        app.reply = lambda _: Reply(200 if end.wait(60) else 500)
+        yield "nothing, in all its time", _detailed(*fetcher.fetch_all([WRONG[0].link(host.url)]))
+        end.set()
+
+
+def _detailed(got: Photo) -> str:
+    assert isinstance(got, NotFetched)
+    why = got.detail.partition("; resolver: ")[2] or got.detail
+    if got.passing:
+        return f"`{got.problem}` (asked again, then fault: {got.fault}): {why.partition(':')[0]}"
+    return f"`{got.problem}` (fault: {got.fault}): {why}"
+
+
 def messages() -> Iterator[Case]:
     """Items on a queue, and jobs with one thing wrong."""
     for name, (_, reason) in (EVERYTHING | BATCHES).items():
@@ -292,6 +320,7 @@ def page() -> str:
         ("Photo files", files()),
         ("Photo addresses", addresses()),
         ("Answers of a photo's server", downloads()),
+        ("Answers of a photo resolver", resolvers()),
         ("Messages", messages()),
         ("What an app asks the Python client for", requests()),
         ("Excel files", workbooks()),

@@ -81,6 +81,16 @@ class Database:
         except SQLAlchemyError as error:
             raise translate(error) from error
 
+    def empty_write_ahead_log(self) -> None:
+        """SQLite's holds pages as they were. A reader in the way is no error: the next checkpoint does it."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        with self.engine.connect() as c:
+            raw = c.connection.driver_connection
+            if raw is not None:
+                c.rollback()
+                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def lock_member(self, c: sa.Connection, member_id: str) -> AnyRow | None:
         """The member's row, ours alone until the end of the transaction."""
         return c.execute(

@@ -10,6 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from worker.store.database import Database
+from worker.store.link_retention import LinkRetention
 
 _AT_ONCE: Final = 500
 """Rows of one transaction: its locks are short."""
@@ -33,6 +34,10 @@ class Purged:
     """Verdicts of heads in shadow that went."""
     events: int
     """Events that went."""
+    links: int
+    """Messages whose links lost their queries."""
+    member_links: int
+    """Members whose links did."""
 
 
 class Retention:
@@ -41,6 +46,7 @@ class Retention:
     def __init__(self, database: Database) -> None:
         self._db = database
         self._t = database.t
+        self._links = LinkRetention(database)
 
     def purge(
         self,
@@ -50,18 +56,25 @@ class Retention:
         looks: datetime,
         events: datetime,
         endpoints: Collection[str],
+        links: datetime,
+        member_links: bool,
     ) -> Purged:
         """Remove what is older than these moments. Safe to break off and to call again.
 
-        An event that still waits for one of the ``endpoints`` stays.
+        An event that still waits for one of the ``endpoints`` stays. ``member_links``: the links of members
+        too, not only those of requests.
         """
-        return Purged(
+        purged = Purged(
             photos=self._purge_numbers(numbers),
             dead_jobs=self._purge_bodies(dead_jobs),
             looks=self._purge_looks(looks),
             shadows=self._purge_shadows(numbers),
             events=self._purge_events(events, endpoints),
+            links=self._links.purge_messages(links),
+            member_links=self._links.purge_members(links) if member_links else 0,
         )
+        self._db.empty_write_ahead_log()
+        return purged
 
     def _purge_numbers(self, before: datetime) -> int:
         """The numbers of faces in old requests that have ended; what was decided stays."""

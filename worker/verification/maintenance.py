@@ -61,6 +61,8 @@ class Retention(Protocol):
         looks: datetime,
         events: datetime,
         endpoints: Collection[str],
+        links: datetime,
+        member_links: bool,
     ) -> Purged:
         """Remove what is older than these moments."""
 
@@ -108,9 +110,13 @@ def purge_old(retention: Retention, settings: Settings, now: datetime) -> Purged
         looks=now - timedelta(days=settings.access_log_days),
         events=now - timedelta(days=settings.event_days),
         endpoints=settings.endpoints,
+        links=now - timedelta(days=settings.link_days),
+        member_links=settings.photo_resolver is not None,
     )
     logger.info(
-        "purged: %d photos, %d dead jobs, %d looks, %d shadow verdicts, %d events",
+        "purged: %d photos, %d dead jobs, %d looks, %d shadow verdicts, %d events, links of %d requests and "
+        "%d members",
         *(purged.photos, purged.dead_jobs, purged.looks, purged.shadows, purged.events),
+        *(purged.links, purged.member_links),
     )
     return purged

@@ -36,6 +36,7 @@ def purge(as_json: bool) -> None:
     VERIFY_DEAD_JOB_DAYS     the messages of dead jobs
     VERIFY_ACCESS_LOG_DAYS   who looked at a member
     VERIFY_EVENT_DAYS        events that have arrived or are parked
+    VERIFY_LINK_DAYS         the queries of photo links, which are keys
     Verdicts and reasons stay.
     """
     purged = purge_old(runtime.store().retention, runtime.settings(), utc_now())
@@ -45,5 +46,6 @@ def purge(as_json: bool) -> None:
     click.echo(
         f"Removed: the numbers of {purged.photos:,} photos, the messages of {purged.dead_jobs:,} dead jobs, "
         f"{purged.looks:,} entries of the access log, {purged.shadows:,} verdicts of heads in shadow, "
-        f"{purged.events:,} events."
+        f"{purged.events:,} events, "
+        f"the queries of the links of {purged.links:,} requests and {purged.member_links:,} members."
     )

@@ -53,7 +53,7 @@ CREATE OR REPLACE VIEW {p}result_of_forgotten AS
 SELECT member_id FROM {p}result WHERE member_id IN (SELECT t.erases FROM {p}tombstone t)
 """
 BANDS = ("band_1", "band_2", "band_3", "band_4")
-FALSE = sa.false()
+FALSE, TRUE = sa.false(), sa.true()
 
 
 def upgrade() -> None:
@@ -62,6 +62,8 @@ def upgrade() -> None:
     allow_reasons(p, REASONS)
     _extend_member(f"{p}member", f"{p}verification")
     add_column(f"{p}verification", sa.Column("sandbox", sa.Boolean, nullable=False, server_default=FALSE))
+    add_column(f"{p}verification", sa.Column("has_links", sa.Boolean, nullable=False, server_default=TRUE))
+    make_index(f"{p}verification", "has_links", "finished_at")
     add_column(f"{p}verification_photo", sa.Column("phash", ascii_text(16)))
     for band in BANDS:
         add_column(f"{p}verification_photo", sa.Column(band, sa.Integer))

@@ -175,17 +175,8 @@ class Members:
         if not is_identifier(member_id):
             raise ValueError("not a member ID")
         gone = self._db.write(lambda c: self._forget(c, member_id, now))
-        if self._db.engine.dialect.name == "sqlite":
-            self._empty_write_ahead_log()
+        self._db.empty_write_ahead_log()
         return gone
-
-    def _empty_write_ahead_log(self) -> None:
-        """It holds pages as they were. A reader in the way is no error: the next checkpoint does it."""
-        with self._db.engine.connect() as c:
-            raw = c.connection.driver_connection
-            if raw is not None:
-                c.rollback()
-                raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def forgotten(self, member_ids: Iterable[str]) -> set[str]:
         """Those of the members whose ID is barred; changes nothing."""

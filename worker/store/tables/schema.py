@@ -185,6 +185,8 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Column("queue", code(), nullable=False),
         sa.Column("requested_at", UtcDateTime, nullable=False),
         sa.Column("message", json_map(), nullable=False),  # whole: the sweep must be able to send it again
+        # Whether the links in it have their queries still.
+        sa.Column("has_links", sa.Boolean, nullable=False, server_default=sa.true()),
         sa.Column("content_hash", sha256(), nullable=False),
         *one_of("state", State, nullable=False),
         sa.Column("attempts", sa.Integer, nullable=False),
@@ -219,6 +221,7 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Index(None, "due_at"),
         sa.Index(None, "refetch_at"),
         sa.Index(None, "state"),
+        sa.Index(None, "has_links", "finished_at"),
     )
 
 
