@@ -89,5 +89,6 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         mapped=mapped,
         tombstone_key=settings.secret,
         stale_after=settings.stale_after,
+        listening=bool(settings.endpoints),
         decision_hold=timedelta(seconds=settings.decision_hold_seconds),
     )
