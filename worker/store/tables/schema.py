@@ -201,6 +201,21 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Column("accepted_at", UtcDateTime, nullable=False),
         sa.Column("started_at", UtcDateTime),
         sa.Column("finished_at", UtcDateTime),
+        *_verdict_columns(),
+        sa.Column("refetch_at", UtcDateTime),  # when photos that could not be had are asked for again
+        sa.Column("swapped", json_map()),  # positions of photos that were others at the verdict before
+        sa.Column("sandbox", sa.Boolean, nullable=False, server_default=sa.false()),
+        build.parent("member.member_id", cascade=False),
+        sa.Index(None, "member_id", "requested_at"),
+        sa.Index(None, "due_at"),
+        sa.Index(None, "refetch_at"),
+        sa.Index(None, "state"),
+        sa.Index(None, "has_links", "finished_at"),
+    )
+
+
+def _verdict_columns() -> tuple[sa.schema.SchemaItem, ...]:
+    return (
         *one_of("status", Status),
         *one_of("reason", Reason),
         sa.Column("photo", sa.Integer),
@@ -213,15 +228,6 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Column("model_version", sa.String(64)),
         sa.Column("policy_version", sa.String(64)),
         sa.Column("timings", json_map()),
-        sa.Column("refetch_at", UtcDateTime),  # when photos that could not be had are asked for again
-        sa.Column("swapped", json_map()),  # positions of photos that were others at the verdict before
-        sa.Column("sandbox", sa.Boolean, nullable=False, server_default=sa.false()),
-        build.parent("member.member_id", cascade=False),
-        sa.Index(None, "member_id", "requested_at"),
-        sa.Index(None, "due_at"),
-        sa.Index(None, "refetch_at"),
-        sa.Index(None, "state"),
-        sa.Index(None, "has_links", "finished_at"),
     )
 
 
