@@ -72,14 +72,27 @@ def _prepare_worker(instance: Any, **_: Any) -> None:
     instance.app.amqp.queues.select(_served)
     if problem := runtime.check(_served):
         sys.exit(f"the worker cannot start: {problem}")
-    if runtime.settings().allow_private_addresses:
+    _warn_of_settings()
+    if queues.RETRAIN in asked and queues.RETRAIN not in _served:
+        logger.warning("the queue retrain is not served: %s", missing_packages())
+    signal.signal(GIVE_UP, _end_in_failure)
+
+
+def _warn_of_settings() -> None:
+    """What is dangerous where real members are."""
+    settings = runtime.settings()
+    if settings.allow_private_addresses:
         logger.warning(
             "VERIFY_ALLOW_PRIVATE_ADDRESSES is on: a photo link may reach every address of this network; "
             "it is for tests and the demo"
         )
-    if queues.RETRAIN in asked and queues.RETRAIN not in _served:
-        logger.warning("the queue retrain is not served: %s", missing_packages())
-    signal.signal(GIVE_UP, _end_in_failure)
+    if settings.sandbox_prefix:
+        logger.warning(
+            "VERIFY_SANDBOX_PREFIX is on: new members whose ID begins with %s get made-up verdicts",
+            settings.sandbox_prefix,
+        )
+    if real := runtime.real_in_sandbox():
+        logger.warning("%s", real)
 
 
 def _end_in_failure(*_: object) -> None:

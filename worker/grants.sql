@@ -19,10 +19,23 @@ CREATE USER IF NOT EXISTS 'verify_operator'@'%' ACCOUNT LOCK;
 
 -- verify_worker: verify workers, the retrain worker and its sweep and purge. -----------------------
 -- It cannot raise or remove a tombstone, nor write down what people said, decided or looked at; a member
--- about whom there is a request or a look cannot be deleted. It sets verdicts: that is its work.
+-- about whom there is a request or a look cannot be deleted, unless all of it is of the sandbox. It sets
+-- verdicts: that is its work.
 GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, DELETE, UPDATE (url, requested_url, requested_position) ON photo TO 'verify_worker'@'%';
+-- All columns but `sandbox`: what is of the sandbox may be deleted, through views. (Given and taken first, for an
+-- account that had the whole table.)
 GRANT SELECT, INSERT, UPDATE ON verification TO 'verify_worker'@'%';
+REVOKE UPDATE ON verification FROM 'verify_worker'@'%';
+GRANT UPDATE (request_id, member_id, why, queue, requested_at, message, content_hash, state, attempts, open_attempts,
+        postponed, sweeps, worker, problem, lease_until, next_attempt_at, due_at, accepted_at, started_at,
+        finished_at, status, reason, photo, same_person, similarity, predicted_gender, gender_probability,
+        decided_by, photo_set_hash, model_version, policy_version, timings, refetch_at, swapped, has_links)
+    ON verification TO 'verify_worker'@'%';
+GRANT SELECT, DELETE ON TABLE label_of_sandbox TO 'verify_worker'@'%';
+GRANT SELECT, DELETE ON TABLE decision_of_sandbox TO 'verify_worker'@'%';
+GRANT SELECT, DELETE ON TABLE verification_of_sandbox TO 'verify_worker'@'%';
+GRANT SELECT, DELETE ON TABLE result_of_sandbox TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification_photo TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON dead_job TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON model_version TO 'verify_worker'@'%';
@@ -63,7 +76,8 @@ GRANT SELECT ON result TO 'verify_app'@'%';
 GRANT SELECT, DELETE,
     INSERT (member_id, declared_gender, selfie_url, training_consent, pending, created_at, updated_at),
     UPDATE (declared_gender, selfie_url, training_consent, pending, updated_at, request_id, requested_at, sent_at,
-        requested_state, requested_selfie_url, requested_gender, requested_photos, request_after)
+        requested_state, requested_selfie_url, requested_gender, requested_photos, request_after,
+        sandbox)
     ON member TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE ON TABLE member_decided TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE label_of_forgotten TO 'verify_operator'@'%';

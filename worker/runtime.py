@@ -32,8 +32,10 @@ from worker.serving.registry import NetworkFiles
 from worker.serving.signatures import HeadSignatures
 from worker.setting_values import STREAM_ENDPOINT
 from worker.settings import Settings, load_settings
-from worker.store import Store, open_store
+from worker.store import Store, build_engine, open_store
+from worker.store.tables.schema import tables
 from worker.verification.delivery import DeliveryRules, Verification
+from worker.verification.sandbox import DEFAULT_PREFIX, Sandbox
 
 if TYPE_CHECKING:
     from pipeline.bundles.models import Models
@@ -44,6 +46,9 @@ if TYPE_CHECKING:
     from worker.serving.calibration import Recalibrated
 
 logger = logging.getLogger(__name__)
+
+_sandbox_alone: list[bool] = []
+"""Not empty in a worker that serves the sandbox alone; set before the fork, so no `reset` forgets it."""
 
 
 @lru_cache(maxsize=1)
@@ -118,6 +123,7 @@ def verification() -> Verification:
             audit_key=config.secret,
         ),
         worker=_worker_name(),
+        sandbox=Sandbox(config.sandbox_prefix, bool(_sandbox_alone)),
     )
 
 
@@ -273,7 +279,34 @@ def retrain_problem() -> str | None:
 
 
 def needs_models(names: Iterable[str]) -> bool:
-    return not JUDGING.isdisjoint(names)
+    return not _sandbox_alone and not JUDGING.isdisjoint(names)
+
+
+def serve_sandbox_alone() -> None:
+    """From here on this process, and those that it forks, verify nobody but members of the sandbox."""
+    _sandbox_alone[:] = [True]
+    if not settings().sandbox_prefix:
+        os.environ["VERIFY_SANDBOX_PREFIX"] = DEFAULT_PREFIX
+        reset()
+
+
+def real_in_sandbox() -> str | None:
+    """Which members have IDs of the sandbox and are none of it, in one line; asked before the fork.
+
+    None if there are none, and if the database cannot be asked now.
+    """
+    prefix = settings().sandbox_prefix
+    if not prefix:
+        return None
+    engine = build_engine(settings().database_url.get_secret_value())
+    try:
+        real = Store(engine, tables(settings().tables_prefix)).members.count_real(prefix)
+    except StoreUnavailable:
+        return None
+    finally:
+        engine.dispose()
+    text = "%d members were there before VERIFY_SANDBOX_PREFIX, with IDs that begin with %s: their requests "
+    return (text + "become dead jobs. Choose another prefix") % (real, prefix) if real else None
 
 
 def preload(*, judging: bool) -> None:

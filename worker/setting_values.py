@@ -228,6 +228,12 @@ StreamName = Annotated[
     str, _form(r"(?a:[\w.:{}-]{0,128})", "must be up to 128 letters, digits and the signs _ . : - { }")
 ]
 QueuePrefix = Annotated[str, AfterValidator(check_queue_prefix)]
+SandboxPrefix = Annotated[
+    str,
+    _form(
+        r"([a-z0-9_-]{3,16})?", "must be 3 to 16 small letters, digits and the signs _ -, such as sandbox-"
+    ),
+]
 QualifiedName = Annotated[
     str,
     _form(

@@ -38,6 +38,7 @@ from worker.setting_values import (
     Ports,
     QualifiedName,
     QueuePrefix,
+    SandboxPrefix,
     Schedule,
     Seconds,
     Share,
@@ -212,6 +213,12 @@ class Settings(BaseSettings):
     "similarity": ""}`."""
     table_prefix: Name | None = None
     """Goes before the names of our own tables. Unset: `verify_` in mapped mode, nothing otherwise."""
+
+    # Sandbox (tests of the app)
+    sandbox_prefix: SandboxPrefix = ""
+    """Member IDs that begin so get a made-up verdict, which their name says (`sandbox-` makes
+    `sandbox-review-different_person` one): docs/sandbox.md. Empty: nobody does. Use it in a deployment of its
+    own, or with a prefix that no real ID has."""
 
     # Privacy and logs
     tombstone_key: SecretStr = SecretStr("")

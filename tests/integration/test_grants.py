@@ -45,6 +45,7 @@ VIEWS = (
     *("member_decided", "result_decided"),
     *(f"{name}_of_forgotten" for name in (*WRITTEN, "verification", "result")),
 )
+VIEWS_OF_SANDBOX = tuple(f"{name}_of_sandbox" for name in ("label", "decision", "verification", "result"))
 TOMBSTONE = "INSERT INTO tombstone (member_hash, forgotten_at, erases) VALUES ('x', NOW(6), 'm1')"
 DECISION = (
     "INSERT INTO decision (request_id, status, previous_status, previous_reason, decided_by, decided_at) "
@@ -122,7 +123,13 @@ def asked(store: Store, first: int, last: int) -> dict[str, VerifyJob]:
 def test_every_table_is_thought_of() -> None:
     named = set(re.findall(r"\bON (\w+) TO", SQL))
     assert named == set(tables().metadata.tables)
-    assert set(re.findall(r"\bON TABLE (\w+) TO", SQL)) == set(VIEWS)
+    assert set(re.findall(r"\bON TABLE (\w+) TO", SQL)) == {*VIEWS, *VIEWS_OF_SANDBOX}
+
+
+def test_the_worker_may_change_all_of_a_request_but_whether_it_is_of_the_sandbox() -> None:
+    (granted,) = re.findall(r"GRANT UPDATE \(([\w, \n]+)\)\s+ON verification TO 'verify_worker'", SQL)
+    columns = {column.name for column in tables().verification.c}
+    assert set(re.findall(r"\w+", granted)) == columns - {"sandbox"}
 
 
 def test_a_new_account_is_locked_until_it_has_a_password() -> None:
@@ -142,7 +149,7 @@ def test_the_worker_does_its_work(engine_of: Callable[[str], sa.Engine]) -> None
     insert_member(engine_of("verify_app"))
     assert len(store.pending.enqueue("bulk", NOW).jobs) == 1
     assert store.shadows.note("r1", a_verdict(), a_verdict(), NOW)
-    old = dict.fromkeys(("numbers", "dead_jobs", "looks", "events", "links"), later(9))
+    old = dict.fromkeys(("numbers", "dead_jobs", "looks", "events", "links", "sandbox"), later(9))
     purged = store.retention.purge(**old, endpoints=(), member_links=True)
     assert (purged.photos, purged.dead_jobs, purged.shadows) == (4, 2, 1)
 
@@ -265,6 +272,7 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_worker", "UPDATE tombstone SET member_hash = 'x'"),
         ("verify_worker", "DELETE FROM tombstone"),
         ("verify_worker", "DELETE FROM verification"),
+        ("verify_worker", "UPDATE verification SET sandbox = TRUE"),
         ("verify_worker", "DELETE FROM label"),
         ("verify_worker", "INSERT INTO decision (request_id) VALUES ('r')"),
         ("verify_worker", "UPDATE access_log SET looked_by = 'x'"),
@@ -300,7 +308,8 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_worker", "UPDATE label SET label = 'genuine'"),
         ("verify_worker", "INSERT INTO access_log (member_id) VALUES ('m1')"),
         *(("verify_worker", f"DELETE FROM {view}") for view in VIEWS),
-        *(("verify_app", f"SELECT * FROM {view}") for view in VIEWS),
+        *(("verify_app", f"SELECT * FROM {view}") for view in (*VIEWS, *VIEWS_OF_SANDBOX)),
+        *(("verify_operator", f"DELETE FROM {view}") for view in VIEWS_OF_SANDBOX),
         ("verify_operator", "UPDATE member SET verification_status = 'approved'"),
         ("verify_operator", "UPDATE member SET reason = 'same_person'"),
         ("verify_operator", "UPDATE member SET verified_request_id = 'r'"),

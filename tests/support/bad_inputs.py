@@ -21,7 +21,7 @@ from pipeline.errors import ImageError
 from pipeline.images.decode import decode
 from pipeline.verdict import NotFetched, Photo
 from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
-from support.bad_jobs import BAD
+from support.bad_jobs import BAD, BAD_SANDBOX
 from support.bad_requests import errors
 from support.bundle import ROOT
 from support.invalid_messages import BATCHES, EVERYTHING
@@ -37,6 +37,8 @@ from worker.errors import BadMessage
 from worker.importing.package import MAX_FILE_BYTES, BadWorkbook
 from worker.importing.run import import_workbook
 from worker.jobs.verify_job import parse_job
+from worker.store import Attempt
+from worker.verification.sandbox import NoVerdict, Sandbox
 
 PAGE: Final = ROOT / "docs" / "bad-inputs.md"
 HEAD: Final = """# Bad inputs
@@ -216,6 +218,16 @@ def requests() -> Iterator[Case]:
     yield from ((name, f"`{type(error).__name__}`: {error}") for name, error in errors())
 
 
+def sandbox_ids() -> Iterator[Case]:
+    """Member IDs of the sandbox that name no verdict, or none that the request can come to."""
+    for name, (member_id, changes) in BAD_SANDBOX.items():
+        job = parse_job(a_message(member_id=member_id, **changes), NOW)
+        there = member_id != "sandbox-approved.2"
+        answer = Sandbox("sandbox-").answer(job, Attempt("r1", member_id, 1, 0, "w", NOW, (), sandbox=there))
+        assert isinstance(answer, NoVerdict)
+        yield f"{name} (`{member_id}`)", f"`{answer.reason}`: {answer.text}"
+
+
 def workbooks() -> Iterator[Case]:
     """Whole files of the import, then rows."""
     with tempfile.TemporaryDirectory() as folder:
@@ -323,6 +335,7 @@ def page() -> str:
         ("Answers of a photo resolver", resolvers()),
         ("Messages", messages()),
         ("What an app asks the Python client for", requests()),
+        ("The sandbox", sandbox_ids()),
         ("Excel files", workbooks()),
     ):
         parts.append(f"\n## {title}\n\n| input | reason |\n|---|---|\n{_rows(cases)}")

@@ -50,3 +50,14 @@ BAD: Final[dict[str, tuple[str, dict[str, Any]]]] = {
     "bytes": ("bad_json", {"note": b"x"}),
     "half a character": ("bad_json", {"note": "\ud800"}),
 }
+
+BAD_SANDBOX: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "an unknown status": ("sandbox-aproved", {}),
+    "an unknown reason": ("sandbox-review-no_face.1", {}),
+    "a reason that only a person gives": ("sandbox-approved-approved_by_person", {}),
+    "an unknown reason of a dead job": ("sandbox-dead-old_age", {}),
+    "an approval without a gallery photo": ("sandbox-approved.1", {"photo_urls": []}),
+    "an empty gallery that is none": ("sandbox-retry_photo-no_photos", {}),
+    "a member who was there before the prefix": ("sandbox-approved.2", {}),
+}
+"""Member IDs of the sandbox, and what is changed in a job that is in order."""

@@ -180,6 +180,10 @@ def test_secrets_are_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
         ("MAPPED_COLUMNS", '{"reason": "a b"}'),
         ("TABLE_PREFIX", "a.b"),
         ("LOG_LEVEL", "LOUD"),
+        ("SANDBOX_PREFIX", "ab"),
+        ("SANDBOX_PREFIX", "Sandbox-"),
+        ("SANDBOX_PREFIX", "test."),
+        ("SANDBOX_PREFIX", "x" * 17),
     ],
 )
 def test_an_error_names_the_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:

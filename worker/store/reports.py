@@ -26,9 +26,14 @@ _EXAMPLES: Final = 10
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """How much there is of what. The counts of ``requests`` add up to all requests ever accepted."""
+    """How much there is of what. The counts of ``requests`` add up to all requests ever accepted.
+
+    Members of the sandbox, and all of theirs but events, are in none of the other counts.
+    """
 
     members: int
+    sandbox: int
+    """Members of the sandbox."""
     pending: int
     """Members who want a request and have none yet."""
     requests: Mapping[State, int]
@@ -74,22 +79,25 @@ class Reports:
 
     def _status(self, c: sa.Connection, now: datetime) -> StatusReport:
         m, v, d = self._t.member, self._t.verification, self._t.dead_job
+        real = sa.not_(m.c.sandbox)
         due = sa.or_(m.c.request_after.is_(None), m.c.request_after <= now)
-        waiting = v.c.due_at.is_not(None)
-        lapsed = sa.and_(v.c.state == State.RUNNING, v.c.lease_until <= now)
+        waiting = sa.and_(v.c.due_at.is_not(None), sa.not_(v.c.sandbox))
+        lapsed = sa.and_(v.c.state == State.RUNNING, v.c.lease_until <= now, sa.not_(v.c.sandbox))
         oldest = c.scalar(sa.select(sa.func.min(v.c.accepted_at)).where(waiting))
         heads = self._models.in_use_on(c)
         in_use = {heads.champion, *heads.shadows}
-        requests, verdicts = _counts(c, v.c.state), _counts(c, m.c.verification_status)
+        requests = _counts(c, v.c.state, sa.not_(v.c.sandbox))
+        verdicts = _counts(c, m.c.verification_status, real)
         return StatusReport(
-            members=_count(c, m),
-            pending=_count(c, m, m.c.needs_request, due),
+            members=_count(c, m, real),
+            sandbox=_count(c, m, m.c.sandbox),
+            pending=_count(c, m, m.c.needs_request, due, real),
             requests={state: requests.get(state, 0) for state in State},
             verdicts={status: verdicts.get(status, 0) for status in Status},
             queued=_counts(c, v.c.queue, waiting),
             lapsed=_count(c, v, lapsed),
             **self._failed(c),
-            dead_jobs=_count(c, d, is_open(d)),
+            dead_jobs=_count(c, d, is_open(d), self._real(d)),
             oldest_waiting=None if oldest is None else now - oldest,
             outbox=self._replays.summary_on(c, now),
             training=self._runs.latest_on(c),
@@ -98,6 +106,11 @@ class Reports:
             refused_heads=tuple(one for one in self._models.problems_on(c) if one.version in in_use),
         )
 
+    def _real(self, dead_job: sa.Table) -> sa.ColumnElement[bool]:
+        """Dead jobs that are of no member of the sandbox."""
+        m = self._t.member
+        return sa.not_(sa.exists().where(m.c.member_id == dead_job.c.member_id, m.c.sandbox))
+
     def _failed(self, c: sa.Connection) -> dict[str, Any]:
         """Newest requests that ended in an error while a verdict of an earlier one stands."""
         m, v = self._t.member, self._t.verification
@@ -105,6 +118,7 @@ class Reports:
             sa.select(v.c.request_id)
             .join(m, m.c.request_id == v.c.request_id)
             .where(
+                sa.not_(m.c.sandbox),
                 m.c.verification_status != Status.ERROR,
                 sa.func.coalesce(m.c.verified_request_id, "") != v.c.request_id,
                 v.c.state.in_([State.DONE, State.DEAD]),

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from worker.store.database import Database
 from worker.store.link_retention import LinkRetention
+from worker.store.members.members import Members
 
 _AT_ONCE: Final = 500
 """Rows of one transaction: its locks are short."""
@@ -38,13 +39,16 @@ class Purged:
     """Messages whose links lost their queries."""
     member_links: int
     """Members whose links did."""
+    sandbox: int
+    """Members of the sandbox who went, with all of theirs."""
 
 
 class Retention:
     """Removes what was kept long enough."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, members: Members) -> None:
         self._db = database
+        self._members = members
         self._t = database.t
         self._links = LinkRetention(database)
 
@@ -55,6 +59,7 @@ class Retention:
         dead_jobs: datetime,
         looks: datetime,
         events: datetime,
+        sandbox: datetime,
         endpoints: Collection[str],
         links: datetime,
         member_links: bool,
@@ -72,6 +77,7 @@ class Retention:
             events=self._purge_events(events, endpoints),
             links=self._links.purge_messages(links),
             member_links=self._links.purge_members(links) if member_links else 0,
+            sandbox=self._members.purge_sandbox(sandbox),
         )
         self._db.empty_write_ahead_log()
         return purged

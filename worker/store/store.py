@@ -44,13 +44,21 @@ class Store:
         stale_after: timedelta = timedelta(minutes=2),
         listening: bool = False,
         decision_hold: timedelta = timedelta(0),
+        sandbox_prefix: str = "",
     ) -> None:
         """``listening``: whether there is an endpoint for events."""
         self.database = database = Database(engine, schema)
         tombstones = Tombstones(database.t, tombstone_key)
-        outcomes = Outcomes(database.t, mapped, listening, decision_hold)
+        outcomes = Outcomes(database.t, mapped, listening, decision_hold, sandbox_prefix)
         dead_letters = DeadLetters(database.t, tombstones, outcomes)
-        acceptance = Acceptance(database, tombstones, dead_letters, outcomes, stale_after)
+        acceptance = Acceptance(
+            database,
+            tombstones,
+            dead_letters,
+            outcomes,
+            stale_after=stale_after,
+            sandbox_prefix=sandbox_prefix,
+        )
         results = Results(database, mapped, outcomes)
         self.requests = Requests(database, acceptance, results, outcomes, stale_after)
         self.dead_jobs = DeadJobs(database, tombstones, dead_letters, acceptance)
@@ -65,7 +73,7 @@ class Store:
         self.deliveries = Deliveries(database)
         self.replays = Replays(database)
         self.reports = Reports(database, self.models, self.training_runs, self.replays)
-        self.retention = Retention(database)
+        self.retention = Retention(database, self.members)
 
     def close(self) -> None:
         """Give the connections back; the store can still be used, with new ones."""
@@ -91,4 +99,5 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         stale_after=settings.stale_after,
         listening=bool(settings.endpoints),
         decision_hold=timedelta(seconds=settings.decision_hold_seconds),
+        sandbox_prefix=settings.sandbox_prefix,
     )

@@ -25,6 +25,7 @@ from worker.jobs.verify_job import VerifyJob, parse_job
 from worker.logs import about
 from worker.store import Accepted, Attempt, DeadJob, Refusal, Refused
 from worker.verification.dead_letters import invalid_job
+from worker.verification.sandbox import NO_SANDBOX, Answer, NoVerdict, Sandbox
 
 logger = logging.getLogger(__name__)
 
@@ -130,6 +131,7 @@ class Verification:
     verify: Verify
     rules: DeliveryRules
     worker: str
+    sandbox: Sandbox = NO_SANDBOX
     clock: Callable[[], datetime] = utc_now
 
     def handle(self, body: object, queue: str) -> Handled:
@@ -188,26 +190,40 @@ class Verification:
             raise
 
     def _run(self, job: VerifyJob, attempt: Attempt) -> Handled:
+        if made_up := self.sandbox.answer(job, attempt):
+            return self._make_up(attempt, made_up)
         selfie, *photos = self.fetcher.fetch_all(attempt.links)
         if wait := self._wait([selfie, *photos], attempt.postponed):
             return self._postpone(attempt, wait)
         verified = self.verify(selfie, photos, job.declared_gender)
         share, key = self.rules.blind_audit_share, self.rules.audit_key
-        verdict = blind_audit(verified.verdict, job.request_id, share, key)
-        try:
-            stored = self.requests.finish(attempt, verdict, self.clock())
-        except StoreRefused as refused:  # another attempt would come to the same
-            return self._unstorable(attempt, refused)
-        handled = Handled.STORED if stored else Handled.LOST
-        logger.info("%s, %s: %s", verdict.status, verdict.reason, handled)
-        if stored:
+        handled = self._store(attempt, blind_audit(verified.verdict, job.request_id, share, key))
+        if handled is Handled.STORED:
             self._note_shadows(job.request_id, verified)
         return handled
 
-    def _unstorable(self, attempt: Attempt, refused: StoreRefused) -> Handled:
-        logger.error("given up: the result cannot be stored: %s", refused)
-        text = f"the result cannot be stored: {refused}"
-        self.requests.give_up(attempt.request_id, NOT_STORED, text, self.clock(), attempt=attempt)
+    def _make_up(self, attempt: Attempt, answer: Answer) -> Handled:
+        """What the sandbox says: no download, no models, no blind audit and no shadows."""
+        match answer:
+            case timedelta():
+                return self._postpone(attempt, answer)
+            case NoVerdict():
+                return self._give_up(attempt, answer.reason, answer.text)
+            case Verdict():
+                return self._store(attempt, answer)
+
+    def _store(self, attempt: Attempt, verdict: Verdict) -> Handled:
+        try:
+            stored = self.requests.finish(attempt, verdict, self.clock())
+        except StoreRefused as refused:  # another attempt would come to the same
+            return self._give_up(attempt, NOT_STORED, f"the result cannot be stored: {refused}")
+        handled = Handled.STORED if stored else Handled.LOST
+        logger.info("%s, %s: %s", verdict.status, verdict.reason, handled)
+        return handled
+
+    def _give_up(self, attempt: Attempt, reason: str, text: str) -> Handled:
+        logger.error("given up: %s", text)
+        self.requests.give_up(attempt.request_id, reason, text, self.clock(), attempt=attempt)
         return Handled.DEAD_LETTER
 
     def _note_shadows(self, request_id: str, verified: Verified) -> None:

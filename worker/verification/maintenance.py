@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 MAX_JOBS: Final = 500
 """Of one sweep: a broker that lost everything is filled again in steps."""
 
+SANDBOX_KEPT: Final = timedelta(days=1)
+"""After the last change of a member of the sandbox."""
+
 
 class Requests(Protocol):
     """The requests of the store, as a sweep needs them. Two sweeps at once get different jobs."""
@@ -60,6 +63,7 @@ class Retention(Protocol):
         dead_jobs: datetime,
         looks: datetime,
         events: datetime,
+        sandbox: datetime,
         endpoints: Collection[str],
         links: datetime,
         member_links: bool,
@@ -109,14 +113,15 @@ def purge_old(retention: Retention, settings: Settings, now: datetime) -> Purged
         dead_jobs=now - timedelta(days=settings.dead_job_days),
         looks=now - timedelta(days=settings.access_log_days),
         events=now - timedelta(days=settings.event_days),
+        sandbox=now - SANDBOX_KEPT,
         endpoints=settings.endpoints,
         links=now - timedelta(days=settings.link_days),
         member_links=settings.photo_resolver is not None,
     )
     logger.info(
         "purged: %d photos, %d dead jobs, %d looks, %d shadow verdicts, %d events, links of %d requests and "
-        "%d members",
+        "%d members, %d of the sandbox",
         *(purged.photos, purged.dead_jobs, purged.looks, purged.shadows, purged.events),
-        *(purged.links, purged.member_links),
+        *(purged.links, purged.member_links, purged.sandbox),
     )
     return purged

@@ -63,5 +63,6 @@ def _list(store: Store, as_json: bool, now: datetime) -> None:
         reason = f"{one.reason}: {operator_text(one.reason)}" if one.reason else "-"
         said = " ".join(filter(None, (one.newest_status or one.newest_state, one.newest_reason)))
         newest = ("the same", "") if one.request_id == one.opened_by else (one.request_id or "-", said)
-        table.add_row(one.member_id, age, reason, one.opened_by or "-", *newest)
+        member = f"{one.member_id}{' (sandbox)' if one.sandbox else ''}"
+        table.add_row(member, age, reason, one.opened_by or "-", *newest)
     console().print(table)

@@ -131,7 +131,7 @@ def _facts(member: MemberRecord, standing: RequestRecord | None, newest: Request
         "verdict of": standing.request_id if standing else "-",
         **(_newest(newest) if newest and newest != standing else {}),
     }
-    table = new_table("member", member.member_id)
+    table = new_table("member", f"{member.member_id}{' (sandbox)' if member.sandbox else ''}")
     for name, value in facts.items():
         table.add_row(name, value)
     return table

@@ -24,6 +24,8 @@ def init_db() -> None:
         engine.dispose()
     shown = engine.url.render_as_string(hide_password=True)
     click.echo(f"The tables in {shown} are up to date (revision {revision}).")
+    if real := runtime.real_in_sandbox():
+        click.echo(f"Warning: {real}.", err=True)
 
 
 @click.command()
@@ -37,6 +39,7 @@ def purge(as_json: bool) -> None:
     VERIFY_ACCESS_LOG_DAYS   who looked at a member
     VERIFY_EVENT_DAYS        events that have arrived or are parked
     VERIFY_LINK_DAYS         the queries of photo links, which are keys
+    one day                  members of the sandbox (VERIFY_SANDBOX_PREFIX), with all of theirs
     Verdicts and reasons stay.
     """
     purged = purge_old(runtime.store().retention, runtime.settings(), utc_now())
@@ -47,5 +50,6 @@ def purge(as_json: bool) -> None:
         f"Removed: the numbers of {purged.photos:,} photos, the messages of {purged.dead_jobs:,} dead jobs, "
         f"{purged.looks:,} entries of the access log, {purged.shadows:,} verdicts of heads in shadow, "
         f"{purged.events:,} events, "
-        f"the queries of the links of {purged.links:,} requests and {purged.member_links:,} members."
+        f"the queries of the links of {purged.links:,} requests and {purged.member_links:,} members, "
+        f"{purged.sandbox:,} members of the sandbox."
     )

@@ -25,8 +25,9 @@ from worker.jobs import queues
 @click.option(
     "-c", "--concurrency", type=click.IntRange(1, 256), help="Pool processes (default: VERIFY_CONCURRENCY)."
 )
-@click.option("--beat/--no-beat", default=None, help="Also send the periodic jobs (default: embedded only).")
-def run(named: str | None, concurrency: int | None, beat: bool | None) -> None:
+@click.option("--beat/--no-beat", default=None, help="Also send the periodic jobs (defaults below).")
+@click.option("--sandbox", is_flag=True, help="Give verdicts by the member's name only; needs no models.")
+def run(named: str | None, concurrency: int | None, beat: bool | None, sandbox: bool) -> None:
     """Start a worker and keep it running until it is told to end (TERM, or Ctrl-C).
 
     \b
@@ -35,12 +36,24 @@ def run(named: str | None, concurrency: int | None, beat: bool | None) -> None:
                                and `celery -A worker.app beat`.
     Embedded (nothing set):    serves everything, and sends itself the periodic jobs; without the
                                packages of training everything but retrain.
+    --sandbox                  serves verify, bulk and maintenance, and sends itself the periodic jobs:
+                               all that the tests of an app need. A real member's request becomes a
+                               dead job. The prefix is sandbox- if VERIFY_SANDBOX_PREFIX is not set.
     """
+    if sandbox:
+        runtime.serve_sandbox_alone()
     embedded = is_embedded(runtime.settings().broker_url.get_secret_value())
-    names = _names(named) if named else queues.IN_ORDER if embedded else (queues.VERIFY, queues.BULK)
+    names = _names(named) if named else _default(embedded=embedded, sandbox=sandbox)
     if problem := runtime.check(runtime.servable(names)):
         raise click.ClickException(problem)
-    sys.exit(_work(names, concurrency, beat=embedded if beat is None else beat))
+    sys.exit(_work(names, concurrency, beat=embedded or sandbox if beat is None else beat))
+
+
+def _default(*, embedded: bool, sandbox: bool) -> Sequence[str]:
+    """The queues that are served where none is named."""
+    if sandbox:
+        return (queues.MAINTENANCE, queues.VERIFY, queues.BULK)
+    return queues.IN_ORDER if embedded else (queues.VERIFY, queues.BULK)
 
 
 def _work(names: Sequence[str], concurrency: int | None, *, beat: bool) -> int:

@@ -28,7 +28,7 @@ _EVERY_SECONDS: Final = 2.0
 def status(watch: bool, as_json: bool) -> None:
     """Show the state of members, requests, verdicts and queues, and dead jobs.
 
-    The counts of the requests add up to all that were ever accepted.
+    The counts of the requests add up to all that were ever accepted; the sandbox is counted by itself.
     """
     store = runtime.store()
     if not watch:
@@ -64,6 +64,8 @@ def _picture(report: StatusReport) -> Group:
     parts: list[RenderableType] = [_requests(report), _verdicts(report), _waiting(report), _models(report)]
     if report.outbox.waiting or report.outbox.parked or report.outbox.paused:
         parts.append(_outbox(report.outbox))
+    if report.sandbox:
+        parts.append(Text(f"Sandbox: {report.sandbox:,} members, in none of these counts"))
     if report.training:
         parts.append(Text(outcome(report.training)))
     return Group(*parts, *([_refused(report)] if report.refused_heads else []))

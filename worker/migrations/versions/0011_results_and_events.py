@@ -54,6 +54,13 @@ SELECT member_id FROM {p}result WHERE member_id IN (SELECT t.erases FROM {p}tomb
 """
 BANDS = ("band_1", "band_2", "band_3", "band_4")
 FALSE, TRUE = sa.false(), sa.true()
+OF_SANDBOX = {
+    "label": ("request_id", "request_id IN (SELECT v.request_id FROM {p}verification v WHERE v.sandbox)"),
+    "decision": ("request_id", "request_id IN (SELECT v.request_id FROM {p}verification v WHERE v.sandbox)"),
+    "verification": ("member_id", "sandbox"),
+    "result": ("member_id", "member_id IN (SELECT v.member_id FROM {p}verification v WHERE v.sandbox)"),
+}
+"""Rows of the sandbox, which an account may delete that has no right to delete from the tables."""
 
 
 def upgrade() -> None:
@@ -74,6 +81,9 @@ def upgrade() -> None:
     if op.get_bind().dialect.name == "mysql":
         op.execute(RESULT_DECIDED.format(p=p))
         op.execute(RESULT_OF_FORGOTTEN.format(p=p))
+        for table, (key, where) in OF_SANDBOX.items():
+            rows = f"SELECT {key} FROM {p}{table} WHERE {where.format(p=p)}"  # noqa: S608 - ours
+            op.execute(f"CREATE OR REPLACE VIEW {p}{table}_of_sandbox AS {rows}")
 
 
 def _extend_member(member: str, verification: str) -> None:

@@ -18,7 +18,7 @@ from worker.store.members.records import AccessRecord, Change, Forgotten, Lifted
 from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.tables.schema import is_open
-from worker.store.tables.views import of_forgotten
+from worker.store.tables.views import Deletable, of_forgotten, of_sandbox
 
 
 class Members:
@@ -214,29 +214,66 @@ class Members:
         return Lifted(since, tuple(c.scalars(refused.order_by(d.c.id))))
 
     def _forget(self, c: sa.Connection, member_id: str, now: datetime) -> Forgotten:
-        t = self._t
+        m = self._t.member
         self._raise_tombstones(c, member_id, now)
-        gone = self._counts(c, member_id)
-        d = t.dead_job
-        gone[d.name] = c.execute(sa.delete(d).where(self._about(member_id))).rowcount
-        self._outcomes.remove(c, member_id)
-        self._delete_records(c, member_id)
-        # Takes the rest along (ON DELETE CASCADE): photos, and what a retraining has of the member.
-        its = t.member.c.member_id == member_id
-        sandbox = c.scalar(sa.select(t.member.c.sandbox).where(its))
-        gone[t.member.name] = c.execute(sa.delete(t.member).where(its)).rowcount
-        if gone[t.member.name]:
+        sandbox = c.scalar(sa.select(m.c.sandbox).where(m.c.member_id == member_id))
+        gone = self._erase(c, member_id, of_forgotten)
+        if gone[m.name]:
             self._outcomes.erased(c, member_id, now, sandbox=bool(sandbox))
         return Forgotten(gone, self._mapped.clear(c, member_id) if self._mapped is not None else ())
 
-    def _delete_records(self, c: sa.Connection, member_id: str) -> None:
+    def count_real(self, prefix: str) -> int:
+        """How many members whose ID begins so are none of the sandbox: no verdict of theirs is made up."""
+        m = self._t.member
+        beyond = prefix[:-1] + chr(ord(prefix[-1]) + 1)
+        begins = sa.and_(m.c.member_id >= prefix, m.c.member_id < beyond)
+        real = sa.select(sa.func.count()).select_from(m).where(begins, sa.not_(m.c.sandbox))
+        return self._db.read(lambda c: c.scalar(real.where(m.c.request_id.is_not(None)))) or 0
+
+    def purge_sandbox(self, before: datetime) -> int:
+        """Erase the members of the sandbox with whom nothing has happened since; their IDs stay free.
+
+        Returns how many.
+        """
+        m = self._t.member
+        old = sa.and_(m.c.sandbox, m.c.updated_at < before)
+        some = sa.select(m.c.member_id).where(old).order_by(m.c.updated_at).limit(BATCH)
+        purged = 0
+        while ids := self._db.read(lambda c: c.scalars(some).all()):
+            for member_id in ids:
+                purged += self._db.write(partial(self._purge_one, member_id, old))
+        return purged
+
+    def _purge_one(self, member_id: str, old: sa.ColumnElement[bool], c: sa.Connection) -> int:
+        m = self._t.member
+        query = sa.select(m.c.member_id).where(m.c.member_id == member_id, old)
+        if c.scalar(query.with_for_update()) is None:
+            return 0
+        self._erase(c, member_id, of_sandbox)
+        if self._mapped is not None:
+            self._mapped.clear(c, member_id)
+        return 1
+
+    def _erase(self, c: sa.Connection, member_id: str, deletable: Deletable) -> dict[str, int]:
+        """How many rows went from each table."""
+        t, d = self._t, self._t.dead_job
+        gone = self._counts(c, member_id)
+        gone[d.name] = c.execute(sa.delete(d).where(self._about(member_id))).rowcount
+        self._outcomes.remove(c, member_id, deletable)
+        self._delete_records(c, member_id, deletable)
+        # Takes the rest along (ON DELETE CASCADE): photos, and what a retraining has of the member.
+        member = sa.delete(t.member).where(t.member.c.member_id == member_id)
+        gone[t.member.name] = c.execute(member).rowcount
+        return gone
+
+    def _delete_records(self, c: sa.Connection, member_id: str, deletable: Deletable) -> None:
         """What outlives everything else; with the requests go what was found, and what shadows said."""
         requests = self._request_ids(member_id)
         for table in (self._t.label, self._t.decision):
-            rows = of_forgotten(c, table)
+            rows = deletable(c, table)
             c.execute(sa.delete(rows).where(rows.c.request_id.in_(requests)))
         for table in (self._t.access_log, self._t.verification):
-            rows = of_forgotten(c, table)
+            rows = deletable(c, table)
             c.execute(sa.delete(rows).where(rows.c.member_id == member_id))
 
     def _counts(self, c: sa.Connection, member_id: str) -> dict[str, int]:

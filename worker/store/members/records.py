@@ -34,6 +34,8 @@ class WaitingReview:
     newest_state: State | None
     newest_status: Status | None
     newest_reason: Reason | None
+    sandbox: bool
+    """Whether the review is made up, for the app's tests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,3 +154,5 @@ class MemberRecord:
     """The newest request, which may be another one."""
     training_consent: bool = False
     """Whether the member agreed that labelled photos are trained on."""
+    sandbox: bool = False
+    """Whether the verdicts are made up, for the app's tests."""

@@ -49,6 +49,8 @@ class Reviews:
 
         def write(c: sa.Connection) -> Labelled:
             member = existing_member(c, self._db, member_id)
+            if member.sandbox:
+                raise NotPossible(f"{member_id} is of the sandbox: there is nobody in its photos to label")
             found = c.execute(self._latest_findings(member_id)).all()
             photo = _to_label(found, member_id, position)
             row = {"request_id": photo.request_id, "position": position, "label": label, "gender": gender}
@@ -119,7 +121,7 @@ class Reviews:
     def waiting(self, limit: int = 100) -> list[WaitingReview]:
         """Members whom a person must decide about, those who wait longest first."""
         m, v = self._t.member, self._t.verification
-        opened = (m.c.member_id, m.c.reason, m.c.verified_at, m.c.verified_request_id)
+        opened = (m.c.member_id, m.c.reason, m.c.verified_at, m.c.verified_request_id, m.c.sandbox)
         query = (
             sa.select(*opened, v.c.request_id, v.c.state, v.c.status, v.c.reason.label("newest_reason"))
             .select_from(m)
@@ -169,4 +171,5 @@ def _waiting(row: AnyRow) -> WaitingReview:
         newest_state=row.state and State(row.state),
         newest_status=Status(row.status) if ended and row.status else None,
         newest_reason=Reason(row.newest_reason) if ended and row.newest_reason else None,
+        sandbox=row.sandbox,
     )

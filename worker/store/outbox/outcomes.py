@@ -17,11 +17,12 @@ from pipeline.verdict import Reason, Status
 from worker.results.document import EventType, Told, erased, refused
 from worker.store.database import AnyRow
 from worker.store.mapped import MappedMember
+from worker.store.members.sandbox import is_sandbox
 from worker.store.requests.reading import read_requests
 from worker.store.requests.records import RequestRecord
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import Decider, State
-from worker.store.tables.views import decided, of_forgotten
+from worker.store.tables.views import Deletable, decided
 
 _TOLD: Final = frozenset({State.DONE, State.DEAD})
 """States with a verdict that holds. One that came after a newer request holds no more."""
@@ -40,6 +41,7 @@ class Outcomes:
     """Whether there is anybody to send events to; without, none is written."""
     hold: timedelta = timedelta(0)
     """How long a person's decision is held before it is sent."""
+    sandbox_prefix: str = ""
 
     def queued(self, c: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
         """New rows of `verification` are waiting, or were superseded when they came."""
@@ -103,22 +105,27 @@ class Outcomes:
         self, c: sa.Connection, request_id: str | None, member_id: str | None, problem: str, now: datetime
     ) -> None:
         """A message cannot become a request. Its ID may be that of one that was accepted: that one stands."""
-        r = self.t.result
+        r, sandbox = self.t.result, member_id is not None and self._is_sandbox(c, member_id)
         if request_id is not None and not self._known(c, [request_id]):
             row = {"request_id": request_id, "member_id": member_id, "state": State.DEAD, "problem": problem}
             times = dict.fromkeys(("accepted_at", "finished_at", "changed_at"), now)
-            c.execute(sa.insert(r).values(**row, **times))
-        payload = refused(request_id, member_id, problem, now)
+            c.execute(sa.insert(r).values(**row, **times, sandbox=sandbox))
+        payload = refused(request_id, member_id, problem, now, sandbox=sandbox)
         self._insert(c, EventType.REFUSED, member_id, request_id, payload, now=now)
+
+    def _is_sandbox(self, c: sa.Connection, member_id: str) -> bool:
+        m = self.t.member
+        query = sa.select(m.c.request_id, m.c.sandbox).where(m.c.member_id == member_id)
+        return is_sandbox(self.sandbox_prefix, member_id, c.execute(query).one_or_none())
 
     def erased(self, c: sa.Connection, member_id: str, now: datetime, *, sandbox: bool) -> None:
         """A member was forgotten. The event is the last trace, and goes when it is sent."""
         payload = erased(member_id, now, sandbox=sandbox)
         self._insert(c, EventType.ERASED, member_id, None, payload, now=now)
 
-    def remove(self, c: sa.Connection, member_id: str) -> None:
-        """What is told about a member who is being forgotten."""
-        for table in (of_forgotten(c, self.t.result), self.t.event):
+    def remove(self, c: sa.Connection, member_id: str, deletable: Deletable) -> None:
+        """What is told about a member who is being forgotten, or purged."""
+        for table in (deletable(c, self.t.result), self.t.event):
             c.execute(sa.delete(table).where(table.c.member_id == member_id))
 
     def _known(self, c: sa.Connection, request_ids: Sequence[str]) -> set[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from worker.errors import BadMessage, MemberForgotten, NotRequeueable, RequestCo
 from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.store.database import AnyRow, Database
 from worker.store.members.galleries import Galleries
+from worker.store.members.sandbox import is_sandbox
 from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
@@ -30,6 +31,15 @@ _NOTABLE: Final = timedelta(minutes=1)
 """A clock that is further ahead than this is told to the operator."""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A request that comes in: when it counts from, and whether it is of the sandbox."""
+
+    job: VerifyJob
+    at: datetime
+    sandbox: bool
+
+
 class Acceptance:
     """Writes requests down within the transactions of others."""
 
@@ -39,7 +49,9 @@ class Acceptance:
         tombstones: Tombstones,
         dead_letters: DeadLetters,
         outcomes: Outcomes,
+        *,
         stale_after: timedelta,
+        sandbox_prefix: str,
     ) -> None:
         self._db = database
         self._t = database.t
@@ -48,6 +60,7 @@ class Acceptance:
         self._outcomes = outcomes
         self._galleries = Galleries(database.t)
         self._stale_after = stale_after
+        self._sandbox_prefix = sandbox_prefix
 
     def accept(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> Accepted:
         """See `Requests.accept`."""
@@ -66,35 +79,37 @@ class Acceptance:
         sent_at = min(job.requested_at, now)
         if job.requested_at > now + _NOTABLE:
             logger.warning("the sender's clock is ahead of ours: the request counts from now")
+        entry = Entry(job, just_after(member, sent_at), self.is_sandbox(job.member_id, member))
         if _was_sent_before(job, sent_at, member, now):
-            row = self._request_values(job, sent_at, State.SUPERSEDED, queue, now)
+            row = self._request_values(replace(entry, at=sent_at), State.SUPERSEDED, queue, now)
             c.execute(sa.insert(self._t.verification), [row])
             self._outcomes.queued(c, [row], now)
             return Accepted(job.request_id, State.SUPERSEDED, new=True)
-        self.enter(c, [(job, just_after(member, sent_at))], queue, now)
+        self.enter(c, [entry], queue, now)
         m = self._t.member
         c.execute(sa.update(m).where(m.c.member_id == job.member_id).values(sent_at=sent_at))
         return Accepted(job.request_id, State.QUEUED, new=True)
 
-    def enter(
-        self, c: sa.Connection, jobs: Sequence[tuple[VerifyJob, datetime]], queue: str, now: datetime
-    ) -> None:
-        """Write the newest requests of different members, who are locked, with when each counts from:
-        `just_after` the member's newest."""
-        rows = [self._request_values(job, at, State.QUEUED, queue, now) for job, at in jobs]
+    def is_sandbox(self, member_id: str, member: AnyRow | None) -> bool:
+        """Whether a request of the member is of the sandbox."""
+        return is_sandbox(self._sandbox_prefix, member_id, member)
+
+    def enter(self, c: sa.Connection, entries: Sequence[Entry], queue: str, now: datetime) -> None:
+        """Write the newest requests of different members, who are locked; each counts from `just_after` the
+        member's newest."""
+        rows = [self._request_values(entry, State.QUEUED, queue, now) for entry in entries]
         c.execute(sa.insert(self._t.verification), rows)
-        self._make_newest(c, jobs, now)
+        self._make_newest(c, entries, now)
         self._outcomes.queued(c, rows, now)
 
-    def _request_values(
-        self, job: VerifyJob, at: datetime, state: State, queue: str, now: datetime
-    ) -> dict[str, Any]:
+    def _request_values(self, entry: Entry, state: State, queue: str, now: datetime) -> dict[str, Any]:
+        job = entry.job
         return {
             "request_id": job.request_id,
             "member_id": job.member_id,
             "why": job.why,
             "queue": queue,
-            "requested_at": at,
+            "requested_at": entry.at,
             "message": job.to_message(),
             "content_hash": job.content_hash(),
             "state": state,
@@ -105,18 +120,16 @@ class Acceptance:
             "accepted_at": now,
             "due_at": None if state.ended else now + self._stale_after,
             "finished_at": now if state.ended else None,
-            "sandbox": False,
+            "sandbox": entry.sandbox,
         }
 
-    def _make_newest(
-        self, c: sa.Connection, entered: Sequence[tuple[VerifyJob, datetime]], now: datetime
-    ) -> None:
+    def _make_newest(self, c: sa.Connection, entries: Sequence[Entry], now: datetime) -> None:
         """The members are what their newest requests say."""
-        jobs = [job for job, _ in entered]
+        jobs = [entry.job for entry in entries]
         m = self._t.member
         newest = sa.update(m).where(m.c.member_id == sa.bindparam("id"))
         settled = newest.values(pending=False, request_after=None)
-        c.execute(settled, [_member_values(job, at, now) for job, at in entered])
+        c.execute(settled, [_member_values(entry, now) for entry in entries])
         self._supersede_waiting(c, jobs, now)
         self._galleries.replace(c, {job.member_id: job.photo_urls for job in jobs}, now)
 
@@ -221,13 +234,15 @@ def _was_sent_before(job: VerifyJob, sent_at: datetime, member: AnyRow | None, n
     return sent_at < newest or (same_moment and job.request_id < member.request_id)
 
 
-def _member_values(job: VerifyJob, at: datetime, now: datetime) -> dict[str, Any]:
+def _member_values(entry: Entry, now: datetime) -> dict[str, Any]:
+    job = entry.job
     return {
         "id": job.member_id,
         "declared_gender": job.declared_gender,
         "selfie_url": job.selfie_url,
         "request_id": job.request_id,
-        "requested_at": at,
+        "requested_at": entry.at,
+        "sandbox": entry.sandbox,
         "requested_state": State.QUEUED,
         "updated_at": now,
         "requested_selfie_url": job.selfie_url,

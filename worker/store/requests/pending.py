@@ -17,7 +17,7 @@ from worker.store.database import BATCH, AnyRow, Database
 from worker.store.members.galleries import Galleries
 from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
-from worker.store.requests.acceptance import Acceptance, just_after
+from worker.store.requests.acceptance import Acceptance, Entry, just_after
 from worker.store.requests.changes import Changes, asks_the_same, content
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
 from worker.store.requests.records import DeadJob, Enqueued, PendingMember, Queued
@@ -117,7 +117,7 @@ class PendingMembers:
         forgotten = self._tombstones.among(c, rows)
         self._erase_again(c, [rows[member_id] for member_id in forgotten], queue, now)
         answers: Answers = dict.fromkeys(forgotten, "the member was forgotten")
-        jobs = []
+        entries = []
         self._galleries.lock(c, rows)
         members = self._described(c, [row for i, row in rows.items() if i not in forgotten])
         for member in members if why else self._settle_asked(c, members, rows.values()):
@@ -127,10 +127,12 @@ class PendingMembers:
                 self._refuse(c, member, error, queue, now=now)
                 answers[member.member_id] = str(error)
             else:
-                jobs.append(job)
+                row = rows[member.member_id]
+                entry = Entry(job, job.requested_at, self._acceptance.is_sandbox(row.member_id, row))
+                entries.append(entry)
                 answers[member.member_id] = Queued(job, queue)
-        if jobs:
-            self._acceptance.enter(c, [(job, job.requested_at) for job in jobs], queue, now)
+        if entries:
+            self._acceptance.enter(c, entries, queue, now)
         return answers
 
     def _erase_again(self, c: sa.Connection, rows: Sequence[AnyRow], queue: str, now: datetime) -> None:

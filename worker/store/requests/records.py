@@ -56,6 +56,8 @@ class Attempt:
     lease_until: datetime
     links: tuple[PhotoLink, ...]
     """By the photos' positions, as they stand in the database now."""
+    sandbox: bool = False
+    """Whether the request is of a member of the sandbox."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,7 @@ class Requests:
             worker=worker,
             lease_until=until,
             links=self._links(c, member, request),
+            sandbox=request.sandbox,
         )
 
     def _links(self, c: sa.Connection, member: AnyRow, request: AnyRow) -> tuple[PhotoLink, ...]:

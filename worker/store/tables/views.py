@@ -8,6 +8,7 @@ SQLite has no accounts, and needs none of them. The migrations make the same; a 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -22,6 +23,14 @@ _OF_FORGOTTEN: Final = {
     "result": ("member_id", _BY_MEMBER),
 }
 """Rows of which members may be deleted by an account that may not delete from the tables."""
+_SANDBOX: Final = "SELECT v.request_id FROM {p}verification v WHERE v.sandbox"
+_OF_SANDBOX: Final = {
+    "label": ("request_id", f"request_id IN ({_SANDBOX})"),
+    "decision": ("request_id", f"request_id IN ({_SANDBOX})"),
+    "verification": ("member_id", "sandbox"),
+    "result": ("member_id", "member_id IN (SELECT v.member_id FROM {p}verification v WHERE v.sandbox)"),
+}
+"""Rows of the sandbox, likewise. No account may make a request one of the sandbox that was none."""
 _DECIDED: Final = """
 SELECT member_id, verification_status, reason, verified_at, verified_request_id, updated_at
 FROM {p}member
@@ -64,12 +73,28 @@ def view_selects(prefix: str) -> dict[str, str]:
     for table, (key, which) in _OF_FORGOTTEN.items():
         where = f"{key} IN ({which.format(p=prefix)})"
         selects[f"{prefix}{table}_of_forgotten"] = f"SELECT {key} FROM {prefix}{table} WHERE {where}"  # noqa: S608
+    for table, (key, where) in _OF_SANDBOX.items():
+        rows = f"SELECT {key} FROM {prefix}{table} WHERE {where.format(p=prefix)}"  # noqa: S608
+        selects[f"{prefix}{table}_of_sandbox"] = rows
     return selects
+
+
+Deletable = Callable[[sa.Connection, sa.Table], sa.TableClause]
+"""The rows of a table that may be deleted."""
 
 
 def of_forgotten(c: sa.Connection, table: sa.Table) -> sa.TableClause:
     """The table's rows that may be deleted because their member is being forgotten (`tombstone.erases`)."""
     return _view(c, table, f"{table.name}_of_forgotten")
+
+
+def of_sandbox(c: sa.Connection, table: sa.Table) -> sa.TableClause:
+    """The table's rows that may be deleted because they are of the sandbox.
+
+    From the access log the account that purges may delete anyway.
+    """
+    purged = table.name.endswith("access_log")
+    return table if purged else _view(c, table, f"{table.name}_of_sandbox")
 
 
 def decided(c: sa.Connection, table: sa.Table) -> sa.TableClause:

@@ -73,17 +73,18 @@ class Labels:
 
     def _blind_audited(self) -> sa.ColumnElement[bool]:
         """Whether a request's approval was sampled for the blind audit, decided since or not."""
-        return self._t.verification.c.reason == Reason.BLIND_AUDIT
+        v = self._t.verification
+        return sa.and_(v.c.reason == Reason.BLIND_AUDIT, sa.not_(v.c.sandbox))
 
     def of_consenting(self, *columns: Any) -> sa.Select[Any]:
-        """Labels of members who consented."""
+        """Labels of members who consented; those of the sandbox show nobody."""
         label, v, m = self._t.label, self._t.verification, self._t.member
         return (
             sa.select(*columns)
             .select_from(label)
             .join(v, v.c.request_id == label.c.request_id)
             .join(m, m.c.member_id == v.c.member_id)
-            .where(m.c.training_consent)
+            .where(m.c.training_consent, sa.not_(m.c.sandbox))
         )
 
     def true_photos(self, c: sa.Connection, member_id: str) -> tuple[TruePhoto, ...]:
@@ -142,6 +143,7 @@ class Labels:
         m = self._t.member
         return (
             m.c.training_consent,
+            sa.not_(m.c.sandbox),
             m.c.declared_gender.in_([Gender.MALE, Gender.FEMALE]),
             m.c.selfie_url.is_not(None),
         )
