@@ -37,7 +37,7 @@ class Example:
         shutil.copytree(ROOT / "worker" / "client", folder / "worker" / "client", ignore=unneeded)
         *install, self._run = commands(heading)
         assert MEMBER in self._run
-        self._folder, self._install = folder, install
+        self.heading, self._folder, self._install = heading, folder, install
 
     def install(self) -> None:
         """What comes before the last line of the README's commands."""

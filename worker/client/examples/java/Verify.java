@@ -132,8 +132,9 @@ public class Verify {
             case "review" -> "waits for a person to look";
             case "retry_photo" -> "is asked for a better photo (" + data.get("reason") + ")";
             case "rejected" -> "is rejected";
-            case "error" -> "could not be judged, through no fault of the member";
-            default -> "has no verdict: " + data.get("problem");
+            case "error" -> "could not be judged (" + (data.get("problem") == null ? data.get("reason") : data.get("problem"))
+                + "), through no fault of theirs";
+            default -> "was refused: " + data.get("problem");
         };
     }
 

@@ -37,9 +37,9 @@ function inWords({ member_id, status, reason, problem, photos }) {
     review: "waits for a person to look",
     retry_photo: `is asked for a better photo (${reason})`,
     rejected: "is rejected",
-    error: "could not be judged, through no fault of the member",
+    error: `could not be judged (${problem ?? reason}), through no fault of theirs`,
   };
-  return `${member_id} ${verdicts[status] ?? `has no verdict: ${problem}`}`;
+  return `${member_id} ${verdicts[status] ?? `was refused: ${problem}`}`;
 }
 
 const requestId = randomUUID();

@@ -46,9 +46,9 @@ def in_words(event: Event) -> str:
         "review": "waits for a person to look",
         "retry_photo": f"is asked for a better photo ({event.reason})",
         "rejected": "is rejected",
-        "error": "could not be judged, through no fault of the member",
+        "error": f"could not be judged ({event.problem or event.reason}), through no fault of theirs",
     }
-    return f"{event.member_id} {verdicts.get(event.status or '', f'has no verdict: {event.problem}')}"
+    return f"{event.member_id} {verdicts.get(event.status or '', f'was refused: {event.problem}')}"
 
 
 def main() -> None:
