@@ -25,6 +25,7 @@ from worker.errors import MemberForgotten
 from worker.jobs.verify_job import VerifyJob
 from worker.serving.registry import publish
 from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
+from worker.store.outbox.records import Tried
 from worker.store.tables.schema import tables
 from worker.store.tables.states import PairLabel, RunState
 from worker.verification.maintenance import sweep
@@ -221,6 +222,25 @@ def test_the_app_may_insert_photos_long_after_their_member(engine_of: Callable[[
     assert asked(worker, 0, 240) == {}
     as_the_app(app, photos)
     assert [len(job.photo_urls) for job in asked(worker, 240, 600).values()] == [2]
+
+
+def test_the_worker_delivers_events_and_the_operator_sends_them_again(
+    engine_of: Callable[[str], sa.Engine],
+) -> None:
+    operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
+    worker.requests.accept(a_job("r1"), "verify", NOW)
+    judged(worker, "r1")
+    assert worker.deliveries.dispatch(["app"], NOW) == 1
+    lease = worker.deliveries.acquire("app", "w", LEASE, NOW)
+    assert lease
+    (event,) = worker.deliveries.due("app", NOW, 10)
+    held = worker.deliveries.record(lease, [Tried(event.id, "status 500")], LEASE, NOW)
+    assert held
+    assert worker.deliveries.release(held)
+    assert operator.replays.endpoints(NOW)[0].waiting == 1
+    assert operator.replays.replay(NOW) == 1
+    assert len(worker.deliveries.due("app", NOW, 10)) == 1
+    assert operator.replays.parked() == []
 
 
 def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) -> None:

@@ -31,6 +31,8 @@ _JITTER: Final = 0.2
 """Share of a wait that is added at random."""
 _AT_ONCE: Final = 200
 """Events of one transaction."""
+MOST_EVENTS: Final = 20_000
+"""Of one call: whoever was away for long gets them in steps, and its other work is not kept waiting."""
 
 
 class Deliveries:
@@ -41,15 +43,18 @@ class Deliveries:
         self._t = database.t
 
     def dispatch(self, endpoints: Collection[str], now: datetime) -> int:
-        """Make deliveries of new events to these endpoints; how many events there were.
+        """Make deliveries of new events to these endpoints; how many events that were, `MOST_EVENTS` at most.
 
         An endpoint gets the events that are dispatched from then on. Without endpoints events are only
         marked: nobody waits for them.
         """
         names, dispatched = sorted(endpoints), 0
         self._db.write(lambda c: self._enter(c, names))
-        while step := self._db.write(partial(self._dispatch_some, names, now)):
+        while dispatched < MOST_EVENTS:
+            step = self._db.write(partial(self._dispatch_some, names, now))
             dispatched += step
+            if not step:
+                break
         return dispatched
 
     def _enter(self, c: sa.Connection, endpoints: Sequence[str]) -> None:

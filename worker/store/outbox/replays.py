@@ -13,7 +13,7 @@ from worker.errors import NotPossible
 from worker.store.database import AnyRow, Database, fields_of
 from worker.store.outbox.records import EndpointReport, OutboxReport, ParkedEvent
 
-_AT_ONCE: Final = 500
+_AT_ONCE: Final = 2000
 """Deliveries of one transaction."""
 
 
