@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     webhooks: Webhooks = Field(default_factory=dict)
     """Where events are posted to, by a name of your choice: `{"app": {"url": "https://app.example.com/hooks",
     "secrets": ["whsec_…"]}}`. Each post is signed with each of the secrets, the newest first. The same for
-    all workers."""
+    all workers and commands."""
     event_stream: StreamName = ""
     """A Redis stream that events are written to as well, on the Redis of `VERIFY_BROKER_URL`. Empty: none."""
     event_days: Days = 30

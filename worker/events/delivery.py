@@ -120,6 +120,7 @@ class EventDelivery:
                     _log_pause(lease, tried)
                     break
         self.deliveries.release(lease)
+        logger.info("endpoint %s: %d events delivered", lease.endpoint, delivered)
         return delivered
 
     def _send(
