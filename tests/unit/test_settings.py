@@ -10,6 +10,7 @@ import pymysql
 import pytest
 from pydantic import ValidationError
 
+from support.webhook_receiver import made_up_secret
 from worker.errors import BadSettings
 from worker.settings import PREFIX, Settings, load_settings
 from worker.store import build_engine
@@ -206,6 +207,20 @@ def test_a_job_must_be_killed_before_its_lease_ends(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("VERIFY_LEASE_SECONDS", "45")
     with pytest.raises(BadSettings, match=r"VERIFY_TIME_LIMIT_SECONDS.*VERIFY_LEASE_SECONDS"):
         load_settings()
+
+
+def test_a_photo_resolver_has_secrets_and_speaks_https_unless_its_host_is_named() -> None:
+    url, secret = "http://App.internal:8080/resolve", made_up_secret()
+    for given in ({"photo_resolver": url}, {"photo_resolver_secrets": secret}):
+        with pytest.raises(BadSettings, match="must be set together"):
+            load_settings(given)
+    both = {"photo_resolver": url, "photo_resolver_secrets": secret}
+    with pytest.raises(BadSettings, match="https://, or its host must be named"):
+        load_settings(both)
+    assert "App.internal" not in str(
+        load_settings(both | {"app_private_hosts": "app.internal"}).photo_resolver
+    )
+    assert load_settings(both | {"photo_resolver": url.replace("http:", "https:")}).photo_resolver
 
 
 def test_a_redis_behind_sentinel_must_be_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ What is asked and how it may be answered stands in `worker/RESOLVER.md`.
 from __future__ import annotations
 
 import json
+import logging
 import secrets
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,6 +20,8 @@ from worker.errors import BadMessage
 from worker.jobs.links import PhotoLink, without_query
 from worker.jobs.verify_job import decode_json
 from worker.settings import Settings
+
+_log = logging.getLogger(__name__)
 
 _TYPE: Final = "photo.resolve"
 _SCHEMA: Final = 1
@@ -69,11 +72,16 @@ class PhotoResolver:
         if seconds_left < self._seconds:
             return NoLink("no time was left to ask", timedelta(0))
         response = self._post.post(self._to, f"msg_{secrets.token_hex(16)}", _question(link))
+        answer: str | NoLink
         failed = _may_pass(response.status)
         (self._circuits.record_failure if failed else self._circuits.record_success)(_THE_APP)
         if failed:
-            return NoLink(response.problem or "no answer", response.retry_after or timedelta(0))
-        return _answer(response)
+            answer = NoLink(response.problem or "no answer", response.retry_after or timedelta(0))
+        else:
+            answer = _answer(response)
+        if isinstance(answer, NoLink) and not answer.gone:
+            _log.warning("the photo resolver gave no link: %s", answer.why)
+        return answer
 
 
 def _may_pass(status: int | None) -> bool:
