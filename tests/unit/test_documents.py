@@ -18,12 +18,17 @@ from worker.cli import main as worker_cli
 from worker.settings import PREFIX, Settings
 from worker.store import StatusReport
 
-DOCUMENTS = [*sorted((ROOT / "docs").rglob("*.md")), ROOT / "pipeline" / "MODEL_CARD.md"]
+DOCUMENTS = [
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "pipeline" / "MODEL_CARD.md",
+    *sorted((ROOT / "worker").glob("*.md")),
+    ROOT / "worker" / "client" / "examples" / "README.md",
+]
 COMMANDS = sorted(
     {
         (path.name, command.strip())
         for path in DOCUMENTS
-        for command in re.findall(r"python -m worker ([a-z][^`\n]*)", path.read_text())
+        for command in re.findall(r"python -m worker ([a-z][^`&\n]*)", path.read_text())
     }
 )
 
