@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+from dataclasses import astuple
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,7 @@ from chaos.run import Row, named, run
 from pipeline.terminal import console, new_table
 
 _COLUMNS: Final = ("fault", "times", "jobs", "lost", "doubled", "wrong", "left", "s to recover", "memory")
+_OF_EVENTS: Final = ("final events", "seen", "again", "out of order", "phantom")
 
 
 @click.command()
@@ -55,11 +57,14 @@ def _tell(result: Row | tuple[Fault, str]) -> None:
 
 
 def _table(rows: list[Row]) -> Table:
-    table = new_table(*_COLUMNS)
+    events = _OF_EVENTS if any(row.told for row in rows) else ()
+    table = new_table(*_COLUMNS, *events)
     for row in rows:
         numbers = (row.times, row.jobs, row.lost, row.doubled, row.wrong, row.left, row.seconds)
         growth = "-" if row.growth is None else f"{row.growth:+.1f} %"
-        table.add_row(row.fault, *map(str, numbers), growth, style=None if row.clean else "red")
+        told = astuple(row.told) if row.told else ("-",) * len(events)
+        style = None if row.clean else "red"
+        table.add_row(row.fault, *map(str, numbers), growth, *map(str, told), style=style)
     return table
 
 

@@ -16,7 +16,7 @@ from typing import Final, Protocol
 
 import redis
 
-from chaos.jobs import Crowd, Findings, Member, audit, count_ends, unended
+from chaos.jobs import Crowd, Findings, Member, Told, audit, count_ends, unended
 from chaos.stub_worker import a_photo
 from support.bundle import ROOT
 from support.databases import fresh_database
@@ -104,6 +104,9 @@ class Deployment:
         stack.callback(self.publisher.close)
         self.remarks = Findings()
         """What a fault has found by itself."""
+        self.told: Told | None = None
+        """Of the members that were audited last, where an app takes events."""
+        self._audited: list[Member] = []
         self.workers: list[Worker] = []
         self.beats: list[Beat] = []
         self._started = 0
@@ -214,7 +217,8 @@ class Deployment:
     def audit(self, members: Sequence[Member]) -> Findings:
         """What is not as it must be, in the database and in what a fault has found."""
         found, self.remarks = self.remarks, Findings()
-        found += audit(self.store, members)
+        found += audit(self.store, members, self._audited)
+        self._audited += members
         return found
 
     def left(self) -> int:

@@ -26,6 +26,13 @@ from chaos.broker_faults import (
     soon,
 )
 from chaos.deployment import Deployment, EmbeddedDeployment, RedisDeployment
+from chaos.event_faults import (
+    deliverer_killed,
+    receiver_hangs,
+    receiver_killed,
+    receiver_slow,
+    two_deliveries,
+)
 from chaos.failover import FailoverDeployment
 from chaos.switchover import SwitchoverDeployment
 from worker.app import app
@@ -320,4 +327,16 @@ FAULTS: Final = (
     Fault("worker killed (RabbitMQ)", worker_killed, deployment="rabbitmq", long=True),
     Fault("worker told to end (RabbitMQ)", worker_told_to_end, deployment="rabbitmq", long=True),
     Fault("MariaDB killed (RabbitMQ)", mariadb_killed, deployment="rabbitmq", long=True),
+    Fault("events: receiver killed", receiver_killed, deployment="events", long=True),
+    Fault("events: receiver hangs", receiver_hangs, deployment="events", long=True),
+    Fault("events: receiver slow", receiver_slow, deployment="events", long=True),
+    Fault(
+        "events: workers killed between commit and delivery",
+        deliverer_killed,
+        deployment="events",
+        long=True,
+    ),
+    Fault("events: MariaDB killed", mariadb_killed, deployment="events", long=True),
+    Fault("events: two deliveries at once", two_deliveries, deployment="events", long=True),
+    Fault("events: beat killed", beat_killed, deployment="events", long=True),
 )

@@ -126,6 +126,22 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What an app was told of some requests by events."""
+
+    events: int
+    """Final ones in the database."""
+    seen: int
+    """Of these, how many the app has seen."""
+    again: int
+    """How often it has seen one again."""
+    disordered: int
+    """Of how many it saw a later one of the same member first."""
+    phantoms: int
+    """How many it has seen that the database does not hold, or holds otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The tables, as far as the audit looks at them."""
 
@@ -179,12 +195,13 @@ def _count(store: Store, table: sa.Table, which: sa.ColumnElement[bool]) -> int:
         return int(c.scalar(sa.select(sa.func.count()).select_from(table).where(which)) or 0)
 
 
-def audit(store: Store, members: Sequence[Member]) -> Findings:
-    """Everything that is not as it must be."""
+def audit(store: Store, members: Sequence[Member], before: Sequence[Member] = ()) -> Findings:
+    """Everything that is not as it must be; ``before`` are members of earlier faults."""
     now, found = Snapshot.of(store), Findings()
     for member in members:
         found += _audit_member(member, now)
-    known = {row.request_id for m in members for row in now.requests.get(m.member_id, []) if m.dead}
+    dead = [member for member in (*members, *before) if member.dead]
+    known = {row.request_id for m in dead for row in now.requests.get(m.member_id, [])}
     found.wrong += [f"dead job of {request_id}" for request_id in now.dead if request_id not in known]
     return found
 

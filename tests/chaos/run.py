@@ -13,9 +13,10 @@ from typing import Any, Final, TypeVar
 
 from chaos import clock
 from chaos.deployment import Deployment, EmbeddedDeployment, RabbitDeployment, RedisDeployment
+from chaos.events import EventsDeployment
 from chaos.failover import FailoverDeployment, SentinelDeployment
 from chaos.faults import FAULTS, Fault, small_disk
-from chaos.jobs import Member
+from chaos.jobs import Member, Told
 from chaos.switchover import Replicated, SwitchoverDeployment
 from support.rabbitmq import RabbitMq
 from support.servers import MariaDb, Redis, ServerMissing, quick_folder
@@ -45,6 +46,8 @@ class Row:
     growth: float | None = None
     """By how many percent the process that grew most has grown since it was warm; None where
     memory is not watched: what is killed begins anew."""
+    told: Told | None = None
+    """What an app was told of the jobs, where one takes events."""
     lines: tuple[str, ...] = ()
     """What exactly is not as it must be."""
 
@@ -84,6 +87,8 @@ def _made(kind: str, folder: Path, stack: ExitStack) -> Deployment:
         replica = Redis(folder / "replica", replica_of=first.port, password=first.password)
         made = FailoverDeployment if kind == "failover" else SentinelDeployment
         return made(folder, mariadb, first, _started(replica, stack), stack)
+    if kind == "events":
+        return EventsDeployment(folder, mariadb, first, stack)
     deployment = RedisDeployment(folder, mariadb, first, stack)
     if kind == "clock":
         _make_the_clock_movable(deployment)
@@ -130,6 +135,7 @@ def experiment(deployment: Deployment, fault: Fault, jobs: int, times: int) -> R
         left,
         round(worst, 1),
         growth,
+        deployment.told,
         tuple(found.lines),
     )
 
