@@ -137,6 +137,13 @@ def _webhook_secret(value: SecretStr) -> SecretStr:
     return value
 
 
+def _at_least_one(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+    """pydantic's own limit would be said beside each secret that is wrong."""
+    if not secrets:
+        raise ValueError("must name at least one")
+    return secrets
+
+
 def _app_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     try:
@@ -212,7 +219,7 @@ class Webhook(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     url: AppUrl
-    secrets: Annotated[tuple[WebhookSecret, ...], Field(min_length=1)]
+    secrets: Annotated[tuple[WebhookSecret, ...], AfterValidator(_at_least_one)]
 
 
 EndpointName = Annotated[

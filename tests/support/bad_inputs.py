@@ -22,6 +22,7 @@ from pipeline.images.decode import decode
 from pipeline.verdict import NotFetched, Photo
 from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
 from support.bad_jobs import BAD, BAD_SANDBOX
+from support.bad_receivers import bad_receivers, wrong_settings
 from support.bad_requests import errors
 from support.bundle import ROOT
 from support.invalid_messages import BATCHES, EVERYTHING
@@ -337,6 +338,8 @@ def page() -> str:
         ("What an app asks the Python client for", requests()),
         ("The sandbox", sandbox_ids()),
         ("Excel files", workbooks()),
+        ("Settings of a webhook", wrong_settings()),
+        ("Answers of a webhook's receiver", bad_receivers()),
     ):
         parts.append(f"\n## {title}\n\n| input | reason |\n|---|---|\n{_rows(cases)}")
     return "".join(parts)
