@@ -120,7 +120,9 @@ def deliver_events() -> str:
 
 @app.task(name=queues.PURGE, base=DatabaseTask)
 def purge() -> str:
-    """Purge data older than the retention settings."""
+    """Tell what an earlier version left untold; purge data older than the retention settings."""
+    if untold := runtime.store().untold.tell(utc_now()):
+        logger.info("%d results of requests that an earlier version ended were not told before", untold)
     return str(purge_old(runtime.store().retention, runtime.settings(), utc_now()))
 
 

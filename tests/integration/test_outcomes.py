@@ -235,3 +235,27 @@ def test_without_anybody_to_tell_no_event_is_kept(engine: sa.Engine) -> None:
     judged(store, "r1")
     assert events(store) == []
     assert result_of(store, "r1")["status"] == "approved"
+
+
+def test_what_a_worker_of_an_earlier_version_has_ended_is_told_late_and_once(store: Store) -> None:
+    for request_id in ("r1", "r2", "r3"):
+        judged(store, request_id, int(request_id[1]))
+    t = store.database.t
+    with store.database.engine.begin() as c:  # it writes neither of the two
+        c.execute(sa.delete(t.event))
+        c.execute(sa.delete(t.result).where(t.result.c.request_id == "r1"))
+        c.execute(
+            sa.update(t.result).where(t.result.c.request_id == "r2").values(state="queued", status=None)
+        )
+    assert store.untold.tell(later(9)) == 2
+    assert [event["request_id"] for event in events(store)] == ["r1", "r2"]
+    assert {result_of(store, request_id)["status"] for request_id in ("r1", "r2", "r3")} == {"approved"}
+    assert store.untold.tell(later(10)) == 0
+
+
+def test_a_request_that_a_worker_of_an_earlier_version_accepted_gets_its_result(store: Store) -> None:
+    store.requests.accept(a_job("r1"), "verify", NOW)
+    with store.database.engine.begin() as c:
+        c.execute(sa.delete(store.database.t.result))
+    assert store.requests.finish(begin(store, "r1"), a_verdict(), later(1))
+    assert (result_of(store, "r1")["status"], result_of(store, "r1")["accepted_at"]) == ("approved", NOW)

@@ -17,6 +17,7 @@ from worker.store.models.shadows import Shadows
 from worker.store.outbox.deliveries import Deliveries
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.outbox.replays import Replays
+from worker.store.outbox.untold import Untold
 from worker.store.reports import Reports
 from worker.store.requests.acceptance import Acceptance
 from worker.store.requests.dead_jobs import DeadJobs
@@ -70,6 +71,7 @@ class Store:
         self.labels = Labels(database)
         self.training_runs = TrainingRuns(database, self.labels, self.models, stale_after)
         self.training_members = TrainingMembers(database, self.labels)
+        self.untold = Untold(database, outcomes)
         self.deliveries = Deliveries(database)
         self.replays = Replays(database)
         self.reports = Reports(database, self.models, self.training_runs, self.replays)

@@ -89,8 +89,11 @@ class Outcomes:
         self._note_state(c, request.member_id, request_id, state, now)
         member = self._member(c, request.member_id)
         told = self._told(c, request, state, member)
-        update = sa.update(r).where(r.c.request_id == request_id)
-        c.execute(update.values(**told.columns(), changed_at=now))
+        update = sa.update(r).where(r.c.request_id == request_id).values(**told.columns(), changed_at=now)
+        if not c.execute(update).rowcount:  # a worker of an earlier version has accepted it
+            its = {name: getattr(request, name) for name in _SAME} | {"state": state, "changed_at": now}
+            c.execute(sa.insert(self.t.result).values(**its))
+            c.execute(update)
         if event is not None:
             self._add(c, event, told, member, now=now)
 
