@@ -305,8 +305,12 @@ def real_in_sandbox() -> str | None:
         return None
     finally:
         engine.dispose()
-    text = "%d members were there before VERIFY_SANDBOX_PREFIX, with IDs that begin with %s: their requests "
-    return (text + "become dead jobs. Choose another prefix") % (real, prefix) if real else None
+    if not real:
+        return None
+    return (
+        f"real members whose IDs begin with {prefix} (VERIFY_SANDBOX_PREFIX): {real:,}; their requests "
+        "become dead jobs (not_sandbox). Choose another prefix"
+    )
 
 
 def preload(*, judging: bool) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from click.testing import Result
 
 from pipeline.verdict import Reason, Status
 from support.grants import granted_database
@@ -20,6 +23,7 @@ from worker.verification.maintenance import purge_old
 from worker.verification.sandbox import Sandbox
 
 PREFIX = "sandbox-"
+Cli = Callable[..., Result]
 
 
 class NoPhotos:
@@ -146,6 +150,20 @@ def test_the_sandbox_is_counted_by_itself_and_never_learned_from(sandbox: Store)
     with sandbox.database.engine.begin() as c:
         c.execute(sa.insert(t.label).values(**label, labelled_at=NOW))
     assert sandbox.labels.truth().labels == 0
+
+
+def test_the_commands_mark_the_sandbox_and_warn_of_real_members_in_it(store: Store, here: Cli) -> None:
+    sandbox = Store(store.database.engine, sandbox_prefix=PREFIX)
+    judged(store, "sandbox-approved")
+    for member_id in ("sandbox-approved.2", "sandbox-review"):
+        handle(sandbox, member_id)
+    assert "real members" not in here("init-db").stderr
+    assert "begin with sandbox- (VERIFY_SANDBOX_PREFIX): 1;" in here("init-db", SANDBOX_PREFIX=PREFIX).stderr
+    assert "sandbox-approved.2 (sandbox)" in here("show", "sandbox-approved.2").stdout
+    assert "(sandbox)" not in here("show", "sandbox-approved").stdout
+    assert "sandbox-review (sandbox)" in here("review").stdout
+    assert "Sandbox: 2 members" in here("status").stdout
+    assert json.loads(here("status", "--json").stdout)["members"] == 1
 
 
 def vars_of(report: object) -> dict[str, object]:
