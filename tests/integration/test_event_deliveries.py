@@ -156,7 +156,7 @@ def test_events_are_kept_for_a_time_and_longer_while_somebody_waits(store: Store
     arrive(store, 1)
 
     def purge(*endpoints: str) -> int:
-        old = dict.fromkeys(("numbers", "dead_jobs", "looks", "links"), NOW)
+        old = dict.fromkeys(("numbers", "dead_jobs", "looks", "links", "sandbox"), NOW)
         purged = store.retention.purge(**old, events=later(1), endpoints=endpoints, member_links=False)
         return purged.events
 

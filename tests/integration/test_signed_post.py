@@ -177,3 +177,8 @@ def test_private_hosts_are_named_one_by_one(monkeypatch: pytest.MonkeyPatch, val
         return
     with pytest.raises(BadSettings, match="VERIFY_APP_PRIVATE_HOSTS: item 1 must be the name of one host"):
         load_settings()
+
+
+def test_a_private_host_in_an_odd_spelling_is_a_wrong_setting() -> None:
+    with pytest.raises(BadSettings, match="VERIFY_APP_PRIVATE_HOSTS: an IPv4 address in an unusual spelling"):
+        SignedPost.of(load_settings({"app_private_hosts": "127.1"}))

@@ -38,6 +38,7 @@ from worker.downloads.addresses import (
 from worker.downloads.connections import FetchBounds, bounded_by
 from worker.downloads.responses import FetchError, connection_error, retry_after
 from worker.downloads.session import BoundedSession
+from worker.errors import BadSettings
 from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -106,9 +107,12 @@ class SignedPost:
 
     @classmethod
     def of(cls, settings: Settings, limits: PostLimits | None = None) -> Self:
-        """With the hosts and the authority in the settings."""
+        """With the hosts and the authority in the settings. Raises BadSettings."""
         ca_file = str(settings.photo_ca) if settings.photo_ca else None
-        return cls(settings.app_private_hosts, limits, ca_file=ca_file)
+        try:
+            return cls(settings.app_private_hosts, limits, ca_file=ca_file)
+        except AddressRefused as refused:
+            raise BadSettings(f"VERIFY_APP_PRIVATE_HOSTS: {refused}") from None
 
     def post(self, to: Receiver, message_id: str, body: bytes) -> PostResponse:
         """Post the JSON text once, signed now. Raises nothing for what the other side does."""

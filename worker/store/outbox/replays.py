@@ -46,23 +46,26 @@ class Replays:
         """Over all endpoints, within the transaction of another."""
         e, d, ev = self._t.event_endpoint, self._t.event_delivery, self._t.event
         new = c.scalar(sa.select(sa.func.count()).select_from(ev).where(sa.not_(ev.c.dispatched))) or 0
-        rows = c.execute(sa.select(e).where(e.c.paused_until > now).order_by(e.c.endpoint)).all()
+        rows = c.execute(sa.select(e).order_by(e.c.endpoint)).all()
+        its = d.c.endpoint.in_([row.endpoint for row in rows])  # the indexes begin with it
         return OutboxReport(
-            waiting=new + self._count(c, d.c.due_at.is_not(None)),
-            oldest=self._oldest(c, now),
-            parked=self._count(c, d.c.parked_at.is_not(None)),
-            paused={row.endpoint: row.problem or "" for row in rows},
+            waiting=new + self._count(c, its, d.c.due_at.is_not(None)),
+            oldest=self._oldest(c, now, its, undispatched=True),
+            parked=self._count(c, its, d.c.parked_at.is_not(None)),
+            paused={row.endpoint: row.problem or "" for row in rows if _is_paused(row, now)},
         )
 
     def _count(self, c: sa.Connection, *which: sa.ColumnElement[bool]) -> int:
         d = self._t.event_delivery
         return c.scalar(sa.select(sa.func.count()).select_from(d).where(*which)) or 0
 
-    def _oldest(self, c: sa.Connection, now: datetime, *which: sa.ColumnElement[bool]) -> timedelta | None:
-        """How old the first event is that waits; without an endpoint, also one that is not dispatched yet."""
+    def _oldest(
+        self, c: sa.Connection, now: datetime, which: sa.ColumnElement[bool], *, undispatched: bool = False
+    ) -> timedelta | None:
+        """How old the first event is that waits."""
         ev, d = self._t.event, self._t.event_delivery
-        firsts = [c.scalar(sa.select(sa.func.min(d.c.id)).where(d.c.due_at.is_not(None), *which))]
-        if not which:
+        firsts = [c.scalar(sa.select(sa.func.min(d.c.id)).where(d.c.due_at.is_not(None), which))]
+        if undispatched:
             firsts.append(c.scalar(sa.select(sa.func.min(ev.c.id)).where(sa.not_(ev.c.dispatched))))
         ids = [first for first in firsts if first is not None]
         at = c.scalar(sa.select(ev.c.occurred_at).where(ev.c.id == min(ids))) if ids else None
@@ -73,7 +76,9 @@ class Replays:
         ev, d = self._t.event, self._t.event_delivery
         its = (d.c.endpoint, d.c.attempts, d.c.parked_at, d.c.problem)
         of_event = (ev.c.event_id, ev.c.type, ev.c.member_id, ev.c.request_id, ev.c.occurred_at)
-        query = sa.select(*of_event, *its).join(d, d.c.id == ev.c.id).where(d.c.parked_at.is_not(None))
+        names = sa.select(self._t.event_endpoint.c.endpoint)
+        which = (d.c.endpoint.in_(names), d.c.parked_at.is_not(None))
+        query = sa.select(*of_event, *its).join(d, d.c.id == ev.c.id).where(*which)
         latest = query.order_by(d.c.parked_at.desc(), d.c.id.desc()).limit(limit)
         rows = self._db.read(lambda c: c.execute(latest).all())
         return [ParkedEvent(**fields_of(row, ParkedEvent)) for row in rows]
