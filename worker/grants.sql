@@ -37,6 +37,7 @@ GRANT SELECT, DELETE ON TABLE decision_of_sandbox TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON TABLE verification_of_sandbox TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON TABLE result_of_sandbox TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification_photo TO 'verify_worker'@'%';
+GRANT SELECT, INSERT ON photo_reuse TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON dead_job TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON model_version TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, DELETE ON model_refusal TO 'verify_worker'@'%';
@@ -91,6 +92,7 @@ GRANT SELECT,
     UPDATE (state, open_attempts, postponed, sweeps, due_at, next_attempt_at, finished_at)
     ON verification TO 'verify_operator'@'%';
 GRANT SELECT ON verification_photo TO 'verify_operator'@'%';
+GRANT SELECT ON photo_reuse TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (requeued_at, dismissed_at, dismissed_by, dismissed_note), DELETE
     ON dead_job TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (state, promoted_at, signature) ON model_version TO 'verify_operator'@'%';

@@ -183,6 +183,14 @@ class Settings(BaseSettings):
     """How sure the gender must be to contradict the declared one (which opens a review, nothing else)."""
     blind_audit_share: Share = 0.02
     """Share of the approvals that a person reviews, so that wrong ones become visible."""
+    review_reused_photos: bool = True
+    """Whether a photo of one person that another member has used, or a near copy of it, opens a review.
+    Without this `show` still names the other request."""
+    max_tries: Annotated[int, Field(ge=1, le=100)] = 5
+    """Sets of photos of one member that may be judged without an approval. The machine approves none after
+    that: a person looks. Each set is another draw at the false-match rate."""
+    tries_days: Annotated[float, Field(gt=0, le=3650)] = 30
+    """How long a try counts, unless an approval or a person's decision came after it."""
     decision_hold_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
     """How long the event of a person's decision is held back. Within that time another decision replaces it,
     and the app never hears of the first one; the database has both at once."""

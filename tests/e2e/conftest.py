@@ -42,6 +42,7 @@ def make_system(
                 "VERIFY_ALLOW_HTTP": "true",
                 "VERIFY_ALLOW_PRIVATE_ADDRESSES": "true",
                 "VERIFY_BLIND_AUDIT_SHARE": "0",
+                "VERIFY_REVIEW_REUSED_PHOTOS": "false",
                 "VERIFY_CONCURRENCY": "1",
             }
             return System(settings, tmp_path, store, put, photo_server, couple, stack)

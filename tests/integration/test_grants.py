@@ -261,6 +261,8 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     worker.shadows.note(queued.job.request_id, a_verdict(), a_verdict(), NOW)
     operator.members.set_consent("m1", NOW, training=True)
     learn_from_one(worker, b"vectors")
+    worker.requests.accept(a_job("r8", "m8"), "verify", NOW)
+    judged(worker, "r8")  # of the same photos
     assert all(operator.members.stored_about("m1").values())
     removed = operator.members.forget("m1", NOW).removed
     assert all(removed.values()), removed

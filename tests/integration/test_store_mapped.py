@@ -74,7 +74,8 @@ def app(database_url: str) -> Iterator[sa.Engine]:
 
 
 def open_mapped(app: sa.Engine, **mapping: Any) -> Store:
-    values = {"database_url": app.url.render_as_string(hide_password=False), **mapping}
+    url = app.url.render_as_string(hide_password=False)
+    values = {"database_url": url, "review_reused_photos": False, **mapping}
     settings = load_settings(values)
     migrate(app, settings.tables_prefix)
     return open_store(settings, app)

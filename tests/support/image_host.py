@@ -60,6 +60,7 @@ class Host:
             "VERIFY_ALLOW_HTTP": "true",
             "VERIFY_ALLOW_PRIVATE_ADDRESSES": "true",
             "VERIFY_BLIND_AUDIT_SHARE": "0",
+            "VERIFY_REVIEW_REUSED_PHOTOS": "false",
             "VERIFY_CONCURRENCY": "1",
             "VERIFY_SWEEP_SECONDS": "1",
             **settings,

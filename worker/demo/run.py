@@ -70,6 +70,7 @@ def use_demo_settings(home: Path, bundle: Path) -> None:
         VERIFY_ALLOW_HTTP="true",
         VERIFY_ALLOW_PRIVATE_ADDRESSES="true",  # the photos lie on this very machine
         VERIFY_BLIND_AUDIT_SHARE="0",  # no approval is selected for the audit
+        VERIFY_REVIEW_REUSED_PHOTOS="false",  # the members share the photos of few people
         PYTHONPATH=os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")])),
     )
     os.chdir(home)

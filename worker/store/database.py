@@ -197,7 +197,13 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.create_function("bit_count", 1, _count_bits, deterministic=True)
     connection.execute("PRAGMA secure_delete = ON")  # who is forgotten must not stay in free pages
+
+
+def _count_bits(number: int | None) -> int | None:
+    """MySQL's `bit_count`, of 64 bits."""
+    return None if number is None else (number % 2**64).bit_count()
 
 
 def _write_ahead(connection: Any) -> None:

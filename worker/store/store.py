@@ -20,11 +20,14 @@ from worker.store.outbox.replays import Replays
 from worker.store.outbox.untold import Untold
 from worker.store.reports import Reports
 from worker.store.requests.acceptance import Acceptance
+from worker.store.requests.copies import Copies
 from worker.store.requests.dead_jobs import DeadJobs
 from worker.store.requests.dead_letters import DeadLetters
 from worker.store.requests.pending import PendingMembers
 from worker.store.requests.requests import Requests
 from worker.store.requests.results import Results
+from worker.store.requests.second_looks import SecondLooks
+from worker.store.requests.tries import DEFAULT_LIMIT, Tries, TryLimit
 from worker.store.retention import Retention
 from worker.store.tables.schema import Tables, tables
 from worker.store.training.labels import Labels
@@ -46,6 +49,8 @@ class Store:
         listening: bool = False,
         decision_hold: timedelta = timedelta(0),
         sandbox_prefix: str = "",
+        try_limit: TryLimit = DEFAULT_LIMIT,
+        review_reused_photos: bool = False,
     ) -> None:
         """``listening``: whether there is an endpoint for events."""
         self.database = database = Database(engine, schema)
@@ -60,12 +65,14 @@ class Store:
             stale_after=stale_after,
             sandbox_prefix=sandbox_prefix,
         )
-        results = Results(database, mapped, outcomes)
+        tries = Tries(database.t, try_limit)
+        looks = SecondLooks(Copies(database.t), tries, review_reused_photos)
+        results = Results(database, mapped, outcomes, looks)
         self.requests = Requests(database, acceptance, results, outcomes, stale_after)
         self.dead_jobs = DeadJobs(database, tombstones, dead_letters, acceptance)
         self.pending = PendingMembers(database, tombstones, dead_letters, acceptance, outcomes)
         self.members = Members(database, tombstones, mapped, outcomes)
-        self.reviews = Reviews(database, mapped, outcomes)
+        self.reviews = Reviews(database, mapped, outcomes, tries)
         self.models = Models(database)
         self.shadows = Shadows(database)
         self.labels = Labels(database)
@@ -102,4 +109,6 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         listening=bool(settings.endpoints),
         decision_hold=timedelta(seconds=settings.decision_hold_seconds),
         sandbox_prefix=settings.sandbox_prefix,
+        try_limit=TryLimit(settings.max_tries, timedelta(days=settings.tries_days)),
+        review_reused_photos=settings.review_reused_photos,
     )

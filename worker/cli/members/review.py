@@ -14,6 +14,7 @@ from worker.cli.output import by_option, operator, print_json
 from worker.clock import utc_now
 from worker.results.texts import operator_text
 from worker.store import Store
+from worker.store.members.records import WaitingReview
 
 _DECISIONS: Final = {"approve": Status.APPROVED, "reject": Status.REJECTED}
 
@@ -60,9 +61,17 @@ def _list(store: Store, as_json: bool, now: datetime) -> None:
     table = new_table("member", "waits", "reason", "opened by", "newest request", "which says")
     for one in waiting:
         age = "-" if one.since is None else str(now - one.since).partition(".")[0]
-        reason = f"{one.reason}: {operator_text(one.reason)}" if one.reason else "-"
+        reason = f"{one.reason}: {_in_words(one)}" if one.reason else "-"
         said = " ".join(filter(None, (one.newest_status or one.newest_state, one.newest_reason)))
         newest = ("the same", "") if one.request_id == one.opened_by else (one.request_id or "-", said)
         member = f"{one.member_id}{' (sandbox)' if one.sandbox else ''}"
         table.add_row(member, age, reason, one.opened_by or "-", *newest)
     console().print(table)
+
+
+def _in_words(one: WaitingReview) -> str:
+    """What the reason means, and what it is about in this case."""
+    about = f" Tries before: {one.tries}." if one.tries is not None else ""
+    if one.photos_of:
+        about += f" The photos are in: {', '.join(one.photos_of)}."
+    return (operator_text(one.reason) if one.reason else "") + about

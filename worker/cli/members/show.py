@@ -169,6 +169,7 @@ def _photos(member: MemberRecord, request: RequestRecord) -> Table:
         known = request.request_id == member.request_id and finding.position < len(urls)
         url = without_query(urls[finding.position]) if known else "-"
         remark = _SWAPPED if finding.position in request.swapped else _remark(finding)
+        remark = _used_by(request, finding.position) or remark
         row = (
             name,
             finding.outcome,
@@ -185,6 +186,17 @@ def _photos(member: MemberRecord, request: RequestRecord) -> Table:
 _SWAPPED: Final = "another picture than the verdict before saw at this address"
 
 
+def _used_by(request: RequestRecord, position: int) -> str:
+    """Which members had used the photo before; empty if none had."""
+    used = [
+        f"{one.of_member_id} (request {one.of_request_id}, {one.of_since:%Y-%m-%d}, "
+        f"{'the same file' if one.same_file else 'a near copy'})"
+        for one in request.reuses
+        if one.position == position
+    ]
+    return f"used before by {', '.join(used)}" if used else ""
+
+
 def _remark(finding: PhotoFinding) -> str:
     """Why it could not be judged, with the number against its limit."""
     if finding.fetch_problem:
@@ -196,7 +208,8 @@ def _remark(finding: PhotoFinding) -> str:
 
 def _history(requests: list[RequestRecord]) -> Table:
     table = new_table(
-        "request", "why", "state", "verdict", "reason", "tries", "requested", "ms", title="Requests"
+        *("request", "why", "state", "verdict", "reason", "similarity", "attempts", "requested", "ms"),
+        title="Requests",
     )
     for one in requests:
         total = sum(one.timings.values())
@@ -206,6 +219,7 @@ def _history(requests: list[RequestRecord]) -> Table:
             one.state,
             Text(one.status or "-", STYLES[one.status]),
             one.reason or one.problem or "-",
+            _number(one.similarity),
             str(one.attempts),
             f"{one.requested_at:%Y-%m-%d %H:%M:%S}",
             f"{total:.0f}" if total else "-",

@@ -71,11 +71,7 @@ def upgrade() -> None:
     add_column(f"{p}verification", sa.Column("sandbox", sa.Boolean, nullable=False, server_default=FALSE))
     add_column(f"{p}verification", sa.Column("has_links", sa.Boolean, nullable=False, server_default=TRUE))
     make_index(f"{p}verification", "has_links", "finished_at")
-    add_column(f"{p}verification_photo", sa.Column("phash", ascii_text(16)))
-    for band in BANDS:
-        add_column(f"{p}verification_photo", sa.Column(band, sa.Integer))
-    for name in ("sha256", *BANDS):
-        make_index(f"{p}verification_photo", name)
+    _extend_photos(p)
     _make_result(f"{p}result", f"{p}verification")
     _make_events(p)
     if op.get_bind().dialect.name == "mysql":
@@ -98,6 +94,30 @@ def _extend_member(member: str, verification: str) -> None:
     newest = sa.select(state).where(v.c.request_id == m.c.request_id, v.c.state != "superseded")
     unset = m.c.requested_state.is_(None)
     op.execute(sa.update(m).where(unset).values(requested_state=newest.scalar_subquery()))
+
+
+def _extend_photos(p: str) -> None:
+    photo, verification = f"{p}verification_photo", f"{p}verification"
+    add_column(photo, sa.Column("phash", sa.BigInteger))
+    add_column(photo, sa.Column("phash_fine", ascii_text(64)))
+    make_index(photo, "sha256")
+    for band in BANDS:
+        add_column(photo, sa.Column(band, sa.Integer))
+        make_index(photo, band, "phash")
+    for name, words in {"machine_status": STATUSES, "machine_reason": REASONS}.items():
+        add_column(verification, sa.Column(name, code()))
+        allow_words(verification, (name,), words)
+    make_table(
+        f"{p}photo_reuse",
+        sa.Column("request_id", identifier(), primary_key=True),
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("of_request_id", identifier(), primary_key=True),
+        sa.Column("of_position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("same_file", sa.Boolean, nullable=False),
+        sa.ForeignKeyConstraint(["request_id"], [f"{verification}.request_id"], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["of_request_id"], [f"{verification}.request_id"], ondelete="CASCADE"),
+    )
+    make_index(f"{p}photo_reuse", "of_request_id")
 
 
 def _make_result(result: str, verification: str) -> None:

@@ -284,6 +284,9 @@ class Members:
             t.decision: t.decision.c.request_id.in_(requests),
             t.shadow_verdict: t.shadow_verdict.c.request_id.in_(requests),
             t.verification_photo: t.verification_photo.c.request_id.in_(requests),
+            t.photo_reuse: sa.or_(
+                t.photo_reuse.c.request_id.in_(requests), t.photo_reuse.c.of_request_id.in_(requests)
+            ),
             t.verification: t.verification.c.member_id == member_id,
             t.access_log: t.access_log.c.member_id == member_id,
             t.result: t.result.c.member_id == member_id,

@@ -36,6 +36,10 @@ class WaitingReview:
     newest_reason: Reason | None
     sandbox: bool
     """Whether the review is made up, for the app's tests."""
+    tries: int | None = None
+    """With reason `too_many_tries`: how many tries came before."""
+    photos_of: tuple[str, ...] = ()
+    """Requests of other members that used a photo of the request before."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from worker.store.mapped import MappedMember
 from worker.store.members.members import existing_member
 from worker.store.members.records import BY_PERSON, Decided, Labelled, WaitingReview
 from worker.store.outbox.outcomes import Outcomes
+from worker.store.requests.reading import read_reuses
+from worker.store.requests.tries import Tries
 from worker.store.tables.states import PairLabel, State
 from worker.store.tables.views import decided
 
@@ -25,11 +27,14 @@ _DECIDABLE: Final = frozenset({Status.APPROVED, Status.REVIEW, Status.RETRY_PHOT
 class Reviews:
     """What a person decides about a request, and says of each photo."""
 
-    def __init__(self, database: Database, mapped: MappedMember | None, outcomes: Outcomes) -> None:
+    def __init__(
+        self, database: Database, mapped: MappedMember | None, outcomes: Outcomes, tries: Tries
+    ) -> None:
         self._db = database
         self._t = database.t
         self._mapped = mapped
         self._outcomes = outcomes
+        self._tries = tries
 
     def label(
         self,
@@ -130,8 +135,27 @@ class Reviews:
             .order_by(m.c.verified_at, m.c.member_id)
             .limit(limit)
         )
-        rows = self._db.read(lambda c: c.execute(query).all())
-        return [_waiting(row) for row in rows]
+        return self._db.read(lambda c: [self._waiting(c, row) for row in c.execute(query).all()])
+
+    def _waiting(self, c: sa.Connection, row: AnyRow) -> WaitingReview:
+        """With what the reason is about: the other members' requests, or the number of earlier tries."""
+        opened_by, since = row.verified_request_id, row.verified_at
+        reuses = read_reuses(c, self._t, [opened_by]) if opened_by else []
+        many = row.reason == Reason.TOO_MANY_TRIES and opened_by and since
+        ended = row.state is not None and State(row.state).ended
+        return WaitingReview(
+            member_id=row.member_id,
+            reason=row.reason and Reason(row.reason),
+            since=since,
+            opened_by=opened_by,
+            request_id=row.request_id,
+            newest_state=row.state and State(row.state),
+            newest_status=Status(row.status) if ended and row.status else None,
+            newest_reason=Reason(row.newest_reason) if ended and row.newest_reason else None,
+            sandbox=row.sandbox,
+            tries=self._tries.before(c, row.member_id, opened_by, since) if many else None,
+            photos_of=tuple(dict.fromkeys(one.of_request_id for one in reuses)),
+        )
 
 
 def _to_label(found: Sequence[AnyRow], member_id: str, position: int) -> AnyRow:
@@ -158,18 +182,3 @@ def _check_decidable(member: AnyRow, request: AnyRow, status: Status, expected: 
         raise NotPossible(
             f"the newest request is {request.state} ({request.status or 'no verdict'}): nothing to decide"
         )
-
-
-def _waiting(row: AnyRow) -> WaitingReview:
-    ended = row.state is not None and State(row.state).ended
-    return WaitingReview(
-        member_id=row.member_id,
-        reason=row.reason and Reason(row.reason),
-        since=row.verified_at,
-        opened_by=row.verified_request_id,
-        request_id=row.request_id,
-        newest_state=row.state and State(row.state),
-        newest_status=Status(row.status) if ended and row.status else None,
-        newest_reason=Reason(row.newest_reason) if ended and row.newest_reason else None,
-        sandbox=row.sandbox,
-    )

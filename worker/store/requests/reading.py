@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.verdict import PhotoFinding
 from worker.store.members.records import DecisionRecord
-from worker.store.requests.records import RequestRecord
+from worker.store.requests.records import PhotoReuse, RequestRecord
 from worker.store.requests.rows import decision_of, finding_of, request_of
 from worker.store.tables.schema import Tables
 
@@ -16,7 +17,12 @@ from worker.store.tables.schema import Tables
 def read_requests(c: sa.Connection, t: Tables, query: sa.Select[Any]) -> list[RequestRecord]:
     """The requests that a query of `verification` finds, in its order."""
     return [
-        request_of(row, _findings(c, t, row.request_id), _decisions(c, t, row.request_id))
+        request_of(
+            row,
+            _findings(c, t, row.request_id),
+            _decisions(c, t, row.request_id),
+            read_reuses(c, t, [row.request_id]),
+        )
         for row in c.execute(query).all()
     ]
 
@@ -31,3 +37,26 @@ def _decisions(c: sa.Connection, t: Tables, request_id: str) -> list[DecisionRec
     d = t.decision
     query = sa.select(d).where(d.c.request_id == request_id).order_by(d.c.id)
     return [decision_of(row) for row in c.execute(query)]
+
+
+def read_reuses(c: sa.Connection, t: Tables, request_ids: Sequence[str]) -> list[PhotoReuse]:
+    """Photos of these requests that other members had used, by their positions, the first user first."""
+    r, v = t.photo_reuse, t.verification
+    query = (
+        sa.select(r.c.position, v.c.member_id, r.c.of_request_id, r.c.of_position)
+        .add_columns(v.c.finished_at, r.c.same_file)
+        .join(v, v.c.request_id == r.c.of_request_id)
+        .where(r.c.request_id.in_(request_ids))
+        .order_by(r.c.position, v.c.finished_at, r.c.of_request_id)
+    )
+    return [
+        PhotoReuse(
+            position=row.position,
+            of_member_id=row.member_id,
+            of_request_id=row.of_request_id,
+            of_position=row.of_position,
+            of_since=row.finished_at,
+            same_file=bool(row.same_file),
+        )
+        for row in c.execute(query)
+    ]

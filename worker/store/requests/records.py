@@ -140,6 +140,20 @@ class PendingMember:
 
 
 @dataclass(frozen=True, slots=True)
+class PhotoReuse:
+    """A photo of a request that another member had used. For reviewers only."""
+
+    position: int
+    of_member_id: str
+    of_request_id: str
+    of_position: int
+    of_since: datetime
+    """When the other request ended."""
+    same_file: bool
+    """Byte for byte; else it is a near copy."""
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRecord:
     """One request with what became of it."""
 
@@ -180,6 +194,8 @@ class RequestRecord:
     photos: tuple[PhotoFinding, ...] = ()
     swapped: tuple[int, ...] = ()
     """Positions of photos at whose address another picture lay when the verdict before was made."""
+    reuses: tuple[PhotoReuse, ...] = ()
+    """Photos that another member had used before."""
 
     @property
     def findings(self) -> list[PhotoFinding]:

@@ -21,7 +21,14 @@ from worker.store.mapped import MappedMember
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import dead_job_values
 from worker.store.requests.records import Attempt, DeadJob
-from worker.store.requests.rows import finding_values, is_newer, member_values, verdict_values
+from worker.store.requests.rows import (
+    finding_values,
+    is_newer,
+    machine_values,
+    member_values,
+    verdict_values,
+)
+from worker.store.requests.second_looks import SecondLooks
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import Decider, State
 
@@ -40,13 +47,16 @@ _DAY: Final = timedelta(hours=24)
 class Results:
     """Ends requests within the transactions of others."""
 
-    def __init__(self, database: Database, mapped: MappedMember | None, outcomes: Outcomes) -> None:
+    def __init__(
+        self, database: Database, mapped: MappedMember | None, outcomes: Outcomes, looks: SecondLooks
+    ) -> None:
         self._db = database
         self._t = database.t
         self._mapped = mapped
         self._outcomes = outcomes
+        self._looks = looks
 
-    def finish(self, c: sa.Connection, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
+    def finish(self, c: sa.Connection, attempt: Attempt, machine: Verdict, now: datetime) -> bool:
         """See `Requests.finish`."""
         both = self._db.lock_both(c, attempt.request_id)
         if both is None or not _holds(both[1], attempt):
@@ -54,9 +64,11 @@ class Results:
         member, request = both
         late = is_newer(member, request.requested_at, request.request_id)
         state = State.SUPERSEDED if late else State.DONE
+        self._write_findings(c, request.request_id, machine)
+        verdict = machine if late else self._looks.recorded(c, request, machine, now)
         more = {} if late else self._noticed(c, member, request, verdict, now)
+        more |= machine_values(machine, verdict)
         self._end_request(c, request.request_id, state, now, **verdict_values(verdict), **more)
-        self._write_findings(c, request.request_id, verdict)
         if not late:
             self._write_result(c, member, member_values(verdict, request.request_id, now), now)
         event = EventType.SUPERSEDED if late else EventType.COMPLETED

@@ -23,7 +23,8 @@ from pipeline.verdict import (
 from worker.jobs.verify_job import Why
 from worker.store.database import AnyRow, fields_of
 from worker.store.members.records import BY_PERSON, DecisionRecord
-from worker.store.requests.records import RequestRecord
+from worker.store.requests.copies import hash_values
+from worker.store.requests.records import PhotoReuse, RequestRecord
 from worker.store.tables.states import Decider, State
 
 
@@ -42,6 +43,12 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
         "policy_version": verdict.policy_version,
         "timings": _finite_map(verdict.timings),
     }
+
+
+def machine_values(machine: Verdict, recorded: Verdict) -> dict[str, Any]:
+    """What the machine said, where something else is recorded."""
+    said = (machine.status, machine.reason) if machine is not recorded else (None, None)
+    return dict(zip(("machine_status", "machine_reason"), said, strict=True))
 
 
 def member_values(verdict: Verdict, request_id: str, now: datetime) -> dict[str, Any]:
@@ -75,6 +82,7 @@ def finding_values(finding: PhotoFinding) -> dict[str, Any]:
         "detail": finding.detail,
         "replay": finding.replay,
         "verdict": finding.verdict,
+        **hash_values(finding),
     }
 
 
@@ -154,9 +162,12 @@ def decision_of(row: AnyRow) -> DecisionRecord:
 
 
 def request_of(
-    row: AnyRow, findings: Sequence[PhotoFinding], decisions: Sequence[DecisionRecord]
+    row: AnyRow,
+    findings: Sequence[PhotoFinding],
+    decisions: Sequence[DecisionRecord],
+    reuses: Sequence[PhotoReuse],
 ) -> RequestRecord:
-    """The request out of a row of `verification`, its findings, the selfie's first, and its decisions."""
+    """The request out of a row of `verification`, its findings, the selfie's first, and what goes with it."""
     ended = State(row.state).ended  # what was put back still has the verdict of its last end
     status, reason = _said(row) if ended else (None, None)
     decided = decisions[-1].status if decisions else None
@@ -170,14 +181,15 @@ def request_of(
         "timings": row.timings or {},
         "sandbox": bool(row.sandbox),
         "swapped": tuple(row.swapped or ()),
+        "machine_status": Status(row.machine_status) if ended and row.machine_status else status,
+        "machine_reason": Reason(row.machine_reason) if ended and row.machine_reason else reason,
     }
     return RequestRecord(
         **fields_of(row, RequestRecord) | said,
-        machine_status=status,
-        machine_reason=reason,
         decisions=tuple(decisions),
         selfie=findings[0] if findings else None,
         photos=tuple(findings[1:]),
+        reuses=tuple(reuses),
     )
 
 

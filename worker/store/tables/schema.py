@@ -44,6 +44,7 @@ from worker.store.tables.views import add_views
 
 MESSAGE_BYTES = 65_535  # of MySQL's BLOB
 NOTE_LENGTH = 1000
+BANDS = ("band_1", "band_2", "band_3", "band_4")  # of 16 bits each
 
 # The database compares what the app writes with what we know of it: so changes made in SQL are found
 # by an index. (Triggers would want SUPER on a MySQL that logs in binary.)
@@ -65,6 +66,7 @@ class Tables:
     photo: sa.Table
     verification: sa.Table
     verification_photo: sa.Table
+    photo_reuse: sa.Table
     label: sa.Table
     model_version: sa.Table
     model_refusal: sa.Table
@@ -95,6 +97,7 @@ def tables(prefix: str = "") -> Tables:
         photo=_photo(build),
         verification=_verification(build),
         verification_photo=_verification_photo(build),
+        photo_reuse=_photo_reuse(build),
         label=label(build),
         model_version=model_version(build),
         model_refusal=model_refusal(build),
@@ -228,6 +231,9 @@ def _verdict_columns() -> tuple[sa.schema.SchemaItem, ...]:
         sa.Column("model_version", sa.String(64)),
         sa.Column("policy_version", sa.String(64)),
         sa.Column("timings", json_map()),
+        # What the machine had said where a second look opened a review instead.
+        *one_of("machine_status", Status),
+        *one_of("machine_reason", Reason),
     )
 
 
@@ -254,12 +260,31 @@ def _verification_photo(build: TableBuilder) -> sa.Table:
         sa.Column("replay", sa.Boolean, nullable=False),
         # What the photo may be shown as; none of the selfie.
         *one_of("verdict", PhotoVerdict),
-        # Perceptual hash in hexadecimal, and its four bands of 16 bits: by them copies are found.
-        sa.Column("phash", ascii_text(16)),
-        *(sa.Column(f"band_{number}", sa.Integer) for number in (1, 2, 3, 4)),
+        # Perceptual hashes of a photo of one person: 64 bits, which an index finds by their four bands, and
+        # 256 bits in hexadecimal.
+        sa.Column("phash", sa.BigInteger),
+        sa.Column("phash_fine", ascii_text(64)),
+        *(sa.Column(band, sa.Integer) for band in BANDS),
         build.parent("verification.request_id"),
         sa.Index(None, "sha256"),
-        *(sa.Index(None, f"band_{number}") for number in (1, 2, 3, 4)),
+        # With the hash, so that a search reads nothing else.
+        *(sa.Index(None, band, "phash") for band in BANDS),
+    )
+
+
+def _photo_reuse(build: TableBuilder) -> sa.Table:
+    """Which photo of a request is one that another member has used; goes with either of the two."""
+    request = f"{build.prefix}verification.request_id"
+    return build.table(
+        "photo_reuse",
+        sa.Column("request_id", identifier(), primary_key=True),
+        sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("of_request_id", identifier(), primary_key=True),
+        sa.Column("of_position", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("same_file", sa.Boolean, nullable=False),  # byte for byte; else a near copy
+        sa.ForeignKeyConstraint(["request_id"], [request], ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["of_request_id"], [request], ondelete="CASCADE"),
+        sa.Index(None, "of_request_id"),
     )
 
 

@@ -1,0 +1,173 @@
+"""One photo used by several members: the same file, or a near copy of it.
+
+A near copy is looked for by its 64-bit hash, of which an index holds four bands: two hashes that differ in
+few bits have one band in common, nearly always. The 256-bit hash then tells copies from portraits that merely
+look alike from afar. The limits were measured; the figures are in `docs/accuracy.md`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import PerceptualHash, PhotoFinding, Status
+from worker.store.database import AnyRow
+from worker.store.requests.records import PhotoReuse
+from worker.store.tables.schema import BANDS, Tables
+from worker.store.tables.states import State
+
+COARSE_BITS: Final = 8
+"""Hashes of 64 bits that differ in at most so many are candidates."""
+FINE_BITS: Final = 28
+"""Hashes of 256 bits that differ in at most so many are those of one picture."""
+_CANDIDATES: Final = 200
+"""At most, of one search."""
+_KEPT: Final = 20
+"""Reuses written down for one request, at most: those of the photos that were used first."""
+_HASHES: Final = ("phash", "phash_fine", *BANDS)
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Finds photos of other members within the transactions of others."""
+
+    t: Tables
+
+    def note(
+        self,
+        c: sa.Connection,
+        member_id: str,
+        request_id: str,
+        findings: Sequence[PhotoFinding],
+    ) -> list[PhotoReuse]:
+        """Write down which photos of a request another member had used before; those nobody knows of yet.
+
+        The rows of the request's photos must have been written in this transaction. Of two members who
+        send one photo at once the searches wait for each other's rows, so that the later one finds it.
+        """
+        photos = [finding for finding in findings if finding.one_person and finding.sha256]
+        rows = self._rows(c, self._candidates(c, photos))
+        found = [reuse for photo in photos for reuse in _reuses(photo, member_id, rows)]
+        if not found:
+            return []
+        found = _first_of_each(found)[:_KEPT]
+        c.execute(sa.insert(self.t.photo_reuse), [_values(request_id, one) for one in found])
+        accepted = self._accepted(c, member_id)
+        return [one for one in found if one.of_member_id not in accepted]
+
+    def _candidates(self, c: sa.Connection, photos: Sequence[PhotoFinding]) -> set[tuple[str, int]]:
+        """Request and position of photos that may be copies, by one search for each index."""
+        vp = self.t.verification_photo
+        hashes = [each for photo in photos for each in _searched(photo)]
+        searches: list[sa.ColumnElement[bool]] = []
+        if photos:
+            searches.append(vp.c.sha256.in_([photo.sha256 for photo in photos]))
+        for number, band in enumerate(BANDS if hashes else ()):
+            searches.append(sa.or_(*(self._near(band, number, each) for each in hashes)))
+        found: set[tuple[str, int]] = set()
+        for search in searches:
+            query = sa.select(vp.c.request_id, vp.c.position).where(search).limit(_CANDIDATES)
+            # Locked, so that a row which another transaction has just inserted is waited for.
+            found |= {(row.request_id, row.position) for row in c.execute(query.with_for_update(read=True))}
+        return found
+
+    def _near(self, band: str, number: int, searched: PerceptualHash) -> sa.ColumnElement[bool]:
+        vp, coarse = self.t.verification_photo, searched.coarse
+        differs = sa.func.bit_count(vp.c.phash.bitwise_xor(_signed(coarse)))
+        return sa.and_(vp.c[band] == _bands(coarse)[number], differs <= COARSE_BITS)
+
+    def _rows(self, c: sa.Connection, candidates: set[tuple[str, int]]) -> list[AnyRow]:
+        """The candidates that were judged, also the member's own."""
+        v, vp = self.t.verification, self.t.verification_photo
+        if not candidates:
+            return []
+        query = (
+            sa.select(vp.c.request_id, vp.c.position, vp.c.sha256, vp.c.phash, vp.c.phash_fine)
+            .add_columns(v.c.member_id, v.c.finished_at)
+            .join(v, v.c.request_id == vp.c.request_id)
+            .where(v.c.state == State.DONE, v.c.status != Status.ERROR, sa.not_(v.c.sandbox))
+            .where(v.c.request_id.in_({request_id for request_id, _ in candidates}))
+        )
+        return [row for row in c.execute(query) if (row.request_id, row.position) in candidates]
+
+    def _accepted(self, c: sa.Connection, member_id: str) -> set[str]:
+        """Members whose photos this one may use: a person has approved a request in which it was seen."""
+        v, d, r = self.t.verification, self.t.decision, self.t.photo_reuse
+        other = v.alias()
+        query = (
+            sa.select(other.c.member_id)
+            .join(r, r.c.of_request_id == other.c.request_id)
+            .join(v, v.c.request_id == r.c.request_id)
+            .join(d, d.c.request_id == v.c.request_id)
+            .where(v.c.member_id == member_id, d.c.status == Status.APPROVED)
+        )
+        return set(c.scalars(query))
+
+
+def hash_values(finding: PhotoFinding) -> dict[str, Any]:
+    """The columns of `verification_photo` by which copies of a photo are found; NULL where none are."""
+    picture = next(_searched(finding), None)
+    if picture is None:
+        return dict.fromkeys(_HASHES)
+    bands = zip(BANDS, _bands(picture.coarse), strict=True)
+    return {"phash": _signed(picture.coarse), "phash_fine": f"{picture.fine:064x}", **dict(bands)}
+
+
+def _searched(photo: PhotoFinding) -> Iterator[PerceptualHash]:
+    """The hashes of a photo of one person and of its mirror image, unless it is too plain."""
+    if photo.one_person and photo.hashes is not None and not photo.hashes.featureless:
+        yield from (photo.hashes.picture, photo.hashes.mirror)
+
+
+def _reuses(photo: PhotoFinding, member_id: str, rows: Sequence[AnyRow]) -> list[PhotoReuse]:
+    """Copies of the photo in others' requests, of before the member used it for the first time."""
+    copies = [(row, same) for row in rows for same in [_same_file(photo, row)] if same is not None]
+    # Of two members at once the later one's time may be the earlier: so without a use before all count.
+    since = min((row.finished_at for row, _ in copies if row.member_id == member_id), default=None)
+    return [
+        PhotoReuse(
+            photo.position, row.member_id, row.request_id, row.position, row.finished_at, same_file=same
+        )
+        for row, same in copies
+        if row.member_id != member_id and (since is None or row.finished_at <= since)
+    ]
+
+
+def _first_of_each(found: Sequence[PhotoReuse]) -> list[PhotoReuse]:
+    """Of each other member the first use of each photo, the earliest first."""
+    ordered = sorted(found, key=lambda one: (one.of_since, one.position, one.of_position))
+    return list({(one.position, one.of_member_id): one for one in reversed(ordered)}.values())[::-1]
+
+
+def _same_file(photo: PhotoFinding, row: AnyRow) -> bool | None:
+    """Whether a candidate is the same file; False where it is a near copy, None where it is neither."""
+    if row.sha256 == photo.sha256:
+        return True
+    if row.phash is None:
+        return None
+    other = PerceptualHash(row.phash % 2**64, int(row.phash_fine, 16))
+    differences = [each.differs(other) for each in _searched(photo)]
+    near = any(coarse <= COARSE_BITS and fine <= FINE_BITS for coarse, fine in differences)
+    return False if near else None
+
+
+def _values(request_id: str, reuse: PhotoReuse) -> Mapping[str, Any]:
+    return {
+        "request_id": request_id,
+        "position": reuse.position,
+        "of_request_id": reuse.of_request_id,
+        "of_position": reuse.of_position,
+        "same_file": reuse.same_file,
+    }
+
+
+def _signed(number: int) -> int:
+    """64 bits as the databases hold them."""
+    return number - 2**64 if number >= 2**63 else number
+
+
+def _bands(coarse: int) -> tuple[int, ...]:
+    return tuple(coarse >> shift & 0xFFFF for shift in (48, 32, 16, 0))

@@ -1,0 +1,57 @@
+"""What a machine's verdict is checked against before it is recorded: photos of others, and earlier tries."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Reason, Status, Verdict
+from worker.jobs.verify_job import Why
+from worker.store.database import AnyRow
+from worker.store.requests.copies import Copies
+from worker.store.requests.tries import Tries
+
+logger = logging.getLogger(__name__)
+
+YIELDING: Final = frozenset({Reason.PRIMARY_UNSURE, Reason.NO_SOLO_PHOTO, Reason.BLIND_AUDIT})
+"""Reasons of a review that give way to a photo of another member's. All others name a suspicion already."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondLooks:
+    """Turns the machine's verdict into the recorded one, within the transaction that ends the request."""
+
+    copies: Copies
+    tries: Tries
+    review_reused: bool
+    """Whether a photo of another member's opens a review; it is written down in any case."""
+
+    def recorded(self, c: sa.Connection, request: AnyRow, verdict: Verdict, now: datetime) -> Verdict:
+        """The verdict, or a review with a reason of ours. The photos' rows must have been written.
+
+        The member's row is locked: of two requests of one member the second sees what the first came to.
+        """
+        if request.sandbox or verdict.status is Status.ERROR:
+            return verdict
+        findings = (verdict.selfie, *verdict.photos)
+        reuses = self.copies.note(c, request.member_id, request.request_id, findings)
+        if reuses and self.review_reused and _yields(verdict):
+            return _review(verdict, Reason.PHOTO_REUSED, reuses[0].position)
+        if verdict.status is not Status.APPROVED or request.why == Why.OPERATOR:
+            return verdict
+        if self.tries.before(c, request.member_id, request.request_id, now) >= self.tries.limit.most:
+            return _review(verdict, Reason.TOO_MANY_TRIES, verdict.photo)
+        return verdict
+
+
+def _yields(verdict: Verdict) -> bool:
+    return verdict.status is not Status.REVIEW or verdict.reason in YIELDING
+
+
+def _review(verdict: Verdict, reason: Reason, photo: int | None) -> Verdict:
+    logger.info("%s, %s becomes a review: %s", verdict.status, verdict.reason, reason)
+    return replace(verdict, status=Status.REVIEW, reason=reason, photo=photo)

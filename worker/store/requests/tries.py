@@ -1,0 +1,83 @@
+"""How often a member has tried: each new set of photos is another draw at the false-match rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Reason, Status
+from worker.jobs.verify_job import Why
+from worker.store.tables.schema import Tables
+from worker.store.tables.states import State
+
+Content = tuple[tuple[int, str | None], ...]
+"""Position and SHA-256 of each photo of a request."""
+_READ: Final = 200
+"""Requests of one member that are looked at, at most: the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class TryLimit:
+    """So many tries within so long; then a person looks at an approval."""
+
+    most: int = 5
+    within: timedelta = timedelta(days=30)
+
+
+DEFAULT_LIMIT: Final = TryLimit()
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Counts tries within the transactions of others."""
+
+    t: Tables
+    limit: TryLimit
+
+    def before(self, c: sa.Connection, member_id: str, request_id: str, at: datetime) -> int:
+        """How many sets of photos, others than this request's, were judged before it and not approved.
+
+        Within the days of the limit, and since the last approval, by machine or person, or rejection by a
+        person. A try is a request in which faces were compared; those that an operator asked for, or that
+        ended in an error, are none.
+        """
+        v = self.t.verification
+        since = max(at - self.limit.within, self._last_answer(c, member_id, at))
+        query = sa.select(v.c.request_id).where(
+            *(v.c.member_id == member_id, v.c.request_id != request_id, v.c.state == State.DONE),
+            *(v.c.finished_at > since, v.c.finished_at <= at, v.c.why != Why.OPERATOR),
+            *(v.c.status.not_in([Status.APPROVED, Status.ERROR]), v.c.reason != Reason.BLIND_AUDIT),
+            *(v.c.similarity.is_not(None), sa.not_(v.c.sandbox)),
+        )
+        tried = c.scalars(query.order_by(v.c.finished_at.desc()).limit(_READ)).all()
+        contents = self._contents(c, [*tried, request_id]) if tried else {}
+        others = {contents[one] for one in tried if one in contents}
+        return len(others - {contents.get(request_id, ())})
+
+    def _last_answer(self, c: sa.Connection, member_id: str, at: datetime) -> datetime:
+        v, d = self.t.verification, self.t.decision
+        approved = sa.select(sa.func.max(v.c.finished_at)).where(
+            v.c.member_id == member_id, v.c.state == State.DONE, v.c.status == Status.APPROVED
+        )
+        decided = (
+            sa.select(sa.func.max(d.c.decided_at))
+            .join(v, v.c.request_id == d.c.request_id)
+            .where(v.c.member_id == member_id)
+        )
+        answers = [
+            c.scalar(query.where(column < at))
+            for query, column in ((approved, v.c.finished_at), (decided, d.c.decided_at))
+        ]
+        return max([answer for answer in answers if answer is not None], default=at - self.limit.within)
+
+    def _contents(self, c: sa.Connection, request_ids: Sequence[str]) -> dict[str, Content]:
+        vp = self.t.verification_photo
+        query = sa.select(vp.c.request_id, vp.c.position, vp.c.sha256).where(vp.c.request_id.in_(request_ids))
+        contents: dict[str, Content] = {}
+        for row in c.execute(query.order_by(vp.c.position)):
+            contents[row.request_id] = (*contents.get(row.request_id, ()), (row.position, row.sha256))
+        return contents
