@@ -30,7 +30,8 @@ REVOKE UPDATE ON verification FROM 'verify_worker'@'%';
 GRANT UPDATE (request_id, member_id, why, queue, requested_at, message, content_hash, state, attempts, open_attempts,
         postponed, sweeps, worker, problem, lease_until, next_attempt_at, due_at, accepted_at, started_at,
         finished_at, status, reason, photo, same_person, similarity, predicted_gender, gender_probability,
-        decided_by, photo_set_hash, model_version, policy_version, timings, refetch_at, swapped, has_links)
+        decided_by, photo_set_hash, model_version, policy_version, timings, machine_status, machine_reason,
+        refetch_at, swapped, has_links)
     ON verification TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON TABLE label_of_sandbox TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON TABLE decision_of_sandbox TO 'verify_worker'@'%';

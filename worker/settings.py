@@ -7,21 +7,19 @@ commas (`VERIFY_PHOTO_HOSTS=cdn.example.com,*.photos.example.com`), a mapping as
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from dotenv.parser import Binding, parse_stream
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from worker.client.broker import Access, is_redis, scheme_of
 from worker.errors import BadSettings
+from worker.setting_names import ENCODING, ENV_FILE, PREFIX, mistakes
 from worker.setting_values import (
     STREAM_ENDPOINT,
     SUNDAY_NIGHT,
@@ -49,11 +47,6 @@ from worker.setting_values import (
     in_words,
 )
 
-PREFIX: Final = "VERIFY_"
-ENV_FILE: Final = ".env"
-ENCODING: Final = "utf-8-sig"
-"""UTF-8, perhaps with the byte order mark that some editors write."""
-_FOR_TESTS: Final = ("VERIFY_TEST_", "VERIFY_FACES")
 _FOLLOWS: Final = "default_factory_not_called"  # says only that another variable is wrong
 
 
@@ -358,47 +351,3 @@ def _validated(values: Mapping[str, Any]) -> tuple[Settings | None, list[str]]:
 def _describe(problem: ErrorDetails) -> str:
     where, text = problem["loc"], in_words(problem)
     return f"{PREFIX}{str(where[0]).upper()}: {text}" if where else text
-
-
-def mistakes(fields: Iterable[str]) -> list[str]:
-    """What is wrong with the names in the environment and in `.env`, one sentence each, without a value.
-
-    Each `VERIFY_…` must be one of ``fields`` (lower case): pydantic would ignore a misspelt one.
-
-    Raises OSError and UnicodeDecodeError where `.env` cannot be read.
-    """
-    written = _env_file()
-    known = [PREFIX + field.upper() for field in fields]
-    names = {*os.environ, *(binding.key for binding in written if binding.key)}
-    unknown = sorted(name for name in names if _is_ours(name) and name.upper() not in known)
-    return [_unreadable(binding) for binding in written if _broken(binding)] + [
-        _nearest(name, known) for name in unknown
-    ]
-
-
-def _env_file() -> list[Binding]:
-    file = Path(ENV_FILE)
-    if not file.is_file():
-        return []
-    with file.open(encoding=ENCODING) as stream:
-        return list(parse_stream(stream))
-
-
-def _broken(binding: Binding) -> bool:
-    return binding.error or (binding.value is None and _is_ours(binding.key or ""))
-
-
-def _is_ours(name: str) -> bool:
-    """In upper or lower case, as pydantic reads them."""
-    return name.upper().startswith(PREFIX) and not name.upper().startswith(_FOR_TESTS)
-
-
-def _unreadable(binding: Binding) -> str:
-    text = binding.original.string
-    line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
-    return f"{ENV_FILE}, line {line}: not NAME=value"
-
-
-def _nearest(name: str, known: list[str]) -> str:
-    (nearest,) = get_close_matches(name.upper(), known, n=1, cutoff=0)
-    return f"{name}: there is no such setting; the nearest is {nearest}"

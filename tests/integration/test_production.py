@@ -34,7 +34,8 @@ from worker.jobs.queues import VERIFY
 from worker.migrations import migrate
 from worker.serving.registry import read_head
 from worker.serving.signatures import HeadSignatures
-from worker.settings import PREFIX, Settings, load_settings
+from worker.setting_names import PREFIX
+from worker.settings import Settings, load_settings
 from worker.store import build_engine, open_store
 
 PRODUCTION = ROOT / "worker" / "production"

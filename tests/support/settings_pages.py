@@ -15,7 +15,8 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from support.bundle import ROOT
-from worker.settings import PREFIX, Settings
+from worker.setting_names import PREFIX
+from worker.settings import Settings
 
 EXAMPLE: Final = ROOT / ".env.example"
 PAGE: Final = ROOT / "docs" / "settings.md"

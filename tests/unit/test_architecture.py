@@ -36,7 +36,7 @@ LAYERS = (
     {"pipeline.cli"},
     {"worker.client"},
     {"worker.errors", "worker.logs", "worker.clock", "worker.urls", "worker.fetch_weights"},
-    {"worker.setting_values"},
+    {"worker.setting_names", "worker.setting_values"},
     {"worker.settings"},
     {"worker.jobs", "worker.health", "worker.results"},
     {"worker.broker", "worker.store", "worker.downloads"},

@@ -11,7 +11,8 @@ from dotenv import dotenv_values
 
 from support.bundle import ROOT
 from support.compose import BASE, PRODUCTION, environment_of, merged, variables_in
-from worker.settings import PREFIX, Settings, load_settings
+from worker.setting_names import PREFIX
+from worker.settings import Settings, load_settings
 
 SETTINGS = {PREFIX + field.upper() for field in Settings.model_fields}
 PASSWORDS = {

@@ -19,7 +19,8 @@ from support.bundle import ROOT
 from support.dockerfile import DOCKERFILE, copied, stages, steps_of
 from worker.cli import main as worker_cli
 from worker.jobs import queues
-from worker.settings import PREFIX, Settings
+from worker.setting_names import PREFIX
+from worker.settings import Settings
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 OURS: dict[str, dict[str, Any]] = {n: s for n, s in COMPOSE["services"].items() if "build" in s}

@@ -15,7 +15,8 @@ from support.bundle import ROOT
 from support.labelled import EXPLAINED as CONTRIBUTING
 from support.labelled import heading
 from worker.cli import main as worker_cli
-from worker.settings import PREFIX, Settings
+from worker.setting_names import PREFIX
+from worker.settings import Settings
 from worker.store import StatusReport
 
 DOCUMENTS = [

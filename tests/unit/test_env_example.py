@@ -9,7 +9,8 @@ import pytest
 from dotenv import dotenv_values
 
 from support.settings_pages import EXAMPLE, PAGE, example, page, settings
-from worker.settings import PREFIX, Settings, load_settings
+from worker.setting_names import PREFIX
+from worker.settings import Settings, load_settings
 
 
 def uncommented(folder: Path) -> Path:

@@ -12,7 +12,8 @@ import pytest
 from pipeline.cli import main as pipeline_cli
 from support.bundle import ROOT
 from worker.cli import main as worker_cli
-from worker.settings import PREFIX, Settings
+from worker.setting_names import PREFIX
+from worker.settings import Settings
 
 READMES = {name: (ROOT / name).read_text() for name in ("README.md", "README.ko.md")}
 GROUPS: dict[str, click.Group] = {"worker": worker_cli, "pipeline": pipeline_cli}

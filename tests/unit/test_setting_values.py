@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from worker.errors import BadSettings
-from worker.settings import PREFIX, Settings, load_settings
+from worker.setting_names import PREFIX
+from worker.settings import Settings, load_settings
 
 HOOKS = json.dumps(
     {"app": {"url": "https://app/hooks", "secrets": [f"whsec_{'c2VjcmV0' * 4}", "c2VjcmV0" * 4]}}

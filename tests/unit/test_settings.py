@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from support.webhook_receiver import made_up_secret
 from worker.errors import BadSettings
-from worker.settings import PREFIX, Settings, load_settings
+from worker.setting_names import PREFIX
+from worker.settings import Settings, load_settings
 from worker.store import build_engine
 from worker.urls import normalise_database_url
 

@@ -19,7 +19,7 @@ from worker import runtime
 from worker.clock import utc_now
 from worker.demo.scenarios import Scenario, write_workbook
 from worker.errors import PermanentError
-from worker.settings import PREFIX
+from worker.setting_names import PREFIX
 from worker.store import RequestRecord
 from worker.store.tables.states import State
 
