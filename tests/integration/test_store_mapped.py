@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,7 @@ from worker.settings import load_settings
 from worker.store import Attempt, MappedMember, Store, build_engine, open_store
 from worker.verification.delivery import DeliveryRules, Handled, Verification
 from worker.verification.maintenance import sweep
+from worker.verification.sandbox import Sandbox
 
 COLUMNS = {
     "verification_status": "face_status",
@@ -232,6 +234,22 @@ def test_the_newest_request_is_told_in_columns_that_are_named_for_it(app: sa.Eng
     with app.connect() as c:
         told = c.execute(sa.text("SELECT requested_state, request_id FROM member WHERE id = 'ab1'")).one()
     assert told == ("queued", None)
+
+
+def test_a_member_of_the_sandbox_has_its_result_in_the_apps_table_until_it_is_purged(app: sa.Engine) -> None:
+    with app.begin() as c:
+        c.execute(sa.text("INSERT INTO member (id) VALUES ('sandbox-review')"))
+    mapping = {"mapped_table": "member", "mapped_id_column": "id", "sandbox_prefix": "sandbox-"}
+    store = open_mapped(app, **mapping)
+    service = replace(a_service(store), sandbox=Sandbox("sandbox-"))
+    job = a_job("r1", "sandbox-review")
+    assert service.handle(job.to_message(), "verify") is Handled.STORED
+    query = sa.text("SELECT verification_status FROM member WHERE id = 'sandbox-review'")
+    with app.connect() as c:
+        assert c.scalar(query) == "review"
+    assert store.members.purge_sandbox(later(1)) == 1
+    with app.connect() as c:
+        assert c.scalar(query) == "none"
 
 
 def test_our_result_and_the_apps_are_one_transaction(app: sa.Engine) -> None:
