@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -10,6 +13,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from click.testing import Result
 
 from pipeline.verdict import Outcome, PerceptualHash, PictureHashes, Reason, Status, Verdict
 from support.jobs import LEASE, MOST, PHOTOS, SELFIE, a_job, a_verdict, later
@@ -19,6 +23,7 @@ from worker.store import Attempt, RequestRecord, Store
 from worker.store.requests.copies import COARSE_BITS, FINE_BITS
 from worker.store.requests.tries import TryLimit
 
+Cli = Callable[..., Result]
 DAY = 24 * 3600
 REUSED = (Status.REVIEW, Reason.PHOTO_REUSED)
 MANY = (Status.REVIEW, Reason.TOO_MANY_TRIES)
@@ -258,3 +263,23 @@ def test_an_operators_request_is_not_capped(store: Store) -> None:
     for number in range(4):
         tried(store, number, number * DAY)
     assert finish(store, "r5", "m1", verdict("good"), 5 * DAY, Why.OPERATOR) == APPROVED
+
+
+def test_the_reviewer_is_told_the_other_request_and_the_tries_and_the_member_nothing(
+    here: Cli, store: Store
+) -> None:
+    finish(store, "r1", "m1", verdict("m1"))
+    finish(store, "r2", "m2", verdict("m2", sha256=digest("m1 1")), 60)
+    for number in range(3):
+        tried(store, number, number * DAY, "m3")
+    finish(store, "r4", "m3", verdict("good"), 4 * DAY)
+    listed = " ".join(here("review").output.split())
+    assert "Tries before: 3." in listed
+    assert [one["photos_of"] for one in json.loads(here("review", "--json").output)] == [["r1"], []]
+    (request,) = json.loads(here("show", "m2", "--json").output)["requests"]
+    assert [(one["of_member_id"], one["same_file"]) for one in request["reuses"]] == [("m1", True)]
+    shown = " ".join(here("show", "m2").output.split())
+    assert "used before by m1" in re.sub(r"[│\s]+", " ", shown)
+    for language in ("--ko", "--en"):
+        assert "m1" not in here("show", "m2", language).output
+        assert here("show", "m2", language).output == here("show", "m3", language).output
