@@ -175,7 +175,7 @@ _NOTHING_USABLE: Final[Both] = (
     "Your face is hard to see in your profile photos.",
 )
 
-_SELFIE: Final[Mapping[Reason, Outcome]] = {
+OF_SELFIES: Final[Mapping[Reason, Outcome]] = {
     Reason.SELFIE_NO_FACE: Outcome.NO_FACE,
     Reason.SELFIE_SEVERAL_FACES: Outcome.SEVERAL_FACES,
     Reason.SELFIE_FACE_TOO_SMALL: Outcome.FACE_TOO_SMALL,
@@ -187,6 +187,7 @@ _SELFIE: Final[Mapping[Reason, Outcome]] = {
     Reason.SELFIE_INVALID: Outcome.INVALID_IMAGE,
     Reason.SELFIE_NOT_FETCHED: Outcome.NOT_FETCHED,
 }
+"""What was found in the selfie, where that is the reason."""
 _GALLERY: Final = frozenset(
     {
         *(Reason.NO_USABLE_PHOTO, Reason.NO_SOLO_PHOTO, Reason.PHOTOS_NOT_FETCHED),
@@ -271,7 +272,7 @@ def _to_do(reason: Reason, photo: PhotoFinding | None) -> list[Both]:
     """For a member who is asked for another photo."""
     if photo is not None and (problem := _file_problem(photo)):
         return list(problem)
-    if outcome := _SELFIE.get(reason):
+    if outcome := OF_SELFIES.get(reason):
         return [_PHOTO[outcome] if photo is None else _about(photo), _RETAKE[outcome]]
     if reason is Reason.NO_PHOTOS:
         return [_NO_PHOTOS, _ANOTHER]

@@ -21,6 +21,7 @@ from pipeline.verdict import (
     Status,
     Verdict,
 )
+from worker.results.texts import OF_SELFIES
 
 MODEL_VERSION: Final = "sandbox"
 _AT: Final = Box(40.0, 30.0, 220.0, 220.0)
@@ -71,18 +72,6 @@ class Scenario:
 _NOT_COMPARED: Final = (Outcome.NOT_COMPARED,) * 2
 _TWO: Final = "at least two gallery photos"
 _SUSPECTED: Final = Scenario(suspicion=True)
-_OF_SELFIES: Final = {
-    Reason.SELFIE_NO_FACE: Outcome.NO_FACE,
-    Reason.SELFIE_SEVERAL_FACES: Outcome.SEVERAL_FACES,
-    Reason.SELFIE_FACE_TOO_SMALL: Outcome.FACE_TOO_SMALL,
-    Reason.SELFIE_TOO_BLURRED: Outcome.TOO_BLURRED,
-    Reason.SELFIE_TOO_DARK: Outcome.TOO_DARK,
-    Reason.SELFIE_TOO_BRIGHT: Outcome.TOO_BRIGHT,
-    Reason.SELFIE_EXTREME_POSE: Outcome.EXTREME_POSE,
-    Reason.SELFIE_OCCLUDED: Outcome.OCCLUDED,
-    Reason.SELFIE_INVALID: Outcome.INVALID_IMAGE,
-    Reason.SELFIE_NOT_FETCHED: Outcome.NOT_FETCHED,
-}
 
 SCENARIOS: Final[Mapping[Status, Mapping[Reason, Scenario]]] = {
     Status.APPROVED: {Reason.SAME_PERSON: Scenario()},
@@ -104,7 +93,7 @@ SCENARIOS: Final[Mapping[Status, Mapping[Reason, Scenario]]] = {
         Reason.NO_SOLO_PHOTO: Scenario(primary=Outcome.GROUP_SAME, others=Outcome.GROUP_SAME),
         Reason.PRIMARY_NOT_JUDGED: Scenario(primary=Outcome.OCCLUDED, needs=_TWO),
         Reason.NO_PHOTOS: Scenario(needs="no gallery photo"),
-        **{reason: Scenario(outcome, *_NOT_COMPARED) for reason, outcome in _OF_SELFIES.items()},
+        **{reason: Scenario(outcome, *_NOT_COMPARED) for reason, outcome in OF_SELFIES.items()},
     },
     Status.REJECTED: {
         Reason.DIFFERENT_PERSON: Scenario(primary=Outcome.DIFFERENT, others=Outcome.DIFFERENT, rejects=True)
