@@ -101,7 +101,7 @@ GRANT SELECT, DELETE ON model_refusal TO 'verify_operator'@'%';
 GRANT SELECT ON shadow_verdict TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON training_run TO 'verify_operator'@'%';
 GRANT SELECT ON training_member TO 'verify_operator'@'%';
-GRANT SELECT ON training_face TO 'verify_operator'@'%';
+GRANT SELECT (run_id, member_id) ON training_face TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON label TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON decision TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';

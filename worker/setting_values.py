@@ -29,6 +29,7 @@ _OWN_HEADERS: Final = frozenset(
 )
 _WEBHOOK_PREFIX: Final = "whsec_"
 _WEBHOOK_BYTES: Final = 24
+_VECTOR_KEY_BYTES: Final = 32
 STREAM_ENDPOINT: Final = "stream"
 """The endpoint of the Redis stream; the others are webhooks."""
 _WEEK: Final = 7 * 86_400
@@ -144,6 +145,19 @@ def _at_least_one(secrets: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     return secrets
 
 
+def _vector_key(value: SecretStr) -> SecretStr:
+    try:
+        key = base64.b64decode(value.get_secret_value(), validate=True)
+    except (ValueError, binascii.Error):
+        key = b""
+    if len(key) != _VECTOR_KEY_BYTES:
+        raise ValueError(
+            f"must be {_VECTOR_KEY_BYTES} random bytes in base64, which openssl rand -base64 "
+            f"{_VECTOR_KEY_BYTES} prints"
+        )
+    return value
+
+
 def _app_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     try:
@@ -211,6 +225,8 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 AppUrl = Annotated[SecretStr, AfterValidator(_app_url)]
 """Secret, for its query may be a key."""
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_split)]
+VectorKey = Annotated[SecretStr, AfterValidator(_vector_key)]
+VectorKeys = Annotated[tuple[VectorKey, ...], NoDecode, BeforeValidator(_split)]
 
 
 class Webhook(BaseModel):

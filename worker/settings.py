@@ -41,6 +41,7 @@ from worker.setting_values import (
     Seconds,
     Share,
     StreamName,
+    VectorKeys,
     Waits,
     Webhooks,
     WebhookSecrets,
@@ -225,6 +226,10 @@ class Settings(BaseSettings):
     tombstone_key: SecretStr = SecretStr("")
     """Keys the hashes of forgotten members, and the choice of blind audits. Choose it once (`openssl rand
     -hex 32`); it must never change."""
+    vector_keys: VectorKeys = ()
+    """Encrypt the faces' vectors that a retraining keeps in the database while it runs: what `openssl rand
+    -base64 32` prints, the same for all workers. The first one encrypts; put a new one in front, and remove
+    the old one after the next retraining. Unset: a key that follows from `VERIFY_TOMBSTONE_KEY`."""
     operator: str = ""
     """Who runs the commands, for the records of decisions, labels and looks at members. Empty: the login
     name."""

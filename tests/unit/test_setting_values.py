@@ -120,6 +120,8 @@ def test_whatever_is_wrong_is_said_in_plain_words(monkeypatch: pytest.MonkeyPatc
             "random bytes in base64",
         ),
         ("WEBHOOKS", HOOKS.replace("https", "http"), '"app" must have an address with https://'),
+        ("VECTOR_KEYS", "c2hvcnQ=", "item 1 must be 32 random bytes in base64, which openssl rand"),
+        ("VECTOR_KEYS", f"{'a2V5' * 10}a2U=,secret", "item 2 must be 32 random bytes"),
         ("EVENT_STREAM", "a b", "letters, digits and the signs"),
         ("EVENT_STREAM", "events", "VERIFY_EVENT_STREAM needs a Redis in VERIFY_BROKER_URL"),
         ("APP_PRIVATE_HOSTS", "app, *.internal", "item 2 must be the name of one host, without *"),

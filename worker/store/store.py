@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import sqlalchemy as sa
@@ -30,6 +31,7 @@ from worker.store.requests.second_looks import SecondLooks
 from worker.store.requests.tries import DEFAULT_LIMIT, Tries, TryLimit
 from worker.store.retention import Retention
 from worker.store.tables.schema import Tables, tables
+from worker.store.training.encryption import VectorCipher, derived_key, keys_of
 from worker.store.training.labels import Labels
 from worker.store.training.members import TrainingMembers
 from worker.store.training.runs import TrainingRuns
@@ -51,8 +53,10 @@ class Store:
         sandbox_prefix: str = "",
         try_limit: TryLimit = DEFAULT_LIMIT,
         review_reused_photos: bool = False,
+        vector_keys: Callable[[], Sequence[bytes]] | None = None,
     ) -> None:
-        """``listening``: whether there is an endpoint for events."""
+        """``listening``: whether there is an endpoint for events. ``vector_keys``: of `VectorCipher`;
+        without, one that follows from ``tombstone_key``."""
         self.database = database = Database(engine, schema)
         tombstones = Tombstones(database.t, tombstone_key)
         outcomes = Outcomes(database.t, mapped, listening, decision_hold, sandbox_prefix)
@@ -77,8 +81,9 @@ class Store:
         self.shadows = Shadows(database)
         self.labels = Labels(database)
         self.training_runs = TrainingRuns(database, self.labels, self.models, stale_after)
-        self.training_members = TrainingMembers(database, self.labels)
         self.untold = Untold(database, outcomes)
+        cipher = VectorCipher(vector_keys or (lambda: [derived_key(tombstone_key)] if tombstone_key else []))
+        self.training_members = TrainingMembers(database, self.labels, cipher)
         self.deliveries = Deliveries(database)
         self.replays = Replays(database)
         self.reports = Reports(database, self.models, self.training_runs, self.replays)
@@ -111,4 +116,5 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         sandbox_prefix=settings.sandbox_prefix,
         try_limit=TryLimit(settings.max_tries, timedelta(days=settings.tries_days)),
         review_reused_photos=settings.review_reused_photos,
+        vector_keys=lambda: keys_of(settings),
     )

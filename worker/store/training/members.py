@@ -7,6 +7,7 @@ out from that moment.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
@@ -18,29 +19,34 @@ from worker.store.database import BATCH, AnyRow, Database
 from worker.store.leases import is_free, update_leased
 from worker.store.requests.results import note_contents
 from worker.store.tables.states import PairLabel, Studied
+from worker.store.training.encryption import VectorCipher
 from worker.store.training.labels import Labels
-from worker.store.training.records import LearnedFace, Progress, RunLease, StudiedPhoto, ToStudy
+from worker.store.training.records import FaceRow, LearnedFace, Progress, RunLease, StudiedPhoto, ToStudy
 
 CRASHED: Final = "crashed"
 """The photos of the member killed their process, or their host was in trouble, time and again."""
 NOT_REACHED: Final = "not_reached"
 """No verify worker took the member on, however often the message was sent."""
+NO_KEY: Final = "no_key"
+"""The worker that embedded the face has no key to encrypt its vectors with."""
 _AT_ONCE: Final = 500
 
 
 class TrainingMembers:
     """Who is learned from, how far that is, and what was found in the photos."""
 
-    def __init__(self, database: Database, labels: Labels) -> None:
+    def __init__(self, database: Database, labels: Labels, cipher: VectorCipher) -> None:
         self._db = database
         self._t = database.t
         self._labels = labels
+        self._cipher = cipher
 
     def enter(self, held: RunLease, size: int) -> int:
         """Put all labelled members who consented on the run's list, in batches of ``size``; how many.
 
-        Goes on where an earlier try broke off.
+        Goes on where an earlier try broke off. Raises TrainingFailed where there is no key to encrypt with.
         """
+        self._cipher.check()
         entered = self.progress(held.run_id).members
         while step := self._db.write(partial(self._enter_some, held.run_id, entered, size)):
             entered += step
@@ -144,19 +150,17 @@ class TrainingMembers:
         self._update_member(c, row, state=Studied.DONE, lease_until=None)
         return True
 
-    @staticmethod
-    def _face_row(study: ToStudy, number: int, found: StudiedPhoto) -> dict[str, Any]:
+    def _face_row(self, study: ToStudy, number: int, found: StudiedPhoto) -> dict[str, Any]:
+        row = FaceRow(study.run_id, study.member_id, number, found.networks)
+        usable = found.vectors is not None and self._cipher.ready
         return {
-            "run_id": study.run_id,
-            "member_id": study.member_id,
-            "number": number,
+            **asdict(row),
             "label": found.photo.label,
             "gender": found.photo.gender,
             "audited": found.photo.audited,
-            "reason": found.reason or None,
+            "reason": found.reason or (None if usable else NO_KEY),
             "sha256": found.sha256,
-            "networks": found.networks,
-            "vectors": found.vectors,
+            "vectors": self._cipher.encrypt(found.vectors, row) if found.vectors and usable else None,
         }
 
     def give_up_waiting(self, run_id: int) -> int:
@@ -180,16 +184,30 @@ class TrainingMembers:
         return self.progress(run_id).waiting > 0
 
     def faces(self, run_id: int) -> list[LearnedFace]:
-        """All faces that may be learned from, of members who still consent, in a stable order."""
+        """All faces that may be learned from, of members who still consent, in a stable order.
+
+        Raises TrainingFailed where vectors cannot be decrypted.
+        """
         face, m = self._t.training_face, self._t.member
-        names = ("member_id", "label", "gender", "audited", "networks", "vectors")
+        names = ("run_id", "member_id", "number", "label", "gender", "audited", "networks", "vectors")
         query = (
             sa.select(*(face.c[name] for name in names))
             .join(m, m.c.member_id == face.c.member_id)
             .where(face.c.run_id == run_id, face.c.reason.is_(None), m.c.training_consent)
             .order_by(face.c.member_id, face.c.number)
         )
-        return [_learned(row) for row in self._db.read(lambda c: c.execute(query).all())]
+        return [self._learned(row) for row in self._db.read(lambda c: c.execute(query).all())]
+
+    def _learned(self, row: AnyRow) -> LearnedFace:
+        its = FaceRow(row.run_id, row.member_id, row.number, row.networks)
+        return LearnedFace(
+            member_id=row.member_id,
+            label=row.label and PairLabel(row.label),
+            gender=row.gender and Gender(row.gender),
+            audited=bool(row.audited),
+            networks=row.networks,
+            vectors=self._cipher.decrypt(row.vectors, its),
+        )
 
     def kept_out(self, run_id: int) -> dict[str, int]:
         """Photos that are not learned from, by reason."""
@@ -229,14 +247,3 @@ class TrainingMembers:
             return 0
         keys = sa.tuple_(mine.c.run_id, mine.c.member_id).in_([tuple(row) for row in rows])
         return c.execute(sa.delete(mine).where(keys)).rowcount
-
-
-def _learned(row: AnyRow) -> LearnedFace:
-    return LearnedFace(
-        member_id=row.member_id,
-        label=row.label and PairLabel(row.label),
-        gender=row.gender and Gender(row.gender),
-        audited=bool(row.audited),
-        networks=row.networks,
-        vectors=row.vectors,
-    )

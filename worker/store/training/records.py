@@ -102,6 +102,16 @@ class StudiedPhoto:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceRow:
+    """Which row of `training_face` a face's vectors belong to, and which networks they are of."""
+
+    run_id: int
+    member_id: str
+    number: int
+    networks: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class LearnedFace:
     """A face that a run may learn from."""
 
