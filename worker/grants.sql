@@ -84,7 +84,7 @@ GRANT SELECT, DELETE,
 GRANT SELECT, UPDATE ON TABLE member_decided TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE label_of_forgotten TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE decision_of_forgotten TO 'verify_operator'@'%';
-GRANT SELECT, DELETE ON TABLE access_log_of_forgotten TO 'verify_operator'@'%';
+GRANT SELECT, UPDATE ON TABLE access_log_of_forgotten TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE verification_of_forgotten TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_operator'@'%';
 GRANT SELECT,

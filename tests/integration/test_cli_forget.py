@@ -66,8 +66,9 @@ def test_forget_prints_what_went_and_bars_the_id(here: Cli, store: Store) -> Non
     here("show", "m1")
     result = here("forget", "m1", "--json", "--yes")
     assert result.exit_code == 0
-    removed = json.loads(result.stdout)["removed"]
-    assert (removed["member"], removed["verification_photo"], removed["access_log"]) == (1, 4, 1)
+    said = json.loads(result.stdout)
+    removed = said["removed"]
+    assert (removed["member"], removed["verification_photo"], said["records"]) == (1, 4, 2)
     assert store.members.forgotten(["m1", "m2"]) == {"m1"}
     again = here("forget", "m1", "--yes")
     assert (again.exit_code, again.stderr) == (0, "")

@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Photo, Status, Verified
-from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
+from support.jobs import KIM, LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.together import together
 from support.traces import files_that_hold, tables_that_hold
 from support.training import learn_from_one
@@ -91,7 +91,7 @@ def a_full_life(store: Store) -> None:
     judged(store, a_job_of_theirs("r2", 1))
     store.reviews.label(MEMBER, 1, PairLabel.GENUINE, "kim", NOW)
     store.reviews.decide(MEMBER, Status.REJECTED, "kim", NOW)
-    store.members.note_access(MEMBER, "kim", "show", NOW)
+    store.accesses.note([MEMBER], KIM, NOW)
     store.shadows.note("r1", a_verdict(), a_verdict(), NOW)
     with pytest.raises(RequestConflict):
         store.requests.accept(a_job_of_theirs("r1", why="operator"), "verify", NOW)
@@ -139,7 +139,8 @@ def test_nothing_of_a_full_life_is_left_in_any_table(store: Store) -> None:
     for body in jobs_of_theirs():
         store.dead_jobs.add(DeadJob("unknown_schema", "no job", body, "verify"), NOW)
     assert len(traces(store)) >= 5
-    removed = store.members.forget(MEMBER, NOW).removed
+    forgotten = store.members.forget(MEMBER, NOW)
+    removed = forgotten.removed
     assert traces(store) == set()
     assert removed.pop("event") == 0  # nobody is listening
     assert removed.pop("photo_reuse") == 0  # nobody else had these photos
@@ -150,7 +151,31 @@ def test_nothing_of_a_full_life_is_left_in_any_table(store: Store) -> None:
             t.name: c.scalar(sa.select(sa.func.count()).select_from(t))
             for t in store.database.t.metadata.sorted_tables
         }
-    assert {name for name, rows in left.items() if rows} == {"tombstone", "training_run"}
+    assert {name for name, rows in left.items() if rows} == {"access_log", "tombstone", "training_run"}
+    assert left["access_log"] == forgotten.records == 1
+
+
+def test_the_records_of_who_looked_outlive_the_member_under_the_hash_of_the_tombstone(store: Store) -> None:
+    store.members.import_list([NEW, NewMember("other", None, "https://h/s.jpg", ())], NOW)
+    store.accesses.note([MEMBER, "other", "nobody", "no id"], KIM, NOW)
+    store.accesses.note_absent("nobody", KIM, NOW)
+    store.accesses.note_list(KIM, NOW)
+    assert store.members.forget(MEMBER, NOW).records == 1
+    t = store.database.t
+    with store.database.engine.connect() as c:
+        [hashed] = c.scalars(sa.select(t.tombstone.c.member_hash))
+        rows = c.execute(sa.select(t.access_log.c.member_id, t.access_log.c.member_hash)).all()
+    absent = store.members._tombstones.hash_of("nobody")
+    assert sorted(map(tuple, rows), key=str) == sorted(
+        [(None, hashed), ("other", None), (None, absent), (None, None)], key=str
+    )
+    assert [look.looked_by for look in store.accesses.of_member(MEMBER)] == ["kim"]
+    assert store.members.import_list([NEW], NOW) == [Change.FORGOTTEN]
+    insert = sa.insert(t.member).values(member_id=MEMBER, selfie_url=URLS["selfie_url"], pending=True)
+    with store.database.engine.begin() as c:
+        c.execute(insert)
+    assert store.members.import_list([NEW], NOW) == [Change.FORGOTTEN]
+    assert traces(store) == set()
 
 
 @pytest.mark.parametrize("body", invalid_messages_of_theirs())
@@ -326,7 +351,7 @@ def _race(store: Store, turn: int) -> None:
             lambda: store.requests.accept(a_job_of_theirs("r3", 2), "verify", NOW),
             lambda: store.dead_jobs.add(invalid_message, NOW),
             lambda: store.requests.finish(attempt, a_verdict(), NOW),
-            lambda: store.members.note_access(MEMBER, "kim", "show", NOW),
+            lambda: store.accesses.note([MEMBER], KIM, NOW),
             lambda: store.pending.enqueue_members([MEMBER], "bulk", NOW),
             forget,
         ]

@@ -19,7 +19,7 @@ from support.bundle import ROOT
 from support.grants import ACCOUNTS, Granted, granted_database
 from support.grants import GRANTS as SQL
 from support.heads import a_bundle
-from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict, later
+from support.jobs import KIM, LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.training import TrainingScene, labelled_member, learn_from_one
 from worker.errors import MemberForgotten
 from worker.jobs.verify_job import VerifyJob
@@ -248,8 +248,8 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     operator.members.import_list([NEW], NOW)
     [queued] = operator.pending.enqueue("bulk", NOW).jobs
     judged(worker, queued.job.request_id)
-    assert operator.members.note_access("m1", "kim", "show", NOW)
-    assert len(operator.members.accesses("m1")) == 1
+    assert operator.accesses.note(["m1"], KIM, NOW)
+    assert len(operator.accesses.of_member("m1")) == 1
     operator.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
     operator.reviews.decide("m1", Status.REJECTED, "kim", NOW)
     operator.members.set_consent("m1", NOW, training=False)
@@ -316,6 +316,9 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_app", "SELECT * FROM model_version"),
         ("verify_operator", "UPDATE access_log SET looked_by = 'x'"),
         ("verify_operator", "DELETE FROM access_log"),
+        ("verify_operator", "DELETE FROM access_log_of_forgotten"),
+        ("verify_operator", "INSERT INTO access_log_of_forgotten (member_id) VALUES ('m1')"),
+        ("verify_operator", "SELECT vectors FROM training_face"),
         ("verify_operator", "DELETE FROM decision"),
         ("verify_operator", "UPDATE decision SET decided_by = 'x'"),
         ("verify_operator", "UPDATE label SET label = 'genuine'"),
@@ -379,7 +382,7 @@ def watched(engine_of: Callable[[str], sa.Engine]) -> Callable[[str], sa.Engine]
         attempt = worker.requests.acquire(f"r{number}", "w", LEASE, MOST, NOW)
         assert isinstance(attempt, Attempt)
         worker.requests.finish(attempt, a_verdict(Status.REVIEW, Reason.DIFFERENT_PERSON), NOW)
-    operator.members.note_access("m1", "kim", "show", NOW)
+    operator.accesses.note(["m1"], KIM, NOW)
     operator.reviews.label("m1", 1, PairLabel.IMPOSTOR, "kim", NOW)
     operator.reviews.decide("m2", Status.APPROVED, "kim", NOW)
     return engine_of
@@ -429,23 +432,31 @@ def test_the_operator_deletes_what_people_wrote_only_of_whom_a_tombstone_names(
     watched: Callable[[str], sa.Engine],
 ) -> None:
     engine = watched("verify_operator")
-    views = [f"{name}_of_forgotten" for name in (*WRITTEN, "verification")]
-    assert [done(engine, f"DELETE FROM {view}") for view in views] == [0, 0, 0, 0]
+    views = [f"{name}_of_forgotten" for name in ("label", "decision", "verification")]
+    blank = "UPDATE access_log_of_forgotten SET member_id = NULL, member_hash = '{}'"
+    assert [done(engine, f"DELETE FROM {view}") for view in views] == [0, 0, 0]
+    assert done(engine, blank.format("x")) == 0
     assert done(engine, TOMBSTONE) == 1
-    assert [done(engine, f"DELETE FROM {view}") for view in views] == [1, 0, 1, 1]
+    assert done(engine, "UPDATE access_log_of_forgotten SET member_id = 'm2'") == 0
+    assert done(engine, blank.format("y")) == 0
+    assert number_of(engine, "access_log", "member_id = 'm1'") == 1
+    assert done(engine, blank.format("x")) == 1
+    assert [done(engine, f"DELETE FROM {view}") for view in views] == [1, 0, 1]
+    assert number_of(engine, "access_log", "member_id IS NULL AND member_hash = 'x'") == 1
     assert done(engine, "DELETE FROM member WHERE member_id = 'm1'") == 1
     assert number_of(engine, "decision") == 1  # m2's
     assert number_of(engine, "tombstone", "member_hash = 'x' AND erases IS NULL") == 1
+    assert done(engine, blank.format("z")) == 0  # the erasure is over
 
 
 def test_a_tombstone_serves_one_erasure_only(watched: Callable[[str], sa.Engine]) -> None:
     engine = watched("verify_operator")
     store_of(engine).members.forget("m1", NOW)
     assert done(engine, "INSERT INTO member (member_id, pending) VALUES ('m1', FALSE)") == 1
-    assert store_of(engine).members.note_access("m1", "kim", "show", NOW)
-    assert done(engine, "DELETE FROM access_log_of_forgotten") == 0
+    assert store_of(engine).accesses.note(["m1"], KIM, NOW)
+    assert done(engine, "UPDATE access_log_of_forgotten SET member_id = NULL") == 0
     assert done(engine, "DELETE FROM member WHERE member_id = 'm1'") == 0
-    assert number_of(engine, "access_log") == 1
+    assert number_of(engine, "access_log", "member_id = 'm1'") == 1
 
 
 def test_the_operator_sets_no_verdict_without_a_decision_on_record(

@@ -125,7 +125,7 @@ def test_a_verdict_reads_as_it_was_written(store: Store) -> None:
     assert (review.machine_status, review.machine_reason) == (Status.REVIEW, Reason.DIFFERENT_PERSON)
     assert (review.status, review.reason) == (Status.REJECTED, Reason.REJECTED_BY_PERSON)
     assert [one.decided_by for one in review.decisions] == ["kim"]
-    assert [one.way for one in store.members.accesses("m-done")] == ["show"]
+    assert [one.way for one in store.accesses.of_member("m-done")] == ["show"]
 
 
 def test_what_is_dead_waits_or_is_pending_is_counted_and_goes_on(store: Store) -> None:

@@ -14,7 +14,7 @@ from click.testing import Result
 
 import celeryconfig
 from pipeline.verdict import Gender, Reason, Status
-from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_message, a_verdict, later
+from support.jobs import KIM, LEASE, MOST, NOW, SELFIE, a_job, a_message, a_verdict, later
 from support.together import together, while_open
 from worker import runtime, tasks
 from worker.clock import utc_now
@@ -289,7 +289,7 @@ def test_who_looks_at_a_member_is_on_record(here: Cli, store: Store, monkeypatch
     here("show", "m1", "--json")
     here("show", "m1", "--en")
     here("show", "nobody")
-    looks = store.members.accesses("m1")
+    looks = store.accesses.of_member("m1")
     assert [(look.looked_by, look.way) for look in looks] == [
         ("kim", "text"),
         ("kim", "json"),
@@ -298,7 +298,7 @@ def test_who_looks_at_a_member_is_on_record(here: Cli, store: Store, monkeypatch
     shown = here("show", "m1", "--looks").stdout
     assert "the-login" in shown
     assert "similarity" not in shown
-    assert store.members.accesses("nobody") == []
+    assert store.accesses.of_member("nobody") == []
 
 
 def test_nothing_is_shown_where_the_look_cannot_be_recorded(here: Cli, store: Store) -> None:
@@ -347,7 +347,7 @@ def test_old_numbers_bodies_and_looks_go_and_verdicts_stay(store: Store) -> None
         body = json.dumps(a_message(request_id=f"d{number}")).encode()
         store.dead_jobs.add(DeadJob("unknown_schema", "x", body, "verify"), NOW - timedelta(days=days))
     for days in (800, 700):
-        store.members.note_access("m1", "kim", "show", NOW - timedelta(days=days))
+        store.accesses.note(["m1"], KIM, NOW - timedelta(days=days))
     for request in ("old", "new"):
         judged_at = NOW - timedelta(days=200 if request == "old" else 0)
         assert store.shadows.note(request, a_verdict(), a_verdict(), judged_at)
@@ -363,7 +363,7 @@ def test_old_numbers_bodies_and_looks_go_and_verdicts_stay(store: Store) -> None
     for finding in (old.selfie or SELFIE, *old.photos):
         assert (finding.comparison, finding.box, finding.gate, finding.quality) == (None, None, None, {})
     assert [bool(row["message_head"]) for row in rows_of(store, store.database.t.dead_job)] == [False, True]
-    assert len(store.members.accesses("m1")) == 1
+    assert len(store.accesses.of_member("m1")) == 1
 
 
 def test_the_daily_task_purges_and_has_its_time_and_a_consumer(

@@ -27,7 +27,7 @@ from pipeline.verdict import Reason, Status, Verdict
 from support.bundle import ROOT, ensure_bundle
 from support.grants import OWNER, Granted, granted_database
 from support.heads import a_bundle
-from support.jobs import LEASE, MOST, NOW, a_job, a_message, a_verdict
+from support.jobs import KIM, LEASE, MOST, NOW, a_job, a_message, a_verdict
 from support.keys import key_pair
 from support.training import TrainingScene, labelled_member
 from worker import runtime
@@ -159,7 +159,7 @@ def long_ago(scene: Scene) -> None:
     scene.worker.dead_jobs.add(
         DeadJob("unknown_schema", "no job", json.dumps(a_message()).encode(), "verify"), then
     )
-    scene.operator.members.note_access("m1", "kim", "show", then)
+    scene.operator.accesses.note(["m1"], KIM, then)
 
 
 def heads(scene: Scene) -> None:

@@ -12,7 +12,7 @@ from click.testing import Result
 
 from pipeline.verdict import Reason, Status
 from support.grants import granted_database
-from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
+from support.jobs import KIM, LEASE, MOST, NOW, a_job, a_verdict, later
 from support.workers import rows
 from worker.errors import NotPossible
 from worker.settings import load_settings
@@ -176,7 +176,7 @@ def test_a_day_after_its_last_change_a_member_of_the_sandbox_is_gone_and_may_com
     judged(sandbox, "m1")
     for member_id in ("sandbox-review", "sandbox-dead"):
         handle(sandbox, member_id)
-        sandbox.members.note_access(member_id, "kim", "show", NOW)
+        sandbox.accesses.note([member_id], KIM, NOW)
     sandbox.reviews.decide("sandbox-review", Status.APPROVED, "kim", NOW)
     assert purge_old(sandbox.retention, load_settings(), NOW + timedelta(hours=23)).sandbox == 0
     assert purge_old(sandbox.retention, load_settings(), NOW + timedelta(hours=25)).sandbox == 2

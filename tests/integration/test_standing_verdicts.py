@@ -15,7 +15,7 @@ from click.testing import Result
 
 from pipeline.verdict import Fault, FetchProblem, Outcome, PhotoFinding, Reason, Status
 from support.broker import Lists
-from support.jobs import LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_verdict, later
+from support.jobs import KIM, LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_verdict, later
 from support.training import TrainingScene, judged_member, labelled_member
 from worker.errors import NotPossible
 from worker.store import Attempt, MappedMember, Store
@@ -87,13 +87,12 @@ def test_no_row_goes_while_people_have_written_about_it(store: Store, table: str
     judged(store)
     store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
     store.reviews.decide("m1", Status.REJECTED, "kim", NOW)
-    store.members.note_access("m1", "kim", "show", NOW)
+    store.accesses.note(["m1"], KIM, NOW)
     with pytest.raises(sa.exc.IntegrityError), store.database.engine.begin() as c:
         c.execute(sa.text(f"DELETE FROM {table}"))
-    removed = store.members.forget("m1", NOW).removed
-    assert [removed[name] for name in ("label", "decision", "access_log", "verification", "member")] == [
-        1
-    ] * 5
+    forgotten = store.members.forget("m1", NOW)
+    gone = ("label", "decision", "verification", "member")
+    assert [*(forgotten.removed[name] for name in gone), forgotten.records] == [1] * 5
     with store.database.engine.connect() as c:
         assert c.scalars(sa.select(store.database.t.tombstone.c.erases)).all() == [None]
 
@@ -102,13 +101,13 @@ def test_a_put_back_member_whom_somebody_has_analysed_is_emptied_and_the_look_st
     store.members.forget("m1", NOW)
     with store.database.engine.begin() as c:
         c.execute(sa.insert(store.database.t.member).values(member_id="m1", selfie_url="https://h/s.jpg"))
-    store.members.note_access("m1", "kim", "show", NOW)
+    store.accesses.note(["m1"], KIM, NOW)
     assert sent(store, 400) == []
     member = store.members.find("m1")
     assert member is not None
     assert member.selfie_url is None
-    assert (sent(store, 800), len(store.members.accesses("m1"))) == ([], 1)
-    assert store.members.forget("m1", later(900)).removed["access_log"] == 1
+    assert (sent(store, 800), len(store.accesses.of_member("m1"))) == ([], 1)
+    assert store.members.forget("m1", later(900)).records == 1
 
 
 def test_decisions_say_what_stood_before_and_leave_what_the_machine_said(store: Store) -> None:

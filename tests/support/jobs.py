@@ -21,11 +21,14 @@ from pipeline.verdict import (
     Verdict,
 )
 from worker.jobs.verify_job import VerifyJob, parse_job
+from worker.store import Access
 
 NOW = datetime(2026, 11, 24, 7, 0, 0, 123456, tzinfo=UTC)
 LEASE = timedelta(seconds=60)
 MOST = 3
 """Attempts."""
+KIM = Access("kim", "show", "show", host="desk-1", client=None, login="kim")
+"""Somebody who looks at a member."""
 
 
 def later(seconds: float) -> datetime:

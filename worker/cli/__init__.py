@@ -24,6 +24,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "review": ("worker.cli.members.review:review", "Decide on members in review."),
     "label": ("worker.cli.members.training:label", "Label a photo as genuine or impostor."),
     "consent": ("worker.cli.members.training:consent", "Record a member's consent to training."),
+    "access": ("worker.cli.members.access:access", "Report a month's looks at members, by account."),
     "forget": ("worker.cli.members.forget:forget", "Erase all that is stored about a member."),
     "unbar": ("worker.cli.members.forget:unbar", "Allow the ID of a forgotten member again."),
     "purge": ("worker.cli.system.database:purge", "Purge data older than the retention settings."),

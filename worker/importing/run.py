@@ -16,7 +16,7 @@ from worker.importing.columns import Columns
 from worker.importing.error_workbook import RefusedRow, write_errors
 from worker.importing.members import Entry, MemberRefused, entries_of, member_of, returned
 from worker.importing.workbook import Workbook, read_workbook
-from worker.store import Change, MemberRecord, NewMember
+from worker.store import Access, Change, MemberRecord, NewMember
 
 BATCH: Final = 200
 """Members in one transaction: sign-ups wait for their rows only that long."""
@@ -32,7 +32,9 @@ Progress = Callable[[int, int], None]
 class Members(Protocol):
     """The members of the store, as an import needs them."""
 
-    def import_list(self, members: Sequence[NewMember], now: datetime) -> list[Change]:
+    def import_list(
+        self, members: Sequence[NewMember], now: datetime, by: Access | None = None
+    ) -> list[Change]:
         """One transaction; the answers in the order given."""
 
     def find(self, member_id: str) -> MemberRecord | None: ...
@@ -69,14 +71,17 @@ def import_workbook(
     errors_file: Path,
     dry_run: bool = False,
     progress: Progress = lambda _done, _total: None,
+    by: Access | None = None,
 ) -> Report:
     """Bring the members of a workbook into the store, where they wait for a request.
+
+    ``by``: whoever imports them, for the records.
 
     A dry run writes nothing; without a store it cannot say what would change. Raises BadWorkbook
     before anything is written, StoreUnavailable (what was written before it stays: run it again) and
     CannotWrite.
     """
-    report = _Import(read_workbook(path), store, dry_run=dry_run, progress=progress).run()
+    report = _Import(read_workbook(path), store, dry_run=dry_run, progress=progress, by=by).run()
     if report.refused and not dry_run:
         write_errors(errors_file, report.headers, report.refused_rows)
         report.errors_file = errors_file
@@ -85,10 +90,16 @@ def import_workbook(
 
 class _Import:
     def __init__(
-        self, workbook: Workbook, store: Members | None, *, dry_run: bool, progress: Progress
+        self,
+        workbook: Workbook,
+        store: Members | None,
+        *,
+        dry_run: bool,
+        progress: Progress,
+        by: Access | None,
     ) -> None:
         self._workbook, self._store = workbook, store
-        self._dry_run, self._progress = dry_run, progress
+        self._dry_run, self._progress, self._by = dry_run, progress, by
         self._report = Report(workbook.sheet, workbook.headers, workbook.columns, workbook.other_sheets)
         self._twins: dict[str, Entry] = {}
 
@@ -153,9 +164,9 @@ class _Import:
                 for new in members
             ]
         try:
-            return [*store.import_list(members, utc_now())]
+            return [*store.import_list(members, utc_now(), self._by)]
         except StoreRefused:
-            return [_alone(store, member) for member in members]
+            return [_alone(store, member, self._by) for member in members]
 
     def _note(self, batch: Sequence[tuple[Entry, NewMember]], changes: Sequence[Change | str]) -> None:
         for (entry, _), change in zip(batch, changes, strict=True):
@@ -167,10 +178,10 @@ class _Import:
                 self._refuse(entry, entry.refused(_FORGOTTEN))
 
 
-def _alone(store: Members, member: NewMember) -> Change | str:
+def _alone(store: Members, member: NewMember, by: Access | None) -> Change | str:
     """One by one where a batch was refused: the one that is at fault must not stop the others."""
     try:
-        return store.import_list([member], utc_now())[0]
+        return store.import_list([member], utc_now(), by)[0]
     except StoreRefused as error:
         return f"데이터베이스가 받지 않았습니다 ({error})"
 

@@ -7,7 +7,7 @@ what takes a connection works within the transaction of another. Times go in as 
 
 from worker.store.database import build_engine
 from worker.store.mapped import MappedMember
-from worker.store.members.records import AccessRecord, Change, Forgotten, MemberRecord, NewMember
+from worker.store.members.records import Access, AccessRecord, Change, Forgotten, MemberRecord, NewMember
 from worker.store.models.records import Flip, HeadsInUse, ModelRecord, PublishedHead, Replaced, ShadowReport
 from worker.store.outbox.records import EndpointReport, OutboxReport, ParkedEvent
 from worker.store.reports import StatusReport
@@ -38,6 +38,7 @@ from worker.store.training.records import (
 
 __all__ = [
     "Accepted",
+    "Access",
     "AccessRecord",
     "Attempt",
     "Audit",

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from worker.settings import Settings
 from worker.store.database import Database, build_engine
 from worker.store.mapped import MappedMember
+from worker.store.members.accesses import AccessLog
 from worker.store.members.members import Members
 from worker.store.members.reviews import Reviews
 from worker.store.members.tombstones import Tombstones
@@ -75,7 +76,8 @@ class Store:
         self.requests = Requests(database, acceptance, results, outcomes, stale_after)
         self.dead_jobs = DeadJobs(database, tombstones, dead_letters, acceptance)
         self.pending = PendingMembers(database, tombstones, dead_letters, acceptance, outcomes)
-        self.members = Members(database, tombstones, mapped, outcomes)
+        self.accesses = AccessLog(database, tombstones)
+        self.members = Members(database, tombstones, mapped, outcomes, self.accesses)
         self.reviews = Reviews(database, mapped, outcomes, tries)
         self.models = Models(database)
         self.shadows = Shadows(database)

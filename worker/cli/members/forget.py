@@ -12,6 +12,7 @@ from rich.table import Table
 from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.cli.output import by_option, operator, print_json
+from worker.cli.records import note_absent, note_access
 from worker.client.identifiers import is_identifier
 from worker.clock import utc_now
 from worker.store import Store
@@ -25,7 +26,8 @@ from worker.store import Store
 def forget(member_id: str, yes: bool, unknown: bool, as_json: bool) -> None:
     """Erase all that is stored about a member, for good, and keep the member from coming back.
 
-    Shows what there is, and asks. Only a keyed hash of the ID stays. A job that runs now writes nothing any
+    Shows what there is, and asks. Only a keyed hash of the ID stays, in a tombstone and in the records of who
+    looked. A job that runs now writes nothing any
     more; an import refuses the member's row and says why; a sign-up that comes later is refused and becomes
     a dead job without its content. `unbar` allows the ID again.
     """
@@ -34,11 +36,14 @@ def forget(member_id: str, yes: bool, unknown: bool, as_json: bool) -> None:
     _warn_without_key()
     store = runtime.store()
     _make_sure(store, member_id, yes=yes, unknown=unknown)
+    _note(member_id, "erase")
     forgotten = store.members.forget(member_id, utc_now())
     if as_json:
         print_json({"forgotten": member_id, **asdict(forgotten)})
         return
     console().print(_table(f"Forgotten: {member_id}", "removed", forgotten.removed))
+    if forgotten.records:
+        click.echo(f"Records of who looked stay, under a keyed hash: {forgotten.records:,}.")
     if forgotten.not_emptied:
         table, columns = runtime.settings().mapped_table, ", ".join(forgotten.not_emptied)
         click.echo(f"Not emptied, for {table} does not take it: {columns}. Change them in SQL.")
@@ -62,10 +67,16 @@ def _make_sure(store: Store, member_id: str, *, yes: bool, unknown: bool) -> Non
         )
     if yes:
         return
+    _note(member_id, "look")
     if not sys.stdin.isatty():
         raise click.UsageError("there is no terminal to ask on: --yes goes ahead")
     console(stderr=True).print(_table(f"Stored about {member_id}", "would be removed", found))
     click.confirm("Erase all this for good, and bar the ID?", abort=True, err=True)
+
+
+def _note(member_id: str, way: str) -> None:
+    if not note_access([member_id], "forget", way):
+        note_absent(member_id, "forget", way)
 
 
 def _table(title: str, column: str, rows: Mapping[str, int]) -> Table:
@@ -85,6 +96,7 @@ def unbar(member_id: str, by: str | None) -> None:
     refused meanwhile was not kept: the app must send it again.
     """
     name = operator(by)
+    note_absent(member_id, "unbar", "lift", name)
     lifted = runtime.store().members.lift(member_id, name, utc_now())
     since = f"{lifted.forgotten_at:%Y-%m-%d %H:%M} UTC"
     click.echo(f"{member_id} is barred no more, says {name} (it was since {since}).")

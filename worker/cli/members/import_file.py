@@ -14,6 +14,7 @@ from worker import runtime
 from worker.broker.publisher import Publisher
 from worker.cli.output import print_json, progress
 from worker.cli.queue.enqueue import Sent, enqueue_pending, report
+from worker.cli.records import access_by
 from worker.errors import StoreUnavailable
 from worker.importing.error_workbook import RefusedRow
 from worker.importing.run import Report, import_workbook
@@ -65,6 +66,7 @@ def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue:
             errors_file=errors_file or file.with_name(f"{file.stem}.errors.xlsx"),
             dry_run=dry_run,
             progress=step,
+            by=access_by("import", "file"),
         )
     sent = None if dry_run or no_enqueue or store is None else _enqueue(store)
     if as_json:

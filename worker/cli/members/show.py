@@ -11,8 +11,8 @@ from rich.text import Text
 from pipeline.terminal import console, new_table
 from pipeline.verdict import PhotoFinding, Reason, Status
 from worker import runtime
-from worker.cli.output import STYLES, plain, print_json, viewer, without_query
-from worker.clock import utc_now
+from worker.cli.output import STYLES, plain, print_json, without_query
+from worker.cli.records import note_access
 from worker.results.texts import Language, fetch_text, member_text, operator_text
 from worker.store import AccessRecord, MemberRecord, RequestRecord, Store
 
@@ -34,7 +34,7 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
     store = runtime.store()
     way = "json" if as_json else "text" if ko or en else "looks" if looks else "show"
     # Before anything is shown: where it cannot be written down, nothing is.
-    store.members.note_access(member_id, viewer(), way, utc_now())
+    note_access([member_id], "show", way)
     member = store.members.find(member_id)
     if member is None:
         raise click.ClickException(f"no member {member_id}")
@@ -44,7 +44,7 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
     elif ko or en:
         click.echo(_text(member, requests, Language.KO if ko else Language.EN))
     elif looks:
-        _print_looks(store.members.accesses(member_id))
+        _print_looks(store.accesses.of_member(member_id))
     else:
         _print(member, requests)
 
@@ -228,9 +228,11 @@ def _history(requests: list[RequestRecord]) -> Table:
 
 
 def _print_looks(looks: list[AccessRecord]) -> None:
-    table = new_table("when (UTC)", "who", "how")
+    table = new_table("when (UTC)", "who", "what", "how", "login", "host", "from")
     for look in looks:
-        table.add_row(f"{look.looked_at:%Y-%m-%d %H:%M:%S}", look.looked_by, look.way)
+        when = f"{look.looked_at:%Y-%m-%d %H:%M:%S}"
+        place = (look.login or "-", look.host or "-", look.client or "-")
+        table.add_row(when, look.looked_by, look.action, look.way, *place)
     console().print(table)
 
 

@@ -7,6 +7,7 @@ import click
 from pipeline.verdict import Gender
 from worker import runtime
 from worker.cli.output import by_option, operator
+from worker.cli.records import note_access
 from worker.clock import utc_now
 from worker.store.tables.states import PairLabel
 
@@ -43,5 +44,6 @@ def label(member_id: str, photo: int, word: str, gender: str | None, by: str | N
 @click.argument("state", metavar="(on|off)", type=click.Choice(["on", "off"]))
 def consent(member_id: str, state: str) -> None:
     """Note whether a member agrees that labelled photos are used for training."""
+    note_access([member_id], "consent", state)
     changed = runtime.store().members.set_consent(member_id, utc_now(), training=state == "on")
     click.echo(f"Training consent of {member_id}: {state}{'' if changed else ', as it was'}.")

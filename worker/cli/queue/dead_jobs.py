@@ -12,6 +12,7 @@ from worker import runtime
 from worker.broker.publisher import Publisher
 from worker.cli.output import by_option, operator, print_json
 from worker.cli.queue.enqueue import Sent, report, send_all
+from worker.cli.records import note_access, note_list
 from worker.clock import utc_now
 from worker.errors import MemberForgotten, NotPossible, NotRequeueable
 from worker.store import Queued, Store
@@ -32,6 +33,7 @@ def requeue(numbers: tuple[int, ...], everything: bool, requests: tuple[str, ...
     """
     store = runtime.store()
     if not (numbers or everything or requests):
+        note_list("requeue", "list")
         _list(store, as_json)
         return
     if everything:
@@ -39,6 +41,7 @@ def requeue(numbers: tuple[int, ...], everything: bool, requests: tuple[str, ...
     sent = Sent()
     with Publisher.of(runtime.settings()) as publisher:
         for queued in _revived(store, numbers, requests, sent):
+            note_access([queued.job.member_id], "requeue", queued.queue)
             send_all(publisher, [queued], sent)
     report(sent)
     if sent.refused:

@@ -12,6 +12,7 @@ import click
 from worker import runtime
 from worker.broker.publisher import Publisher
 from worker.cli.output import progress
+from worker.cli.records import note_access, note_list
 from worker.client.errors import NotSent
 from worker.clock import utc_now
 from worker.jobs import queues
@@ -41,9 +42,11 @@ def enqueue(members: tuple[str, ...], pending: bool, queue: str) -> None:
     store = runtime.store()
     with Publisher.of(runtime.settings()) as publisher:
         if pending:
+            note_list("enqueue", "pending")
             with progress("queued") as step:
                 sent = enqueue_pending(store, publisher, queue, step)
         else:
+            note_access(members, "enqueue", queue)
             found = store.pending.enqueue_members(members, queue, utc_now())
             sent = Sent(refused=dict(found.refused))
             send_all(publisher, found.jobs, sent)

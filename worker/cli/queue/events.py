@@ -11,6 +11,7 @@ from rich.text import Text
 from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.cli.output import print_json
+from worker.cli.records import note_list
 from worker.clock import utc_now
 from worker.store import EndpointReport, ParkedEvent, Store
 
@@ -52,6 +53,7 @@ def events(
     A receiver knows an event that it has had by its `webhook-id`.
     """
     store = runtime.store()
+    note_list("events", "replay" if replay else "list")
     if replay:
         count = store.replays.replay(utc_now(), endpoint=endpoint, since=since, event_ids=event_ids)
         click.echo(f"{count:,} deliveries go out again.")

@@ -13,8 +13,9 @@ from worker.client.identifiers import is_identifier
 from worker.errors import NotPossible
 from worker.store.database import BATCH, AnyRow, Database, fields_of
 from worker.store.mapped import MappedMember
+from worker.store.members.accesses import AccessLog
 from worker.store.members.galleries import Galleries, Gallery
-from worker.store.members.records import AccessRecord, Change, Forgotten, Lifted, MemberRecord, NewMember
+from worker.store.members.records import Access, Change, Forgotten, Lifted, MemberRecord, NewMember
 from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.tables.schema import is_open
@@ -22,14 +23,20 @@ from worker.store.tables.views import Deletable, of_forgotten, of_sandbox
 
 
 class Members:
-    """Who they are, who looked at them, and that nothing of them is left."""
+    """Who they are, and that nothing of them is left."""
 
     def __init__(
-        self, database: Database, tombstones: Tombstones, mapped: MappedMember | None, outcomes: Outcomes
+        self,
+        database: Database,
+        tombstones: Tombstones,
+        mapped: MappedMember | None,
+        outcomes: Outcomes,
+        accesses: AccessLog,
     ) -> None:
         self._db = database
         self._t = database.t
         self._tombstones = tombstones
+        self._accesses = accesses
         self._galleries = Galleries(database.t)
         self._mapped = mapped
         self._outcomes = outcomes
@@ -45,8 +52,12 @@ class Members:
         row = c.execute(sa.select(m).where(m.c.member_id == member_id)).one_or_none()
         return None if row is None else _member_of(row, self._galleries.of(c, [member_id])[member_id])
 
-    def import_list(self, members: Sequence[NewMember], now: datetime) -> list[Change]:
+    def import_list(
+        self, members: Sequence[NewMember], now: datetime, by: Access | None = None
+    ) -> list[Change]:
         """Write down new and changed members, who then are pending; the answers in the order given.
+
+        ``by``: whoever imports them, for the records of those who are new or changed.
 
         In small transactions, so that sign-ups need not wait: what broke off is imported again.
         Raises ValueError where a member is in the list twice.
@@ -59,10 +70,12 @@ class Members:
         changes: dict[str, Change] = {}
         for start in range(0, len(ordered), BATCH):
             batch = {new.member_id: new for new in ordered[start : start + BATCH]}
-            changes |= self._db.write(partial(self._import, batch, now))
+            changes |= self._db.write(partial(self._import, batch, now, by))
         return [changes[member_id] for member_id in ids]
 
-    def _import(self, news: Mapping[str, NewMember], now: datetime, c: sa.Connection) -> dict[str, Change]:
+    def _import(
+        self, news: Mapping[str, NewMember], now: datetime, by: Access | None, c: sa.Connection
+    ) -> dict[str, Change]:
         known = self._lock_or_insert(c, news.keys(), now)
         forgotten = self._tombstones.among(c, news)
         if forgotten:
@@ -75,6 +88,8 @@ class Members:
             for member_id, new in news.items()
         }
         written = [new for i, new in news.items() if changes[i] in (Change.CREATED, Change.CHANGED)]
+        if by is not None:
+            self._accesses.write(c, [new.member_id for new in written], by, now)
         self._note_consents(c, written, now)
         # A consent alone is no reason to verify the member again.
         others = [new for new in written if not _same_photos(new, known.get(new.member_id), galleries)]
@@ -144,28 +159,6 @@ class Members:
         c.execute(update.values(training_consent=training, updated_at=now))
         return before != training
 
-    def note_access(self, member_id: str, by: str, way: str, now: datetime) -> bool:
-        """Write down that somebody looks at a member; False if there is none of that ID."""
-        return self._db.write(lambda c: self._note_access(c, member_id, by, way, now=now))
-
-    def _note_access(self, c: sa.Connection, member_id: str, by: str, way: str, *, now: datetime) -> bool:
-        if not is_identifier(member_id) or self._db.lock_member(c, member_id) is None:
-            return False
-        row = {"member_id": member_id, "looked_by": by, "way": way, "looked_at": now}
-        c.execute(sa.insert(self._t.access_log).values(**row))
-        return True
-
-    def accesses(self, member_id: str, limit: int = 100) -> list[AccessRecord]:
-        """Who looked at a member, the latest first."""
-        log = self._t.access_log
-        query = (
-            sa.select(log.c.looked_at, log.c.looked_by, log.c.way)
-            .where(log.c.member_id == member_id)
-            .order_by(log.c.id.desc())
-            .limit(limit)
-        )
-        return [AccessRecord(*row) for row in self._db.read(lambda c: c.execute(query).all())]
-
     def forget(self, member_id: str, now: datetime) -> Forgotten:
         """Erase a member.
 
@@ -217,10 +210,12 @@ class Members:
         m = self._t.member
         self._raise_tombstones(c, member_id, now)
         sandbox = c.scalar(sa.select(m.c.sandbox).where(m.c.member_id == member_id))
+        records = self._accesses.blank(c, member_id)
         gone = self._erase(c, member_id, of_forgotten)
         if gone[m.name]:
             self._outcomes.erased(c, member_id, now, sandbox=bool(sandbox))
-        return Forgotten(gone, self._mapped.clear(c, member_id) if self._mapped is not None else ())
+        not_emptied = self._mapped.clear(c, member_id) if self._mapped is not None else ()
+        return Forgotten(gone, records, not_emptied)
 
     def count_real(self, prefix: str) -> int:
         """How many members whose ID begins so are none of the sandbox: no verdict of theirs is made up."""
@@ -249,6 +244,8 @@ class Members:
         query = sa.select(m.c.member_id).where(m.c.member_id == member_id, old)
         if c.scalar(query.with_for_update()) is None:
             return 0
+        log = self._t.access_log
+        c.execute(sa.delete(log).where(log.c.member_id == member_id))
         self._erase(c, member_id, of_sandbox)
         if self._mapped is not None:
             self._mapped.clear(c, member_id)
@@ -272,9 +269,8 @@ class Members:
         for table in (self._t.label, self._t.decision):
             rows = deletable(c, table)
             c.execute(sa.delete(rows).where(rows.c.request_id.in_(requests)))
-        for table in (self._t.access_log, self._t.verification):
-            rows = deletable(c, table)
-            c.execute(sa.delete(rows).where(rows.c.member_id == member_id))
+        rows = deletable(c, self._t.verification)
+        c.execute(sa.delete(rows).where(rows.c.member_id == member_id))
 
     def _counts(self, c: sa.Connection, member_id: str) -> dict[str, int]:
         t = self._t
@@ -288,7 +284,6 @@ class Members:
                 t.photo_reuse.c.request_id.in_(requests), t.photo_reuse.c.of_request_id.in_(requests)
             ),
             t.verification: t.verification.c.member_id == member_id,
-            t.access_log: t.access_log.c.member_id == member_id,
             t.result: t.result.c.member_id == member_id,
             t.event: t.event.c.member_id == member_id,
             t.photo: t.photo.c.member_id == member_id,

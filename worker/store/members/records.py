@@ -68,6 +68,8 @@ class Forgotten:
     """Returned by forget: how many rows went from each table."""
 
     removed: dict[str, int]
+    records: int
+    """Records of access that stay, with the keyed hash of the ID in place of the ID."""
     not_emptied: tuple[str, ...]
     """Columns of the app's table where a result stays: it takes neither NULL nor a default nor an empty
     text there."""
@@ -93,12 +95,33 @@ class Labelled:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """Who does what with members' data, and from where."""
+
+    by: str
+    """The name that the person gives; the login's where none is given."""
+    action: str
+    """The command."""
+    way: str
+    """How: as text or JSON, on or off."""
+    host: str
+    client: str | None
+    """The address that the person came from over SSH."""
+    login: str
+    """The account of the operating system."""
+
+
+@dataclass(frozen=True, slots=True)
 class AccessRecord:
-    """One entry of the access log."""
+    """One entry of the access log. Entries of before revision 0013 have no host and no login."""
 
     looked_at: datetime
     looked_by: str
+    action: str
     way: str
+    host: str | None
+    client: str | None
+    login: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,12 +39,13 @@ class Tombstones:
     def erase_put_back(self, c: sa.Connection, member_ids: Collection[str]) -> None:
         """Members whom somebody inserted by SQL although their ID is barred.
 
-        Of one whom a person has looked at meanwhile the row stays, empty, until `forget`: only that deletes
-        from the access log.
+        Of one whom a person has looked at meanwhile the row stays, empty, until `forget`: only that takes
+        the ID out of the access log.
         """
         m, log = self._t.member, self._t.access_log
         c.execute(sa.delete(self._t.photo).where(self._t.photo.c.member_id.in_(member_ids)))
         back = m.c.member_id.in_(member_ids)
-        c.execute(sa.delete(m).where(back, m.c.member_id.not_in(sa.select(log.c.member_id))))
+        looked_at = sa.exists().where(log.c.member_id == m.c.member_id)
+        c.execute(sa.delete(m).where(back, ~looked_at))
         empty = dict.fromkeys(("selfie_url", "declared_gender", "requested_selfie_url", "request_after"))
         c.execute(sa.update(m).where(back).values(pending=False, **empty))

@@ -18,7 +18,6 @@ _BY_MEMBER = "SELECT t.erases FROM {p}tombstone t"
 _OF_FORGOTTEN: Final = {
     "label": ("request_id", _BY_REQUEST),
     "decision": ("request_id", _BY_REQUEST),
-    "access_log": ("member_id", _BY_MEMBER),
     "verification": ("member_id", _BY_MEMBER),
     "result": ("member_id", _BY_MEMBER),
 }
@@ -31,6 +30,13 @@ _OF_SANDBOX: Final = {
     "result": ("member_id", "member_id IN (SELECT v.member_id FROM {p}verification v WHERE v.sandbox)"),
 }
 """Rows of the sandbox, likewise. No account may make a request one of the sandbox that was none."""
+_ACCESS_OF_FORGOTTEN: Final = """
+SELECT member_id, member_hash FROM {p}access_log
+WHERE member_id IN (SELECT t.erases FROM {p}tombstone t)
+OR (member_id IS NULL
+    AND member_hash IN (SELECT t.member_hash FROM {p}tombstone t WHERE t.erases IS NOT NULL))
+WITH CHECK OPTION"""
+"""Records of access whose member's ID may be replaced by the hash in the tombstone that names the member."""
 _DECIDED: Final = """
 SELECT member_id, verification_status, reason, verified_at, verified_request_id, updated_at
 FROM {p}member
@@ -67,6 +73,7 @@ def add_views(metadata: sa.MetaData, prefix: str) -> None:
 def view_selects(prefix: str) -> dict[str, str]:
     """The views by name."""
     selects = {
+        f"{prefix}access_log_of_forgotten": _ACCESS_OF_FORGOTTEN.format(p=prefix),
         f"{prefix}member_decided": _DECIDED.format(p=prefix),
         f"{prefix}result_decided": _RESULT_DECIDED.format(p=prefix),
     }
@@ -84,17 +91,14 @@ Deletable = Callable[[sa.Connection, sa.Table], sa.TableClause]
 
 
 def of_forgotten(c: sa.Connection, table: sa.Table) -> sa.TableClause:
-    """The table's rows that may be deleted because their member is being forgotten (`tombstone.erases`)."""
+    """The table's rows that may be deleted because their member is being forgotten (`tombstone.erases`); of
+    `access_log` those that may be blanked."""
     return _view(c, table, f"{table.name}_of_forgotten")
 
 
 def of_sandbox(c: sa.Connection, table: sa.Table) -> sa.TableClause:
-    """The table's rows that may be deleted because they are of the sandbox.
-
-    From the access log the account that purges may delete anyway.
-    """
-    purged = table.name.endswith("access_log")
-    return table if purged else _view(c, table, f"{table.name}_of_sandbox")
+    """The table's rows that may be deleted because they are of the sandbox."""
+    return _view(c, table, f"{table.name}_of_sandbox")
 
 
 def decided(c: sa.Connection, table: sa.Table) -> sa.TableClause:
