@@ -10,6 +10,7 @@ Errors of sending (`NotSent`) and of what an app asks for are the client's: `wor
     - BadMessage              a message that is not a job; carries a stable code
     - RequestConflict         a request ID that was used before, with other content
     - MemberForgotten         the member was erased; nothing about them may be written
+    - ConsentWithdrawn        the member agrees to no verification; nothing of theirs is judged
     - NotRequeueable          a dead job that cannot be made into a job again
     - NotPossible             what a person asked for does not fit what stands in the database
     - StoreRefused            the database does not take the values
@@ -64,6 +65,10 @@ class RequestConflict(PermanentError):
 
 class MemberForgotten(PermanentError):
     """The member was erased; nothing about them may be written."""
+
+
+class ConsentWithdrawn(PermanentError):
+    """The member agrees to no verification; nothing of theirs is judged."""
 
 
 class NotRequeueable(PermanentError):

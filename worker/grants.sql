@@ -49,6 +49,8 @@ GRANT SELECT, INSERT ON training_face TO 'verify_worker'@'%';
 GRANT SELECT ON label TO 'verify_worker'@'%';
 GRANT SELECT ON decision TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON access_log TO 'verify_worker'@'%';
+GRANT SELECT, INSERT ON consent TO 'verify_worker'@'%';
+GRANT SELECT, UPDATE (withdrawn_at, withdrawn_source) ON TABLE consent_open TO 'verify_worker'@'%';
 GRANT SELECT ON tombstone TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON result TO 'verify_worker'@'%';
 GRANT SELECT, UPDATE ON TABLE result_decided TO 'verify_worker'@'%';
@@ -63,8 +65,8 @@ GRANT LOCK TABLES ON * TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON photo TO 'verify_app'@'%';
 GRANT INSERT (member_id, position, url, created_at), UPDATE (position, url) ON photo TO 'verify_app'@'%';
 GRANT SELECT,
-    INSERT (member_id, declared_gender, selfie_url, training_consent, pending, created_at, updated_at),
-    UPDATE (declared_gender, selfie_url, training_consent, pending, updated_at)
+    INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at),
+    UPDATE (declared_gender, selfie_url, training_consent, verification_consent, pending, updated_at)
     ON member TO 'verify_app'@'%';
 GRANT SELECT ON result TO 'verify_app'@'%';
 
@@ -76,8 +78,8 @@ GRANT SELECT ON result TO 'verify_app'@'%';
 -- and the result of a request to what a row of `decision` says, and `forget` deletes what is known of a member whom a row of `tombstone`
 -- names, which stays.
 GRANT SELECT, DELETE,
-    INSERT (member_id, declared_gender, selfie_url, training_consent, pending, created_at, updated_at),
-    UPDATE (declared_gender, selfie_url, training_consent, pending, updated_at, request_id, requested_at, sent_at,
+    INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at),
+    UPDATE (declared_gender, selfie_url, training_consent, verification_consent, pending, updated_at, request_id, requested_at, sent_at,
         requested_state, requested_selfie_url, requested_gender, requested_photos, request_after,
         sandbox)
     ON member TO 'verify_operator'@'%';
@@ -100,11 +102,13 @@ GRANT SELECT, INSERT, UPDATE (state, promoted_at, signature) ON model_version TO
 GRANT SELECT, DELETE ON model_refusal TO 'verify_operator'@'%';
 GRANT SELECT ON shadow_verdict TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON training_run TO 'verify_operator'@'%';
-GRANT SELECT ON training_member TO 'verify_operator'@'%';
+GRANT SELECT, DELETE ON training_member TO 'verify_operator'@'%';
 GRANT SELECT (run_id, member_id) ON training_face TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON label TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON decision TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';
+GRANT SELECT, INSERT ON consent TO 'verify_operator'@'%';
+GRANT SELECT, UPDATE (withdrawn_at, withdrawn_source) ON TABLE consent_open TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (lifted_at, lifted_by) ON tombstone TO 'verify_operator'@'%';
 GRANT SELECT,
     INSERT (request_id, member_id, state, sandbox, requested_at, accepted_at, finished_at, changed_at)

@@ -99,6 +99,7 @@ def record_dead_letter(dead: Any) -> int:
 @app.task(name=queues.SWEEP, base=PrivateTask, throws=(StoreUnavailable, NotSent))
 def sweep() -> str:
     """Enqueue unfinished requests. Not retried: the next sweep comes soon."""
+    runtime.store().consents.notice(utc_now())
     runtime.store().training_members.clear()
     publisher = runtime.publisher()
     try:

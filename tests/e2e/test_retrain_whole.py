@@ -29,7 +29,7 @@ from support.training import judged
 from support.workers import Worker, rows, wait_until
 from worker.jobs.queues import BULK, RETRAIN
 from worker.store import RunRecord
-from worker.store.tables.states import PairLabel, RunState, State
+from worker.store.tables.states import PairLabel, Purpose, RunState, State
 
 UNHURRIED = {
     "VERIFY_FETCH_TOTAL_SECONDS": "20",
@@ -84,7 +84,7 @@ def label(system: System, persons: Sequence[Person]) -> None:
         judged(system.store, member, pictures, at=now, declared_gender=person.gender)
         for position in range(1, len(pictures)):
             system.store.reviews.label(member, position, PairLabel.GENUINE, "kim", now)
-        system.store.members.set_consent(member, now, training=True)
+        system.store.consents.record(member, Purpose.TRAINING, now, given=True)
 
 
 @pytest.fixture

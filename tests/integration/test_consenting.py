@@ -18,7 +18,7 @@ from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from worker.jobs.links import PhotoLink
 from worker.serving.calibration import UNUSABLE, WITHDRAWN, Gathered, gather, measure
 from worker.store import Attempt, Consenting, NewMember, Store
-from worker.store.tables.states import PairLabel
+from worker.store.tables.states import PairLabel, Purpose
 
 
 def member(
@@ -57,7 +57,7 @@ def test_consent_that_ended_meanwhile_is_respected(store: Store) -> None:
     member(store, "m1")
     member(store, "m2")
     ids = store.labels.consenting()
-    store.members.set_consent("m2", NOW, training=False)
+    store.consents.record("m2", Purpose.TRAINING, NOW, given=False)
     assert [one.member_id for one in store.labels.calibration_photos(ids)] == ["m1"]
 
 
@@ -120,7 +120,7 @@ def test_what_cannot_be_had_is_counted_and_stops_nothing(store: Store) -> None:
     for number in range(12):
         member(store, f"m{number:02}", Gender.MALE if number % 2 else Gender.FEMALE)
     ids = store.labels.consenting()
-    store.members.set_consent("m03", NOW, training=False)
+    store.consents.record("m03", Purpose.TRAINING, NOW, given=False)
     gone = NotFetched(FetchProblem.GONE, Fault.MEMBER)
     host = Host({"https://h/m01/s.jpg": gone}, frozenset({"https://h/m02/s.jpg"}))
     found = gathered(store, host, ids)

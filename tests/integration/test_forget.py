@@ -26,7 +26,7 @@ from worker.jobs.verify_job import parse_job
 from worker.migrations import migrate
 from worker.store import Attempt, Change, DeadJob, Forgotten, NewMember, Store, build_engine
 from worker.store.requests.dead_letters import claimed_member
-from worker.store.tables.states import PairLabel
+from worker.store.tables.states import PairLabel, Purpose
 from worker.verification.dead_letters import parse_dead_letter
 from worker.verification.delivery import DeliveryRules, Handled, Verification
 
@@ -97,7 +97,7 @@ def a_full_life(store: Store) -> None:
         store.requests.accept(a_job_of_theirs("r1", why="operator"), "verify", NOW)
     store.requests.accept(a_job_of_theirs("r3", 2), "verify", NOW)
     store.requests.give_up("r3", "poison", "boom", NOW)
-    store.members.set_consent(MEMBER, NOW, training=True)
+    store.consents.record(MEMBER, Purpose.TRAINING, NOW, given=True)
     learn_from_one(store, SECRET.encode())
 
 

@@ -27,7 +27,7 @@ from worker.serving.registry import publish
 from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
 from worker.store.outbox.records import Tried
 from worker.store.tables.schema import tables
-from worker.store.tables.states import PairLabel, RunState
+from worker.store.tables.states import PairLabel, Purpose, RunState
 from worker.verification.maintenance import sweep
 
 DOCUMENTED = re.findall(r"```sql\n(.*?)```", (ROOT / "worker" / "MESSAGE.md").read_text(), re.DOTALL)
@@ -43,7 +43,7 @@ SINGLE_CHANGES = (
 WRITTEN = ("label", "decision", "access_log")
 """What people write."""
 VIEWS = (
-    *("member_decided", "result_decided"),
+    *("member_decided", "result_decided", "consent_open"),
     *(f"{name}_of_forgotten" for name in (*WRITTEN, "verification", "result")),
 )
 VIEWS_OF_SANDBOX = tuple(f"{name}_of_sandbox" for name in ("label", "decision", "verification", "result"))
@@ -252,14 +252,14 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     assert len(operator.accesses.of_member("m1")) == 1
     operator.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
     operator.reviews.decide("m1", Status.REJECTED, "kim", NOW)
-    operator.members.set_consent("m1", NOW, training=False)
+    operator.consents.record("m1", Purpose.TRAINING, NOW, given=False)
     [again] = operator.pending.enqueue_members(["m1"], "verify", later(1)).jobs
     assert worker.requests.give_up(again.job.request_id, "poison", "boom", later(2))
     [dead] = operator.dead_jobs.latest()
     assert operator.dead_jobs.requeue(dead.id, NOW).queue == "verify"
     assert operator.reports.status(NOW).members == 1
     worker.shadows.note(queued.job.request_id, a_verdict(), a_verdict(), NOW)
-    operator.members.set_consent("m1", NOW, training=True)
+    operator.consents.record("m1", Purpose.TRAINING, NOW, given=True)
     learn_from_one(worker, b"vectors")
     worker.requests.accept(a_job("r8", "m8"), "verify", NOW)
     judged(worker, "r8")  # of the same photos
@@ -317,6 +317,9 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_operator", "UPDATE access_log SET looked_by = 'x'"),
         ("verify_operator", "DELETE FROM access_log"),
         ("verify_operator", "DELETE FROM access_log_of_forgotten"),
+        *((who, "UPDATE consent SET given_at = NULL") for who in ACCOUNTS),
+        *((who, "DELETE FROM consent") for who in ACCOUNTS),
+        ("verify_operator", "UPDATE consent_open SET member_id = 'm2'"),
         ("verify_operator", "INSERT INTO access_log_of_forgotten (member_id) VALUES ('m1')"),
         ("verify_operator", "SELECT vectors FROM training_face"),
         ("verify_operator", "DELETE FROM decision"),

@@ -21,7 +21,7 @@ from support.webhook_receiver import Reply, WebhookReceiver
 from worker.clock import utc_now
 from worker.jobs.links import PhotoLink
 from worker.store import Store
-from worker.store.tables.states import PairLabel
+from worker.store.tables.states import PairLabel, Purpose
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_retraining_learns_from_labels_whose_links_have_all_died(
         judged(store, member_id, by_url)
         for position in (1, 2):
             store.reviews.label(member_id, position, PairLabel.GENUINE, "kim", utc_now())
-        store.members.set_consent(member_id, utc_now(), training=True)
+        store.consents.record(member_id, Purpose.TRAINING, utc_now(), given=True)
     host.add("m2/1.jpg", Answer(status=404))  # moved by the app, which has said so in SQL alone
     host.add_photo("elsewhere.jpg", JPEG + b"m2/1.jpg")
     with store.database.engine.begin() as c:

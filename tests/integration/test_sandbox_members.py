@@ -17,7 +17,7 @@ from support.workers import rows
 from worker.errors import NotPossible
 from worker.settings import load_settings
 from worker.store import Attempt, NewMember, Store
-from worker.store.tables.states import PairLabel, State
+from worker.store.tables.states import PairLabel, Purpose, State
 from worker.verification.delivery import DeliveryRules, Handled, Verification
 from worker.verification.maintenance import purge_old
 from worker.verification.sandbox import Sandbox
@@ -136,7 +136,7 @@ def test_the_sandbox_is_counted_by_itself_and_never_learned_from(sandbox: Store)
     before = sandbox.reports.status(later(60))
     for member_id in ("sandbox-approved", "sandbox-review-blind_audit", "sandbox-dead", "sandbox-waiting"):
         handle(sandbox, member_id)
-        sandbox.members.set_consent(member_id, NOW, training=True)
+        sandbox.consents.record(member_id, Purpose.TRAINING, NOW, given=True)
     after = sandbox.reports.status(later(60))
     assert (before.sandbox, after.sandbox) == (0, 4)
     ours = {"sandbox": 0, "outbox": before.outbox}  # events are on their way whosever they are

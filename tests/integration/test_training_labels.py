@@ -24,7 +24,7 @@ from support.workers import rows
 from worker.retraining.process import Trained, TrainingInput
 from worker.retraining.training_set import OTHER_NETWORKS, Sampling, training_set_of
 from worker.store import LearnedFace, Store
-from worker.store.tables.states import PairLabel
+from worker.store.tables.states import PairLabel, Purpose
 
 GENUINE, IMPOSTOR = PairLabel.GENUINE, PairLabel.IMPOSTOR
 
@@ -50,7 +50,7 @@ def test_consent_that_is_withdrawn_while_the_run_goes_counts_at_once(
     training.step()
     if when == "after":
         training.deliver()
-    store.members.set_consent("m03", NOW, training=False)
+    store.consents.record("m03", Purpose.TRAINING, NOW, given=False)
     training.deliver()
     training.step()
     assert len(np.unique(training.given[0].training_set.identity)) == 5
@@ -60,7 +60,7 @@ def test_faces_of_whom_consent_is_withdrawn_are_removed_before_the_run_has_ended
     training: TrainingScene, store: Store
 ) -> None:
     training.collect()
-    store.members.set_consent("m03", NOW, training=False)
+    store.consents.record("m03", Purpose.TRAINING, NOW, given=False)
     assert store.training_members.clear() == 1
     assert len(rows(store, store.database.t.training_face)) == 15
     assert store.training_members.clear() == 0

@@ -19,7 +19,7 @@ from worker.retraining.process import Trained, TrainingInput
 from worker.retraining.run import Champion, Retraining, RetrainRules
 from worker.retraining.training_set import Sampling
 from worker.store import Attempt, PublishedHead, RunLease, RunRecord, Store, StudiedPhoto
-from worker.store.tables.states import PairLabel
+from worker.store.tables.states import PairLabel, Purpose
 from worker.verification.delivery import Fetcher
 
 NETWORKS = "facenet:0 sface:0"
@@ -92,7 +92,7 @@ def labelled_member(
     judged_member(judge or store, member_id, len(labels), reason=reason)
     for position, label in enumerate(labels, 1):
         store.reviews.label(member_id, position, label, "kim", NOW)
-    store.members.set_consent(member_id, NOW, training=consent)
+    store.consents.record(member_id, Purpose.TRAINING, NOW, given=consent)
 
 
 def learn_from_one(store: Store, vectors: bytes) -> None:

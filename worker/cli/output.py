@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from pipeline.verdict import Status
 from worker import runtime
+from worker.store.tables.people import VERSION_LENGTH
 
 _PLAIN_STEP: Final = 1000
 STYLES: Final[Mapping[Status | None, str]] = {
@@ -29,6 +30,21 @@ STYLES: Final[Mapping[Status | None, str]] = {
 }
 by_option: Callable[[Any], Any] = click.option(
     "--by", metavar="NAME", help="Your name (default: VERIFY_OPERATOR)."
+)
+
+
+def _known_length(_: click.Context, __: click.Parameter, text: str) -> str:
+    if len(text) > VERSION_LENGTH or not text.isprintable():
+        raise click.BadParameter(f"up to {VERSION_LENGTH} printable characters")
+    return text
+
+
+version_option: Callable[[Any], Any] = click.option(
+    "--version",
+    metavar="TEXT",
+    default="",
+    callback=_known_length,
+    help="Which text the member agreed to, by a name of your own: 2026-11.",
 )
 
 

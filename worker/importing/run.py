@@ -33,7 +33,7 @@ class Members(Protocol):
     """The members of the store, as an import needs them."""
 
     def import_list(
-        self, members: Sequence[NewMember], now: datetime, by: Access | None = None
+        self, members: Sequence[NewMember], now: datetime, by: Access | None = None, version: str = ""
     ) -> list[Change]:
         """One transaction; the answers in the order given."""
 
@@ -72,16 +72,19 @@ def import_workbook(
     dry_run: bool = False,
     progress: Progress = lambda _done, _total: None,
     by: Access | None = None,
+    version: str = "",
 ) -> Report:
     """Bring the members of a workbook into the store, where they wait for a request.
 
-    ``by``: whoever imports them, for the records.
+    ``by``: whoever imports them, for the records; ``version``: of the text that they agreed to.
 
     A dry run writes nothing; without a store it cannot say what would change. Raises BadWorkbook
     before anything is written, StoreUnavailable (what was written before it stays: run it again) and
     CannotWrite.
     """
-    report = _Import(read_workbook(path), store, dry_run=dry_run, progress=progress, by=by).run()
+    report = _Import(
+        read_workbook(path), store, dry_run=dry_run, progress=progress, noted=(by, version)
+    ).run()
     if report.refused and not dry_run:
         write_errors(errors_file, report.headers, report.refused_rows)
         report.errors_file = errors_file
@@ -96,10 +99,10 @@ class _Import:
         *,
         dry_run: bool,
         progress: Progress,
-        by: Access | None,
+        noted: tuple[Access | None, str],
     ) -> None:
         self._workbook, self._store = workbook, store
-        self._dry_run, self._progress, self._by = dry_run, progress, by
+        self._dry_run, self._progress, self._noted = dry_run, progress, noted
         self._report = Report(workbook.sheet, workbook.headers, workbook.columns, workbook.other_sheets)
         self._twins: dict[str, Entry] = {}
 
@@ -164,9 +167,9 @@ class _Import:
                 for new in members
             ]
         try:
-            return [*store.import_list(members, utc_now(), self._by)]
+            return [*store.import_list(members, utc_now(), *self._noted)]
         except StoreRefused:
-            return [_alone(store, member, self._by) for member in members]
+            return [_alone(store, member, *self._noted) for member in members]
 
     def _note(self, batch: Sequence[tuple[Entry, NewMember]], changes: Sequence[Change | str]) -> None:
         for (entry, _), change in zip(batch, changes, strict=True):
@@ -178,10 +181,10 @@ class _Import:
                 self._refuse(entry, entry.refused(_FORGOTTEN))
 
 
-def _alone(store: Members, member: NewMember, by: Access | None) -> Change | str:
+def _alone(store: Members, member: NewMember, by: Access | None, version: str) -> Change | str:
     """One by one where a batch was refused: the one that is at fault must not stop the others."""
     try:
-        return store.import_list([member], utc_now(), by)[0]
+        return store.import_list([member], utc_now(), by, version)[0]
     except StoreRefused as error:
         return f"데이터베이스가 받지 않았습니다 ({error})"
 

@@ -11,6 +11,7 @@ from worker.settings import Settings
 from worker.store.database import Database, build_engine
 from worker.store.mapped import MappedMember
 from worker.store.members.accesses import AccessLog
+from worker.store.members.consents import Consents
 from worker.store.members.members import Members
 from worker.store.members.reviews import Reviews
 from worker.store.members.tombstones import Tombstones
@@ -26,6 +27,7 @@ from worker.store.requests.copies import Copies
 from worker.store.requests.dead_jobs import DeadJobs
 from worker.store.requests.dead_letters import DeadLetters
 from worker.store.requests.pending import PendingMembers
+from worker.store.requests.refused_consent import RefusedConsent
 from worker.store.requests.requests import Requests
 from worker.store.requests.results import Results
 from worker.store.requests.second_looks import SecondLooks
@@ -72,12 +74,16 @@ class Store:
         )
         tries = Tries(database.t, try_limit)
         looks = SecondLooks(Copies(database.t), tries, review_reused_photos)
-        results = Results(database, mapped, outcomes, looks)
+        refused_consent = RefusedConsent(database, dead_letters, outcomes)
+        results = Results(database, mapped, outcomes, looks=looks, refused_consent=refused_consent)
         self.requests = Requests(database, acceptance, results, outcomes, stale_after)
         self.dead_jobs = DeadJobs(database, tombstones, dead_letters, acceptance)
         self.pending = PendingMembers(database, tombstones, dead_letters, acceptance, outcomes)
         self.accesses = AccessLog(database, tombstones)
-        self.members = Members(database, tombstones, mapped, outcomes, self.accesses)
+        self.consents = Consents(database, refused_consent)
+        self.members = Members(
+            database, tombstones, mapped, outcomes, accesses=self.accesses, consents=self.consents
+        )
         self.reviews = Reviews(database, mapped, outcomes, tries)
         self.models = Models(database)
         self.shadows = Shadows(database)

@@ -19,7 +19,14 @@ from typing import Final, Protocol
 from pipeline.decide import blind_audit
 from pipeline.verdict import Gender, NotFetched, Photo, Verdict, Verified
 from worker.clock import utc_now
-from worker.errors import BadMessage, MemberForgotten, RequestConflict, StoreRefused, WorkerError
+from worker.errors import (
+    BadMessage,
+    ConsentWithdrawn,
+    MemberForgotten,
+    RequestConflict,
+    StoreRefused,
+    WorkerError,
+)
 from worker.jobs.links import PhotoLink
 from worker.jobs.verify_job import VerifyJob, parse_job
 from worker.logs import about
@@ -59,7 +66,7 @@ class Requests(Protocol):
     """The requests of the store, as a delivery needs them. All may raise StoreUnavailable."""
 
     def accept(self, job: VerifyJob, queue: str, now: datetime) -> Accepted:
-        """Raises RequestConflict and MemberForgotten."""
+        """Raises RequestConflict, MemberForgotten and ConsentWithdrawn."""
 
     def acquire(
         self, request_id: str, worker: str, lease: timedelta, max_attempts: int, now: datetime
@@ -155,6 +162,9 @@ class Verification:
             self.requests.accept(job, queue, self.clock())
         except RequestConflict:
             logger.warning("the request is known with other content; this one goes to dead_job")
+            return Handled.DEAD_LETTER  # by the store
+        except ConsentWithdrawn:
+            logger.info("the member has withdrawn consent to verification; this request goes to dead_job")
             return Handled.DEAD_LETTER  # by the store
         except MemberForgotten:
             logger.warning("the member was forgotten and is barred; this request goes to dead_job")

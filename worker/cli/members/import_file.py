@@ -12,7 +12,7 @@ import click
 from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.broker.publisher import Publisher
-from worker.cli.output import print_json, progress
+from worker.cli.output import print_json, progress, version_option
 from worker.cli.queue.enqueue import Sent, enqueue_pending, report
 from worker.cli.records import access_by
 from worker.errors import StoreUnavailable
@@ -36,8 +36,11 @@ _MAX_SHOWN: Final = 100
     help="Where rows that were not imported go (default: FILE.errors.xlsx beside the file).",
 )
 @click.option("--no-enqueue", is_flag=True, help="Write the members down; request no verification yet.")
+@version_option
 @click.option("--json", "as_json", is_flag=True, help="The report as JSON.")
-def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue: bool, as_json: bool) -> None:
+def import_file(
+    file: Path, dry_run: bool, errors_file: Path | None, no_enqueue: bool, version: str, as_json: bool
+) -> None:
     """Import members from an Excel file and request a verification for each who is new or changed.
 
     \b
@@ -67,6 +70,7 @@ def import_file(file: Path, dry_run: bool, errors_file: Path | None, no_enqueue:
             dry_run=dry_run,
             progress=step,
             by=access_by("import", "file"),
+            version=version,
         )
     sent = None if dry_run or no_enqueue or store is None else _enqueue(store)
     if as_json:

@@ -40,7 +40,7 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
         raise click.ClickException(f"no member {member_id}")
     requests = _with_standing(store, member, store.requests.of_member(member_id))
     if as_json:
-        print_json(_as_json(member, requests))
+        print_json(_as_json(member, requests) | {"consents": store.consents.of_member(member_id)})
     elif ko or en:
         click.echo(_text(member, requests, Language.KO if ko else Language.EN))
     elif looks:
@@ -125,6 +125,7 @@ def _facts(member: MemberRecord, standing: RequestRecord | None, newest: Request
         "similarity": _number(member.similarity),
         "gender": _gender(member),
         "training consent": "yes" if member.training_consent else "no",
+        **({} if member.verification_consent else {"verification consent": "withdrawn"}),
         "verified": f"{member.verified_at:%Y-%m-%d %H:%M:%S} UTC, model {member.model_version}"
         if member.verified_at
         else "-",

@@ -14,7 +14,7 @@ from worker.cli.output import by_option, operator, print_json
 from worker.cli.queue.enqueue import Sent, report, send_all
 from worker.cli.records import note_access, note_list
 from worker.clock import utc_now
-from worker.errors import MemberForgotten, NotPossible, NotRequeueable
+from worker.errors import ConsentWithdrawn, MemberForgotten, NotPossible, NotRequeueable
 from worker.store import Queued, Store
 from worker.store.tables.schema import NOTE_LENGTH
 
@@ -83,7 +83,7 @@ def _revived(store: Store, numbers: Iterable[int], requests: Iterable[str], sent
     for name, revive in todo:
         try:
             yield revive()
-        except (NotRequeueable, MemberForgotten) as error:
+        except (NotRequeueable, MemberForgotten, ConsentWithdrawn) as error:
             sent.refused[name] = str(error)
 
 

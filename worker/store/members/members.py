@@ -14,11 +14,13 @@ from worker.errors import NotPossible
 from worker.store.database import BATCH, AnyRow, Database, fields_of
 from worker.store.mapped import MappedMember
 from worker.store.members.accesses import AccessLog
+from worker.store.members.consents import Consents
 from worker.store.members.galleries import Galleries, Gallery
-from worker.store.members.records import Access, Change, Forgotten, Lifted, MemberRecord, NewMember
+from worker.store.members.records import Access, Agreement, Change, Forgotten, Lifted, MemberRecord, NewMember
 from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.tables.schema import is_open
+from worker.store.tables.states import ConsentSource, Purpose
 from worker.store.tables.views import Deletable, of_forgotten, of_sandbox
 
 
@@ -31,12 +33,15 @@ class Members:
         tombstones: Tombstones,
         mapped: MappedMember | None,
         outcomes: Outcomes,
+        *,
         accesses: AccessLog,
+        consents: Consents,
     ) -> None:
         self._db = database
         self._t = database.t
         self._tombstones = tombstones
         self._accesses = accesses
+        self._consents = consents
         self._galleries = Galleries(database.t)
         self._mapped = mapped
         self._outcomes = outcomes
@@ -53,11 +58,12 @@ class Members:
         return None if row is None else _member_of(row, self._galleries.of(c, [member_id])[member_id])
 
     def import_list(
-        self, members: Sequence[NewMember], now: datetime, by: Access | None = None
+        self, members: Sequence[NewMember], now: datetime, by: Access | None = None, version: str = ""
     ) -> list[Change]:
         """Write down new and changed members, who then are pending; the answers in the order given.
 
-        ``by``: whoever imports them, for the records of those who are new or changed.
+        ``by``: whoever imports them, for the records of those who are new or changed; ``version``: of the
+        text that they agreed to.
 
         In small transactions, so that sign-ups need not wait: what broke off is imported again.
         Raises ValueError where a member is in the list twice.
@@ -70,11 +76,16 @@ class Members:
         changes: dict[str, Change] = {}
         for start in range(0, len(ordered), BATCH):
             batch = {new.member_id: new for new in ordered[start : start + BATCH]}
-            changes |= self._db.write(partial(self._import, batch, now, by))
+            changes |= self._db.write(partial(self._import, batch, now, by, version))
         return [changes[member_id] for member_id in ids]
 
     def _import(
-        self, news: Mapping[str, NewMember], now: datetime, by: Access | None, c: sa.Connection
+        self,
+        news: Mapping[str, NewMember],
+        now: datetime,
+        by: Access | None,
+        version: str,
+        c: sa.Connection,
     ) -> dict[str, Change]:
         known = self._lock_or_insert(c, news.keys(), now)
         forgotten = self._tombstones.among(c, news)
@@ -90,7 +101,7 @@ class Members:
         written = [new for i, new in news.items() if changes[i] in (Change.CREATED, Change.CHANGED)]
         if by is not None:
             self._accesses.write(c, [new.member_id for new in written], by, now)
-        self._note_consents(c, written, now)
+        self._note_consents(c, written, version, now)
         # A consent alone is no reason to verify the member again.
         others = [new for new in written if not _same_photos(new, known.get(new.member_id), galleries)]
         self._overwrite(c, others, now)
@@ -108,15 +119,12 @@ class Members:
             c.execute(update, [{"id": new.member_id, "selfie_url": new.selfie_url} for new in news])
             self._galleries.replace(c, {new.member_id: new.photo_urls for new in news}, now)
 
-    def _note_consents(self, c: sa.Connection, news: Sequence[NewMember], now: datetime) -> None:
-        rows = [
-            {"id": new.member_id, "training_consent": new.training_consent}
-            for new in news
-            if new.training_consent is not None
-        ]
-        m = self._t.member
-        if rows:
-            c.execute(sa.update(m).where(m.c.member_id == sa.bindparam("id")).values(updated_at=now), rows)
+    def _note_consents(
+        self, c: sa.Connection, news: Sequence[NewMember], version: str, now: datetime
+    ) -> None:
+        said = {new.member_id: new.training_consent for new in news if new.training_consent is not None}
+        if said:
+            self._consents.note(c, said, Agreement(Purpose.TRAINING, ConsentSource.IMPORT, version), now)
 
     def _lock_or_insert(
         self, c: sa.Connection, member_ids: Collection[str], now: datetime
@@ -144,20 +152,6 @@ class Members:
             ],
         )
         self._galleries.replace(c, {new.member_id: new.photo_urls for new in news}, now)
-
-    def set_consent(self, member_id: str, now: datetime, *, training: bool) -> bool:
-        """Whether the member's labelled photos may be trained on; False if it was so before.
-
-        Raises NotPossible.
-        """
-        return self._db.write(lambda c: self._set_consent(c, member_id, now, training=training))
-
-    def _set_consent(self, c: sa.Connection, member_id: str, now: datetime, *, training: bool) -> bool:
-        before = bool(existing_member(c, self._db, member_id).training_consent)
-        m = self._t.member
-        update = sa.update(m).where(m.c.member_id == member_id)
-        c.execute(update.values(training_consent=training, updated_at=now))
-        return before != training
 
     def forget(self, member_id: str, now: datetime) -> Forgotten:
         """Erase a member.
@@ -287,6 +281,7 @@ class Members:
             t.result: t.result.c.member_id == member_id,
             t.event: t.event.c.member_id == member_id,
             t.photo: t.photo.c.member_id == member_id,
+            t.consent: t.consent.c.member_id == member_id,
             t.training_face: t.training_face.c.member_id == member_id,
             t.training_member: t.training_member.c.member_id == member_id,
         }
@@ -353,5 +348,6 @@ def _member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
         "gender": row.predicted_gender and Gender(row.predicted_gender),
         "reason": row.reason and Reason(row.reason),
         "training_consent": bool(row.training_consent),
+        "verification_consent": bool(row.verification_consent),
     }
     return MemberRecord(**fields_of(row, MemberRecord) | words, photo_urls=gallery)

@@ -10,7 +10,7 @@ from typing import Final
 
 from pipeline.verdict import Gender, Outcome, Reason, Status
 from worker.jobs.links import is_same_photo
-from worker.store.tables.states import State
+from worker.store.tables.states import ConsentSource, Purpose, State
 
 BY_PERSON: Final = {
     Status.APPROVED: Reason.APPROVED_BY_PERSON,
@@ -125,6 +125,29 @@ class AccessRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Agreement:
+    """What a yes or no is about, and how we learned of it."""
+
+    purpose: Purpose
+    source: ConsentSource
+    version: str = ""
+    """Of the text that the member was shown, where somebody named it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentRecord:
+    """What a member agreed to, or refused."""
+
+    purpose: Purpose
+    version: str
+    """Of the text that the member was shown."""
+    given_at: datetime | None
+    source: ConsentSource | None
+    withdrawn_at: datetime | None
+    withdrawn_source: ConsentSource | None
+
+
+@dataclass(frozen=True, slots=True)
 class NewMember:
     """A member of an import. IDs and URLs must have been validated before."""
 
@@ -181,5 +204,7 @@ class MemberRecord:
     """The newest request, which may be another one."""
     training_consent: bool = False
     """Whether the member agreed that labelled photos are trained on."""
+    verification_consent: bool = True
+    """Whether requests for the member are judged."""
     sandbox: bool = False
     """Whether the verdicts are made up, for the app's tests."""

@@ -70,6 +70,10 @@ class Outcomes:
         """A request that was dead waits again."""
         self._change(c, decided(c, self.t.result), request_id, now)
 
+    def withdrawn(self, c: sa.Connection, request_id: str, now: datetime) -> None:
+        """A request ended because its member withdrew consent."""
+        self._change(c, decided(c, self.t.result), request_id, now, EventType.FAILED)
+
     def changed(
         self, c: sa.Connection, request_id: str, now: datetime, event: EventType | None = None
     ) -> None:

@@ -12,7 +12,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Status
-from worker.errors import BadMessage, MemberForgotten, NotRequeueable, RequestConflict
+from worker.errors import BadMessage, ConsentWithdrawn, MemberForgotten, NotRequeueable, RequestConflict
 from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.store.database import AnyRow, Database
 from worker.store.members.galleries import Galleries
@@ -21,6 +21,7 @@ from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
 from worker.store.requests.records import Accepted, DeadJob, Queued
+from worker.store.requests.refused_consent import WITHDRAWN
 from worker.store.requests.rows import is_newer
 from worker.store.tables.states import State
 
@@ -76,6 +77,8 @@ class Acceptance:
             if known.content_hash != job.content_hash() and known.message != job.to_message():
                 raise RequestConflict(job.request_id)
             return Accepted(job.request_id, State(known.state), new=False)
+        if member is not None and not member.verification_consent:
+            raise ConsentWithdrawn(WITHDRAWN)
         sent_at = min(job.requested_at, now)
         if job.requested_at > now + _NOTABLE:
             logger.warning("the sender's clock is ahead of ours: the request counts from now")
@@ -180,6 +183,8 @@ class Acceptance:
             raise NotRequeueable(f"the request is {request.state}, neither dead nor ended in an error")
         if is_newer(member, request.requested_at, request_id):
             raise NotRequeueable("the member has a newer request")
+        if not member.verification_consent:
+            raise NotRequeueable(WITHDRAWN)
         job = _readable(request.message)
         self._db.update_request(
             c,

@@ -21,6 +21,7 @@ from worker.store.requests.acceptance import Acceptance, Entry, just_after
 from worker.store.requests.changes import Changes, asks_the_same, content
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
 from worker.store.requests.records import DeadJob, Enqueued, PendingMember, Queued
+from worker.store.requests.refused_consent import NO_CONSENT, WITHDRAWN
 from worker.store.tables.states import State
 
 Answers = dict[str, Queued | str]
@@ -122,7 +123,7 @@ class PendingMembers:
         members = self._described(c, [row for i, row in rows.items() if i not in forgotten])
         for member in members if why else self._settle_asked(c, members, rows.values()):
             try:
-                job = _job_for(member, why, just_after(rows[member.member_id], now))
+                job = _job_for(member, why, rows[member.member_id], now)
             except BadMessage as error:
                 self._refuse(c, member, error, queue, now=now)
                 answers[member.member_id] = str(error)
@@ -200,7 +201,10 @@ def _message_for(member: PendingMember) -> dict[str, Any]:
     return {"member_id": member.member_id, **content(member, member.photo_urls)}
 
 
-def _job_for(member: PendingMember, why: Why | None, at: datetime) -> VerifyJob:
+def _job_for(member: PendingMember, why: Why | None, row: AnyRow, now: datetime) -> VerifyJob:
+    if not row.verification_consent:
+        raise BadMessage(NO_CONSENT, WITHDRAWN)
+    at = just_after(row, now)
     return new_job(
         request_id=new_request_id(at),
         requested_at=at,

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Verdict
 from worker.client.identifiers import is_identifier
-from worker.errors import BadMessage, MemberForgotten, RequestConflict
+from worker.errors import BadMessage, ConsentWithdrawn, MemberForgotten, RequestConflict
 from worker.jobs.links import PhotoLink, current_links, urls_of
 from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.results.document import EventType
@@ -56,7 +56,7 @@ class Requests:
         one, at once, where its sender has sent a newer one before. No clock counts but the sender's
         against itself: a request that comes later is the newer one, and none lies in the future.
 
-        Raises RequestConflict and MemberForgotten; a `dead_job` row is written here already.
+        Raises RequestConflict, MemberForgotten and ConsentWithdrawn; a `dead_job` row is there then.
         """
         try:
             return self._db.write(lambda c: self._acceptance.accept(c, job, queue, now))
@@ -65,6 +65,9 @@ class Requests:
             raise
         except MemberForgotten:
             self._db.write(lambda c: self._acceptance.write_forgotten(c, job, queue, now))
+            raise
+        except ConsentWithdrawn:
+            self._db.write(lambda c: self._results.refused_consent.refuse(c, job, queue, now))
             raise
 
     def acquire(
@@ -93,6 +96,9 @@ class Requests:
             self._outcomes.changed(c, request_id, now, EventType.SUPERSEDED)
         if why is not None:
             return Refused(request_id, why)
+        if not member.verification_consent:
+            self._results.refused_consent.end(c, request, now)
+            return Refused(request_id, Refusal.DEAD)
         return self._begin(c, member, request, worker, until=until, now=now)
 
     def _begin(

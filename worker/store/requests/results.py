@@ -21,6 +21,7 @@ from worker.store.mapped import MappedMember
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import dead_job_values
 from worker.store.requests.records import Attempt, DeadJob
+from worker.store.requests.refused_consent import RefusedConsent
 from worker.store.requests.rows import (
     finding_values,
     is_newer,
@@ -48,8 +49,15 @@ class Results:
     """Ends requests within the transactions of others."""
 
     def __init__(
-        self, database: Database, mapped: MappedMember | None, outcomes: Outcomes, looks: SecondLooks
+        self,
+        database: Database,
+        mapped: MappedMember | None,
+        outcomes: Outcomes,
+        *,
+        looks: SecondLooks,
+        refused_consent: RefusedConsent,
     ) -> None:
+        self.refused_consent = refused_consent
         self._db = database
         self._t = database.t
         self._mapped = mapped
@@ -62,6 +70,9 @@ class Results:
         if both is None or not _holds(both[1], attempt):
             return False
         member, request = both
+        if not member.verification_consent:  # withdrawn by SQL while it ran
+            self.refused_consent.end(c, request, now)
+            return False
         late = is_newer(member, request.requested_at, request.request_id)
         state = State.SUPERSEDED if late else State.DONE
         self._write_findings(c, request.request_id, machine)

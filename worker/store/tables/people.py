@@ -18,7 +18,9 @@ from worker.store.tables.columns import (
     row_number,
     sha256,
 )
-from worker.store.tables.states import PairLabel
+from worker.store.tables.states import ConsentSource, PairLabel, Purpose
+
+VERSION_LENGTH = 64
 
 
 def decision(build: TableBuilder) -> sa.Table:
@@ -59,6 +61,25 @@ def access_log(build: TableBuilder) -> sa.Table:
         sa.Index(None, "member_hash"),
         sa.Index(None, "member_id", "looked_at"),
         sa.Index(None, "looked_at"),
+    )
+
+
+def consent(build: TableBuilder) -> sa.Table:
+    """What a member agreed to; rows are added, and closed once, by a withdrawal. They go with the member."""
+    return build.table(
+        "consent",
+        sa.Column("id", row_number(), primary_key=True),
+        sa.Column("member_id", identifier(), nullable=False),
+        *one_of("purpose", Purpose, nullable=False),
+        # Of the text that the member was shown; empty where nobody named it.
+        sa.Column("version", sa.String(VERSION_LENGTH), nullable=False, server_default=""),
+        # NULL of a consent of before revision 0013, and of a refusal by somebody who had never agreed.
+        sa.Column("given_at", UtcDateTime),
+        *one_of("source", ConsentSource),
+        sa.Column("withdrawn_at", UtcDateTime),
+        *one_of("withdrawn_source", ConsentSource),
+        build.parent("member.member_id"),
+        sa.Index(None, "member_id", "purpose"),
     )
 
 

@@ -37,7 +37,7 @@ from worker.store.tables.columns import (
 )
 from worker.store.tables.models import model_refusal, model_version, shadow_verdict
 from worker.store.tables.outbox import event, event_delivery, event_endpoint, result
-from worker.store.tables.people import access_log, decision, label
+from worker.store.tables.people import access_log, consent, decision, label
 from worker.store.tables.states import MEMBER_STATES, Decider, State
 from worker.store.tables.training import training_face, training_member, training_run
 from worker.store.tables.views import add_views
@@ -75,6 +75,7 @@ class Tables:
     tombstone: sa.Table
     decision: sa.Table
     access_log: sa.Table
+    consent: sa.Table
     training_run: sa.Table
     training_member: sa.Table
     training_face: sa.Table
@@ -106,6 +107,7 @@ def tables(prefix: str = "") -> Tables:
         tombstone=_tombstone(build),
         decision=decision(build),
         access_log=access_log(build),
+        consent=consent(build),
         training_run=training_run(build),
         training_member=training_member(build),
         training_face=training_face(build),
@@ -142,7 +144,9 @@ def _member(build: TableBuilder) -> sa.Table:
         sa.Column("requested_at", UtcDateTime),
         # When the newest message of the app's was sent, by the app's clock, but not after we got it.
         sa.Column("sent_at", UtcDateTime),
+        # What holds now; when and how it came about is in `consent`.
         sa.Column("training_consent", sa.Boolean, nullable=False, server_default=sa.false()),
+        sa.Column("verification_consent", sa.Boolean, nullable=False, server_default=sa.true()),
         # Wants a request: set by the import and, besides the default, by whoever asks for one in SQL.
         sa.Column("pending", sa.Boolean, nullable=False, server_default=sa.true()),
         sa.Column("created_at", UtcDateTime),

@@ -44,6 +44,23 @@ class PairLabel(StrEnum):
     IMPOSTOR = "impostor"
 
 
+class Purpose(StrEnum):
+    """What a member agrees to."""
+
+    VERIFICATION = "verification"
+    TRAINING = "training"
+
+
+class ConsentSource(StrEnum):
+    """How we learned of it."""
+
+    APP = "app"
+    """By SQL."""
+    IMPORT = "import"
+    OPERATOR = "operator"
+    MESSAGE = "message"
+
+
 class ModelState(StrEnum):
     """Where a model stands."""
 

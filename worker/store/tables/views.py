@@ -37,6 +37,10 @@ OR (member_id IS NULL
     AND member_hash IN (SELECT t.member_hash FROM {p}tombstone t WHERE t.erases IS NOT NULL))
 WITH CHECK OPTION"""
 """Records of access whose member's ID may be replaced by the hash in the tombstone that names the member."""
+_CONSENT_OPEN: Final = """
+SELECT member_id, purpose, withdrawn_at, withdrawn_source FROM {p}consent WHERE withdrawn_at IS NULL"""
+"""Consents that were not withdrawn: a withdrawal cannot be taken back or changed, only followed by another
+consent."""
 _DECIDED: Final = """
 SELECT member_id, verification_status, reason, verified_at, verified_request_id, updated_at
 FROM {p}member
@@ -74,6 +78,7 @@ def view_selects(prefix: str) -> dict[str, str]:
     """The views by name."""
     selects = {
         f"{prefix}access_log_of_forgotten": _ACCESS_OF_FORGOTTEN.format(p=prefix),
+        f"{prefix}consent_open": _CONSENT_OPEN.format(p=prefix),
         f"{prefix}member_decided": _DECIDED.format(p=prefix),
         f"{prefix}result_decided": _RESULT_DECIDED.format(p=prefix),
     }
@@ -99,6 +104,11 @@ def of_forgotten(c: sa.Connection, table: sa.Table) -> sa.TableClause:
 def of_sandbox(c: sa.Connection, table: sa.Table) -> sa.TableClause:
     """The table's rows that may be deleted because they are of the sandbox."""
     return _view(c, table, f"{table.name}_of_sandbox")
+
+
+def open_consents(c: sa.Connection, table: sa.Table) -> sa.TableClause:
+    """Consents that may be closed; on SQLite all of them."""
+    return _view(c, table, f"{table.name}_open")
 
 
 def decided(c: sa.Connection, table: sa.Table) -> sa.TableClause:
