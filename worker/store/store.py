@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from datetime import timedelta
+from functools import partial
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from worker.store.mapped import MappedMember
 from worker.store.members.accesses import AccessLog
 from worker.store.members.consents import Consents
 from worker.store.members.members import Members
+from worker.store.members.refused_consent import RefusedConsent
 from worker.store.members.reviews import Reviews
 from worker.store.members.tombstones import Tombstones
 from worker.store.models.models import Models
@@ -27,14 +28,13 @@ from worker.store.requests.copies import Copies
 from worker.store.requests.dead_jobs import DeadJobs
 from worker.store.requests.dead_letters import DeadLetters
 from worker.store.requests.pending import PendingMembers
-from worker.store.requests.refused_consent import RefusedConsent
 from worker.store.requests.requests import Requests
 from worker.store.requests.results import Results
 from worker.store.requests.second_looks import SecondLooks
 from worker.store.requests.tries import DEFAULT_LIMIT, Tries, TryLimit
 from worker.store.retention import Retention
 from worker.store.tables.schema import Tables, tables
-from worker.store.training.encryption import VectorCipher, derived_key, keys_of
+from worker.store.training.encryption import VectorCipher, VectorKeys, derived_keys, keys_of
 from worker.store.training.labels import Labels
 from worker.store.training.members import TrainingMembers
 from worker.store.training.runs import TrainingRuns
@@ -56,7 +56,7 @@ class Store:
         sandbox_prefix: str = "",
         try_limit: TryLimit = DEFAULT_LIMIT,
         review_reused_photos: bool = False,
-        vector_keys: Callable[[], Sequence[bytes]] | None = None,
+        vector_keys: VectorKeys | None = None,
     ) -> None:
         """``listening``: whether there is an endpoint for events. ``vector_keys``: of `VectorCipher`;
         without, one that follows from ``tombstone_key``."""
@@ -79,23 +79,29 @@ class Store:
         self.requests = Requests(database, acceptance, results, outcomes, stale_after)
         self.dead_jobs = DeadJobs(database, tombstones, dead_letters, acceptance)
         self.pending = PendingMembers(database, tombstones, dead_letters, acceptance, outcomes)
-        self.accesses = AccessLog(database, tombstones)
         self.consents = Consents(database, refused_consent)
-        self.members = Members(
-            database, tombstones, mapped, outcomes, accesses=self.accesses, consents=self.consents
-        )
+        self._add_members(tombstones, mapped, outcomes)
         self.reviews = Reviews(database, mapped, outcomes, tries)
-        self.models = Models(database)
-        self.shadows = Shadows(database)
-        self.labels = Labels(database)
-        self.training_runs = TrainingRuns(database, self.labels, self.models, stale_after)
         self.untold = Untold(database, outcomes)
-        cipher = VectorCipher(vector_keys or (lambda: [derived_key(tombstone_key)] if tombstone_key else []))
-        self.training_members = TrainingMembers(database, self.labels, cipher)
+        self._add_training(vector_keys or partial(derived_keys, tombstone_key), stale_after)
         self.deliveries = Deliveries(database)
         self.replays = Replays(database)
         self.reports = Reports(database, self.models, self.training_runs, self.replays)
         self.retention = Retention(database, self.members)
+
+    def _add_members(self, tombstones: Tombstones, mapped: MappedMember | None, outcomes: Outcomes) -> None:
+        self.accesses = AccessLog(self.database, tombstones)
+        self.members = Members(
+            self.database, tombstones, mapped, outcomes, accesses=self.accesses, consents=self.consents
+        )
+
+    def _add_training(self, vector_keys: VectorKeys, stale_after: timedelta) -> None:
+        self.models = Models(self.database)
+        self.shadows = Shadows(self.database)
+        self.labels = Labels(self.database)
+        self.training_runs = TrainingRuns(self.database, self.labels, self.models, stale_after)
+        cipher = VectorCipher(vector_keys)
+        self.training_members = TrainingMembers(self.database, self.labels, cipher)
 
     def close(self) -> None:
         """Give the connections back; the store can still be used, with new ones."""
@@ -124,5 +130,5 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         sandbox_prefix=settings.sandbox_prefix,
         try_limit=TryLimit(settings.max_tries, timedelta(days=settings.tries_days)),
         review_reused_photos=settings.review_reused_photos,
-        vector_keys=lambda: keys_of(settings),
+        vector_keys=partial(keys_of, settings),
     )

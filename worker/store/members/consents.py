@@ -17,7 +17,7 @@ from worker.client.identifiers import is_identifier
 from worker.errors import NotPossible
 from worker.store.database import AnyRow, Database
 from worker.store.members.records import Agreement, ConsentRecord
-from worker.store.requests.refused_consent import RefusedConsent
+from worker.store.members.refused_consent import RefusedConsent
 from worker.store.tables.states import ConsentSource, Purpose
 from worker.store.tables.views import open_consents
 

@@ -16,12 +16,12 @@ from worker.errors import BadMessage, ConsentWithdrawn, MemberForgotten, NotRequ
 from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.store.database import AnyRow, Database
 from worker.store.members.galleries import Galleries
+from worker.store.members.refused_consent import WITHDRAWN
 from worker.store.members.sandbox import is_sandbox
 from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
 from worker.store.requests.records import Accepted, DeadJob, Queued
-from worker.store.requests.refused_consent import WITHDRAWN
 from worker.store.requests.rows import is_newer
 from worker.store.tables.states import State
 

@@ -15,13 +15,13 @@ from worker.errors import BadMessage
 from worker.jobs.verify_job import VerifyJob, Why, new_job
 from worker.store.database import BATCH, AnyRow, Database
 from worker.store.members.galleries import Galleries
+from worker.store.members.refused_consent import NO_CONSENT, WITHDRAWN
 from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.acceptance import Acceptance, Entry, just_after
 from worker.store.requests.changes import Changes, asks_the_same, content
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
 from worker.store.requests.records import DeadJob, Enqueued, PendingMember, Queued
-from worker.store.requests.refused_consent import NO_CONSENT, WITHDRAWN
 from worker.store.tables.states import State
 
 Answers = dict[str, Queued | str]

@@ -18,10 +18,10 @@ from worker.store.database import AnyRow, Database
 from worker.store.failures import lost_race, translate
 from worker.store.leases import is_leased
 from worker.store.mapped import MappedMember
+from worker.store.members.refused_consent import RefusedConsent
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import dead_job_values
 from worker.store.requests.records import Attempt, DeadJob
-from worker.store.requests.refused_consent import RefusedConsent
 from worker.store.requests.rows import (
     finding_values,
     is_newer,

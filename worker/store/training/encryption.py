@@ -42,12 +42,15 @@ _OTHER_KEY: Final = (
 _NOT_ENCRYPTED: Final = "the vectors are not encrypted: update all workers, then retrain again"
 _DAMAGED: Final = "the vectors were damaged, or moved from another row of training_face"
 
+VectorKeys = Callable[[], Sequence[bytes]]
+"""Gives the keys, of 32 bytes each."""
+
 
 class VectorCipher:
     """Encrypts with the first key, decrypts with each."""
 
-    def __init__(self, keys: Callable[[], Sequence[bytes]]) -> None:
-        """``keys``: of 32 bytes each; called when the first vector comes."""
+    def __init__(self, keys: VectorKeys) -> None:
+        """``keys`` is called when the first vector comes."""
         self._keys = keys
 
     @cached_property
@@ -105,7 +108,7 @@ def keys_of(settings: Settings) -> list[bytes]:
     if settings.vector_keys:
         return [base64.b64decode(key.get_secret_value()) for key in settings.vector_keys]
     if settings.secret:
-        return [derived_key(settings.secret)]
+        return derived_keys(settings.secret)
     if settings.database_url.get_secret_value().startswith("sqlite"):
         return [_key_in_file(settings.home / KEY_FILE)]
     return []
@@ -117,6 +120,11 @@ def derived_key(secret: bytes) -> bytes:
     from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
     return HKDF(SHA256(), KEY_BYTES, salt=None, info=_PURPOSE).derive(secret)
+
+
+def derived_keys(secret: bytes) -> list[bytes]:
+    """One key, or none where there is no secret."""
+    return [derived_key(secret)] if secret else []
 
 
 def _key_in_file(path: Path) -> bytes:
