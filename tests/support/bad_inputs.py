@@ -24,6 +24,7 @@ from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
 from support.bad_jobs import BAD, BAD_SANDBOX
 from support.bad_receivers import bad_receivers, wrong_settings
 from support.bad_requests import errors
+from support.bad_vectors import wrong_keys, wrong_vectors
 from support.bundle import ROOT
 from support.invalid_messages import BATCHES, EVERYTHING
 from support.jobs import NOW, a_message
@@ -340,6 +341,7 @@ def page() -> str:
         ("Excel files", workbooks()),
         ("Settings of a webhook", wrong_settings()),
         ("Answers of a webhook's receiver", bad_receivers()),
+        ("Keys and vectors of a retraining", (*wrong_keys(), *wrong_vectors())),
     ):
         parts.append(f"\n## {title}\n\n| input | reason |\n|---|---|\n{_rows(cases)}")
     return "".join(parts)
