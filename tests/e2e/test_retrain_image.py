@@ -17,7 +17,7 @@ import pytest
 from pipeline.bundles.bundle import networks, open_head, open_manifest
 from pipeline.bundles.models import read_head_params
 from support.dockerfile import stages
-from support.image_host import SECONDS, Host, in_production
+from support.image_host import KEY, SECONDS, Host, in_production
 from support.images import Image, image
 from support.sources import PIPELINE, WORKER, roots_of
 from support.system import LONG
@@ -82,7 +82,7 @@ def test_the_packages_agree_with_each_other(built: Image) -> None:
 def test_a_retraining_comes_to_its_end(
     production: Host, built: Image, mariadb_database_url: str, bundle_dir: Path
 ) -> None:
-    store = open_store_at(mariadb_database_url)
+    store = open_store_at(mariadb_database_url, tombstone_key=KEY)
     learn_from_invented_faces(Town(store, now=utc_now()), read_head(bundle_dir))
     production.start_worker(built.command)
     assert "under way already" in production.worker("retrain", "--force")

@@ -24,6 +24,8 @@ SERVICES: Final[dict[str, dict[str, Any]]] = yaml.safe_load((ROOT / "docker-comp
     "services"
 ]
 PROBE: Final[list[str]] = SERVICES["verify"]["healthcheck"]["test"][1:]
+KEY: Final = "test key"
+"""`VERIFY_TOMBSTONE_KEY` in production."""
 SECONDS: Final = 240
 """More than anything here takes, on however slow a machine."""
 
@@ -117,6 +119,11 @@ class Host:
 @contextmanager
 def in_production(image: Image, database_url: str, broker_url: str, folder: Path) -> Iterator[Host]:
     """A host on a database that has its tables, and on a broker."""
-    with Host(image, {"VERIFY_DATABASE_URL": database_url, "VERIFY_BROKER_URL": broker_url}, folder) as host:
+    settings = {
+        "VERIFY_DATABASE_URL": database_url,
+        "VERIFY_BROKER_URL": broker_url,
+        "VERIFY_TOMBSTONE_KEY": KEY,
+    }
+    with Host(image, settings, folder) as host:
         host.printed(*SERVICES["migrate"]["command"])
         yield host

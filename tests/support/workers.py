@@ -25,9 +25,12 @@ TESTS_ON_PATH: Final = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "te
 """So that a process of ours finds the modules of the tests."""
 
 
-def open_store_at(database_url: str, stale_after: timedelta = timedelta(minutes=2)) -> Store:
+def open_store_at(
+    database_url: str, stale_after: timedelta = timedelta(minutes=2), tombstone_key: str = ""
+) -> Store:
     """A store on a database that has tables."""
-    return Store(build_engine(database_url), tables(), stale_after=stale_after)
+    key = tombstone_key.encode()
+    return Store(build_engine(database_url), tables(), stale_after=stale_after, tombstone_key=key)
 
 
 def open_empty_store(database_url: str, stale_after: timedelta = timedelta(minutes=2)) -> Store:
