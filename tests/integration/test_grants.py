@@ -21,13 +21,13 @@ from support.grants import GRANTS as SQL
 from support.heads import a_bundle
 from support.jobs import KIM, LEASE, MOST, NOW, a_job, a_message, a_verdict, later
 from support.training import TrainingScene, labelled_member, learn_from_one
-from worker.errors import MemberForgotten
+from worker.errors import ConsentWithdrawn, MemberForgotten
 from worker.jobs.verify_job import VerifyJob
 from worker.serving.registry import publish
 from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
 from worker.store.outbox.records import Tried
 from worker.store.tables.schema import tables
-from worker.store.tables.states import PairLabel, Purpose, RunState
+from worker.store.tables.states import PairLabel, Purpose, RunState, State
 from worker.verification.maintenance import sweep
 
 DOCUMENTED = re.findall(r"```sql\n(.*?)```", (ROOT / "worker" / "MESSAGE.md").read_text(), re.DOTALL)
@@ -272,6 +272,27 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     [number] = operator.members.lift("m1", "kim", NOW).refused
     operator.dead_jobs.dismiss(number, "kim", "the app sent it again", NOW)
     assert worker.requests.accept(a_job("r9", "m1"), "verify", NOW).new
+
+
+def test_consent_is_withdrawn_by_the_operator_and_by_the_app_and_no_account_takes_a_withdrawal_back(
+    engine_of: Callable[[str], sa.Engine],
+) -> None:
+    operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
+    worker.requests.accept(a_job("r1"), "verify", NOW)
+    assert operator.consents.record("m1", Purpose.VERIFICATION, NOW, given=False)
+    ended = worker.requests.find("r1")
+    assert ended is not None
+    assert ended.state is State.DEAD
+    assert operator.consents.record("m1", Purpose.VERIFICATION, NOW, given=True)
+    withdraw = "UPDATE member SET verification_consent = FALSE, training_consent = TRUE"
+    assert done(engine_of("verify_app"), withdraw) == 1
+    with pytest.raises(ConsentWithdrawn):
+        worker.requests.accept(a_job("r2"), "verify", NOW)
+    assert worker.consents.notice(NOW) == 2
+    assert number_of(engine_of("verify_operator"), "consent", "withdrawn_at IS NULL") == 1
+    for account in ("verify_operator", "verify_worker"):
+        done(engine_of(account), "UPDATE consent_open SET withdrawn_at = NULL")
+        assert number_of(engine_of(account), "consent", "withdrawn_at IS NULL") == 1
 
 
 def test_the_operator_runs_the_commands_about_models(

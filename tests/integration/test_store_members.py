@@ -202,6 +202,7 @@ def test_a_forgotten_member_leaves_nothing_but_a_hash(store: Store, engine: sa.E
         "event": 0,
         "dead_job": 1,
         "photo": 2,
+        "consent": 0,
         "shadow_verdict": 0,
         "training_member": 0,
         "training_face": 0,

@@ -56,11 +56,12 @@ def test_consent_that_is_withdrawn_while_the_run_goes_counts_at_once(
     assert len(np.unique(training.given[0].training_set.identity)) == 5
 
 
-def test_faces_of_whom_consent_is_withdrawn_are_removed_before_the_run_has_ended(
+def test_faces_of_whom_consent_is_withdrawn_by_sql_are_removed_before_the_run_has_ended(
     training: TrainingScene, store: Store
 ) -> None:
     training.collect()
-    store.consents.record("m03", Purpose.TRAINING, NOW, given=False)
+    with store.database.engine.begin() as c:
+        c.exec_driver_sql("UPDATE member SET training_consent = FALSE WHERE member_id = 'm03'")
     assert store.training_members.clear() == 1
     assert len(rows(store, store.database.t.training_face)) == 15
     assert store.training_members.clear() == 0
