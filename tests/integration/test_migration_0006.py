@@ -79,7 +79,7 @@ def test_no_row_is_lost(engine: sa.Engine) -> None:
     insert(engine, "tombstone", member_hash="a" * 64, forgotten_at=AT)
     before = rows(engine)
     migrate(engine)
-    assert rows(engine) == before
+    assert rows(engine).items() >= before.items()
     assert sum(before.values()) == 8
     store = Store(engine)
     store.members.forget("m1", datetime.fromisoformat(f"{AT}+00:00"))
