@@ -158,7 +158,8 @@ class Reason(StrEnum):
     INTERNAL_ERROR = "internal_error"
     APPROVED_BY_PERSON = "approved_by_person"
     REJECTED_BY_PERSON = "rejected_by_person"
-    """The last two are decisions of reviewers, never of the machine."""
+    RETRY_PHOTO_BY_PERSON = "retry_photo_by_person"
+    """The last three are decisions of reviewers, never of the machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,10 @@ Errors of sending (`NotSent`) and of what an app asks for are the client's: `wor
     - MemberForgotten         the member was erased; nothing about them may be written
     - ConsentWithdrawn        the member agrees to no verification; nothing of theirs is judged
     - NotRequeueable          a dead job that cannot be made into a job again
-    - NotPossible             what a person asked for does not fit what stands in the database
+    + NotPossible             what a person asked for does not fit what stands in the database
+      - CaseGone              a case that is closed, or whose member was erased
+      - ClaimLost             a case that is somebody else's, or nobody's, by now
+      - CaseChanged           a case with a newer request, or with other photos than were looked at
     - StoreRefused            the database does not take the values
     - BadSettings             an environment variable is wrong; its name is in the text
     - SchemaConflict          tables of other people stand where ours should be
@@ -77,6 +80,22 @@ class NotRequeueable(PermanentError):
 
 class NotPossible(PermanentError):
     """What a person asked for does not fit what stands in the database; the text says why."""
+
+
+class CaseGone(NotPossible):
+    """A case that is closed, or whose member was erased."""
+
+
+class ClaimLost(NotPossible):
+    """A case that is somebody else's, or nobody's, by now; ``reviewer`` has it."""
+
+    def __init__(self, text: str, reviewer: str | None) -> None:
+        super().__init__(text)
+        self.reviewer = reviewer
+
+
+class CaseChanged(NotPossible):
+    """A case with a newer request, or with other photos than were looked at."""
 
 
 class StoreRefused(PermanentError):

@@ -35,6 +35,8 @@ GRANT UPDATE (request_id, member_id, why, queue, requested_at, message, content_
     ON verification TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON TABLE label_of_sandbox TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON TABLE decision_of_sandbox TO 'verify_worker'@'%';
+GRANT SELECT, DELETE ON TABLE review_vote_of_sandbox TO 'verify_worker'@'%';
+GRANT SELECT, DELETE ON TABLE review_case_of_sandbox TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON TABLE verification_of_sandbox TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON TABLE result_of_sandbox TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON verification_photo TO 'verify_worker'@'%';
@@ -48,6 +50,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON training_member TO 'verify_worker'@'%';
 GRANT SELECT, INSERT ON training_face TO 'verify_worker'@'%';
 GRANT SELECT ON label TO 'verify_worker'@'%';
 GRANT SELECT ON decision TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE ON review_case TO 'verify_worker'@'%';
+GRANT SELECT ON review_vote TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON access_log TO 'verify_worker'@'%';
 GRANT SELECT, INSERT ON consent TO 'verify_worker'@'%';
 GRANT SELECT, UPDATE (withdrawn_at, withdrawn_source) ON TABLE consent_open TO 'verify_worker'@'%';
@@ -70,7 +74,7 @@ GRANT SELECT,
     ON member TO 'verify_app'@'%';
 GRANT SELECT ON result TO 'verify_app'@'%';
 
--- verify_operator: the commands import, enqueue, show, status, requeue, dismiss, review, label, consent,
+-- verify_operator: the commands import, enqueue, show, status, requeue, dismiss, review, consent,
 -- forget, unbar, events, models, calibrate, retrain. What people said, decided and looked at can be added and not
 -- changed, and so can heads. It cannot `purge`, which deletes from the access log: verify_worker does, each
 -- day. What the machine has said it cannot write.
@@ -86,6 +90,8 @@ GRANT SELECT, DELETE,
 GRANT SELECT, UPDATE ON TABLE member_decided TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE label_of_forgotten TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE decision_of_forgotten TO 'verify_operator'@'%';
+GRANT SELECT, DELETE ON TABLE review_vote_of_forgotten TO 'verify_operator'@'%';
+GRANT SELECT, DELETE ON TABLE review_case_of_forgotten TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE ON TABLE access_log_of_forgotten TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE verification_of_forgotten TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_operator'@'%';
@@ -106,6 +112,10 @@ GRANT SELECT, DELETE ON training_member TO 'verify_operator'@'%';
 GRANT SELECT (run_id, member_id) ON training_face TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON label TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON decision TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, UPDATE (unfinished, closed_at, escalated_at, escalated_by, round, attempts, reviewer, claimed_at,
+        lease_until, looked_at, looked_hash)
+    ON review_case TO 'verify_operator'@'%';
+GRANT SELECT, INSERT ON review_vote TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON consent TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE (withdrawn_at, withdrawn_source) ON TABLE consent_open TO 'verify_operator'@'%';

@@ -214,6 +214,7 @@ Waits = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, _form(r"\w*", "must be a name of letters, digits and underscores")]
+PersonNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 Names = Annotated[dict[str, Name], NoDecode, BeforeValidator(_mapping)]
 Numbers = Annotated[
     dict[str, Annotated[float, Field(allow_inf_nan=False)]], NoDecode, BeforeValidator(_mapping)

@@ -33,6 +33,7 @@ from worker.setting_values import (
     Name,
     Names,
     Numbers,
+    PersonNames,
     Ports,
     QualifiedName,
     QueuePrefix,
@@ -185,6 +186,15 @@ class Settings(BaseSettings):
     that: a person looks. Each set is another draw at the false-match rate."""
     tries_days: Annotated[float, Field(gt=0, le=3650)] = 30
     """How long a try counts, unless an approval or a person's decision came after it."""
+    review_hours: Annotated[float, Field(gt=0, le=8760)] = 24
+    """Hours within which a person should have decided a case; later it counts as overdue."""
+    second_review_share: Share = 0.05
+    """Share of the cases that two reviewers decide, neither of whom sees what the other one said."""
+    rejection_votes: Annotated[int, Field(ge=1, le=2)] = 1
+    """How many people it takes to reject a member."""
+    senior_reviewers: PersonNames = ()
+    """Who decides the cases that a reviewer escalates, by the names that they work under. Empty: anybody but
+    who escalated it."""
     decision_hold_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
     """How long the event of a person's decision is held back. Within that time another decision replaces it,
     and the app never hears of the first one; the database has both at once."""

@@ -121,7 +121,9 @@ def deliver_events() -> str:
 
 @app.task(name=queues.PURGE, base=DatabaseTask)
 def purge() -> str:
-    """Tell what an earlier version left untold; purge data older than the retention settings."""
+    """Do what an earlier version left undone; purge data older than the retention settings."""
+    if missed := runtime.store().reviews.missed.follow(utc_now()):
+        logger.info("%d cases were behind the verdicts of an earlier version", missed)
     if untold := runtime.store().untold.tell(utc_now()):
         logger.info("%d results of requests that an earlier version ended were not told before", untold)
     return str(purge_old(runtime.store().retention, runtime.settings(), utc_now()))

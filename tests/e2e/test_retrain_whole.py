@@ -19,6 +19,7 @@ from typing import Final
 import numpy as np
 import pytest
 
+from support import reviews
 from support.bundle import ROOT
 from support.hosts import start_two
 from support.labelled import rows as table
@@ -82,8 +83,8 @@ def label(system: System, persons: Sequence[Person]) -> None:
             for position, photo in enumerate(person.photos)
         }
         judged(system.store, member, pictures, at=now, declared_gender=person.gender)
-        for position in range(1, len(pictures)):
-            system.store.reviews.label(member, position, PairLabel.GENUINE, "kim", now)
+        genuine = dict.fromkeys(range(1, len(pictures)), PairLabel.GENUINE)
+        reviews.decide(system.store, member, at=now, words=genuine)
         system.store.consents.record(member, Purpose.TRAINING, now, given=True)
 
 

@@ -14,6 +14,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.verdict import Reason, Status
+from support import reviews
 from support.bad_requests import OTHER_SECRET, SECRET, NoDatabase, signed
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.schemas import problems, undescribed
@@ -147,7 +148,7 @@ def test_an_approved_member_who_sends_new_photos_is_told_rightly_at_every_moment
     )
     assert event.verified_photos == ()
 
-    store.reviews.decide("m1", Status.APPROVED, "kim", later(200))
+    reviews.decide(store, "m1", Status.APPROVED, "kim", later(200))
     decided = Standing("approved", "r-b2", "r-b2", "done")
     assert (app.standing(), app.badge()) == (decided, (1,))
     assert app.sees("r-b2") == ("done", "approved", "approved_by_person", (1,))

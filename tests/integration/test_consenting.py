@@ -14,6 +14,7 @@ from pipeline.faces.quality import QualityLimits
 from pipeline.faces.types import Embeddings
 from pipeline.score import GenderHead, Scorer, Thresholds, Tower
 from pipeline.verdict import Fault, FetchProblem, Gender, NotFetched, Status
+from support import reviews
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from worker.jobs.links import PhotoLink
 from worker.serving.calibration import UNUSABLE, WITHDRAWN, Gathered, gather, measure
@@ -49,7 +50,7 @@ def test_members_without_consent_gender_or_good_standing_are_left_out(store: Sto
     member(store, "silent", consent=False)
     member(store, "unknown", None)
     judged(store, "m3")
-    store.reviews.decide("m3", Status.REJECTED, "kim", NOW)
+    reviews.decide(store, "m3", Status.REJECTED, "kim", NOW)
     assert store.labels.consenting() == ["m1", "m2"]
 
 
@@ -64,9 +65,9 @@ def test_consent_that_ended_meanwhile_is_respected(store: Store) -> None:
 def test_photos_that_a_person_called_genuine_beside_this_selfie_come_along(store: Store) -> None:
     member(store, "m1")
     judged(store, "m1")
-    store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
-    store.reviews.label("m1", 2, PairLabel.GENUINE, "kim", NOW)
-    store.reviews.label("m1", 2, PairLabel.IMPOSTOR, "kim", later(1))
+    reviews.label(store, "m1", 1, PairLabel.GENUINE, "kim", NOW)
+    reviews.label(store, "m1", 2, PairLabel.GENUINE, "kim", NOW)
+    reviews.label(store, "m1", 2, PairLabel.IMPOSTOR, "kim", later(1))
     found = store.labels.calibration_photos(["m1"])
     selfie = PhotoLink("https://h/m1/s.jpg", "m1")
     [genuine] = found[0].genuine
@@ -76,7 +77,7 @@ def test_photos_that_a_person_called_genuine_beside_this_selfie_come_along(store
 
 def test_labels_beside_an_earlier_selfie_do_not_count(store: Store) -> None:
     judged(store, "m1", selfie_url="https://h/m1/old.jpg")
-    store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    reviews.label(store, "m1", 1, PairLabel.GENUINE, "kim", NOW)
     member(store, "m1")
     [found] = store.labels.calibration_photos(["m1"])
     assert found.genuine == ()
@@ -134,7 +135,7 @@ def test_labelled_photos_belong_to_their_member(store: Store) -> None:
     for member_id in ("m1", "m2"):
         member(store, member_id)
         judged(store, member_id)
-        store.reviews.label(member_id, 1, PairLabel.GENUINE, "kim", NOW)
+        reviews.label(store, member_id, 1, PairLabel.GENUINE, "kim", NOW)
     host = Host(no_face=frozenset({"https://h/m1/1.jpg"}))
     found = gathered(store, host, ["m1", "m2"])
     assert [owner for owner, _ in found.genuine] == [1]

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.verdict import Gender, Reason, Status
+from support import reviews
 from support.broker import Lists
 from support.bundle import ROOT
 from support.grants import ACCOUNTS, Granted, granted_database
@@ -40,13 +41,16 @@ SINGLE_CHANGES = (
     "INSERT INTO photo (member_id, position, url) VALUES ('m-1024', 3, 'https://h/3.jpg')",
     "DELETE FROM photo WHERE position = 2",
 )
-WRITTEN = ("label", "decision", "access_log")
+WRITTEN = ("label", "decision", "review_vote", "access_log")
 """What people write."""
 VIEWS = (
     *("member_decided", "result_decided", "consent_open"),
-    *(f"{name}_of_forgotten" for name in (*WRITTEN, "verification", "result")),
+    *(f"{name}_of_forgotten" for name in (*WRITTEN, "review_case", "verification", "result")),
 )
-VIEWS_OF_SANDBOX = tuple(f"{name}_of_sandbox" for name in ("label", "decision", "verification", "result"))
+VIEWS_OF_SANDBOX = tuple(
+    f"{name}_of_sandbox"
+    for name in ("label", "decision", "review_vote", "review_case", "verification", "result")
+)
 TOMBSTONE = "INSERT INTO tombstone (member_hash, forgotten_at, erases) VALUES ('x', NOW(6), 'm1')"
 DECISION = (
     "INSERT INTO decision (request_id, status, previous_status, previous_reason, decided_by, decided_at) "
@@ -250,8 +254,12 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     judged(worker, queued.job.request_id)
     assert operator.accesses.note(["m1"], KIM, NOW)
     assert len(operator.accesses.of_member("m1")) == 1
-    operator.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
-    operator.reviews.decide("m1", Status.REJECTED, "kim", NOW)
+    reviews.label(operator, "m1", 1, PairLabel.GENUINE, "kim", NOW)
+    reviews.decide(operator, "m1", Status.REJECTED, "kim", NOW)
+    assert operator.reviews.undoing.undo("kim", NOW).status is Status.APPROVED
+    reviews.decide(operator, "m1", Status.RETRY_PHOTO, "kim", NOW)
+    assert operator.reviews.queue.page(NOW).open == 0
+    assert operator.reviews.reports.report(NOW).reviewers[0].cases == 1
     operator.consents.record("m1", Purpose.TRAINING, NOW, given=False)
     [again] = operator.pending.enqueue_members(["m1"], "verify", later(1)).jobs
     assert worker.requests.give_up(again.job.request_id, "poison", "boom", later(2))
@@ -346,6 +354,13 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_operator", "DELETE FROM decision"),
         ("verify_operator", "UPDATE decision SET decided_by = 'x'"),
         ("verify_operator", "UPDATE label SET label = 'genuine'"),
+        ("verify_operator", "UPDATE review_vote SET choice = 'approve'"),
+        ("verify_operator", "UPDATE review_case SET request_id = 'x'"),
+        ("verify_operator", "DELETE FROM review_vote"),
+        ("verify_operator", "DELETE FROM review_case"),
+        ("verify_worker", "INSERT INTO review_vote (case_id) VALUES (1)"),
+        ("verify_worker", "DELETE FROM review_case"),
+        ("verify_app", "SELECT * FROM review_case"),
         ("verify_operator", "DELETE FROM label"),
         ("verify_operator", "DELETE FROM verification"),
         ("verify_operator", "DELETE FROM tombstone"),
@@ -407,8 +422,8 @@ def watched(engine_of: Callable[[str], sa.Engine]) -> Callable[[str], sa.Engine]
         assert isinstance(attempt, Attempt)
         worker.requests.finish(attempt, a_verdict(Status.REVIEW, Reason.DIFFERENT_PERSON), NOW)
     operator.accesses.note(["m1"], KIM, NOW)
-    operator.reviews.label("m1", 1, PairLabel.IMPOSTOR, "kim", NOW)
-    operator.reviews.decide("m2", Status.APPROVED, "kim", NOW)
+    reviews.label(operator, "m1", 1, PairLabel.IMPOSTOR, "kim", NOW)
+    reviews.decide(operator, "m2", Status.APPROVED, "kim", NOW)
     return engine_of
 
 
@@ -439,10 +454,11 @@ def test_no_account_deletes_a_member_about_whom_people_have_written(
     watched: Callable[[str], sa.Engine], account: str
 ) -> None:
     engine = watched(account)
+    before = [number_of(engine, name) for name in WRITTEN]
     assert done(engine, "DELETE FROM member") == 0
-    assert [number_of(engine, name) for name in WRITTEN] == [1, 1, 1]
     assert done(engine, "DELETE FROM photo") == 4  # that cascades nowhere
-    assert [number_of(engine, name) for name in WRITTEN] == [1, 1, 1]
+    assert [number_of(engine, name) for name in WRITTEN] == before
+    assert all(before)
 
 
 def test_the_worker_deletes_no_requests_with_their_member(engine_of: Callable[[str], sa.Engine]) -> None:
@@ -456,17 +472,19 @@ def test_the_operator_deletes_what_people_wrote_only_of_whom_a_tombstone_names(
     watched: Callable[[str], sa.Engine],
 ) -> None:
     engine = watched("verify_operator")
-    views = [f"{name}_of_forgotten" for name in ("label", "decision", "verification")]
+    views = [
+        f"{name}_of_forgotten" for name in ("label", "decision", "review_vote", "review_case", "verification")
+    ]
     blank = "UPDATE access_log_of_forgotten SET member_id = NULL, member_hash = '{}'"
-    assert [done(engine, f"DELETE FROM {view}") for view in views] == [0, 0, 0]
+    assert [done(engine, f"DELETE FROM {view}") for view in views] == [0] * 5
     assert done(engine, blank.format("x")) == 0
     assert done(engine, TOMBSTONE) == 1
     assert done(engine, "UPDATE access_log_of_forgotten SET member_id = 'm2'") == 0
     assert done(engine, blank.format("y")) == 0
-    assert number_of(engine, "access_log", "member_id = 'm1'") == 1
-    assert done(engine, blank.format("x")) == 1
-    assert [done(engine, f"DELETE FROM {view}") for view in views] == [1, 0, 1]
-    assert number_of(engine, "access_log", "member_id IS NULL AND member_hash = 'x'") == 1
+    assert number_of(engine, "access_log", "member_id = 'm1'") == 2
+    assert done(engine, blank.format("x")) == 2
+    assert [done(engine, f"DELETE FROM {view}") for view in views] == [2, 0, 0, 1, 1]
+    assert number_of(engine, "access_log", "member_id IS NULL AND member_hash = 'x'") == 2
     assert done(engine, "DELETE FROM member WHERE member_id = 'm1'") == 1
     assert number_of(engine, "decision") == 1  # m2's
     assert number_of(engine, "tombstone", "member_hash = 'x' AND erases IS NULL") == 1

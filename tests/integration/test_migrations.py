@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -87,6 +88,22 @@ def test_migrations_build_exactly_the_views(engine: sa.Engine, prefix: str) -> N
     tables(prefix).metadata.create_all(engine)
     assert views(engine) == migrated
     assert set(migrated) == (set(view_selects(prefix)) if engine.dialect.name == "mysql" else set())
+
+
+def test_whoever_waited_for_a_person_has_a_case_after_the_update(engine: sa.Engine) -> None:
+    migrate_to("0011", engine)
+    columns = "member_id, verification_status, verified_at, request_id, requested_at, requested_state"
+    with engine.begin() as c:
+        for number, (status, at) in enumerate((("review", 2), ("approved", 3), ("review", 1))):
+            values = f"'m{number}', '{status}', '2026-11-0{at}', 'r{number}', '2026-11-01', 'done'"
+            c.execute(sa.text(f"INSERT INTO member ({columns}) VALUES ({values})"))
+    migrate(engine)
+    page = Store(engine).reviews.queue.page(datetime(2026, 11, 3, 12, tzinfo=UTC))
+    assert ([one.member_id for one in page.cases], page.overdue) == (["m2", "m0"], 2)
+    assert page.cases[0].opened_at == datetime(2026, 11, 1, tzinfo=UTC)
+    with engine.connect() as c:
+        cases = c.execute(sa.text("SELECT request_id, cause, priority FROM review_case ORDER BY id")).all()
+    assert cases == [("r2", "verdict", 1), ("r0", "verdict", 1)]
 
 
 def test_migrating_again_changes_nothing(engine: sa.Engine) -> None:

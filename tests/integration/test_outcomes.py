@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.verdict import Outcome, PhotoFinding, Reason, Status
+from support import reviews
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_comparison, a_job, a_message, a_verdict, later
 from support.workers import rows
 from worker.errors import MemberForgotten, RequestConflict, StoreUnavailable
@@ -132,7 +133,7 @@ def test_a_review_that_stands_is_told_of_the_newest_request_as_well(store: Store
         "review",
         "r1",
     )
-    store.reviews.decide("m1", Status.APPROVED, "kim", later(9))
+    reviews.decide(store, "m1", Status.APPROVED, "kim", later(9))
     told = result_of(store, "r2")
     assert (told["status"], told["reason"], told["decided_by"]) == (
         "approved",
@@ -144,13 +145,13 @@ def test_a_review_that_stands_is_told_of_the_newest_request_as_well(store: Store
 
 def test_of_decisions_within_the_hold_the_app_hears_the_last(store: Store) -> None:
     judged(store, "r1", status=Status.REVIEW, reason=Reason.SAME_PICTURE)
-    store.reviews.decide("m1", Status.REJECTED, "kim", later(1))
-    store.reviews.decide("m1", Status.APPROVED, "kim", later(30))
+    reviews.decide(store, "m1", Status.REJECTED, "kim", later(1))
+    reviews.decide(store, "m1", Status.APPROVED, "kim", later(30))
     assert types(store) == ["verification.completed", "verification.decided"]
     assert events(store)[-1]["status"] == "approved"
     (held,) = (row for row in rows(store, store.database.t.event) if row["not_before"])
     assert held["not_before"] == later(30) + HOLD
-    store.reviews.decide("m1", Status.REJECTED, "kim", later(91))
+    reviews.decide(store, "m1", Status.REJECTED, "kim", later(91))
     assert [event["status"] for event in events(store)] == ["review", "approved", "rejected"]
 
 

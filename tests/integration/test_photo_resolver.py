@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.verdict import Fault, FetchProblem, NotFetched
+from support import reviews
 from support.downloading import JPEG
 from support.photo_server import Answer, PhotoServer
 from support.resolving import MOVED, WRONG, fetching, fresh_link, photo_host, says
@@ -123,8 +124,8 @@ def test_a_retraining_learns_from_labels_whose_links_have_all_died(
             host.add_photo(name, picture)
         by_url = {f"{host.at(name)}?Expires=1&sig=old": picture for name, picture in pictures.items()}
         judged(store, member_id, by_url)
-        for position in (1, 2):
-            store.reviews.label(member_id, position, PairLabel.GENUINE, "kim", utc_now())
+        genuine = dict.fromkeys((1, 2), PairLabel.GENUINE)
+        reviews.decide(store, member_id, at=utc_now(), words=genuine)
         store.consents.record(member_id, Purpose.TRAINING, utc_now(), given=True)
     host.add("m2/1.jpg", Answer(status=404))  # moved by the app, which has said so in SQL alone
     host.add_photo("elsewhere.jpg", JPEG + b"m2/1.jpg")

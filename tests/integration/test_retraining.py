@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline.verdict import Fault, FetchProblem, NotFetched
+from support import reviews
 from support.jobs import LEASE, MOST, NOW, later
 from support.together import together
 from support.training import (
@@ -399,7 +400,7 @@ def test_beat_starts_a_run_only_with_enough_new_labels(training: TrainingScene, 
     training.step()
     assert store.labels.truth().new_labels == 0
     assert store.training_runs.ask("beat", NOW, at_least=1) is None
-    store.reviews.label("m00", 1, GENUINE, "kim", NOW)
+    reviews.label(store, "m00", 1, GENUINE, "kim", NOW)
     assert store.training_runs.ask("beat", NOW, at_least=1)
 
 

@@ -24,6 +24,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from pipeline.verdict import Reason, Status, Verdict
+from support import reviews
 from support.bundle import ROOT, ensure_bundle
 from support.grants import OWNER, Granted, granted_database
 from support.heads import a_bundle
@@ -180,7 +181,7 @@ def a_retraining(scene: Scene) -> None:
     training = TrainingScene(scene.worker, promote=False)
     training.collect()
     assert training.step() == "ended"
-    scene.operator.reviews.label("m4", 1, PairLabel.GENUINE, "kim", NOW)
+    reviews.label(scene.operator, "m4", 1, PairLabel.GENUINE, "kim", NOW)
     scene.settings["VERIFY_RETRAIN_MIN_LABELS"] = "1"
     workers = TrainingScene(scene.worker, promote=False, now=utc_now())
     scene.meanwhile = lambda: (workers.step(), workers.deliver())
@@ -194,7 +195,30 @@ def a_signing_key(scene: Scene) -> None:
     scene.settings["VERIFY_HEAD_SIGNING_KEY"] = str(key_pair(scene.folder / "keys")[1])
 
 
+def a_reviewer(scene: Scene) -> None:
+    """Somebody at work, to whom no case belongs yet."""
+    scene.settings["VERIFY_OPERATOR"] = "kim"
+
+
+def a_claim(scene: Scene) -> None:
+    reviews.looked(scene.operator, "m1", at=utc_now())
+
+
+def answers(scene: Scene) -> None:
+    reviews.answered(scene.operator, "m1", at=utc_now())
+
+
+def a_decision(scene: Scene) -> None:
+    reviews.decide(scene.operator, "m1", Status.REJECTED, at=utc_now())
+
+
 NEEDS: Mapping[str, Callable[[Scene], None]] = {
+    "review": a_reviewer,
+    "review answer": a_claim,
+    "review show": a_claim,
+    "review decide": answers,
+    "review undo": a_decision,
+    "review reopen": a_decision,
     "unbar": barred,
     "purge": long_ago,
     "enqueue --pending": a_pending_member,

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from click.testing import Result
 
 from pipeline.verdict import Reason, Status
+from support import reviews
 from support.grants import granted_database
 from support.jobs import KIM, LEASE, MOST, NOW, a_job, a_verdict, later
 from support.workers import rows
@@ -89,11 +90,13 @@ def test_a_verdict_by_name_is_stored_like_any_other_and_marked_everywhere(sandbo
     _, dead = sandbox.dead_jobs.latest()
     assert (dead.reason, dead.member_id) == ("bad_sandbox_id", "sandbox-aproved")
     assert "there is approved, review" in dead.error
-    assert [one.sandbox for one in sandbox.reviews.waiting()] == [True]
+    queue = sandbox.reviews.queue
+    assert [queue.page(NOW).open, queue.page(NOW, sandbox=True).open] == [0, 1]
+    assert queue.claim_next("kim", NOW) is None
     member = sandbox.members.find("sandbox-review")
     assert member is not None
     assert member.sandbox
-    sandbox.reviews.decide("sandbox-review", Status.REJECTED, "kim", NOW)
+    reviews.decide(sandbox, "sandbox-review", Status.REJECTED, "kim", NOW)
     assert said(sandbox, "sandbox-review")[1:3] == (Status.REJECTED, Reason.REJECTED_BY_PERSON)
 
 
@@ -143,8 +146,8 @@ def test_the_sandbox_is_counted_by_itself_and_never_learned_from(sandbox: Store)
     assert {**vars_of(after), **ours} == vars_of(before)
     assert sandbox.labels.audit().sampled == 0
     assert sandbox.labels.consenting() == []
-    with pytest.raises(NotPossible, match="of the sandbox"):
-        sandbox.reviews.label("sandbox-approved", 1, PairLabel.GENUINE, "kim", NOW)
+    with pytest.raises(NotPossible, match="no photo 1 to answer: there are none"):
+        reviews.label(sandbox, "sandbox-approved", 1, PairLabel.GENUINE, "kim", NOW)
     t = sandbox.database.t
     label = {"request_id": "r-sandbox-approved", "position": 1, "label": "genuine", "labelled_by": "kim"}
     with sandbox.database.engine.begin() as c:
@@ -161,7 +164,8 @@ def test_the_commands_mark_the_sandbox_and_warn_of_real_members_in_it(store: Sto
     assert "begin with sandbox- (VERIFY_SANDBOX_PREFIX): 1;" in here("init-db", SANDBOX_PREFIX=PREFIX).stderr
     assert "sandbox-approved.2 (sandbox)" in here("show", "sandbox-approved.2").stdout
     assert "(sandbox)" not in here("show", "sandbox-approved").stdout
-    assert "sandbox-review (sandbox)" in here("review").stdout
+    assert "Nobody waits" in here("review", "list").stdout
+    assert "sandbox-review" in here("review", "list", "--sandbox").stdout
     assert "Sandbox: 2 members" in here("status").stdout
     assert json.loads(here("status", "--json").stdout)["members"] == 1
 
@@ -177,7 +181,7 @@ def test_a_day_after_its_last_change_a_member_of_the_sandbox_is_gone_and_may_com
     for member_id in ("sandbox-review", "sandbox-dead"):
         handle(sandbox, member_id)
         sandbox.accesses.note([member_id], KIM, NOW)
-    sandbox.reviews.decide("sandbox-review", Status.APPROVED, "kim", NOW)
+    reviews.decide(sandbox, "sandbox-review", Status.APPROVED, "kim", NOW)
     assert purge_old(sandbox.retention, load_settings(), NOW + timedelta(hours=23)).sandbox == 0
     assert purge_old(sandbox.retention, load_settings(), NOW + timedelta(hours=25)).sandbox == 2
     t = sandbox.database.t
@@ -196,7 +200,7 @@ def test_the_account_of_the_worker_purges_the_sandbox_and_nobody_else(mariadb_ur
         judged(store, "m1")
         handle(store, "sandbox-review")
         for member_id in ("m1", "sandbox-review"):
-            admin.reviews.decide(member_id, Status.REJECTED, "kim", NOW)
+            reviews.decide(admin, member_id, Status.REJECTED, "kim", NOW)
         with engine.begin() as c:
             for view in ("label_of_sandbox", "decision_of_sandbox"):
                 c.exec_driver_sql(f"DELETE FROM {view} WHERE request_id = 'r-m1'")

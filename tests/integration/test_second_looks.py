@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from hashlib import sha256
 from typing import Any
@@ -16,10 +16,11 @@ import sqlalchemy as sa
 from click.testing import Result
 
 from pipeline.verdict import Outcome, PerceptualHash, PictureHashes, Reason, Status, Verdict
-from support.jobs import LEASE, MOST, PHOTOS, SELFIE, a_job, a_verdict, later
+from support import reviews
+from support.jobs import KIM, LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_verdict, later
 from support.together import together
 from worker.jobs.verify_job import Why
-from worker.store import Attempt, RequestRecord, Store
+from worker.store import Attempt, Evidence, RequestRecord, Store
 from worker.store.requests.copies import COARSE_BITS, FINE_BITS
 from worker.store.requests.tries import TryLimit
 
@@ -92,6 +93,14 @@ def reused(store: Store, request: str) -> list[tuple[int, str, str, int, bool]]:
     ]
 
 
+def evidence(store: Store, member_id: str, at: datetime = NOW) -> Evidence:
+    """What a reviewer sees of the member's case after having answered."""
+    claim = reviews.answered(store, member_id, at=at)
+    found = store.reviews.queue.look(claim, KIM, at).evidence
+    assert found is not None
+    return found
+
+
 def test_the_same_file_in_another_members_request_opens_a_review_that_names_it(store: Store) -> None:
     assert finish(store, "r1", "m1", verdict("m1")) == APPROVED
     stolen = verdict("m2", sha256=digest("m1 selfie"))
@@ -103,12 +112,12 @@ def test_the_same_file_in_another_members_request_opens_a_review_that_names_it(s
     member = store.members.find("m2")
     assert member is not None
     assert (member.status, member.reason) == REUSED
-    (waiting,) = store.reviews.waiting()
-    assert (waiting.member_id, waiting.photos_of) == ("m2", ("r1",))
+    seen = evidence(store, "m2")
+    assert (seen.reason, [one.of_request_id for one in seen.request.reuses]) == (Reason.PHOTO_REUSED, ["r1"])
     # Whom the photo was taken from is not asked again, though it is in two galleries now.
     assert finish(store, "r3", "m1", verdict("m1"), 120) == APPROVED
     # Once a person has approved, the pair is known.
-    store.reviews.decide("m2", Status.APPROVED, "kim", later(180))
+    reviews.decide(store, "m2", Status.APPROVED, "kim", later(180))
     assert finish(store, "r4", "m2", stolen, 240) == APPROVED
     assert finish(store, "r5", "m3", stolen, 300) == REUSED
     assert reused(store, "r5") == [
@@ -231,11 +240,11 @@ def test_after_too_many_tries_a_person_looks_at_what_the_machine_approves(store:
     assert finish(store, "r4", "m1", verdict("good"), 4 * DAY) == MANY
     found = record(store, "r4")
     assert (found.machine_status, found.machine_reason) == APPROVED
-    (waiting,) = store.reviews.waiting()
-    assert (waiting.reason, waiting.tries) == (Reason.TOO_MANY_TRIES, 3)
+    seen = evidence(store, "m1", later(4 * DAY))
+    assert (seen.reason, seen.tries) == (Reason.TOO_MANY_TRIES, 3)
     # A better photo does not end it; a person does, and the count begins anew.
     assert finish(store, "r5", "m1", verdict("better"), 5 * DAY) == MANY
-    store.reviews.decide("m1", Status.APPROVED, "kim", later(6 * DAY))
+    reviews.decide(store, "m1", Status.APPROVED, "kim", later(6 * DAY))
     assert finish(store, "r6", "m1", verdict("new"), 7 * DAY) == APPROVED
 
 
@@ -273,13 +282,18 @@ def test_the_reviewer_is_told_the_other_request_and_the_tries_and_the_member_not
     for number in range(3):
         tried(store, number, number * DAY, "m3")
     finish(store, "r4", "m3", verdict("good"), 4 * DAY)
-    listed = " ".join(here("review").output.split())
-    assert "Tries before: 3." in listed
-    assert [one["photos_of"] for one in json.loads(here("review", "--json").output)] == [["r1"], []]
-    (request,) = json.loads(here("show", "m2", "--json").output)["requests"]
-    assert [(one["of_member_id"], one["same_file"]) for one in request["reuses"]] == [("m1", True)]
-    shown = " ".join(here("show", "m2").output.split())
-    assert "used before by m1" in re.sub(r"[│\s]+", " ", shown)
+    assert "used before" not in here("show", "m2").output
+    shown = {}
+    for reviewer in ("kim", "lee"):
+        case = json.loads(here("review", "next", "--by", reviewer, "--json").output)
+        answers = [f"{number}=same" for number in case["to_answer"]]
+        here("review", "answer", *answers, "--by", reviewer)
+        told = " ".join(here("review", "show", "--by", reviewer).output.split())
+        shown[case["member_id"]] = re.sub(r"[│\s]+", " ", told)
+    assert "tries before 3" in shown["m3"]
+    assert "used before by m1" in shown["m2"]
+    told = json.loads(here("review", "show", "--by", "lee", "--json").output)["evidence"]["request"]["reuses"]
+    assert [(one["of_member_id"], one["same_file"]) for one in told] == [("m1", True)]
     for language in ("--ko", "--en"):
         assert "m1" not in here("show", "m2", language).output
         assert here("show", "m2", language).output == here("show", "m3", language).output

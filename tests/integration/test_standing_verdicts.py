@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from click.testing import Result
 
 from pipeline.verdict import Fault, FetchProblem, Outcome, PhotoFinding, Reason, Status
+from support import reviews
 from support.broker import Lists
 from support.jobs import KIM, LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_verdict, later
 from support.training import TrainingScene, judged_member, labelled_member
@@ -69,13 +70,14 @@ def sent(store: Store, seconds: float) -> list[str]:
 
 
 def test_labels_and_the_files_that_they_are_about_outlive_another_judgement(store: Store) -> None:
+    judged(store, "r0", -9, status=Status.REVIEW, reason=Reason.DIFFERENT_PERSON)
     judged(store, status=Status.ERROR, reason=Reason.PHOTOS_NOT_FETCHED)
-    store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
+    reviews.label(store, "m1", 1, PairLabel.GENUINE, "kim", NOW)
     store.requests.requeue("r1", later(1))
-    assert (standing(store)[0], store.requests.find("r1").status) == (Status.ERROR, None)  # type: ignore[union-attr]
+    assert (standing(store)[0], store.requests.find("r1").status) == (Status.REVIEW, None)  # type: ignore[union-attr]
     again(store, "r1", 2, photos=(replace(SEEN[0], sha256="f" * 64), SEEN[1]))
     with store.database.engine.connect() as c:
-        [row] = c.execute(sa.select(store.database.t.label)).mappings().all()
+        row, _ = c.execute(sa.select(store.database.t.label)).mappings().all()
     assert (row["label"], row["sha256"], row["selfie_sha256"]) == ("genuine", SEEN[0].sha256, SELFIE.sha256)
     request = store.requests.find("r1")
     assert request is not None
@@ -85,14 +87,14 @@ def test_labels_and_the_files_that_they_are_about_outlive_another_judgement(stor
 @pytest.mark.parametrize("table", ["member", "verification"])
 def test_no_row_goes_while_people_have_written_about_it(store: Store, table: str) -> None:
     judged(store)
-    store.reviews.label("m1", 1, PairLabel.GENUINE, "kim", NOW)
-    store.reviews.decide("m1", Status.REJECTED, "kim", NOW)
+    reviews.label(store, "m1", 1, PairLabel.GENUINE, "kim", NOW)
+    reviews.decide(store, "m1", Status.REJECTED, "kim", NOW)
     store.accesses.note(["m1"], KIM, NOW)
     with pytest.raises(sa.exc.IntegrityError), store.database.engine.begin() as c:
         c.execute(sa.text(f"DELETE FROM {table}"))
     forgotten = store.members.forget("m1", NOW)
-    gone = ("label", "decision", "verification", "member")
-    assert [*(forgotten.removed[name] for name in gone), forgotten.records] == [1] * 5
+    gone = ("label", "decision", "review_vote", "review_case", "verification", "member")
+    assert [*(forgotten.removed[name] for name in gone), forgotten.records] == [2, 1, 1, 1, 1, 1, 3]
     with store.database.engine.connect() as c:
         assert c.scalars(sa.select(store.database.t.tombstone.c.erases)).all() == [None]
 
@@ -112,7 +114,7 @@ def test_a_put_back_member_whom_somebody_has_analysed_is_emptied_and_the_look_st
 
 def test_decisions_say_what_stood_before_and_leave_what_the_machine_said(store: Store) -> None:
     judged(store, status=Status.REVIEW, reason=Reason.DIFFERENT_PERSON)
-    store.reviews.decide("m1", Status.APPROVED, "kim", NOW)
+    reviews.decide(store, "m1", Status.APPROVED, "kim", NOW)
     with store.database.engine.connect() as c:
         row = c.execute(sa.select(store.database.t.verification)).one()
     assert (row.status, row.reason, row.decided_by) == ("review", "different_person", "machine")
@@ -141,9 +143,13 @@ def test_an_open_review_outlives_every_later_verdict_of_the_machine(
     judged(store, status=Status.REVIEW, reason=reason)
     judged(store, "r2", 9, status=status, reason=said, urls=["https://photos.example.com/m1/own.jpg"])
     assert standing(store) == (Status.REVIEW, reason, "r1", "r2")
-    [one] = store.reviews.waiting()
-    assert (one.reason, one.opened_by, one.since) == (reason, "r1", NOW)
-    assert (one.request_id, one.newest_status, one.newest_reason) == ("r2", status, said)
+    [one] = store.reviews.queue.page(NOW).cases
+    assert (one.member_id, one.opened_at) == ("m1", NOW)
+    claim = reviews.answered(store, "m1")
+    seen = store.reviews.queue.look(claim, KIM, NOW).evidence
+    assert seen is not None
+    assert (seen.reason, seen.opened_by, seen.request.request_id) == (reason, "r1", "r2")
+    assert (seen.request.status, seen.request.reason) == (status, said)
 
 
 @pytest.mark.parametrize("reason", [Reason.PRIMARY_UNSURE, Reason.NO_SOLO_PHOTO])
@@ -156,10 +162,10 @@ def test_doubt_ends_with_better_photos(store: Store, reason: Reason) -> None:
 def test_after_a_decision_a_new_request_is_judged_anew(store: Store) -> None:
     judged(store, status=Status.REVIEW, reason=Reason.DIFFERENT_PERSON)
     judged(store, "r2", 9)
-    done = store.reviews.decide("m1", Status.REJECTED, "kim", later(10), request_id="r2")
+    done = reviews.decide(store, "m1", Status.REJECTED, "kim", later(10))
     assert (done.previous_status, done.previous_reason) == (Status.REVIEW, Reason.DIFFERENT_PERSON)
     assert standing(store) == (Status.REJECTED, Reason.REJECTED_BY_PERSON, "r2", "r2")
-    assert store.reviews.waiting() == []
+    assert store.reviews.queue.page(NOW).open == 0
     judged(store, "r3", 20)
     assert standing(store)[0] is Status.APPROVED
 
@@ -168,20 +174,14 @@ def test_links_that_fail_are_no_way_out_of_a_review(store: Store) -> None:
     judged(store, status=Status.REVIEW, reason=Reason.SAME_PICTURE)
     failed(store, "r2", 9)
     with pytest.raises(NotPossible):
-        store.reviews.decide("m1", Status.APPROVED, "kim", later(10))
-    store.reviews.decide("m1", Status.REJECTED, "kim", later(10))
+        reviews.decide(store, "m1", Status.APPROVED, "kim", later(10))
+    reviews.decide(store, "m1", Status.REJECTED, "kim", later(10))
     assert standing(store) == (Status.REJECTED, Reason.REJECTED_BY_PERSON, "r2", "r2")
 
 
-def test_the_list_names_both_requests_and_the_member_reads_the_neutral_sentence(
-    here: Cli, store: Store
-) -> None:
+def test_the_member_reads_the_neutral_sentence_while_a_review_is_open(here: Cli, store: Store) -> None:
     judged(store, status=Status.REVIEW, reason=Reason.DIFFERENT_PERSON)
     judged(store, "r2", 9)
-    shown = here("review").stdout
-    assert all(word in shown for word in ("different_person", "r1", "r2", "approved same_person"))
-    [told] = json.loads(here("review", "--json").stdout)
-    assert (told["opened_by"], told["request_id"], told["newest_status"]) == ("r1", "r2", "approved")
     assert here("show", "m1", "--ko").stdout.startswith("담당자가 사진을 직접 확인하고 있습니다.")
 
 
@@ -273,7 +273,7 @@ def test_once_it_is_there_nothing_is_asked_for_any_more(store: Store) -> None:
 
 def test_what_a_person_has_decided_about_is_not_asked_for_again(store: Store) -> None:
     judged(store, photos=(SEEN[0], AWAY))
-    store.reviews.decide("m1", Status.REJECTED, "kim", NOW)
+    reviews.decide(store, "m1", Status.REJECTED, "kim", NOW)
     assert sent(store, 60 * HOUR) == []
 
 

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Reason, Status
+from support import reviews
 from support.jobs import LEASE, NOW, later
 from support.traces import tables_that_hold
 from support.training import (
@@ -106,7 +107,7 @@ def test_a_member_who_is_forgotten_in_the_middle_leaves_no_trace(
 
 
 def test_the_latest_label_of_a_photo_counts(training: TrainingScene, store: Store) -> None:
-    store.reviews.label("m00", 2, IMPOSTOR, "lee", later(1), gender=Gender.MALE)
+    reviews.label(store, "m00", 2, IMPOSTOR, "lee", later(1), gender=Gender.MALE)
     training.collect()
     mine = [row for row in rows(store, store.database.t.training_face) if row["member_id"] == "m00"]
     assert [row["label"] for row in mine] == [None, "genuine", "impostor"]
@@ -116,7 +117,7 @@ def test_the_latest_label_of_a_photo_counts(training: TrainingScene, store: Stor
 def test_the_latest_label_of_a_picture_counts_in_whatever_request_it_was(store: Store) -> None:
     labelled_member(store, "m1", (GENUINE, GENUINE))
     judged_member(store, "m1", 2, at=later(9), request_id="r2")
-    store.reviews.label("m1", 2, IMPOSTOR, "kim", later(10))
+    reviews.label(store, "m1", 2, IMPOSTOR, "kim", later(10))
     with store.database.engine.begin() as c:  # a second look at the first request, later still
         row = {"request_id": "r-m1", "position": 2, "label": GENUINE, "labelled_by": "lee"}
         c.execute(sa.insert(store.database.t.label).values(**row, labelled_at=later(11)))
@@ -127,6 +128,21 @@ def test_the_latest_label_of_a_picture_counts_in_whatever_request_it_was(store: 
         "genuine",
         "genuine",
     ]
+
+
+def test_whoever_cannot_tell_has_no_say_and_may_change_their_mind_to_that(store: Store) -> None:
+    cannot_tell = PairLabel.CANNOT_TELL
+    labelled_member(store, "m1", (GENUINE, GENUINE, cannot_tell))
+    reviews.decide(store, "m1", Status.APPROVED, "lee", later(1), words=dict.fromkeys((1, 2, 3), cannot_tell))
+    assert store.labels.truth().labels == 2
+    training = TrainingScene(store)
+    training.collect()
+    faces = rows(store, store.database.t.training_face)
+    assert [row["label"] for row in faces] == [None, "genuine", "genuine"]
+    claim = reviews.answered(store, "m1", {1: GENUINE, 2: GENUINE, 3: GENUINE}, at=later(2))
+    store.reviews.answers.answer(claim, {2: cannot_tell}, later(3))
+    photos = store.database.read(lambda c: store.labels.true_photos(c, "m1"))
+    assert [photo.link.position for photo in photos if photo.label] == [1, 3]
 
 
 def test_of_several_impostors_photos_one_is_used_for_they_may_show_one_person(store: Store) -> None:
@@ -149,7 +165,7 @@ def test_a_selfie_counts_as_the_member_only_beside_a_photo_that_a_person_called_
         c.execute(sa.update(v).where(v.c.request_id == again).values(message=message))
         first = sa.and_(vp.c.request_id == again, vp.c.position == 0)
         c.execute(sa.update(vp).where(first).values(sha256="e" * 64))
-    store.reviews.label("m1", 2, IMPOSTOR, "kim", later(10))
+    reviews.label(store, "m1", 2, IMPOSTOR, "kim", later(10))
     training = TrainingScene(store)
     training.collect()
     faces = rows(store, store.database.t.training_face)
@@ -166,7 +182,7 @@ def test_one_picture_with_both_labels_is_not_used(store: Store) -> None:
         digest = c.scalar(sa.select(selfie))
         second = sa.and_(vp.c.request_id == again, vp.c.position == 1)
         c.execute(sa.update(vp).where(second).values(sha256=digest))
-    store.reviews.label("m1", 1, IMPOSTOR, "kim", later(10))
+    reviews.label(store, "m1", 1, IMPOSTOR, "kim", later(10))
     training = TrainingScene(store)
     training.collect()
     assert store.training_members.kept_out(latest(store).run_id) == {"contradiction": 2}
@@ -181,11 +197,11 @@ def test_the_blind_audit_says_how_many_approvals_are_wrong_whatever_the_consent(
         labelled_member(store, f"m{number}", (label,), reason=Reason.BLIND_AUDIT, consent=number == 1)
     for number, status in enumerate((Status.APPROVED, Status.REJECTED, Status.REJECTED, Status.APPROVED)):
         judged_member(store, f"d{number}", reason=Reason.BLIND_AUDIT)
-        store.reviews.decide(f"d{number}", status, "kim", NOW)
-    store.reviews.decide("d2", Status.APPROVED, "lee", later(1))  # on second thoughts
-    store.reviews.label(
-        "d3", 1, IMPOSTOR, "kim", NOW
-    )  # a friend's photo; the member was approved all the same
+        reviews.decide(store, f"d{number}", status, "kim", NOW)
+    reviews.decide(store, "d2", Status.APPROVED, "lee", later(1))  # on second thoughts
+    with store.database.engine.begin() as c:  # of before there were cases: a friend's photo
+        row = {"request_id": "r-d3", "position": 1, "label": IMPOSTOR, "labelled_by": "kim"}
+        c.execute(sa.insert(store.database.t.label).values(**row, labelled_at=NOW))
     labelled_member(store, "doubtful", (IMPOSTOR,))
     judged_member(store, "not-yet", reason=Reason.BLIND_AUDIT)
     audit = store.labels.audit()

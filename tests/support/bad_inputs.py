@@ -24,6 +24,7 @@ from support.bad_downloads import ADDRESSES, DOWNLOADS, Download
 from support.bad_jobs import BAD, BAD_SANDBOX
 from support.bad_receivers import bad_receivers, wrong_settings
 from support.bad_requests import errors
+from support.bad_reviews import refused_reviews
 from support.bad_vectors import wrong_keys, wrong_vectors
 from support.bundle import ROOT
 from support.invalid_messages import BATCHES, EVERYTHING
@@ -47,9 +48,10 @@ HEAD: Final = """# Bad inputs
 
 What was tried, and the reason that each got. None of it ends a process, and none is dropped without a
 word: a photo becomes an outcome of its verification, a message a row in `dead_job`, a row of an Excel
-file comes back in the error workbook, and the Python client raises before anything is sent. This page is
-written by `tests/support/bad_inputs.py`, which tries every line, and a test holds the two together. Mutated
-files and messages, in their thousands, are on top of it: see `tests/chaos/fuzz_photos.py`.
+file comes back in the error workbook, the Python client raises before anything is sent, and a reviewer's
+command ends with one line and changes nothing. This page is written by `tests/support/bad_inputs.py`, which
+tries every line, and a test holds the two together. Mutated files and messages, in their thousands, are on
+top of it: see `tests/chaos/fuzz_photos.py`.
 """
 Case = tuple[str, str]
 """Input and reason."""
@@ -338,6 +340,7 @@ def page() -> str:
         ("Messages", messages()),
         ("What an app asks the Python client for", requests()),
         ("The sandbox", sandbox_ids()),
+        ("What a reviewer does", refused_reviews()),
         ("Excel files", workbooks()),
         ("Settings of a webhook", wrong_settings()),
         ("Answers of a webhook's receiver", bad_receivers()),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.verdict import Outcome, Photo, PhotoFinding, Reason, Status
+from support import reviews
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict
 from worker.jobs.embed_job import EmbedJob
 from worker.jobs.links import PhotoLink
@@ -90,8 +91,11 @@ def labelled_member(
 ) -> None:
     """A judged member about whose photos a person has spoken."""
     judged_member(judge or store, member_id, len(labels), reason=reason)
-    for position, label in enumerate(labels, 1):
-        store.reviews.label(member_id, position, label, "kim", NOW)
+    claim = reviews.answered(store, member_id, dict(enumerate(labels, 1)))
+    if reason is Reason.BLIND_AUDIT:
+        store.reviews.queue.release(claim, NOW)
+    else:
+        store.reviews.decisions.decide(claim, reviews.RULINGS[Status.APPROVED], NOW)
     store.consents.record(member_id, Purpose.TRAINING, NOW, given=consent)
 
 

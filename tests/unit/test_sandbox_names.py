@@ -24,7 +24,7 @@ from worker.verification.scenarios import SCENARIOS
 
 SANDBOX = Sandbox("sandbox-")
 URLS = ["https://photos.example.com/1.jpg", "https://photos.example.com/2.jpg"]
-OF_PEOPLE = {Reason.APPROVED_BY_PERSON, Reason.REJECTED_BY_PERSON}
+OF_PEOPLE = {Reason.APPROVED_BY_PERSON, Reason.REJECTED_BY_PERSON, Reason.RETRY_PHOTO_BY_PERSON}
 WITH_A_DEAD_JOB = {Reason.INTERNAL_ERROR}
 
 

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from pipeline.verdict import Fault, FetchProblem, Outcome, PhotoFinding, Reason, Status
+from worker.results.reviewer_reasons import ReviewReason, new_photo_text, review_reason_text
 from worker.results.texts import (
     CONTACT,
     Language,
@@ -68,7 +69,21 @@ def every_text(language: Language) -> list[str]:
         for fault in (None, *Fault)
         for problem in (None, *FetchProblem)
     ]
-    return [*verdicts, *photos]
+    asked = [new_photo_text(code, n, language) for code in (None, *ReviewReason) for n in (0, 2)]
+    return [*verdicts, *photos, *asked]
+
+
+@pytest.mark.parametrize("language", Language)
+@pytest.mark.parametrize("code", ReviewReason)
+def test_a_person_asks_for_another_photo_by_its_name_and_says_what_is_wrong(
+    code: ReviewReason, language: Language
+) -> None:
+    of_the_selfie, of_a_photo = (new_photo_text(code, position, language) for position in (0, 2))
+    assert photo_name(0, language) in of_the_selfie.lower()
+    assert photo_name(2, language) in of_a_photo.lower()
+    assert all(text.endswith(CONTACT[language is EN]) for text in (of_the_selfie, of_a_photo))
+    assert (HANGUL.search(of_a_photo) is not None) is (language is KO)
+    assert review_reason_text(code, language) != code
 
 
 @pytest.mark.parametrize("language", Language)

@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from pipeline.verdict import Outcome, PhotoFinding, PhotoVerdict, Reason, Status
+from worker.results.reviewer_reasons import ReviewReason, new_photo_text
 from worker.results.texts import Language, member_text, photo_text
 
 SCHEMA: Final = 1
@@ -57,6 +58,8 @@ class Told:
     finished_at: datetime | None = None
     findings: tuple[PhotoFinding, ...] = ()
     """The selfie's first."""
+    code: ReviewReason | None = None
+    """Why a person asks for another photo."""
     sandbox: bool = False
 
     def columns(self) -> dict[str, Any]:
@@ -102,6 +105,9 @@ class Told:
     def _texts(self) -> tuple[str, str] | tuple[None, None]:
         if self.status is None or self.reason is None:
             return None, None
+        if self.reason is Reason.RETRY_PHOTO_BY_PERSON and self.photo is not None:
+            korean, english = (new_photo_text(self.code, self.photo, one) for one in Language)
+            return korean, english
         about = next((f for f in self.findings if f.position == self.photo), None)
         korean, english = (member_text(self.status, self.reason, one, about) for one in Language)
         return korean, english

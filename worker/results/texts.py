@@ -175,6 +175,8 @@ _NOTHING_USABLE: Final[Both] = (
     "Your face is hard to see in your profile photos.",
 )
 
+_UNCLEAR: Final[Both] = ("{Photo}에서 얼굴을 확인하기 어렵습니다.", "The face in {photo} is hard to see.")
+
 OF_SELFIES: Final[Mapping[Reason, Outcome]] = {
     Reason.SELFIE_NO_FACE: Outcome.NO_FACE,
     Reason.SELFIE_SEVERAL_FACES: Outcome.SEVERAL_FACES,
@@ -191,7 +193,7 @@ OF_SELFIES: Final[Mapping[Reason, Outcome]] = {
 _GALLERY: Final = frozenset(
     {
         *(Reason.NO_USABLE_PHOTO, Reason.NO_SOLO_PHOTO, Reason.PHOTOS_NOT_FETCHED),
-        Reason.PRIMARY_NOT_JUDGED,
+        *(Reason.PRIMARY_NOT_JUDGED, Reason.RETRY_PHOTO_BY_PERSON),
     }
 )
 
@@ -225,6 +227,7 @@ _REASONS: Final[Mapping[Reason, str]] = {
     Reason.INTERNAL_ERROR: "Something failed inside; the log of that time says what.",
     Reason.APPROVED_BY_PERSON: "A person approved, whatever the machine found.",
     Reason.REJECTED_BY_PERSON: "A person rejected, whatever the machine found.",
+    Reason.RETRY_PHOTO_BY_PERSON: "A person asked for another photo, whatever the machine found.",
 }
 _FETCH_PROBLEMS: Final[Mapping[FetchProblem, str]] = {
     FetchProblem.GONE: "the photo is no longer there (404 or 410)",
@@ -251,6 +254,24 @@ def member_text(status: Status, reason: Reason, language: Language, photo: Photo
     position = 0 if photo is None else photo.position
     contact = [] if status in _WITHOUT_CONTACT else [CONTACT]
     return " ".join(_filled(text, position, language) for text in (*said, *contact))
+
+
+def another_photo_text(
+    position: int,
+    language: Language,
+    *,
+    outcome: Outcome | None = None,
+    said: tuple[Both, Both] | None = None,
+) -> str:
+    """What a member reads whom a person asks for another photo: what is wrong with it, and what to do.
+
+    ``outcome`` is what the machine would have found in it, None where it is only hard to see the face.
+    """
+    if said is None:
+        about = _UNCLEAR if outcome is None else _PHOTO[outcome]
+        remedy = _RETAKE[outcome or Outcome.NO_FACE] if position == 0 else _ANOTHER
+        said = (about, remedy)
+    return " ".join(_filled(text, position, language) for text in (*said, CONTACT))
 
 
 def photo_text(photo: PhotoFinding, language: Language) -> str:

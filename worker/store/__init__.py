@@ -22,6 +22,19 @@ from worker.store.requests.records import (
     RequestRecord,
 )
 from worker.store.retention import Purged
+from worker.store.reviews.records import (
+    AuditReport,
+    CaseList,
+    CaseView,
+    Claim,
+    Effect,
+    Evidence,
+    ReviewerReport,
+    ReviewReport,
+    ReviewRules,
+    Ruled,
+)
+from worker.store.reviews.ruling import Ruling, ruling
 from worker.store.store import Store, open_store
 from worker.store.training.records import (
     Audit,
@@ -42,12 +55,18 @@ __all__ = [
     "AccessRecord",
     "Attempt",
     "Audit",
+    "AuditReport",
+    "CaseList",
+    "CaseView",
     "Change",
+    "Claim",
     "Consenting",
     "DeadJob",
+    "Effect",
     "Ending",
     "EndpointReport",
     "Enqueued",
+    "Evidence",
     "Flip",
     "Forgotten",
     "HeadsInUse",
@@ -66,6 +85,11 @@ __all__ = [
     "Refused",
     "Replaced",
     "RequestRecord",
+    "ReviewReport",
+    "ReviewRules",
+    "ReviewerReport",
+    "Ruled",
+    "Ruling",
     "RunLease",
     "RunRecord",
     "ShadowReport",
@@ -76,4 +100,5 @@ __all__ = [
     "TruePhoto",
     "build_engine",
     "open_store",
+    "ruling",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -14,7 +15,6 @@ from worker.store.members.accesses import AccessLog
 from worker.store.members.consents import Consents
 from worker.store.members.members import Members
 from worker.store.members.refused_consent import RefusedConsent
-from worker.store.members.reviews import Reviews
 from worker.store.members.tombstones import Tombstones
 from worker.store.models.models import Models
 from worker.store.models.shadows import Shadows
@@ -33,11 +33,15 @@ from worker.store.requests.results import Results
 from worker.store.requests.second_looks import SecondLooks
 from worker.store.requests.tries import DEFAULT_LIMIT, Tries, TryLimit
 from worker.store.retention import Retention
+from worker.store.reviews.records import ReviewRules
+from worker.store.reviews.reviews import Reviews
 from worker.store.tables.schema import Tables, tables
 from worker.store.training.encryption import VectorCipher, VectorKeys, derived_keys, keys_of
 from worker.store.training.labels import Labels
 from worker.store.training.members import TrainingMembers
 from worker.store.training.runs import TrainingRuns
+
+_RULES: Final = ReviewRules()
 
 
 class Store:
@@ -57,6 +61,7 @@ class Store:
         try_limit: TryLimit = DEFAULT_LIMIT,
         review_reused_photos: bool = False,
         vector_keys: VectorKeys | None = None,
+        review_rules: ReviewRules = _RULES,
     ) -> None:
         """``listening``: whether there is an endpoint for events. ``vector_keys``: of `VectorCipher`;
         without, one that follows from ``tombstone_key``."""
@@ -64,24 +69,21 @@ class Store:
         tombstones = Tombstones(database.t, tombstone_key)
         outcomes = Outcomes(database.t, mapped, listening, decision_hold, sandbox_prefix)
         dead_letters = DeadLetters(database.t, tombstones, outcomes)
-        acceptance = Acceptance(
-            database,
-            tombstones,
-            dead_letters,
-            outcomes,
-            stale_after=stale_after,
-            sandbox_prefix=sandbox_prefix,
-        )
+        acceptance = Acceptance(database, tombstones, dead_letters, outcomes, stale_after)
         tries = Tries(database.t, try_limit)
         looks = SecondLooks(Copies(database.t), tries, review_reused_photos)
-        refused_consent = RefusedConsent(database, dead_letters, outcomes)
-        results = Results(database, mapped, outcomes, looks=looks, refused_consent=refused_consent)
+        self.accesses = AccessLog(database, tombstones)
+        self.reviews = Reviews(database, review_rules, mapped, outcomes, accesses=self.accesses, tries=tries)
+        cases = self.reviews.cases
+        refused_consent = RefusedConsent(database, dead_letters, outcomes, cases)
+        results = Results(
+            database, mapped, outcomes, looks=looks, cases=cases, refused_consent=refused_consent
+        )
         self.requests = Requests(database, acceptance, results, outcomes, stale_after)
         self.dead_jobs = DeadJobs(database, tombstones, dead_letters, acceptance)
         self.pending = PendingMembers(database, tombstones, dead_letters, acceptance, outcomes)
         self.consents = Consents(database, refused_consent)
         self._add_members(tombstones, mapped, outcomes)
-        self.reviews = Reviews(database, mapped, outcomes, tries)
         self.untold = Untold(database, outcomes)
         self._add_training(vector_keys or partial(derived_keys, tombstone_key), stale_after)
         self.deliveries = Deliveries(database)
@@ -90,7 +92,6 @@ class Store:
         self.retention = Retention(database, self.members)
 
     def _add_members(self, tombstones: Tombstones, mapped: MappedMember | None, outcomes: Outcomes) -> None:
-        self.accesses = AccessLog(self.database, tombstones)
         self.members = Members(
             self.database, tombstones, mapped, outcomes, accesses=self.accesses, consents=self.consents
         )
@@ -131,4 +132,11 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         try_limit=TryLimit(settings.max_tries, timedelta(days=settings.tries_days)),
         review_reused_photos=settings.review_reused_photos,
         vector_keys=partial(keys_of, settings),
+        review_rules=ReviewRules(
+            due_after=timedelta(hours=settings.review_hours),
+            second_share=settings.second_review_share,
+            rejection_votes=settings.rejection_votes,
+            seniors=frozenset(settings.senior_reviewers),
+            key=settings.secret,
+        ),
     )

@@ -11,10 +11,15 @@ from rich.text import Text
 from pipeline.terminal import console, new_table
 from pipeline.verdict import PhotoFinding, Reason, Status
 from worker import runtime
+from worker.cli.members.pages import history_table, in_words, number, photos_table
 from worker.cli.output import STYLES, plain, print_json, without_query
 from worker.cli.records import note_access
-from worker.results.texts import Language, fetch_text, member_text, operator_text
+from worker.results.reviewer_reasons import new_photo_text
+from worker.results.texts import Language, member_text
 from worker.store import AccessRecord, MemberRecord, RequestRecord, Store
+
+_BLIND: Final = ("member_id", "request_id", "training_consent", "sandbox")
+_BLIND_REQUEST: Final = ("request_id", "why", "state", "requested_at")
 
 
 @click.command()
@@ -26,8 +31,8 @@ from worker.store import AccessRecord, MemberRecord, RequestRecord, Store
 def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None:
     """Show a member: the standing verdict, the latest requests, what was found in each photo.
 
-    That you looked goes on record. What the machine makes of the gender is shown when a person who
-    was to decide has decided.
+    That you looked goes on record. While a person is to decide, only the photos' addresses and what the
+    member reads are shown: `review next` has all that a reviewer may see.
     """
     if as_json + ko + en + looks > 1:
         raise click.UsageError("--json, --ko, --en and --looks exclude each other")
@@ -39,14 +44,24 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
     if member is None:
         raise click.ClickException(f"no member {member_id}")
     requests = _with_standing(store, member, store.requests.of_member(member_id))
-    if as_json:
-        print_json(_as_json(member, requests) | {"consents": store.consents.of_member(member_id)})
+    open_case = _is_open(store, member)
+    if looks:
+        _print_looks(store.accesses.of_member(member_id))
     elif ko or en:
         click.echo(_text(member, requests, Language.KO if ko else Language.EN))
-    elif looks:
-        _print_looks(store.accesses.of_member(member_id))
+    elif as_json:
+        found = _blind_json(member, requests) if open_case else _as_json(member, requests)
+        print_json(found | {"consents": store.consents.of_member(member_id)})
+    elif open_case:
+        _print_blind(member, requests)
     else:
         _print(member, requests)
+
+
+def _is_open(store: Store, member: MemberRecord) -> bool:
+    """Whether a person must still decide. In the photos of the sandbox there is nobody to be told apart."""
+    waits = member.status is Status.REVIEW or store.reviews.queue.is_open(member.member_id)
+    return waits and not member.sandbox
 
 
 def _with_standing(store: Store, member: MemberRecord, requests: list[RequestRecord]) -> list[RequestRecord]:
@@ -61,9 +76,6 @@ def _with_standing(store: Store, member: MemberRecord, requests: list[RequestRec
 def _as_json(member: MemberRecord, requests: list[RequestRecord]) -> dict[str, Any]:
     found: dict[str, Any] = plain(member)
     shown = plain(requests)
-    if _undecided(member):
-        for one in (found, *shown):
-            one["gender"] = one["gender_probability"] = None
     found["selfie_url"] = without_query(member.selfie_url)
     found["photo_urls"] = [without_query(url) for url in member.photo_urls]
     found["texts"] = {language: _text(member, requests, language) for language in Language}
@@ -74,19 +86,39 @@ def _text(member: MemberRecord, requests: list[RequestRecord], language: Languag
     """What the member reads of the standing verdict."""
     if member.status is None or member.reason is None:
         return ("아직 확인 전입니다.", "Not verified yet.")[language is Language.EN]
-    return member_text(member.status, member.reason, language, _named(_standing(member, requests)))
+    standing = _standing(member, requests)
+    if member.reason is Reason.RETRY_PHOTO_BY_PERSON and standing and standing.photo is not None:
+        return new_photo_text(standing.code, standing.photo, language)
+    return member_text(member.status, member.reason, language, _named(standing))
 
 
-def _undecided(member: MemberRecord) -> bool:
-    """Whether a person must still decide: a guess at the gender could influence them."""
-    return member.status is Status.REVIEW
+def _blind_json(member: MemberRecord, requests: list[RequestRecord]) -> dict[str, Any]:
+    """Without anything that could influence whoever decides, or tell an audited approval from a review."""
+    about = {name: plain(getattr(member, name)) for name in _BLIND}
+    about["status"] = Status.REVIEW  # whatever stands until then
+    about["selfie_url"] = without_query(member.selfie_url)
+    about["photo_urls"] = [without_query(url) for url in member.photo_urls]
+    about["texts"] = {language: _text(member, requests, language) for language in Language}
+    sent = [{name: plain(getattr(one, name)) for name in _BLIND_REQUEST} for one in requests]
+    return {"member": about, "requests": sent, "open_case": True}
+
+
+def _print_blind(member: MemberRecord, requests: list[RequestRecord]) -> None:
+    out = console()
+    table = new_table("member", f"{member.member_id}{' (sandbox)' if member.sandbox else ''}")
+    table.add_row("verdict", "a person is to decide: nothing more is shown before")
+    table.add_row("training consent", "yes" if member.training_consent else "no")
+    table.add_row("newest request", member.request_id or "-")
+    for position, url in enumerate([member.selfie_url, *member.photo_urls]):
+        table.add_row(f"photo {position}" if position else "selfie", without_query(url))
+    out.print(table)
+    for language in Language:
+        out.print(Text.assemble((language, "bold"), "  ", _text(member, requests, language)))
 
 
 def _gender(member: MemberRecord) -> str:
-    guess = f"{member.gender or '-'} ({_number(member.gender_probability)})"
-    return f"{'not shown before the decision' if _undecided(member) else guess}, declared " + (
-        member.declared_gender or "-"
-    )
+    guess = f"{member.gender or '-'} ({number(member.gender_probability)})"
+    return f"{guess}, declared {member.declared_gender or '-'}"
 
 
 def _standing(member: MemberRecord, requests: list[RequestRecord]) -> RequestRecord | None:
@@ -109,20 +141,25 @@ def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
     newest = next((one for one in requests if one.request_id == member.request_id), None)
     out.print(_facts(member, _standing(member, requests), newest))
     if requests and requests[0].selfie:
-        out.print(_photos(member, requests[0]))
+        out.print(photos_table(requests[0], _urls(member, requests[0])))
     if requests:
-        out.print(_history(requests))
+        out.print(history_table(requests))
     for language in Language:
         out.print(Text.assemble((language, "bold"), "  ", _text(member, requests, language)))
+
+
+def _urls(member: MemberRecord, request: RequestRecord) -> list[str | None]:
+    """The photos' addresses, of the newest request only."""
+    return [member.selfie_url, *member.photo_urls] if request.request_id == member.request_id else []
 
 
 def _facts(member: MemberRecord, standing: RequestRecord | None, newest: RequestRecord | None) -> Table:
     facts: dict[str, str | Text] = {
         "verdict": Text(member.status or "none yet", STYLES[member.status]),
-        "reason": _in_words(member.reason),
+        "reason": in_words(member.reason),
         **(_decided(standing) if standing else {}),
         "same person": {True: "yes", False: "no", None: "-"}[member.same_person],
-        "similarity": _number(member.similarity),
+        "similarity": number(member.similarity),
         "gender": _gender(member),
         "training consent": "yes" if member.training_consent else "no",
         **({} if member.verification_consent else {"verification consent": "withdrawn"}),
@@ -146,86 +183,13 @@ def _newest(request: RequestRecord) -> dict[str, str]:
 
 def _decided(request: RequestRecord) -> dict[str, str]:
     """Who decided, and beside it what the machine had said, whose numbers follow."""
-    if not request.decisions:
+    latest = next((one for one in reversed(request.decisions) if not one.undone), None)
+    if latest is None:
         return {}
-    latest = request.decisions[-1]
     return {
         "decided by": f"{latest.decided_by}, {latest.decided_at:%Y-%m-%d %H:%M:%S} UTC",
-        "the machine said": f"{request.machine_status}, {_in_words(request.machine_reason)}",
+        "the machine said": f"{request.machine_status}, {in_words(request.machine_reason)}",
     }
-
-
-def _in_words(reason: Reason | None) -> str:
-    return f"{reason}: {operator_text(reason)}" if reason else "-"
-
-
-def _photos(member: MemberRecord, request: RequestRecord) -> Table:
-    table = new_table(
-        "photo", "outcome", "shown as", "faces", "similarity", "remark", "address", title="Latest request"
-    )
-    urls = [member.selfie_url, *member.photo_urls]
-    for finding in request.findings:
-        name = "selfie" if finding.position == 0 else str(finding.position)
-        similarity = finding.comparison.similarity if finding.comparison else None
-        known = request.request_id == member.request_id and finding.position < len(urls)
-        url = without_query(urls[finding.position]) if known else "-"
-        remark = _SWAPPED if finding.position in request.swapped else _remark(finding)
-        remark = _used_by(request, finding.position) or remark
-        row = (
-            name,
-            finding.outcome,
-            finding.verdict or "-",
-            str(finding.faces),
-            _number(similarity),
-            remark,
-            url,
-        )
-        table.add_row(*row)
-    return table
-
-
-_SWAPPED: Final = "another picture than the verdict before saw at this address"
-
-
-def _used_by(request: RequestRecord, position: int) -> str:
-    """Which members had used the photo before; empty if none had."""
-    used = [
-        f"{one.of_member_id} (request {one.of_request_id}, {one.of_since:%Y-%m-%d}, "
-        f"{'the same file' if one.same_file else 'a near copy'})"
-        for one in request.reuses
-        if one.position == position
-    ]
-    return f"used before by {', '.join(used)}" if used else ""
-
-
-def _remark(finding: PhotoFinding) -> str:
-    """Why it could not be judged, with the number against its limit."""
-    if finding.fetch_problem:
-        return f"{finding.fetch_problem}: {fetch_text(finding.fetch_problem)}"
-    if finding.gate:
-        return f"{finding.gate.name} {finding.gate.value:.2f}, limit {finding.gate.limit:.2f}"
-    return "the same picture as the selfie" if finding.replay else finding.detail
-
-
-def _history(requests: list[RequestRecord]) -> Table:
-    table = new_table(
-        *("request", "why", "state", "verdict", "reason", "similarity", "attempts", "requested", "ms"),
-        title="Requests",
-    )
-    for one in requests:
-        total = sum(one.timings.values())
-        table.add_row(
-            one.request_id,
-            one.why,
-            one.state,
-            Text(one.status or "-", STYLES[one.status]),
-            one.reason or one.problem or "-",
-            _number(one.similarity),
-            str(one.attempts),
-            f"{one.requested_at:%Y-%m-%d %H:%M:%S}",
-            f"{total:.0f}" if total else "-",
-        )
-    return table
 
 
 def _print_looks(looks: list[AccessRecord]) -> None:
@@ -235,7 +199,3 @@ def _print_looks(looks: list[AccessRecord]) -> None:
         place = (look.login or "-", look.host or "-", look.client or "-")
         table.add_row(when, look.looked_by, look.action, look.way, *place)
     console().print(table)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

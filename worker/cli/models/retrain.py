@@ -70,7 +70,7 @@ def _ask(store: Store, at_least: int) -> int:
         "since the last retraining."
     )
     if not truth.labels:
-        raise click.ClickException("there is nothing to learn from: `label` photos, note `consent`")
+        raise click.ClickException("there is nothing to learn from: answer in `review`, note `consent`")
     asked = store.training_runs.ask(viewer(), utc_now(), at_least=at_least)
     if asked is None:
         raise click.ClickException(

@@ -16,7 +16,7 @@ from worker.cli.records import note_access, note_list
 from worker.clock import utc_now
 from worker.errors import ConsentWithdrawn, MemberForgotten, NotPossible, NotRequeueable
 from worker.store import Queued, Store
-from worker.store.tables.schema import NOTE_LENGTH
+from worker.store.tables.columns import NOTE_LENGTH
 
 
 @click.command()

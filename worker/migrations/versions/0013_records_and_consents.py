@@ -26,7 +26,7 @@ from worker.store.tables.columns import (
 )
 
 revision = "0013"
-down_revision = "0011"
+down_revision = "0012"
 
 ACCESS_OF_FORGOTTEN = """
 CREATE OR REPLACE VIEW {p}access_log_of_forgotten AS

@@ -260,11 +260,12 @@ class Members:
     def _delete_records(self, c: sa.Connection, member_id: str, deletable: Deletable) -> None:
         """What outlives everything else; with the requests go what was found, and what shadows said."""
         requests = self._request_ids(member_id)
-        for table in (self._t.label, self._t.decision):
+        for table in (self._t.label, self._t.decision, self._t.review_vote):
             rows = deletable(c, table)
             c.execute(sa.delete(rows).where(rows.c.request_id.in_(requests)))
-        rows = deletable(c, self._t.verification)
-        c.execute(sa.delete(rows).where(rows.c.member_id == member_id))
+        for table in (self._t.review_case, self._t.verification):
+            rows = deletable(c, table)
+            c.execute(sa.delete(rows).where(rows.c.member_id == member_id))
 
     def _counts(self, c: sa.Connection, member_id: str) -> dict[str, int]:
         t = self._t
@@ -272,6 +273,8 @@ class Members:
         wheres = {
             t.label: t.label.c.request_id.in_(requests),
             t.decision: t.decision.c.request_id.in_(requests),
+            t.review_vote: t.review_vote.c.request_id.in_(requests),
+            t.review_case: t.review_case.c.member_id == member_id,
             t.shadow_verdict: t.shadow_verdict.c.request_id.in_(requests),
             t.verification_photo: t.verification_photo.c.request_id.in_(requests),
             t.photo_reuse: sa.or_(

@@ -8,48 +8,18 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from pipeline.verdict import Gender, Outcome, Reason, Status
+from pipeline.verdict import Gender, Reason, Status
 from worker.jobs.links import is_same_photo
-from worker.store.tables.states import ConsentSource, Purpose, State
+from worker.results.reviewer_reasons import ReviewReason
+from worker.store.tables.states import ConsentSource, Purpose
 
 BY_PERSON: Final = {
     Status.APPROVED: Reason.APPROVED_BY_PERSON,
     Status.REJECTED: Reason.REJECTED_BY_PERSON,
+    Status.RETRY_PHOTO: Reason.RETRY_PHOTO_BY_PERSON,
 }
 """What a person may decide, and the reason that the verdict has then."""
 _STANDING: Final = (Status.APPROVED, Status.REVIEW, Status.REJECTED)
-
-
-@dataclass(frozen=True, slots=True)
-class WaitingReview:
-    """A member whom a person must decide about."""
-
-    member_id: str
-    reason: Reason | None
-    """Why the review is open, since when, and by which request."""
-    since: datetime | None
-    opened_by: str | None
-    request_id: str | None
-    """The newest request, which the decision is about; what became of it follows."""
-    newest_state: State | None
-    newest_status: Status | None
-    newest_reason: Reason | None
-    sandbox: bool
-    """Whether the review is made up, for the app's tests."""
-    tries: int | None = None
-    """With reason `too_many_tries`: how many tries came before."""
-    photos_of: tuple[str, ...] = ()
-    """Requests of other members that used a photo of the request before."""
-
-
-@dataclass(frozen=True, slots=True)
-class Decided:
-    """Returned by decide: what a person said, and the member's verdict before."""
-
-    request_id: str
-    status: Status
-    previous_status: Status
-    previous_reason: Reason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +31,13 @@ class DecisionRecord:
     previous_reason: Reason | None
     decided_by: str
     decided_at: datetime
+    code: ReviewReason | None = None
+    """What the person saw; None in decisions of before there were cases."""
+    photo: int | None = None
+    """The photo that the member is asked to replace; 0 is the selfie."""
+    note: str | None = None
+    undone: bool = False
+    """Whether it was taken back, or takes another one back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +59,6 @@ class Lifted:
     forgotten_at: datetime
     refused: tuple[int, ...]
     """Numbers of open dead jobs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Labelled:
-    """Returned by label: the photo that was labelled, and whether it may be trained on."""
-
-    request_id: str
-    position: int
-    outcome: Outcome
-    training_consent: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ from worker.store.mapped import MappedMember
 from worker.store.members.sandbox import is_sandbox
 from worker.store.requests.reading import read_requests
 from worker.store.requests.records import RequestRecord
+from worker.store.tables.people import is_undone
 from worker.store.tables.schema import Tables
-from worker.store.tables.states import Decider, State
+from worker.store.tables.states import State
 from worker.store.tables.views import Deletable, decided
 
 _TOLD: Final = frozenset({State.DONE, State.DEAD})
@@ -103,10 +104,24 @@ class Outcomes:
 
     def decided(self, c: sa.Connection, request_id: str, now: datetime) -> None:
         """A person has decided about a request; the event is held back for a while."""
+        self._drop_held(c, request_id, now)
+        self._change(c, decided(c, self.t.result), request_id, now, EventType.DECIDED)
+
+    def undone(self, c: sa.Connection, request_id: str, now: datetime) -> None:
+        """A decision was taken back; the app hears of it only if it may have heard of the decision."""
+        unheard, d, e = self._drop_held(c, request_id, now), self.t.decision, self.t.event
+        # An earlier decision may stand, or may have been told before this one replaced it.
+        standing = sa.exists().where(d.c.request_id == request_id, ~is_undone(self.t.decision))
+        told = sa.exists().where(e.c.request_id == request_id, e.c.type == EventType.DECIDED)
+        silent = unheard and not c.scalar(sa.select(sa.or_(standing, told)))
+        event = None if silent else EventType.DECIDED
+        self._change(c, decided(c, self.t.result), request_id, now, event)
+
+    def _drop_held(self, c: sa.Connection, request_id: str, now: datetime) -> bool:
+        """Nobody has heard of what was decided before; False where somebody may have."""
         e = self.t.event
         held = (e.c.request_id == request_id, e.c.type == EventType.DECIDED, e.c.not_before > now)
-        c.execute(sa.delete(e).where(*held))  # nobody has heard of what was decided before
-        self._change(c, decided(c, self.t.result), request_id, now, EventType.DECIDED)
+        return c.execute(sa.delete(e).where(*held)).rowcount > 0
 
     def refused(
         self, c: sa.Connection, request_id: str | None, member_id: str | None, problem: str, now: datetime
@@ -163,7 +178,8 @@ class Outcomes:
         return {
             "status": status,
             "reason": reason,
-            "photo": None if request.decided_by is Decider.PERSON else photo,
+            "photo": photo,
+            "code": request.code,
             "similarity": request.similarity,
             "decided_by": request.decided_by,
             "problem": self._problem(c, request),

@@ -50,9 +50,7 @@ class Acceptance:
         tombstones: Tombstones,
         dead_letters: DeadLetters,
         outcomes: Outcomes,
-        *,
         stale_after: timedelta,
-        sandbox_prefix: str,
     ) -> None:
         self._db = database
         self._t = database.t
@@ -61,7 +59,7 @@ class Acceptance:
         self._outcomes = outcomes
         self._galleries = Galleries(database.t)
         self._stale_after = stale_after
-        self._sandbox_prefix = sandbox_prefix
+        self._sandbox_prefix = outcomes.sandbox_prefix
 
     def accept(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> Accepted:
         """See `Requests.accept`."""

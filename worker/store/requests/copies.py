@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from pipeline.verdict import PerceptualHash, PhotoFinding, Status
 from worker.store.database import AnyRow
 from worker.store.requests.records import PhotoReuse
+from worker.store.tables.people import is_undone
 from worker.store.tables.schema import BANDS, Tables
 from worker.store.tables.states import State
 
@@ -102,7 +103,7 @@ class Copies:
             .join(r, r.c.of_request_id == other.c.request_id)
             .join(v, v.c.request_id == r.c.request_id)
             .join(d, d.c.request_id == v.c.request_id)
-            .where(v.c.member_id == member_id, d.c.status == Status.APPROVED)
+            .where(v.c.member_id == member_id, d.c.status == Status.APPROVED, ~is_undone(self.t.decision))
         )
         return set(c.scalars(query))
 

@@ -11,6 +11,7 @@ from pipeline.verdict import PhotoFinding
 from worker.store.members.records import DecisionRecord
 from worker.store.requests.records import PhotoReuse, RequestRecord
 from worker.store.requests.rows import decision_of, finding_of, request_of
+from worker.store.tables.people import is_undone
 from worker.store.tables.schema import Tables
 
 
@@ -35,7 +36,8 @@ def _findings(c: sa.Connection, t: Tables, request_id: str) -> list[PhotoFinding
 
 def _decisions(c: sa.Connection, t: Tables, request_id: str) -> list[DecisionRecord]:
     d = t.decision
-    query = sa.select(d).where(d.c.request_id == request_id).order_by(d.c.id)
+    undone = is_undone(t.decision).label("undone")
+    query = sa.select(d, undone).where(d.c.request_id == request_id).order_by(d.c.id)
     return [decision_of(row) for row in c.execute(query)]
 
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pipeline.verdict import Gender, PhotoFinding, Reason, Status
 from worker.jobs.links import PhotoLink
 from worker.jobs.verify_job import VerifyJob, Why
+from worker.results.reviewer_reasons import ReviewReason
 from worker.store.members.records import DecisionRecord
 from worker.store.tables.states import Decider, State
 
@@ -180,6 +181,8 @@ class RequestRecord:
     similarity: float | None = None
     gender: Gender | None = None
     gender_probability: float | None = None
+    code: ReviewReason | None = None
+    """What the person saw who decided."""
     decided_by: Decider | None = None
     """Who said ``status`` and ``reason``; all the numbers are the machine's."""
     machine_status: Status | None = None

@@ -30,6 +30,7 @@ from worker.store.requests.rows import (
     verdict_values,
 )
 from worker.store.requests.second_looks import SecondLooks
+from worker.store.reviews.cases import Cases
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import Decider, State
 
@@ -55,6 +56,7 @@ class Results:
         outcomes: Outcomes,
         *,
         looks: SecondLooks,
+        cases: Cases,
         refused_consent: RefusedConsent,
     ) -> None:
         self.refused_consent = refused_consent
@@ -63,6 +65,7 @@ class Results:
         self._mapped = mapped
         self._outcomes = outcomes
         self._looks = looks
+        self._cases = cases
 
     def finish(self, c: sa.Connection, attempt: Attempt, machine: Verdict, now: datetime) -> bool:
         """See `Requests.finish`."""
@@ -82,6 +85,7 @@ class Results:
         self._end_request(c, request.request_id, state, now, **verdict_values(verdict), **more)
         if not late:
             self._write_result(c, member, member_values(verdict, request.request_id, now), now)
+            self._cases.follow(c, member.member_id, now)
         event = EventType.SUPERSEDED if late else EventType.COMPLETED
         self._outcomes.changed(c, request.request_id, now, event)
         return True
@@ -129,6 +133,7 @@ class Results:
         member, request = both
         if not is_newer(member, request.requested_at, request_id):
             message += self._write_error(c, member, request_id, now)
+            self._cases.follow(c, member.member_id, now)
         failure = {"status": Status.ERROR, "reason": Reason.INTERNAL_ERROR, "decided_by": Decider.MACHINE}
         self._end_request(c, request_id, State.DEAD, now, problem=message, **failure)
         dead = DeadJob(

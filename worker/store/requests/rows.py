@@ -21,6 +21,7 @@ from pipeline.verdict import (
     Verdict,
 )
 from worker.jobs.verify_job import Why
+from worker.results.reviewer_reasons import ReviewReason
 from worker.store.database import AnyRow, fields_of
 from worker.store.members.records import BY_PERSON, DecisionRecord
 from worker.store.requests.copies import hash_values
@@ -158,6 +159,10 @@ def decision_of(row: AnyRow) -> DecisionRecord:
         previous_reason=row.previous_reason and Reason(row.previous_reason),
         decided_by=row.decided_by,
         decided_at=row.decided_at,
+        code=row.code and ReviewReason(row.code),
+        photo=row.photo,
+        note=row.note,
+        undone=row.undone,
     )
 
 
@@ -170,13 +175,16 @@ def request_of(
     """The request out of a row of `verification`, its findings, the selfie's first, and what goes with it."""
     ended = State(row.state).ended  # what was put back still has the verdict of its last end
     status, reason = _said(row) if ended else (None, None)
-    decided = decisions[-1].status if decisions else None
+    standing = next((one for one in reversed(decisions) if not one.undone), None)
+    decided = standing.status if standing else None
     said = {
         "why": Why(row.why),
         "state": State(row.state),
         "status": decided or status,
         "reason": BY_PERSON[decided] if decided else reason,
         "gender": row.predicted_gender and Gender(row.predicted_gender),
+        "photo": standing.photo if standing else row.photo,
+        "code": standing.code if standing else None,
         "decided_by": Decider.PERSON if decided else row.decided_by and Decider(row.decided_by),
         "timings": row.timings or {},
         "sandbox": bool(row.sandbox),

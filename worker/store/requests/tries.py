@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Reason, Status
 from worker.jobs.verify_job import Why
+from worker.store.tables.people import is_undone
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import State
 
@@ -18,6 +19,7 @@ Content = tuple[tuple[int, str | None], ...]
 """Position and SHA-256 of each photo of a request."""
 _READ: Final = 200
 """Requests of one member that are looked at, at most: the newest."""
+_ANSWERS: Final = (Status.APPROVED, Status.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,7 @@ class Tries:
         decided = (
             sa.select(sa.func.max(d.c.decided_at))
             .join(v, v.c.request_id == d.c.request_id)
-            .where(v.c.member_id == member_id)
+            .where(v.c.member_id == member_id, d.c.status.in_(_ANSWERS), ~is_undone(self.t.decision))
         )
         answers = [
             c.scalar(query.where(column < at))

@@ -20,6 +20,9 @@ NAMING: Final = {
 }
 """How constraints are called: what has a name can be dropped by a later migration."""
 
+NOTE_LENGTH: Final = 1000
+"""Characters of what a person writes beside a decision, or when dismissing a dead job."""
+
 
 class UtcDateTime(TypeDecorator[datetime]):
     """A moment: aware in Python, UTC without a zone in the database, always with microseconds."""

@@ -1,4 +1,4 @@
-"""Tables about what people do: they decide, look at members, and label photos.
+"""Tables about what people do: they take cases, decide, look at members, and label photos.
 
 Nothing of it goes with a row of another table: only `forget` deletes it.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from pipeline.verdict import Gender, Reason, Status
+from worker.results.reviewer_reasons import ReviewReason
 from worker.store.tables.columns import (
+    NOTE_LENGTH,
     CutText,
     TableBuilder,
     UtcDateTime,
@@ -18,7 +20,7 @@ from worker.store.tables.columns import (
     row_number,
     sha256,
 )
-from worker.store.tables.states import ConsentSource, PairLabel, Purpose
+from worker.store.tables.states import Cause, Choice, ConsentSource, PairLabel, Phase, Purpose
 
 VERSION_LENGTH = 64
 
@@ -34,8 +36,86 @@ def decision(build: TableBuilder) -> sa.Table:
         *one_of("previous_reason", Reason),
         sa.Column("decided_by", CutText(255), nullable=False),
         sa.Column("decided_at", UtcDateTime, nullable=False),
+        # NULL in decisions of before there were cases; so is all that follows.
+        sa.Column("case_id", sa.BigInteger),
+        *one_of("code", ReviewReason),
+        # Of the photo that the member is asked to replace; 0 is the selfie.
+        sa.Column("photo", sa.Integer),
+        sa.Column("note", sa.String(NOTE_LENGTH)),
+        # Where the verdict before was from, and when it was given.
+        sa.Column("previous_request_id", identifier()),
+        sa.Column("previous_at", UtcDateTime),
+        # The decision that this one takes back.
+        sa.Column("undoes", sa.BigInteger),
         build.parent("verification.request_id", cascade=False),
         sa.Index(None, "request_id"),
+        sa.Index(None, "case_id"),
+    )
+
+
+def review_case(build: TableBuilder) -> sa.Table:
+    """A member about whom a person must decide; the row is also the lease by which no two do at once."""
+    return build.table(
+        "review_case",
+        sa.Column("id", row_number(), primary_key=True),
+        sa.Column("member_id", identifier(), nullable=False),
+        # The request to decide about.
+        sa.Column("request_id", identifier(), nullable=False),
+        *one_of("cause", Cause, nullable=False),
+        # The smaller number comes first.
+        sa.Column("priority", sa.Integer, nullable=False),
+        # True until the case is closed, then NULL: the unique index lets a member have one open case.
+        sa.Column("unfinished", sa.Boolean),
+        sa.Column("opened_at", UtcDateTime, nullable=False),
+        # Whoever wanted it; NULL for the machine.
+        sa.Column("opened_by", CutText(255)),
+        # When it should be decided.
+        sa.Column("due_at", UtcDateTime, nullable=False),
+        sa.Column("closed_at", UtcDateTime),
+        # Whether two reviewers decide, neither of whom sees what the other one said.
+        sa.Column("second", sa.Boolean, nullable=False),
+        # Whether there is nobody in the photos: see `member.sandbox`.
+        sa.Column("sandbox", sa.Boolean, nullable=False),
+        sa.Column("escalated_at", UtcDateTime),
+        sa.Column("escalated_by", CutText(255)),
+        # Votes of an earlier round count no more.
+        sa.Column("round", sa.Integer, nullable=False),
+        # The claim. `attempts` counts claims, and fences: who has an older number has lost the case.
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("reviewer", CutText(255)),
+        sa.Column("claimed_at", UtcDateTime),
+        sa.Column("lease_until", UtcDateTime),
+        # When the reviewer has seen the photos since the claim, and which: a hash of their hashes.
+        sa.Column("looked_at", UtcDateTime),
+        sa.Column("looked_hash", sha256()),
+        build.parent("member.member_id", cascade=False),
+        sa.Index(None, "member_id", "unfinished", unique=True),
+        sa.Index(None, "unfinished", "priority", "due_at"),
+        sa.Index(None, "reviewer"),
+    )
+
+
+def review_vote(build: TableBuilder) -> sa.Table:
+    """What a reviewer made of a case; rows are only ever added. A decision is what takes effect of it."""
+    return build.table(
+        "review_vote",
+        sa.Column("id", row_number(), primary_key=True),
+        sa.Column("case_id", sa.BigInteger, nullable=False),
+        sa.Column("request_id", identifier(), nullable=False),
+        sa.Column("round", sa.Integer, nullable=False),
+        *one_of("choice", Choice, nullable=False),
+        *one_of("code", ReviewReason),
+        sa.Column("photo", sa.Integer),
+        sa.Column("note", sa.String(NOTE_LENGTH)),
+        sa.Column("voted_by", CutText(255), nullable=False),
+        sa.Column("claimed_at", UtcDateTime, nullable=False),
+        sa.Column("voted_at", UtcDateTime, nullable=False),
+        # NULL where the case waited for somebody else then.
+        sa.Column("decision_id", sa.BigInteger),
+        build.parent("verification.request_id", cascade=False),
+        sa.Index(None, "case_id"),
+        sa.Index(None, "request_id"),
+        sa.Index(None, "voted_by"),
     )
 
 
@@ -97,6 +177,17 @@ def label(build: TableBuilder) -> sa.Table:
         # Of the two files that the person compared: what lies at their addresses may change.
         sa.Column("sha256", sha256()),
         sa.Column("selfie_sha256", sha256()),
+        # NULL in labels of before there were cases.
+        sa.Column("case_id", sa.BigInteger),
+        *one_of("phase", Phase),
         build.parent("verification.request_id", cascade=False),
         sa.Index(None, "request_id", "position"),
+        sa.Index(None, "case_id"),
     )
+
+
+def is_undone(decision: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether a row of `decision` was taken back, or takes another one back: neither counts."""
+    later = decision.alias("later")
+    taken_back = sa.exists().where(later.c.undoes == decision.c.id).correlate(decision)
+    return sa.or_(decision.c.undoes.is_not(None), taken_back)

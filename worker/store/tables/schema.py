@@ -23,6 +23,7 @@ from worker.client.message import MAX_URL
 from worker.jobs.verify_job import Why
 from worker.store.tables.columns import (
     NAMING,
+    NOTE_LENGTH,
     CutText,
     TableBuilder,
     UtcDateTime,
@@ -37,13 +38,12 @@ from worker.store.tables.columns import (
 )
 from worker.store.tables.models import model_refusal, model_version, shadow_verdict
 from worker.store.tables.outbox import event, event_delivery, event_endpoint, result
-from worker.store.tables.people import access_log, consent, decision, label
+from worker.store.tables.people import access_log, consent, decision, label, review_case, review_vote
 from worker.store.tables.states import MEMBER_STATES, Decider, State
 from worker.store.tables.training import training_face, training_member, training_run
 from worker.store.tables.views import add_views
 
 MESSAGE_BYTES = 65_535  # of MySQL's BLOB
-NOTE_LENGTH = 1000
 BANDS = ("band_1", "band_2", "band_3", "band_4")  # of 16 bits each
 
 # The database compares what the app writes with what we know of it: so changes made in SQL are found
@@ -74,6 +74,8 @@ class Tables:
     dead_job: sa.Table
     tombstone: sa.Table
     decision: sa.Table
+    review_case: sa.Table
+    review_vote: sa.Table
     access_log: sa.Table
     consent: sa.Table
     training_run: sa.Table
@@ -106,6 +108,8 @@ def tables(prefix: str = "") -> Tables:
         dead_job=_dead_job(build),
         tombstone=_tombstone(build),
         decision=decision(build),
+        review_case=review_case(build),
+        review_vote=review_vote(build),
         access_log=access_log(build),
         consent=consent(build),
         training_run=training_run(build),

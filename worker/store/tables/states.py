@@ -42,6 +42,46 @@ class PairLabel(StrEnum):
 
     GENUINE = "genuine"
     IMPOSTOR = "impostor"
+    CANNOT_TELL = "cannot_tell"
+    """Nothing is learned from it."""
+
+
+LEARNED_LABELS = (PairLabel.GENUINE, PairLabel.IMPOSTOR)
+
+
+class Phase(StrEnum):
+    """When a person gave a label."""
+
+    BLIND = "blind"
+    """Before anything was shown but the photos."""
+    EVIDENCE = "evidence"
+    """After the person had seen what the machine found."""
+
+
+class Cause(StrEnum):
+    """Why there is a case. A reviewer does not see it before the answers are given."""
+
+    VERDICT = "verdict"
+    """The machine asked for a person, or its approval was sampled for the blind audit."""
+    CORRECTION = "correction"
+    """A person wants an earlier decision looked at again."""
+    OBJECTION = "objection"
+    """The member asks for a person."""
+    RETRIES = "retries"
+    """The machine has asked the member for another photo again and again."""
+    MANUAL = "manual"
+    """The app wants a person in place of the machine."""
+
+
+class Choice(StrEnum):
+    """What a reviewer makes of a case."""
+
+    APPROVE = "approve"
+    REJECT = "reject"
+    NEW_PHOTO = "new_photo"
+    ESCALATE = "escalate"
+    UNDO = "undo"
+    """Takes back the reviewer's own choice before."""
 
 
 class Purpose(StrEnum):

@@ -17,7 +17,7 @@ from worker.store.tables.columns import (
     row_number,
     sha256,
 )
-from worker.store.tables.states import PairLabel, RunState, Studied
+from worker.store.tables.states import LEARNED_LABELS, RunState, Studied
 
 
 def training_run(build: TableBuilder) -> sa.Table:
@@ -79,7 +79,7 @@ def training_face(build: TableBuilder) -> sa.Table:
         sa.Column("run_id", row_number(), primary_key=True, autoincrement=False),
         sa.Column("member_id", identifier(), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
-        *one_of("label", PairLabel),
+        *one_of("label", LEARNED_LABELS),
         *one_of("gender", Gender),
         sa.Column("audited", sa.Boolean, nullable=False),
         # Why it is not learned from; NULL for a face that is.

@@ -18,6 +18,8 @@ _BY_MEMBER = "SELECT t.erases FROM {p}tombstone t"
 _OF_FORGOTTEN: Final = {
     "label": ("request_id", _BY_REQUEST),
     "decision": ("request_id", _BY_REQUEST),
+    "review_vote": ("request_id", _BY_REQUEST),
+    "review_case": ("member_id", _BY_MEMBER),
     "verification": ("member_id", _BY_MEMBER),
     "result": ("member_id", _BY_MEMBER),
 }
@@ -26,6 +28,8 @@ _SANDBOX: Final = "SELECT v.request_id FROM {p}verification v WHERE v.sandbox"
 _OF_SANDBOX: Final = {
     "label": ("request_id", f"request_id IN ({_SANDBOX})"),
     "decision": ("request_id", f"request_id IN ({_SANDBOX})"),
+    "review_vote": ("request_id", f"request_id IN ({_SANDBOX})"),
+    "review_case": ("member_id", "member_id IN (SELECT v.member_id FROM {p}verification v WHERE v.sandbox)"),
     "verification": ("member_id", "sandbox"),
     "result": ("member_id", "member_id IN (SELECT v.member_id FROM {p}verification v WHERE v.sandbox)"),
 }

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from pipeline.verdict import Gender, Reason, Status
+from pipeline.verdict import Gender, Status
 from worker.jobs.links import PhotoLink, current_links, is_same_photo, name_of, urls_of
 from worker.store.database import AnyRow, Database
 from worker.store.members.galleries import Galleries
-from worker.store.tables.states import PairLabel, RunState
+from worker.store.reviews.audit import audit_on, blind_audited
+from worker.store.tables.states import LEARNED_LABELS, PairLabel, RunState
 from worker.store.training.records import Audit, Consenting, TruePhoto, Truth
 
 MOST_PHOTOS: Final = 16
@@ -46,35 +47,21 @@ class Labels:
         last = c.scalar(sa.select(sa.func.max(r.c.last_label)).where(r.c.state.in_(_CAME_TO_AN_END))) or 0
         label, v = self._t.label, self._t.verification
         columns = (sa.func.count(), sa.func.count(v.c.member_id.distinct()))
-        labels, members = c.execute(self.of_consenting(*columns)).one()
-        new = c.scalar(self.of_consenting(sa.func.count()).where(label.c.id > last)) or 0
+        told = label.c.label.in_(LEARNED_LABELS)
+        labels, members = c.execute(self.of_consenting(*columns).where(told)).one()
+        new = c.scalar(self.of_consenting(sa.func.count()).where(told, label.c.id > last)) or 0
         return Truth(labels=labels, new_labels=new, members=members)
 
     def audit(self) -> Audit:
         """Of all approvals ever sampled for the blind audit: how many a person found wrong.
 
-        Consent plays no part: nothing is learned from it but this one number.
+        Consent plays no part: nothing is learned from it but this one number. See `audit_on`.
         """
-        return self._db.read(self._audit)
-
-    def _audit(self, c: sa.Connection) -> Audit:
-        v, d, label = self._t.verification, self._t.decision, self._t.label
-        sampled = c.scalar(sa.select(sa.func.count()).select_from(v).where(self._blind_audited())) or 0
-        decisions = sa.select(d.c.request_id, d.c.status).join(v, v.c.request_id == d.c.request_id)
-        rows = c.execute(decisions.where(self._blind_audited()).order_by(d.c.id))
-        decided = {row.request_id: row.status for row in rows}
-        labels = sa.select(label.c.request_id, label.c.position, label.c.label)
-        labels = labels.join(v, v.c.request_id == label.c.request_id).where(self._blind_audited())
-        said = {(r, position): word for r, position, word in c.execute(labels.order_by(label.c.id))}
-        strange = {r for (r, _), word in said.items() if word == PairLabel.IMPOSTOR}
-        rejected = {r for r, status in decided.items() if status == Status.REJECTED}
-        judged = decided.keys() | {r for r, _ in said}
-        return Audit(sampled, len(judged), len(rejected | (strange - decided.keys())))
+        return self._db.read(lambda c: audit_on(c, self._t))
 
     def _blind_audited(self) -> sa.ColumnElement[bool]:
         """Whether a request's approval was sampled for the blind audit, decided since or not."""
-        v = self._t.verification
-        return sa.and_(v.c.reason == Reason.BLIND_AUDIT, sa.not_(v.c.sandbox))
+        return blind_audited(self._t)
 
     def of_consenting(self, *columns: Any) -> sa.Select[Any]:
         """Labels of members who consented; those of the sandbox show nobody."""
@@ -96,6 +83,7 @@ class Labels:
             label.c.position,
             label.c.label,
             label.c.gender,
+            label.c.labelled_by,
             sa.func.coalesce(label.c.sha256, self._file(label.c.position)).label("sha256"),
             sa.func.coalesce(label.c.selfie_sha256, self._file(0)).label("selfie_sha256"),
             v.c.message,
@@ -151,19 +139,17 @@ class Labels:
     def _genuine(self, c: sa.Connection, links: dict[str, list[str]]) -> dict[str, list[PhotoLink]]:
         """Gallery photos that people called genuine beside this very selfie; the latest label counts."""
         label, v = self._t.label, self._t.verification
-        latest = sa.select(sa.func.max(label.c.id)).group_by(label.c.request_id, label.c.position)
-        rows = c.execute(
-            sa.select(v.c.member_id, v.c.message, label.c.position, label.c.sha256)
-            .join(v, v.c.request_id == label.c.request_id)
-            .where(v.c.member_id.in_(links), label.c.label == PairLabel.GENUINE, label.c.id.in_(latest))
-            .order_by(label.c.id)
-        )
+        its = (label.c.id, label.c.request_id, label.c.position, label.c.label, label.c.labelled_by)
+        query = sa.select(*its, label.c.sha256, v.c.member_id, v.c.message)
+        query = query.join(v, v.c.request_id == label.c.request_id).where(v.c.member_id.in_(links))
+        rows = _that_count(c.execute(query.order_by(label.c.id)).all())
         found: dict[str, dict[str, PhotoLink]] = {}
-        for member_id, message, position, digest in rows:
-            urls, now = urls_of(message), links[member_id]
-            if is_same_photo(urls[0], now[0]) and 0 < position < len(urls):
-                link = current_links(urls, now, member_id, {position: digest})[position]
-                found.setdefault(member_id, {})[link.url] = link
+        for row in rows:
+            urls, now, position = urls_of(row.message), links[row.member_id], row.position
+            here = is_same_photo(urls[0], now[0]) and 0 < position < len(urls)
+            if here and row.label == PairLabel.GENUINE:
+                link = current_links(urls, now, row.member_id, {position: row.sha256})[position]
+                found.setdefault(row.member_id, {})[link.url] = link
         return {member_id: list(by_url.values()) for member_id, by_url in found.items()}
 
 
@@ -173,11 +159,19 @@ def assemble(rows: Sequence[AnyRow], now: Sequence[str] = ()) -> tuple[TruePhoto
     Where a person said of a gallery photo that it is genuine, the selfie beside it is the member, and
     only such selfies are used; where nobody ever did, the latest selfie is.
     """
-    latest = {(row.request_id, row.position): row for row in rows}
-    said = sorted(latest.values(), key=lambda row: row.id)
+    said = _that_count(rows)
     photos = _once(_photo(row, now) for row in said)
     selfies = _once(_selfie(row, now) for row in _with_a_selfie(said))
     return tuple(_sorted_out(selfies, photos))
+
+
+def _that_count(rows: Sequence[AnyRow]) -> list[AnyRow]:
+    """The latest label of each photo, in their order. Who could not tell has no say, and may have changed
+    their mind to that."""
+    by_person = {(row.request_id, row.position, row.labelled_by.lower()): row for row in rows}
+    told = sorted((r for r in by_person.values() if r.label in LEARNED_LABELS), key=lambda row: row.id)
+    latest = {(row.request_id, row.position): row for row in told}
+    return sorted(latest.values(), key=lambda row: row.id)
 
 
 def _with_a_selfie(rows: Sequence[AnyRow]) -> Sequence[AnyRow]:

@@ -153,9 +153,9 @@ class Audit:
     sampled: int
     """Approvals that were to come to a person."""
     judged: int
-    """Of which a person decided, or labelled a photo."""
+    """Of which a person approved or rejected, or said of a photo whom it shows."""
     wrong: int
-    """Of these, rejected; where nobody decided, with a photo of another person."""
+    """Of these, rejected, or with a photo of another person: see `audit_on`."""
 
 
 @dataclass(frozen=True, slots=True)

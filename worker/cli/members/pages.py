@@ -1,0 +1,91 @@
+"""Tables about requests and their photos, for several commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from rich.table import Table
+from rich.text import Text
+
+from pipeline.terminal import new_table
+from pipeline.verdict import PhotoFinding, Reason
+from worker.cli.output import STYLES, without_query
+from worker.results.texts import fetch_text, operator_text
+from worker.store import RequestRecord
+
+_SWAPPED: Final = "another picture than the verdict before saw at this address"
+
+
+def in_words(reason: Reason | None) -> str:
+    """The reason with what it means."""
+    return f"{reason}: {operator_text(reason)}" if reason else "-"
+
+
+def photos_table(
+    request: RequestRecord, urls: Sequence[str | None] = (), title: str = "Latest request"
+) -> Table:
+    """What was found in each photo; ``urls`` by position, as far as they are known."""
+    table = new_table("photo", "outcome", "shown as", "faces", "similarity", "remark", "address", title=title)
+    for finding in request.findings:
+        name = "selfie" if finding.position == 0 else str(finding.position)
+        similarity = finding.comparison.similarity if finding.comparison else None
+        url = without_query(urls[finding.position]) if finding.position < len(urls) else "-"
+        remark = _SWAPPED if finding.position in request.swapped else _remark(finding)
+        remark = _used_by(request, finding.position) or remark
+        row = (
+            name,
+            finding.outcome,
+            finding.verdict or "-",
+            str(finding.faces),
+            number(similarity),
+            remark,
+            url,
+        )
+        table.add_row(*row)
+    return table
+
+
+def _used_by(request: RequestRecord, position: int) -> str:
+    """Which members had used the photo before; empty if none had."""
+    used = [
+        f"{one.of_member_id} (request {one.of_request_id}, {one.of_since:%Y-%m-%d}, "
+        f"{'the same file' if one.same_file else 'a near copy'})"
+        for one in request.reuses
+        if one.position == position
+    ]
+    return f"used before by {', '.join(used)}" if used else ""
+
+
+def _remark(finding: PhotoFinding) -> str:
+    """Why it could not be judged, with the number against its limit."""
+    if finding.fetch_problem:
+        return f"{finding.fetch_problem}: {fetch_text(finding.fetch_problem)}"
+    if finding.gate:
+        return f"{finding.gate.name} {finding.gate.value:.2f}, limit {finding.gate.limit:.2f}"
+    return "the same picture as the selfie" if finding.replay else finding.detail
+
+
+def history_table(requests: Sequence[RequestRecord], title: str = "Requests") -> Table:
+    """One line for each request."""
+    names = ("request", "why", "state", "verdict", "reason", "similarity", "attempts", "requested", "ms")
+    table = new_table(*names, title=title)
+    for one in requests:
+        total = sum(one.timings.values())
+        table.add_row(
+            one.request_id,
+            one.why,
+            one.state,
+            Text(one.status or "-", STYLES[one.status]),
+            one.reason or one.problem or "-",
+            number(one.similarity),
+            str(one.attempts),
+            f"{one.requested_at:%Y-%m-%d %H:%M:%S}",
+            f"{total:.0f}" if total else "-",
+        )
+    return table
+
+
+def number(value: float | None) -> str:
+    """Three digits, or a dash."""
+    return "-" if value is None else f"{value:.3f}"

@@ -1,0 +1,88 @@
+"""What a reviewer sees of a case."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import click
+from rich.table import Table
+
+from pipeline.terminal import console, new_table
+from worker.cli.members.pages import history_table, in_words, photos_table
+from worker.cli.output import plain, without_query
+from worker.store import CaseView, Evidence
+from worker.store.tables.states import PairLabel
+
+WORDS: Final = {
+    "same": PairLabel.GENUINE,
+    "different": PairLabel.IMPOSTOR,
+    "cannot_tell": PairLabel.CANNOT_TELL,
+}
+"""What a reviewer says of a photo beside the selfie."""
+SPOKEN: Final = {label: word for word, label in WORDS.items()}
+
+
+def case_as_json(view: CaseView, *, links: bool) -> dict[str, Any]:
+    """The case; ``links``: with addresses that can be opened."""
+    photos = [
+        {
+            "position": photo.position,
+            "url": photo.url if links else without_query(photo.url),
+            "fetched": photo.fetched,
+            "answer": photo.answer and SPOKEN[photo.answer],
+        }
+        for photo in view.photos
+    ]
+    return {
+        "member_id": view.claim.member_id,
+        "yours_until": plain(view.claim.until),
+        "photos": photos,
+        "to_answer": list(view.to_answer),
+        "evidence": plain(view.evidence),
+    }
+
+
+def print_case(view: CaseView, *, links: bool) -> None:
+    """The same for a terminal."""
+    claim = view.claim
+    click.echo(f"The case of {claim.member_id} is yours until {claim.until:%H:%M:%S} UTC.")
+    for photo in view.photos:
+        name = "selfie" if photo.position == 0 else f"{photo.position}"
+        state = "" if photo.fetched else "  (could not be fetched)"
+        said = f"  {SPOKEN[photo.answer]}" if photo.answer else ""
+        # Not in a table: an address must be whole to be opened.
+        click.echo(f"  {name:>6}  {photo.url if links else without_query(photo.url)}{state}{said}")
+    if view.to_answer:
+        example = " ".join(f"{n}=…" for n in view.to_answer)
+        click.echo(f"Is it the person of the selfie? review answer {example} ({', '.join(WORDS)})")
+    if view.evidence is not None:
+        _print_evidence(view.evidence)
+
+
+def _print_evidence(evidence: Evidence) -> None:
+    out = console()
+    out.print(_facts(evidence))
+    if evidence.request.selfie:
+        out.print(photos_table(evidence.request, title="What the machine found"))
+    if evidence.earlier:
+        out.print(history_table(evidence.earlier, title="Earlier requests"))
+    for vote in evidence.votes:
+        note = f": {vote.note}" if vote.note else ""
+        click.echo(f"{vote.voted_by}: {vote.choice}, {vote.code}{note}")
+
+
+def _facts(evidence: Evidence) -> Table:
+    request = evidence.request
+    table = new_table("the machine", f"{request.machine_status or '-'}")
+    similarity = "-" if request.similarity is None else f"{request.similarity:.3f}"
+    facts = {
+        "reason": in_words(request.machine_reason),
+        "similarity": similarity,
+        "the review is open for": in_words(evidence.reason),
+        "by request": evidence.opened_by or "-",
+        **({} if evidence.tries is None else {"tries before": str(evidence.tries)}),
+        "declared gender": evidence.declared_gender or "-",
+    }
+    for name, value in facts.items():
+        table.add_row(name, value)
+    return table

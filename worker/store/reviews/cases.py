@@ -1,0 +1,94 @@
+"""Cases follow the members' verdicts, within the transactions of others."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pipeline.decide import keyed_fraction
+from pipeline.verdict import Status
+from worker.store.database import AnyRow
+from worker.store.reviews.records import ReviewRules
+from worker.store.tables.schema import Tables
+from worker.store.tables.states import Cause
+
+PRIORITIES: Final = {Cause.OBJECTION: 0}
+ORDINARY: Final = 1
+_NOBODY: Final[dict[str, Any]] = dict.fromkeys(
+    ("reviewer", "claimed_at", "lease_until", "looked_at", "looked_hash")
+)
+
+
+class Cases:
+    """Opens, moves and closes them. The member's row must be locked."""
+
+    def __init__(self, t: Tables, rules: ReviewRules) -> None:
+        self._t = t
+        self._rules = rules
+
+    def follow(self, c: sa.Connection, member_id: str, now: datetime) -> None:
+        """The member's newest request has ended: the case is about that one, is new, or has ended with it.
+
+        Only better photos end a case, and only one that the machine's doubt has opened.
+        """
+        m = self._t.member
+        columns = sa.select(m.c.member_id, m.c.request_id, m.c.verification_status, m.c.sandbox)
+        member = c.execute(columns.where(m.c.member_id == member_id)).one()
+        waits, case = member.verification_status == Status.REVIEW, self.open_of(c, member_id)
+        if case is None:
+            if waits:
+                self.open(c, member, Cause.VERDICT, now)
+        elif not waits and case.cause == Cause.VERDICT:
+            self.close(c, case, now)
+        elif case.request_id != member.request_id:
+            self.update(c, case, request_id=member.request_id, round=case.round + 1, **_NOBODY)
+
+    def open_of(self, c: sa.Connection, member_id: str) -> AnyRow | None:
+        """The member's open case, locked."""
+        case = self._t.review_case
+        its = (case.c.member_id == member_id, case.c.unfinished.is_not(None))
+        return c.execute(sa.select(case).where(*its).with_for_update()).one_or_none()
+
+    def open(
+        self, c: sa.Connection, member: AnyRow, cause: Cause, now: datetime, by: str | None = None
+    ) -> None:
+        """A new case about the member's newest request; the member must have no open one."""
+        fraction = keyed_fraction(self._rules.key, "second review", member.request_id)
+        row = {
+            "member_id": member.member_id,
+            "request_id": member.request_id,
+            "sandbox": bool(member.sandbox),
+            "cause": cause,
+            "priority": PRIORITIES.get(cause, ORDINARY),
+            "unfinished": True,
+            "opened_at": now,
+            "opened_by": by,
+            "due_at": now + self._rules.due_after,
+            "second": fraction < self._rules.second_share and not member.sandbox,
+            "round": 0,
+            "attempts": 0,
+        }
+        c.execute(sa.insert(self._t.review_case).values(**row))
+
+    def close(self, c: sa.Connection, case: AnyRow, now: datetime) -> None:
+        """Nobody must decide any more."""
+        self.update(c, case, unfinished=None, closed_at=now, **_NOBODY)
+
+    def release(self, c: sa.Connection, case: AnyRow, **values: Any) -> None:
+        """Nobody has the case any more."""
+        self.update(c, case, **_NOBODY, **values)
+
+    def update(self, c: sa.Connection, case: AnyRow, **values: Any) -> None:
+        """Write these columns of a case that is locked."""
+        table = self._t.review_case
+        c.execute(sa.update(table).where(table.c.id == case.id).values(**values))
+
+
+def contents_hash(photos: Sequence[AnyRow]) -> str:
+    """One hash over the files of a request, by position: what a reviewer has seen."""
+    text = "\n".join(f"{photo.position} {photo.sha256 or '-'}" for photo in photos)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,129 @@
+"""Who has a case: checked under the locks of member and case, in the transactions of others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from worker.errors import CaseChanged, CaseGone, ClaimLost, NotPossible
+from worker.jobs.links import urls_of
+from worker.store.database import AnyRow, Database
+from worker.store.leases import is_leased
+from worker.store.reviews.cases import contents_hash
+from worker.store.reviews.records import Claim
+from worker.store.tables.schema import Tables
+from worker.store.tables.states import PairLabel, Phase, State
+
+NAME_LENGTH: Final = 255
+
+
+@dataclass(frozen=True, slots=True)
+class HeldCase:
+    """A case whose claim holds, with what it is about; all locked."""
+
+    member: AnyRow
+    case: AnyRow
+    request: AnyRow
+    photos: Sequence[AnyRow]
+    """Rows of `verification_photo`, the selfie's first."""
+
+    @property
+    def to_answer(self) -> list[int]:
+        """Positions of the photos that a person can answer: whose file is known. The sandbox has none."""
+        asked = 0 if self.case.sandbox else len(urls_of(self.request.message))
+        return [photo.position for photo in self.photos if 0 < photo.position < asked and photo.sha256]
+
+
+def hold(c: sa.Connection, database: Database, claim: Claim, now: datetime) -> HeldCase:
+    """The case of a claim. Raises CaseGone, ClaimLost, CaseChanged, NotPossible."""
+    t = database.t
+    member = database.lock_member(c, claim.member_id)
+    if member is None:
+        raise CaseGone(f"there is no member {claim.member_id} any more: nothing is left to decide")
+    case = locked_case(c, t, claim.case_id)
+    check_claim(case, claim, now)
+    check_account(claim.reviewer, claim.member_id)
+    request = database.lock_request(c, member.request_id or "")
+    if request is None or member.request_id != claim.request_id or not State(request.state).ended:
+        state = "none" if request is None else f"{request.request_id}, which is {request.state}"
+        raise CaseChanged(f"{claim.member_id} has sent something since: the newest request is {state}")
+    vp = t.verification_photo
+    photos = c.execute(sa.select(vp).where(vp.c.request_id == claim.request_id).order_by(vp.c.position)).all()
+    return HeldCase(member, case, request, photos)
+
+
+def locked_case(c: sa.Connection, t: Tables, case_id: int) -> AnyRow:
+    """The row of a case. The member's must have been locked before. Raises CaseGone."""
+    row = c.execute(sa.select(t.review_case).where(t.review_case.c.id == case_id).with_for_update())
+    if (case := row.one_or_none()) is None:
+        raise CaseGone("there is no such case any more: the member was erased")
+    return case
+
+
+def check_claim(case: AnyRow, claim: Claim, now: datetime) -> None:
+    """Raises CaseGone and ClaimLost, which say who has it."""
+    about = f"the case of {case.member_id}"
+    if not case.unfinished:
+        raise CaseGone(f"{about} is closed: it was decided, or better photos have ended it")
+    if case.attempts != claim.attempt or not same_person(case.reviewer or "", claim.reviewer):
+        if case.reviewer is not None and is_leased(case, now):
+            raise ClaimLost(f"{case.reviewer} has {about}, until {_clock(case.lease_until)}", case.reviewer)
+        raise ClaimLost(f"nobody has {about} now, and it is not yours any more: `review next`", None)
+    if not is_leased(case, now):
+        ended = f"your claim of {about} ran out at {_clock(case.lease_until)}"
+        raise ClaimLost(f"{ended}: `review next` renews it, if nobody else has it by then", None)
+
+
+def check_account(reviewer: str, member_id: str) -> None:
+    """Nobody decides about themselves. Raises NotPossible."""
+    if same_person(reviewer, member_id):
+        raise NotPossible(f"{reviewer} is the member's own account: somebody else must decide")
+
+
+def check_name(reviewer: str) -> None:
+    """Raises NotPossible where the name cannot be kept and found again."""
+    if not 0 < len(reviewer) <= NAME_LENGTH or not reviewer.isprintable():
+        raise NotPossible(f"a reviewer's name has 1 to {NAME_LENGTH} characters that can be printed")
+
+
+def check_looked(held: HeldCase) -> None:
+    """Raises NotPossible before a look, CaseChanged where other photos were seen."""
+    if held.case.looked_at is None:
+        raise NotPossible(f"nobody has looked at {held.member.member_id} since the claim: `review show`")
+    if held.case.looked_hash != contents_hash(held.photos):
+        raise CaseChanged(f"the photos of {held.member.member_id} are others than you saw: `review show`")
+
+
+def answers_of(
+    c: sa.Connection, t: Tables, held: HeldCase, reviewer: str, *phases: Phase
+) -> dict[int, PairLabel]:
+    """What this reviewer has answered about these very files, by position; the latest counts."""
+    label, files = t.label, {photo.position: photo.sha256 for photo in held.photos}
+    its = (label.c.case_id == held.case.id, label.c.request_id == held.case.request_id)
+    query = sa.select(label.c.position, label.c.label, label.c.sha256).where(*its)
+    query = query.where(named(label.c.labelled_by, reviewer), label.c.phase.in_(phases or list(Phase)))
+    rows = c.execute(query.order_by(label.c.id))
+    return {row.position: PairLabel(row.label) for row in rows if files.get(row.position) == row.sha256}
+
+
+def has_answered(c: sa.Connection, t: Tables, held: HeldCase, reviewer: str) -> bool:
+    """Whether this reviewer has said something of every photo, blind."""
+    return not set(held.to_answer) - answers_of(c, t, held, reviewer, Phase.BLIND).keys()
+
+
+def named(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
+    """Whether a column names this person: `Lee` and `lee` are one."""
+    return sa.func.lower(column) == name.lower()
+
+
+def same_person(one: str, other: str) -> bool:
+    """The same of two names."""
+    return one.lower() == other.lower()
+
+
+def _clock(moment: datetime) -> str:
+    return f"{moment:%H:%M:%S} UTC"

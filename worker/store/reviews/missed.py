@@ -1,0 +1,56 @@
+"""Cases that a worker of an earlier version did not open, move or close."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Status
+from worker.store.database import Database
+from worker.store.reviews.cases import Cases
+from worker.store.tables.states import State
+
+_AT_ONCE: Final = 500
+
+
+class MissedCases:
+    """Finds them by comparing all members with their cases: for once a day."""
+
+    def __init__(self, database: Database, cases: Cases) -> None:
+        self._db = database
+        self._t = database.t
+        self._cases = cases
+
+    def follow(self, now: datetime) -> int:
+        """Let the cases follow the members' verdicts; how many were behind."""
+        behind, last = 0, ""
+        while ids := self._db.read(partial(self._some, last)):
+            behind += sum(self._db.write(partial(self._follow, member_id, now)) for member_id in ids)
+            last = ids[-1]
+        return behind
+
+    def _some(self, after: str, c: sa.Connection) -> Sequence[str]:
+        m = self._t.member
+        query = self._behind(m.c.member_id).where(m.c.member_id > after)
+        return c.scalars(query.order_by(m.c.member_id).limit(_AT_ONCE)).all()
+
+    def _behind(self, column: sa.Column[str]) -> sa.Select[Any]:
+        m, case = self._t.member, self._t.review_case
+        its = sa.and_(case.c.member_id == m.c.member_id, case.c.unfinished.is_not(None))
+        waits = sa.and_(case.c.id.is_(None), m.c.verification_status == Status.REVIEW)
+        moved = case.c.request_id != m.c.request_id
+        ended = m.c.requested_state.in_([State.DONE, State.DEAD])
+        return sa.select(column).select_from(m.outerjoin(case, its)).where(sa.or_(waits, moved), ended)
+
+    def _follow(self, member_id: str, now: datetime, c: sa.Connection) -> bool:
+        """Asked again under the lock: this version may have done it meanwhile."""
+        self._db.lock_member(c, member_id)
+        m = self._t.member
+        behind = c.scalar(self._behind(m.c.member_id).where(m.c.member_id == member_id)) is not None
+        if behind:
+            self._cases.follow(c, member_id, now)
+        return behind

@@ -1,0 +1,306 @@
+"""The queue of open cases: who gets which, and what a reviewer sees of it.
+
+Whatever opened a case, the same statements run and the same is shown until the photos are answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from pipeline.verdict import Reason
+from worker.errors import NotPossible
+from worker.jobs.links import current_links, urls_of
+from worker.results.reviewer_reasons import ReviewReason
+from worker.store.database import AnyRow, Database
+from worker.store.leases import is_free, is_leased, update_leased
+from worker.store.members.accesses import AccessLog
+from worker.store.members.galleries import Galleries
+from worker.store.members.records import Access
+from worker.store.requests.reading import read_requests
+from worker.store.requests.records import RequestRecord
+from worker.store.requests.tries import Tries
+from worker.store.reviews.cases import Cases, contents_hash
+from worker.store.reviews.claims import (
+    HeldCase,
+    answers_of,
+    check_name,
+    has_answered,
+    hold,
+    named,
+    same_person,
+)
+from worker.store.reviews.records import (
+    CaseList,
+    CasePhoto,
+    CaseView,
+    Claim,
+    EarlierVote,
+    Evidence,
+    ListedCase,
+    ReviewRules,
+)
+from worker.store.tables.states import Choice, State
+
+_CANDIDATES: Final = 20
+"""Cases that are tried, one after the other: the others have been taken at this very moment."""
+_TRIES: Final = 5
+_EARLIER: Final = 10
+"""Requests of the member that are shown with the evidence."""
+
+
+class ReviewQueue:
+    """Hands out cases and shows them."""
+
+    def __init__(
+        self, database: Database, cases: Cases, rules: ReviewRules, *, accesses: AccessLog, tries: Tries
+    ) -> None:
+        self._db = database
+        self._t = database.t
+        self._cases = cases
+        self._rules = rules
+        self._accesses = accesses
+        self._tries = tries
+        self._galleries = Galleries(database.t)
+
+    def claim_next(
+        self, reviewer: str, now: datetime, *, sandbox: bool = False, member_id: str | None = None
+    ) -> Claim | None:
+        """The reviewer's own case if there is one, else the next; None where nothing waits for this person.
+
+        Of the ``sandbox``, where tests may name a ``member_id``, or of real members: of those nobody picks.
+
+        Order: priority, then when it is due. Left out are cases that this person has voted on, is the member
+        of, or has escalated; those that go to named people; and members whose newest request is under way.
+        """
+        check_name(reviewer)
+        case = self._t.review_case
+        which = case.c.sandbox == sandbox
+        if sandbox and member_id is not None:
+            which = sa.and_(which, case.c.member_id == member_id)
+        for _ in range(_TRIES):
+            tried, claim = self._db.write(lambda c: self._claim_next(c, reviewer, now, which))
+            if claim is not None or not tried:
+                return claim
+        return None
+
+    def _claim_next(
+        self, c: sa.Connection, reviewer: str, now: datetime, which: sa.ColumnElement[bool]
+    ) -> tuple[Sequence[int], Claim | None]:
+        case = self._t.review_case
+        claimable = self._claimable(reviewer).where(which)
+        own = named(sa.func.coalesce(case.c.reviewer, ""), reviewer)
+        ids = c.scalars(claimable.where(own).limit(1)).all()
+        ids = ids or c.scalars(claimable.where(is_free(case, now)).limit(_CANDIDATES)).all()
+        for case_id in ids:
+            its = (case.c.id == case_id, case.c.unfinished.is_not(None), sa.or_(own, is_free(case, now)))
+            found = c.execute(sa.select(case).where(*its).with_for_update(skip_locked=True)).one_or_none()
+            if found is not None:
+                return ids, self._take(c, found, reviewer, now)
+        return ids, None
+
+    def _claimable(self, reviewer: str) -> sa.Select[Any]:
+        """IDs of the cases that this person may have, in their order."""
+        case, m, vote = self._t.review_case, self._t.member, self._t.review_vote
+        ended = m.c.requested_state.in_([State.DONE, State.DEAD])
+        voted = sa.exists().where(
+            vote.c.case_id == case.c.id, vote.c.round == case.c.round, named(vote.c.voted_by, reviewer)
+        )
+        escalated, open_to_all = case.c.escalated_at.is_not(None), case.c.escalated_at.is_(None)
+        if self._rules.is_senior(reviewer):
+            may = sa.or_(escalated, ~voted)
+        elif self._rules.seniors:
+            may = sa.and_(open_to_all, ~voted)
+        else:
+            others = ~named(sa.func.coalesce(case.c.escalated_by, ""), reviewer)
+            may = sa.and_(sa.or_(open_to_all, others), ~voted)
+        return (
+            sa.select(case.c.id)
+            .join(m, m.c.member_id == case.c.member_id)
+            .where(case.c.unfinished.is_not(None), m.c.request_id == case.c.request_id, ended, may)
+            .where(~named(case.c.member_id, reviewer))
+            .order_by(case.c.priority, case.c.due_at, case.c.id)
+        )
+
+    def _take(self, c: sa.Connection, row: AnyRow, reviewer: str, now: datetime) -> Claim:
+        """A claim that still holds goes on; of any other the reviewer has seen nothing yet."""
+        case, until = self._t.review_case, now + self._rules.lease
+        goes_on = is_leased(row, now) and same_person(row.reviewer or "", reviewer)
+        number = row.attempts if goes_on else row.attempts + 1
+        new = {"attempts": number, "reviewer": reviewer, "claimed_at": now}
+        nothing = {"looked_at": None, "looked_hash": None}
+        fresh = {} if goes_on else {**new, **nothing}
+        update_leased(c, case, row.attempts, case.c.id == row.id, lease_until=until, **fresh)
+        return Claim(row.id, row.member_id, row.request_id, reviewer, number, until)
+
+    def claim_of(self, reviewer: str) -> Claim | None:
+        """The claim that this person had last, if nobody else has the case by now; it may have run out."""
+        case = self._t.review_case
+        its = (case.c.unfinished.is_not(None), named(case.c.reviewer, reviewer))
+        query = sa.select(case).where(*its).order_by(case.c.claimed_at.desc()).limit(1)
+        row = self._db.read(lambda c: c.execute(query).one_or_none())
+        if row is None:
+            return None
+        return Claim(row.id, row.member_id, row.request_id, reviewer, row.attempts, row.lease_until)
+
+    def holder_of(self, member_id: str, now: datetime) -> str | None:
+        """Who has the member's case now. Raises NotPossible where there is no open one."""
+        case = self._t.review_case
+        query = sa.select(case).where(case.c.member_id == member_id, case.c.unfinished.is_not(None))
+        row = self._db.read(lambda c: c.execute(query).one_or_none())
+        if row is None:
+            raise NotPossible(f"there is no open case of {member_id}")
+        return row.reviewer if is_leased(row, now) else None
+
+    def is_open(self, member_id: str) -> bool:
+        """Whether a person must still decide about the member."""
+        case = self._t.review_case
+        query = sa.select(case.c.id).where(case.c.member_id == member_id, case.c.unfinished.is_not(None))
+        return self._db.read(lambda c: c.execute(query).first()) is not None
+
+    def release(self, claim: Claim, now: datetime) -> None:
+        """Give a case back. Raises CaseGone, ClaimLost, CaseChanged, NotPossible."""
+
+        def write(c: sa.Connection) -> None:
+            self._cases.release(c, hold(c, self._db, claim, now).case)
+
+        self._db.write(write)
+
+    def look(self, claim: Claim, access: Access, now: datetime) -> CaseView:
+        """The photos; once this reviewer has answered them all, with what the machine found.
+
+        That somebody looks is on record when this returns. Extends the claim. Raises CaseGone, ClaimLost,
+        CaseChanged, NotPossible.
+        """
+        return self._db.write(lambda c: self._look(c, claim, access, now))
+
+    def _look(self, c: sa.Connection, claim: Claim, access: Access, now: datetime) -> CaseView:
+        held = hold(c, self._db, claim, now)
+        self._accesses.write(c, [claim.member_id], replace(access, by=claim.reviewer), now)
+        until, seen = now + self._rules.lease, contents_hash(held.photos)
+        self._cases.update(c, held.case, looked_at=now, looked_hash=seen, lease_until=until)
+        answered = has_answered(c, self._t, held, claim.reviewer)
+        evidence = self._evidence(c, held) if answered else None
+        return CaseView(replace(claim, until=until), self._photos(c, held, claim.reviewer), evidence)
+
+    def _photos(self, c: sa.Connection, held: HeldCase, reviewer: str) -> tuple[CasePhoto, ...]:
+        """By the links of now."""
+        files = {photo.position: photo.sha256 for photo in held.photos if photo.sha256}
+        urls = urls_of(held.request.message)
+        now = self._galleries.links(c, held.member)
+        links = current_links(urls, now, held.member.member_id, files)
+        said = answers_of(c, self._t, held, reviewer)
+        return tuple(CasePhoto(n, link.url, n in files, said.get(n)) for n, link in enumerate(links))
+
+    def _evidence(self, c: sa.Connection, held: HeldCase) -> Evidence:
+        v, member = self._t.verification, held.member
+        its = sa.select(v).where(v.c.request_id == held.request.request_id)
+        (request,) = read_requests(c, self._t, its)
+        others = sa.select(v).where(v.c.member_id == member.member_id, v.c.request_id != request.request_id)
+        newest = others.order_by(v.c.requested_at.desc(), v.c.request_id.desc()).limit(_EARLIER)
+        return Evidence(
+            request=_without_gender(request),
+            earlier=tuple(_without_gender(one) for one in read_requests(c, self._t, newest)),
+            reason=member.reason and Reason(member.reason),
+            opened_by=member.verified_request_id,
+            declared_gender=member.declared_gender,
+            tries=self._tries_before(c, member),
+            votes=self._votes(c, held.case) if held.case.escalated_at is not None else (),
+        )
+
+    def _tries_before(self, c: sa.Connection, member: AnyRow) -> int | None:
+        """Where there were too many."""
+        if member.reason != Reason.TOO_MANY_TRIES or member.verified_at is None:
+            return None
+        return self._tries.before(c, member.member_id, member.verified_request_id, member.verified_at)
+
+    def _votes(self, c: sa.Connection, case: AnyRow) -> tuple[EarlierVote, ...]:
+        vote = self._t.review_vote
+        its = (vote.c.case_id == case.id, vote.c.round == case.round, vote.c.choice != Choice.UNDO)
+        rows = c.execute(sa.select(vote).where(*its).order_by(vote.c.id))
+        return tuple(
+            EarlierVote(
+                Choice(row.choice), row.code and ReviewReason(row.code), row.photo, row.note, row.voted_by
+            )
+            for row in rows
+        )
+
+    def page(
+        self, now: datetime, limit: int = 50, after: int | None = None, *, sandbox: bool = False
+    ) -> CaseList:
+        """Open cases in the queue's order, from the one after ``after``, with the counts of all.
+
+        Raises NotPossible where there was never a case ``after``.
+        """
+        case = self._t.review_case
+        open_ones = sa.and_(case.c.unfinished.is_not(None), case.c.sandbox == sandbox)
+        return self._db.read(lambda c: self._page(c, now, limit, after, open_ones))
+
+    def _page(
+        self,
+        c: sa.Connection,
+        now: datetime,
+        limit: int,
+        after: int | None,
+        open_ones: sa.ColumnElement[bool],
+    ) -> CaseList:
+        case = self._t.review_case
+        order = (case.c.priority, case.c.due_at, case.c.id)
+        query = sa.select(case).where(open_ones).order_by(*order).limit(limit + 1)
+        if after is not None:
+            last = c.execute(sa.select(*order).where(case.c.id == after)).one_or_none()
+            if last is None:
+                raise NotPossible(f"there is no case {after}: begin with the first page")
+            query = query.where(_is_after(case, last))
+        rows = c.execute(query).all()
+        counts = c.execute(self._counts(now).where(open_ones)).one()
+        return CaseList(
+            open=counts.open,
+            overdue=int(counts.overdue or 0),
+            claimed=int(counts.claimed or 0),
+            escalated=int(counts.escalated or 0),
+            cases=tuple(_listed(row, now) for row in rows[:limit]),
+            after=rows[limit - 1].id if len(rows) > limit else None,
+        )
+
+    def _counts(self, now: datetime) -> sa.Select[Any]:
+        case = self._t.review_case
+        which = {
+            "overdue": case.c.due_at <= now,
+            "claimed": case.c.lease_until > now,
+            "escalated": case.c.escalated_at.is_not(None),
+        }
+        sums = [sa.func.sum(sa.case((where, 1), else_=0)).label(name) for name, where in which.items()]
+        columns: list[sa.ColumnElement[Any]] = [sa.func.count().label("open"), *sums]
+        return sa.select(*columns).select_from(case)
+
+
+def _without_gender(request: RequestRecord) -> RequestRecord:
+    """The machine's guess could influence whoever has not decided yet."""
+    return replace(request, gender=None, gender_probability=None)
+
+
+def _is_after(case: sa.Table, last: AnyRow) -> sa.ColumnElement[bool]:
+    """In the queue's order."""
+    same_priority = case.c.priority == last.priority
+    same_time = sa.and_(same_priority, case.c.due_at == last.due_at)
+    return sa.or_(
+        case.c.priority > last.priority,
+        sa.and_(same_priority, case.c.due_at > last.due_at),
+        sa.and_(same_time, case.c.id > last.id),
+    )
+
+
+def _listed(row: AnyRow, now: datetime) -> ListedCase:
+    return ListedCase(
+        member_id=row.member_id,
+        opened_at=row.opened_at,
+        due_at=row.due_at,
+        overdue=row.due_at <= now,
+        escalated=row.escalated_at is not None,
+        reviewer=row.reviewer if is_leased(row, now) else None,
+    )

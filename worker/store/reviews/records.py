@@ -1,0 +1,230 @@
+"""Cases, and what people make of them: frozen values, no rows and no connections."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from pipeline.verdict import Outcome, Reason, Status
+from worker.results.reviewer_reasons import ReviewReason
+from worker.store.requests.records import RequestRecord
+from worker.store.tables.states import Choice, PairLabel, Phase
+from worker.store.training.records import Audit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReviewRules:
+    """How cases are decided."""
+
+    due_after: timedelta = timedelta(hours=24)
+    second_share: float = 0.0
+    """Share (0..1) of the cases that two reviewers answer and decide."""
+    rejection_votes: int = 1
+    """How many people it takes to reject a member."""
+    seniors: frozenset[str] = frozenset()
+    """Who decides what was escalated; empty: anybody but who escalated it."""
+    key: bytes = b""
+    lease: timedelta = timedelta(minutes=5)
+    undo_within: timedelta = timedelta(seconds=60)
+
+    def is_senior(self, reviewer: str) -> bool:
+        """Whether escalated cases go to this person by name."""
+        return reviewer.lower() in {name.lower() for name in self.seniors}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to decide a case until the lease ends; ``attempt`` fences."""
+
+    case_id: int
+    member_id: str
+    request_id: str
+    reviewer: str
+    attempt: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CasePhoto:
+    """A photo as a reviewer gets it, with what this reviewer has answered. Nothing of the machine's."""
+
+    position: int
+    """0 is the selfie."""
+    url: str = field(repr=False)
+    fetched: bool
+    """Whether the worker had the file: only such a photo can be answered."""
+    answer: PairLabel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierVote:
+    """What somebody else made of an escalated case."""
+
+    choice: Choice
+    code: ReviewReason | None
+    photo: int | None
+    note: str | None
+    voted_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the machine found; for a reviewer who has answered blind."""
+
+    request: RequestRecord
+    earlier: tuple[RequestRecord, ...]
+    """The member's other requests, the newest first."""
+    reason: Reason | None
+    """Why the member's verdict is a review, and by which request."""
+    opened_by: str | None
+    declared_gender: str | None
+    tries: int | None
+    """Earlier ones without an approval, where the review is open for them."""
+    votes: tuple[EarlierVote, ...]
+    """Of those who escalated it; empty in all other cases: a second reviewer sees nothing of the first."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseView:
+    """A case as its reviewer may see it: without evidence until every photo is answered."""
+
+    claim: Claim
+    photos: tuple[CasePhoto, ...]
+    """The selfie first."""
+    evidence: Evidence | None
+
+    @property
+    def to_answer(self) -> tuple[int, ...]:
+        """Positions of the photos that have no answer yet."""
+        return tuple(p.position for p in self.photos if p.position and p.fetched and p.answer is None)
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """An answer that was written down."""
+
+    position: int
+    label: PairLabel
+    phase: Phase
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Returned by answer: what was new, and whether training may learn from it."""
+
+    new: tuple[GivenAnswer, ...]
+    training_consent: bool
+
+
+class Effect(StrEnum):
+    """What a reviewer's choice led to."""
+
+    DECIDED = "decided"
+    WAITS = "waits"
+    """Another person must come to the same."""
+    ESCALATED = "escalated"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """Returned by decide; ``status`` is the member's verdict then."""
+
+    member_id: str
+    request_id: str
+    choice: Choice
+    effect: Effect
+    status: Status
+    previous_status: Status
+    previous_reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """Returned by undo; ``status`` and ``reason`` are the member's verdict again."""
+
+    member_id: str
+    choice: Choice
+    status: Status | None
+    reason: Reason | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedCase:
+    """An open case in the list."""
+
+    member_id: str
+    opened_at: datetime
+    due_at: datetime
+    overdue: bool
+    escalated: bool
+    reviewer: str | None
+    """Who has it now."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseList:
+    """A page of the open cases, and how many there are in all."""
+
+    open: int
+    overdue: int
+    claimed: int
+    escalated: int
+    cases: tuple[ListedCase, ...]
+    after: int | None
+    """Where the next page begins; None on the last one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewerReport:
+    """How one reviewer has worked."""
+
+    reviewer: str
+    cases: int
+    decisions: Mapping[Choice, int]
+    answers: int
+    """Blind answers about photos."""
+    changed: int
+    """Answers that were changed after the evidence."""
+    compared: int
+    """Blind answers about photos that somebody else has answered, too."""
+    agreement: float | None
+    """Share of those on which both agree."""
+    kappa: float | None
+    """Cohen's: 1 is perfect agreement, 0 that of guessing."""
+    overturned: int
+    """Votes that the member's verdict contradicts in the end."""
+    median_seconds: float | None
+    """From the claim to the decision."""
+
+
+@dataclass(frozen=True, slots=True)
+class AuditReport:
+    """What the blind audit says of the machine's approvals."""
+
+    counts: Audit
+    open: int
+    """Of those sampled, how many wait for a person."""
+    rate: float | None
+    """Share of wrong ones among those judged."""
+    interval: tuple[float, float]
+    """Of that share, with 95 % confidence (Clopper-Pearson)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewReport:
+    """How people decide."""
+
+    since: datetime
+    reviewers: tuple[ReviewerReport, ...]
+    audit: AuditReport
+
+
+@dataclass(frozen=True, slots=True)
+class FoundPhoto:
+    """What is known of a photo that an answer is about."""
+
+    position: int
+    outcome: Outcome
+    sha256: str | None
