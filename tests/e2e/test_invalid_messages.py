@@ -8,7 +8,7 @@ import redis
 
 from chaos.mutations import mutated
 from support.invalid_messages import BATCHES, EVERYTHING, job_message
-from support.system import System
+from support.system import LONG, System
 from support.workers import wait_until
 
 REASONS = sorted(reason for _, reason in (*EVERYTHING.values(), *BATCHES.values()))
@@ -72,6 +72,7 @@ def test_messages_on_redis_that_were_damaged_by_chance_never_end_a_worker(
     assert worker.pool() == pool
 
 
+@LONG
 def test_queue_files_that_were_damaged_by_chance_never_end_a_worker(embedded: System, tmp_path: Path) -> None:
     worker = embedded.start()
     pool = worker.pool()

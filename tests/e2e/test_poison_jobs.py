@@ -41,9 +41,8 @@ def command(deployment: Deployment, *words: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "harm", [*(pytest.param(harm, marks=LONG) for harm in ("crash", "killed", "memory")), "hang"]
-)
+@LONG
+@pytest.mark.parametrize("harm", ["crash", "killed", "memory", "hang"])
 def test_a_poisonous_photo_ends_dead_and_comes_back_when_it_is_mended(
     deployment: Deployment, harm: str
 ) -> None:

@@ -167,6 +167,7 @@ def test_labels_become_a_head_that_judges_though_the_retrain_worker_is_killed_in
     assert str(run.version) in report
 
 
+@LONG
 def test_embedded_one_process_does_all_of_it_and_never_waits_for_itself(
     embedded: System, faces: Path
 ) -> None:

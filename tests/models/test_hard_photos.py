@@ -18,6 +18,7 @@ from pipeline.verify import verify
 from support.hard_files import hard_files
 from support.labelled import rows
 from support.portraits import OBAMA
+from support.system import LONG
 
 SENIORS = ("50-59", "60-69")
 
@@ -31,7 +32,7 @@ def as_selfie(models: Models, faces: Path, file: str) -> Verdict:
     return verify(models, (faces / file).read_bytes(), [])
 
 
-@pytest.fixture(params=["made", "edge set"])
+@pytest.fixture(params=["made", pytest.param("edge set", marks=LONG)])
 def hard(request: pytest.FixtureRequest, portraits: Path) -> dict[str, bytes]:
     if request.param == "made":
         return {name: file.data for name, file in hard_files(portraits / OBAMA[0]).items()}

@@ -23,6 +23,7 @@ from pipeline.training.data.faces import PhotoCheck, check_photo, embed_trainabl
 from pipeline.training.retrain import MemberFaces, Retrained, retrain, rules_of, table_of
 from pipeline.verdict import Gender
 from support.portraits import CAT, OBAMA
+from support.system import LONG
 from support.workers import children_of, wait_until
 from worker.errors import TrainingDied, TrainingFailed
 from worker.retraining.process import TrainingInput, train_apart
@@ -164,6 +165,7 @@ def test_who_shares_a_picture_with_a_test_person_is_not_learned_from(champion: P
     assert (facts["shared_with_the_test_set"], facts["people"], facts["merged_names"]) == (4, 44, 1)
 
 
+@LONG
 def test_a_rule_that_the_gate_does_not_have_fails_with_its_name(champion: PublishedHead) -> None:
     with pytest.raises(TrainingFailed, match="no rule tolerance"):
         train_apart(TrainingInput(a_set(champion), champion, {"tolerance": 1}), lambda: True, 0.5, 300)

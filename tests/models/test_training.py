@@ -173,6 +173,7 @@ def test_an_impostor_beyond_the_margin_and_a_genuine_pair_at_no_distance_cost_no
 # The head.
 
 
+@LONG
 def test_the_same_seed_gives_the_same_head_and_another_seed_another(params: HeadParams) -> None:
     faces = crowd(nuisance=10.0)
     seeds = [replace(QUICK, schedule=replace(QUICK.schedule, seed=seed)) for seed in (1, 1, 2)]
