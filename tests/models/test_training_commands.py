@@ -16,6 +16,7 @@ from pipeline.bundles.identities import FittedOn, Learner
 from pipeline.cli import main
 from pipeline.errors import DataError
 from support.labelled import rows
+from support.system import LONG
 
 KEY = b"an operator's own"
 EACH = 4
@@ -62,6 +63,7 @@ def names(place: Path, fold: str) -> set[str]:
         return {row["identity"] for row in csv.DictReader(file) if row["split"] == fold}
 
 
+@LONG
 def test_a_head_is_fitted_and_knows_on_whom(place: Path, faces: Path, bundle_dir: Path) -> None:
     said = run("fit", "--faces", place / "faces.csv", "--images", faces, "--bundle", bundle_dir,
                "--out", place / "head.npz", "--cache", place / "cache")  # fmt: skip
