@@ -156,7 +156,8 @@ class Outcomes:
 
     def _read(self, c: sa.Connection, request_id: str) -> RequestRecord:
         v = self.t.verification
-        (request,) = read_requests(c, self.t, sa.select(v).where(v.c.request_id == request_id))
+        query = sa.select(v).where(v.c.request_id == request_id)
+        (request,) = read_requests(c, self.t, query, reuses=False)  # the app is told nothing of them
         return request
 
     def _told(self, c: sa.Connection, request: RequestRecord, state: State, member: AnyRow) -> Told:

@@ -50,7 +50,8 @@ class Copies:
         send one photo at once the searches wait for each other's rows, so that the later one finds it.
         """
         photos = [finding for finding in findings if finding.one_person and finding.sha256]
-        rows = self._rows(c, self._candidates(c, photos))
+        others = {candidate for candidate in self._candidates(c, photos) if candidate[0] != request_id}
+        rows = self._rows(c, others)
         found = [reuse for photo in photos for reuse in _reuses(photo, member_id, rows)]
         if not found:
             return []
@@ -81,7 +82,7 @@ class Copies:
         return sa.and_(vp.c[band] == _bands(coarse)[number], differs <= COARSE_BITS)
 
     def _rows(self, c: sa.Connection, candidates: set[tuple[str, int]]) -> list[AnyRow]:
-        """The candidates that were judged, also the member's own."""
+        """The candidates that were judged, also in the member's earlier requests."""
         v, vp = self.t.verification, self.t.verification_photo
         if not candidates:
             return []

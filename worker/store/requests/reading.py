@@ -15,14 +15,16 @@ from worker.store.tables.people import is_undone
 from worker.store.tables.schema import Tables
 
 
-def read_requests(c: sa.Connection, t: Tables, query: sa.Select[Any]) -> list[RequestRecord]:
-    """The requests that a query of `verification` finds, in its order."""
+def read_requests(
+    c: sa.Connection, t: Tables, query: sa.Select[Any], *, reuses: bool = True
+) -> list[RequestRecord]:
+    """The requests that a query of `verification` finds, in its order; with their ``reuses`` if wanted."""
     return [
         request_of(
             row,
             _findings(c, t, row.request_id),
             _decisions(c, t, row.request_id),
-            read_reuses(c, t, [row.request_id]),
+            read_reuses(c, t, [row.request_id]) if reuses else [],
         )
         for row in c.execute(query).all()
     ]

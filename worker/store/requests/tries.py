@@ -48,14 +48,15 @@ class Tries:
         ended in an error, are none.
         """
         v = self.t.verification
-        since = max(at - self.limit.within, self._last_answer(c, member_id, at))
-        query = sa.select(v.c.request_id).where(
+        query = sa.select(v.c.request_id, v.c.finished_at).where(
             *(v.c.member_id == member_id, v.c.request_id != request_id, v.c.state == State.DONE),
-            *(v.c.finished_at > since, v.c.finished_at <= at, v.c.why != Why.OPERATOR),
+            *(v.c.finished_at > at - self.limit.within, v.c.finished_at <= at, v.c.why != Why.OPERATOR),
             *(v.c.status.not_in([Status.APPROVED, Status.ERROR]), v.c.reason != Reason.BLIND_AUDIT),
             *(v.c.similarity.is_not(None), sa.not_(v.c.sandbox)),
         )
-        tried = c.scalars(query.order_by(v.c.finished_at.desc()).limit(_READ)).all()
+        rows = c.execute(query.order_by(v.c.finished_at.desc()).limit(_READ)).all()
+        since = self._last_answer(c, member_id, at) if rows else at  # a first request is not asked about
+        tried = [row.request_id for row in rows if row.finished_at > since]
         contents = self._contents(c, [*tried, request_id]) if tried else {}
         others = {contents[one] for one in tried if one in contents}
         return len(others - {contents.get(request_id, ())})
