@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from datetime import timedelta
 from itertools import pairwise
 
@@ -23,7 +24,7 @@ from support.events import (
 from support.jobs import NOW, later
 from worker.errors import NotPossible
 from worker.results.document import EventType
-from worker.store import Store
+from worker.store import Cutoffs, Store
 from worker.store.outbox.deliveries import PAUSE_AFTER
 from worker.store.outbox.records import Tried
 
@@ -156,9 +157,8 @@ def test_events_are_kept_for_a_time_and_longer_while_somebody_waits(store: Store
     arrive(store, 1)
 
     def purge(*endpoints: str) -> int:
-        old = dict.fromkeys(("numbers", "dead_jobs", "looks", "links", "sandbox"), NOW)
-        purged = store.retention.purge(**old, events=later(1), endpoints=endpoints, member_links=False)
-        return purged.events
+        old = dict.fromkeys((field.name for field in fields(Cutoffs)), NOW)
+        return store.retention.purge(Cutoffs(**old | {"events": later(1)}), endpoints).events
 
     assert (purge("app"), events_left(store)) == (1, [2, 3])
     assert (purge("gone"), events_left(store)) == (0, [2, 3])

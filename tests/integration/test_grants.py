@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from support.training import TrainingScene, labelled_member, learn_from_one
 from worker.errors import ConsentWithdrawn, MemberForgotten
 from worker.jobs.verify_job import VerifyJob
 from worker.serving.registry import publish
-from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
+from worker.store import Attempt, Cutoffs, DeadJob, NewMember, Store, build_engine
 from worker.store.outbox.records import Tried
 from worker.store.tables.schema import tables
 from worker.store.tables.states import PairLabel, Purpose, RunState, State
@@ -154,8 +154,8 @@ def test_the_worker_does_its_work(engine_of: Callable[[str], sa.Engine]) -> None
     insert_member(engine_of("verify_app"))
     assert len(store.pending.enqueue("bulk", NOW).jobs) == 1
     assert store.shadows.note("r1", a_verdict(), a_verdict(), NOW)
-    old = dict.fromkeys(("numbers", "dead_jobs", "looks", "events", "links", "sandbox"), later(9))
-    purged = store.retention.purge(**old, endpoints=(), member_links=True)
+    old = dict.fromkeys((field.name for field in fields(Cutoffs)), later(9))
+    purged = store.retention.purge(Cutoffs(**old), endpoints=())
     assert (purged.photos, purged.dead_jobs, purged.shadows) == (4, 2, 1)
 
 

@@ -21,7 +21,7 @@ from worker.store.requests.records import (
     Refused,
     RequestRecord,
 )
-from worker.store.retention import Purged
+from worker.store.retention import Cutoffs, Purged
 from worker.store.reviews.records import (
     AuditReport,
     CaseList,
@@ -61,6 +61,7 @@ __all__ = [
     "Change",
     "Claim",
     "Consenting",
+    "Cutoffs",
     "DeadJob",
     "Effect",
     "Ending",

@@ -21,6 +21,22 @@ _NUMBERS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cutoffs:
+    """What is older than these moments goes."""
+
+    numbers: datetime
+    """Of photos, and verdicts of heads in shadow."""
+    dead_jobs: datetime
+    looks: datetime
+    events: datetime
+    links: datetime
+    """Of requests."""
+    member_links: datetime | None
+    """None: links of members stay."""
+    sandbox: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class Purged:
     """How much was purged for its age."""
@@ -52,32 +68,20 @@ class Retention:
         self._t = database.t
         self._links = LinkRetention(database)
 
-    def purge(
-        self,
-        *,
-        numbers: datetime,
-        dead_jobs: datetime,
-        looks: datetime,
-        events: datetime,
-        sandbox: datetime,
-        endpoints: Collection[str],
-        links: datetime,
-        member_links: bool,
-    ) -> Purged:
-        """Remove what is older than these moments. Safe to break off and to call again.
+    def purge(self, old: Cutoffs, endpoints: Collection[str]) -> Purged:
+        """Remove what is old. Safe to break off and to call again.
 
-        An event that still waits for one of the ``endpoints`` stays. ``member_links``: the links of members
-        too, not only those of requests.
+        An event that still waits for one of the ``endpoints`` stays.
         """
         purged = Purged(
-            photos=self._purge_numbers(numbers),
-            dead_jobs=self._purge_bodies(dead_jobs),
-            looks=self._purge_looks(looks),
-            shadows=self._purge_shadows(numbers),
-            events=self._purge_events(events, endpoints),
-            links=self._links.purge_messages(links),
-            member_links=self._links.purge_members(links) if member_links else 0,
-            sandbox=self._members.purge_sandbox(sandbox),
+            photos=self._purge_numbers(old.numbers),
+            dead_jobs=self._purge_bodies(old.dead_jobs),
+            looks=self._purge_looks(old.looks),
+            shadows=self._purge_shadows(old.numbers),
+            events=self._purge_events(old.events, endpoints),
+            links=self._links.purge_messages(old.links),
+            member_links=self._links.purge_members(old.member_links) if old.member_links else 0,
+            sandbox=self._members.purge_sandbox(old.sandbox),
         )
         self._db.empty_write_ahead_log()
         return purged

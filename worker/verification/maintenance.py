@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from worker.jobs.queues import BULK, JUDGING
 from worker.jobs.verify_job import VerifyJob
 from worker.settings import Settings
-from worker.store import Enqueued, Purged, Queued
+from worker.store import Cutoffs, Enqueued, Purged, Queued
 
 logger = logging.getLogger(__name__)
 
@@ -56,19 +56,8 @@ class Broker(Protocol):
 class Retention(Protocol):
     """The part of the store that purges."""
 
-    def purge(
-        self,
-        *,
-        numbers: datetime,
-        dead_jobs: datetime,
-        looks: datetime,
-        events: datetime,
-        sandbox: datetime,
-        endpoints: Collection[str],
-        links: datetime,
-        member_links: bool,
-    ) -> Purged:
-        """Remove what is older than these moments."""
+    def purge(self, old: Cutoffs, endpoints: Collection[str]) -> Purged:
+        """Remove what is old, but for events that an endpoint has not got."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,16 +97,17 @@ def _send(broker: Broker, jobs: Sequence[Queued]) -> None:
 
 def purge_old(retention: Retention, settings: Settings, now: datetime) -> Purged:
     """Purge data older than the retention settings. Raises StoreUnavailable; safe to call again."""
-    purged = retention.purge(
+    links = now - timedelta(days=settings.link_days)
+    old = Cutoffs(
         numbers=now - timedelta(days=settings.retention_days),
         dead_jobs=now - timedelta(days=settings.dead_job_days),
         looks=now - timedelta(days=settings.access_log_days),
         events=now - timedelta(days=settings.event_days),
+        links=links,
+        member_links=None if settings.photo_resolver is None else links,
         sandbox=now - SANDBOX_KEPT,
-        endpoints=settings.endpoints,
-        links=now - timedelta(days=settings.link_days),
-        member_links=settings.photo_resolver is not None,
     )
+    purged = retention.purge(old, settings.endpoints)
     logger.info(
         "purged: %d photos, %d dead jobs, %d looks, %d shadow verdicts, %d events, links of %d requests and "
         "%d members, %d of the sandbox",
