@@ -81,6 +81,7 @@ def answer(
         (["group_same"], ("retry_photo", "no_solo_photo", 1)),
         (["group_same", "no_face/member"], ("retry_photo", "no_solo_photo", 1)),
         (["no_face/member", "member_not_seen"], ("retry_photo", "no_solo_photo", 2)),
+        (["member_not_seen<"], ("retry_photo", "no_solo_photo", 1)),
         (["group_same", "different"], ("review", "different_person", 2)),
         # The same picture twice is looked at before anything that it seems to prove.
         (["same+replay"], ("review", "same_picture", 1)),

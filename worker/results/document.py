@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from pipeline.verdict import Outcome, PhotoFinding, PhotoVerdict, Reason, Status
+from pipeline.verdict import Outcome, PhotoFinding, Reason, Status
 from worker.results.reviewer_reasons import ReviewReason, new_photo_text
 from worker.results.texts import Language, member_text, photo_text
 
@@ -58,6 +58,8 @@ class Told:
     finished_at: datetime | None = None
     findings: tuple[PhotoFinding, ...] = ()
     """The selfie's first."""
+    verified: frozenset[int] = frozenset()
+    """Positions of the photos that show the member: by the person who approved, else by the machine."""
     code: ReviewReason | None = None
     """Why a person asks for another photo."""
     sandbox: bool = False
@@ -119,7 +121,7 @@ class Told:
 
     def _is_verified(self, finding: PhotoFinding) -> bool:
         """Whether the photo may carry the member's badge: nothing may while the member has none."""
-        return self.status is Status.APPROVED and finding.verdict is PhotoVerdict.VERIFIED
+        return self.status is Status.APPROVED and finding.position in self.verified
 
     def _photo_entry(self, finding: PhotoFinding) -> dict[str, Any]:
         compared = finding.comparison

@@ -36,7 +36,7 @@ def photos_table(
         row = (
             name,
             finding.outcome,
-            finding.verdict or "-",
+            request.verdict_of(finding) or "-",
             str(finding.faces),
             number(similarity),
             remark,

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from pipeline.verdict import Reason, Status
+from pipeline.verdict import PhotoVerdict, Reason, Status
 from worker.results.document import EventType, Told, erased, refused
 from worker.store.database import AnyRow
 from worker.store.mapped import MappedMember
@@ -185,6 +185,11 @@ class Outcomes:
             "decided_by": request.decided_by,
             "problem": self._problem(c, request),
             "findings": tuple(request.findings),
+            "verified": frozenset(
+                found.position
+                for found in request.photos
+                if request.verdict_of(found) is PhotoVerdict.VERIFIED
+            ),
         }
 
     def _problem(self, c: sa.Connection, request: RequestRecord) -> str | None:

@@ -7,27 +7,31 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from pipeline.verdict import PhotoFinding
-from worker.store.members.records import DecisionRecord
+from pipeline.verdict import PhotoFinding, Status
+from worker.store.database import AnyRow
 from worker.store.requests.records import PhotoReuse, RequestRecord
 from worker.store.requests.rows import decision_of, finding_of, request_of
 from worker.store.tables.people import is_undone
 from worker.store.tables.schema import Tables
+from worker.store.tables.states import PairLabel
 
 
 def read_requests(
     c: sa.Connection, t: Tables, query: sa.Select[Any], *, reuses: bool = True
 ) -> list[RequestRecord]:
     """The requests that a query of `verification` finds, in its order; with their ``reuses`` if wanted."""
-    return [
-        request_of(
-            row,
-            _findings(c, t, row.request_id),
-            _decisions(c, t, row.request_id),
-            read_reuses(c, t, [row.request_id]) if reuses else [],
-        )
-        for row in c.execute(query).all()
-    ]
+    return [_request(c, t, row, reuses=reuses) for row in c.execute(query).all()]
+
+
+def _request(c: sa.Connection, t: Tables, row: AnyRow, *, reuses: bool) -> RequestRecord:
+    decisions = _decisions(c, t, row.request_id)
+    return request_of(
+        row,
+        _findings(c, t, row.request_id),
+        list(map(decision_of, decisions)),
+        read_reuses(c, t, [row.request_id]) if reuses else [],
+        _answers(c, t, decisions),
+    )
 
 
 def _findings(c: sa.Connection, t: Tables, request_id: str) -> list[PhotoFinding]:
@@ -36,11 +40,28 @@ def _findings(c: sa.Connection, t: Tables, request_id: str) -> list[PhotoFinding
     return [finding_of(row) for row in c.execute(query)]
 
 
-def _decisions(c: sa.Connection, t: Tables, request_id: str) -> list[DecisionRecord]:
+def _decisions(c: sa.Connection, t: Tables, request_id: str) -> Sequence[AnyRow]:
     d = t.decision
     undone = is_undone(t.decision).label("undone")
     query = sa.select(d, undone).where(d.c.request_id == request_id).order_by(d.c.id)
-    return [decision_of(row) for row in c.execute(query)]
+    return c.execute(query).all()
+
+
+def _answers(c: sa.Connection, t: Tables, decisions: Sequence[AnyRow]) -> dict[int, PairLabel]:
+    """What the person whose approval stands has said last of these very files, by position."""
+    standing = next((row for row in reversed(decisions) if not row.undone), None)
+    if standing is None or standing.case_id is None or standing.status != Status.APPROVED:
+        return {}
+    label, vp = t.label, t.verification_photo
+    same_file = sa.and_(
+        vp.c.request_id == label.c.request_id,
+        vp.c.position == label.c.position,
+        vp.c.sha256 == label.c.sha256,
+    )
+    query = sa.select(label.c.position, label.c.label).join(vp, same_file).order_by(label.c.id)
+    its = (label.c.request_id == standing.request_id, label.c.case_id == standing.case_id)
+    said = query.where(*its, sa.func.lower(label.c.labelled_by) == standing.decided_by.lower())
+    return {row.position: PairLabel(row.label) for row in c.execute(said)}
 
 
 def read_reuses(c: sa.Connection, t: Tables, request_ids: Sequence[str]) -> list[PhotoReuse]:

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
-from pipeline.verdict import Gender, PhotoFinding, Reason, Status
+from pipeline.verdict import Gender, PhotoFinding, PhotoVerdict, Reason, Status
 from worker.jobs.links import PhotoLink
 from worker.jobs.verify_job import VerifyJob, Why
 from worker.results.reviewer_reasons import ReviewReason
 from worker.store.members.records import DecisionRecord
-from worker.store.tables.states import Decider, State
+from worker.store.tables.states import Decider, PairLabel, State
+
+_SAID: Final = {PairLabel.GENUINE: PhotoVerdict.VERIFIED, PairLabel.IMPOSTOR: PhotoVerdict.CONTRADICTS}
 
 
 class Refusal(StrEnum):
@@ -190,6 +193,8 @@ class RequestRecord:
     machine_reason: Reason | None = None
     decisions: tuple[DecisionRecord, ...] = ()
     """What people decided, the latest last."""
+    answers: Mapping[int, PairLabel] = field(default_factory=dict)
+    """What the person whose approval stands has said of the photos, by position."""
     model_version: str | None = None
     policy_version: str | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
@@ -199,6 +204,11 @@ class RequestRecord:
     """Positions of photos at whose address another picture lay when the verdict before was made."""
     reuses: tuple[PhotoReuse, ...] = ()
     """Photos that another member had used before."""
+
+    def verdict_of(self, finding: PhotoFinding) -> PhotoVerdict | None:
+        """How a photo may be labelled: as the person said who approved, else as the machine found."""
+        said = self.answers.get(finding.position)
+        return finding.verdict if said is None else _SAID.get(said, finding.verdict)
 
     @property
     def findings(self) -> list[PhotoFinding]:

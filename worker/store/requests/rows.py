@@ -26,7 +26,7 @@ from worker.store.database import AnyRow, fields_of
 from worker.store.members.records import BY_PERSON, DecisionRecord
 from worker.store.requests.copies import hash_values
 from worker.store.requests.records import PhotoReuse, RequestRecord
-from worker.store.tables.states import Decider, State
+from worker.store.tables.states import Decider, PairLabel, State
 
 
 def verdict_values(verdict: Verdict) -> dict[str, Any]:
@@ -171,6 +171,7 @@ def request_of(
     findings: Sequence[PhotoFinding],
     decisions: Sequence[DecisionRecord],
     reuses: Sequence[PhotoReuse],
+    answers: Mapping[int, PairLabel],
 ) -> RequestRecord:
     """The request out of a row of `verification`, its findings, the selfie's first, and what goes with it."""
     ended = State(row.state).ended  # what was put back still has the verdict of its last end
@@ -198,6 +199,7 @@ def request_of(
         selfie=findings[0] if findings else None,
         photos=tuple(findings[1:]),
         reuses=tuple(reuses),
+        answers=answers,
     )
 
 
