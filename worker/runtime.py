@@ -124,6 +124,7 @@ def verification() -> Verification:
         ),
         worker=_worker_name(),
         sandbox=Sandbox(config.sandbox_prefix, bool(_sandbox_alone)),
+        database_seconds=lambda: store().database.seconds,
     )
 
 

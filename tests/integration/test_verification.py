@@ -22,6 +22,7 @@ from worker.verification.delivery import (
     OutOfMemory,
     Verification,
 )
+from worker.verification.measured import FAILED, Measured
 
 BUSY = NotFetched(FetchProblem.SERVER_ERROR, Fault.HOST, "503")
 GONE = NotFetched(FetchProblem.GONE, Fault.MEMBER, "404")
@@ -50,6 +51,7 @@ class Scene:
     """What happens while a job is judged."""
     shadows: tuple[Callable[[], Verdict], ...] = ()
     """What heads in shadow say."""
+    counted: list[Measured] = field(default_factory=list)
 
     def verify(self, selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verified:
         self.seen.append((selfie, photos, declared_gender))
@@ -68,6 +70,8 @@ class Scene:
             rules=self.rules,
             worker="here:1",
             clock=lambda: self.now,
+            database_seconds=lambda: self.store.database.seconds,
+            count=self.counted.append,
         )
         return service.handle(a_message() if body is None else body, "verify")
 
@@ -329,3 +333,39 @@ def test_nothing_is_noted_of_a_job_that_was_lost(scene: Scene) -> None:
     scene.shadows = (_fails, a_shadow("new-1"))
     assert scene.deliver() is Handled.LOST
     assert scene.store.shadows.report("new-1").verdicts == 0
+
+
+def test_what_is_counted_of_a_job_is_the_verdict_as_it_is_recorded(scene: Scene) -> None:
+    scene.rules = replace(scene.rules, blind_audit_share=1.0)
+    scene.deliver(after=2.5)
+    (counted,) = scene.counted
+    assert counted.verdict
+    assert counted.verdict.reason is Reason.BLIND_AUDIT
+    assert (counted.request_id, counted.queue, counted.outcome) == ("r1", "verify", Handled.STORED)
+    assert counted.total == counted.seconds.queue
+    assert {"queue", "download", "decode", "embed", "decide", "database"} == set(counted.seconds.known())
+
+
+def test_every_delivery_is_counted_once_whatever_becomes_of_it(scene: Scene) -> None:
+    scene.photos.missing[1] = BUSY
+    scene.deliver()
+    scene.deliver("no job")
+    scene.deliver(a_message(declared_gender="male"))
+    scene.photos.missing.clear()
+    scene.meanwhile = lambda: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        scene.deliver(after=1000)
+    assert [one.outcome for one in scene.counted] == ["postponed", "dead_letter", "dead_letter", FAILED]
+    assert [one.request_id for one in scene.counted] == ["r1", None, "r1", "r1"]
+
+
+def test_only_the_first_attempt_waited_in_a_queue(scene: Scene) -> None:
+    scene.photos.missing[1] = BUSY
+    scene.deliver()
+    scene.photos.missing.clear()
+    scene.deliver(after=1000)
+    first, second = scene.counted
+    assert first.seconds.queue is not None
+    assert second.seconds.queue is None
+    assert second.total is not None
+    assert second.total >= 1000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from datetime import UTC
 from functools import partial
@@ -48,9 +49,23 @@ class Database:
         self.engine = engine
         self._reader = engine.execution_options(reads_only=True, **_SNAPSHOT.get(engine.dialect.name, {}))
         self.t = schema or tables()
+        self.seconds = 0.0
+        """What transactions have taken so far, from their connection to their commit."""
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds += time.perf_counter() - start
 
     def write(self, work: Callable[[sa.Connection], T]) -> T:
         """Run the work in a transaction of its own; again, from the start, after a lost race."""
+        with self._timed():
+            return self._write(work)
+
+    def _write(self, work: Callable[[sa.Connection], T]) -> T:
         tried = 0
         while True:
             tried += 1
@@ -76,7 +91,7 @@ class Database:
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run the work on one consistent view of the database."""
         try:
-            with self._reader.connect() as connection:
+            with self._timed(), self._reader.connect() as connection:
                 return work(connection)
         except SQLAlchemyError as error:
             raise translate(error) from error

@@ -32,6 +32,7 @@ from worker.jobs.verify_job import VerifyJob, parse_job
 from worker.logs import about
 from worker.store import Accepted, Attempt, DeadJob, Refusal, Refused
 from worker.verification.dead_letters import invalid_job
+from worker.verification.measured import FAILED, Measured, Watch
 from worker.verification.sandbox import NO_SANDBOX, Answer, NoVerdict, Sandbox
 
 logger = logging.getLogger(__name__)
@@ -77,8 +78,8 @@ class Requests(Protocol):
 
     def postpone(self, attempt: Attempt, until: datetime, problem: str, now: datetime) -> bool: ...
 
-    def finish(self, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
-        """False when the attempt has lost the request."""
+    def finish(self, attempt: Attempt, verdict: Verdict, now: datetime) -> Verdict | None:
+        """The verdict as it is recorded; None when the attempt has lost the request."""
 
     def give_up(
         self, request_id: str, reason: str, message: str, now: datetime, *, attempt: Attempt | None = None
@@ -140,15 +141,28 @@ class Verification:
     worker: str
     sandbox: Sandbox = NO_SANDBOX
     clock: Callable[[], datetime] = utc_now
+    database_seconds: Callable[[], float] = lambda: 0.0
+    """What this process has spent in the database so far."""
+    count: Callable[[Measured], None] = lambda _: None
+    """Called at the end of each delivery; must not raise."""
 
     def handle(self, body: object, queue: str) -> Handled:
         """Do what a message's body asks for. Raises StoreUnavailable: deliver it again, then."""
+        watch, outcome = Watch(queue, self.database_seconds), FAILED
+        try:
+            outcome = handled = self._parse_and_run(body, queue, watch)
+        finally:
+            self.count(watch.ended(outcome))
+        return handled
+
+    def _parse_and_run(self, body: object, queue: str, watch: Watch) -> Handled:
         try:
             job = parse_job(body, self.clock())
         except BadMessage as bad:
             return self._dead_letter(bad, body, queue)
+        watch.note(request_id=job.request_id)
         with about(job.request_id, job.member_id):
-            return self._accept_and_run(job, queue)
+            return self._accept_and_run(job, queue, watch)
 
     def _dead_letter(self, bad: BadMessage, body: object, queue: str) -> Handled:
         logger.warning("a job on %s goes to dead_job: %s", queue, bad)
@@ -157,7 +171,7 @@ class Verification:
         self.dead_jobs.add(dead, self.clock())
         return Handled.DEAD_LETTER
 
-    def _accept_and_run(self, job: VerifyJob, queue: str) -> Handled:
+    def _accept_and_run(self, job: VerifyJob, queue: str, watch: Watch) -> Handled:
         try:
             self.requests.accept(job, queue, self.clock())
         except RequestConflict:
@@ -175,8 +189,15 @@ class Verification:
         )
         if isinstance(attempt, Refused):
             return self._refused(attempt)
+        watch.note(sandbox=attempt.sandbox)
+        if attempt.number == 1:
+            watch.spent(queue=self._age(job))
         with self._shortened_on_error(attempt):
-            return self._run(job, attempt)
+            return self._run(job, attempt, watch)
+
+    def _age(self, job: VerifyJob) -> float:
+        """Seconds since the request was made."""
+        return (self.clock() - job.requested_at).total_seconds()
 
     def _refused(self, refused: Refused) -> Handled:
         if refused.why is not Refusal.EXHAUSTED:
@@ -199,18 +220,21 @@ class Verification:
             self.requests.extend(attempt, LEASE_AFTER_ERROR, self.clock())
             raise
 
-    def _run(self, job: VerifyJob, attempt: Attempt) -> Handled:
+    def _run(self, job: VerifyJob, attempt: Attempt, watch: Watch) -> Handled:
         if made_up := self.sandbox.answer(job, attempt):
             return self._make_up(attempt, made_up)
-        selfie, *photos = self.fetcher.fetch_all(attempt.links)
+        selfie, *photos = watch.download(attempt.links, self.fetcher.fetch_all)
         if wait := self._wait([selfie, *photos], attempt.postponed):
             return self._postpone(attempt, wait)
-        verified = self.verify(selfie, photos, job.declared_gender)
+        verified = watch.judge(lambda: self.verify(selfie, photos, job.declared_gender))
         share, key = self.rules.blind_audit_share, self.rules.audit_key
-        handled = self._store(attempt, blind_audit(verified.verdict, job.request_id, share, key))
-        if handled is Handled.STORED:
-            self._note_shadows(job.request_id, verified)
-        return handled
+        verdict = blind_audit(verified.verdict, job.request_id, share, key)
+        recorded = self._store(attempt, verdict)
+        if isinstance(recorded, Handled):
+            return recorded
+        watch.note(verdict=recorded, total=max(0.0, self._age(job)))
+        self._note_shadows(job.request_id, verified)
+        return Handled.STORED
 
     def _make_up(self, attempt: Attempt, answer: Answer) -> Handled:
         """What the sandbox says: no download, no models, no blind audit and no shadows."""
@@ -220,16 +244,19 @@ class Verification:
             case NoVerdict():
                 return self._give_up(attempt, answer.reason, answer.text)
             case Verdict():
-                return self._store(attempt, answer)
+                recorded = self._store(attempt, answer)
+                return recorded if isinstance(recorded, Handled) else Handled.STORED
 
-    def _store(self, attempt: Attempt, verdict: Verdict) -> Handled:
+    def _store(self, attempt: Attempt, verdict: Verdict) -> Verdict | Handled:
+        """The verdict as it is recorded, or what became of the delivery without it."""
         try:
-            stored = self.requests.finish(attempt, verdict, self.clock())
+            recorded = self.requests.finish(attempt, verdict, self.clock())
         except StoreRefused as refused:  # another attempt would come to the same
             return self._give_up(attempt, NOT_STORED, f"the result cannot be stored: {refused}")
-        handled = Handled.STORED if stored else Handled.LOST
-        logger.info("%s, %s: %s", verdict.status, verdict.reason, handled)
-        return handled
+        shown = recorded or verdict
+        handled = Handled.STORED if recorded else Handled.LOST
+        logger.info("%s, %s: %s", shown.status, shown.reason, handled)
+        return recorded or Handled.LOST
 
     def _give_up(self, attempt: Attempt, reason: str, text: str) -> Handled:
         logger.error("given up: %s", text)

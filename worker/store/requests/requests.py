@@ -177,12 +177,14 @@ class Requests:
         its = (v.c.request_id == attempt.request_id, v.c.state == State.RUNNING)
         return update_leased(c, v, attempt.number, *its, **values)
 
-    def finish(self, attempt: Attempt, verdict: Verdict, now: datetime) -> bool:
+    def finish(self, attempt: Attempt, verdict: Verdict, now: datetime) -> Verdict | None:
         """Write the verdict: the request, its photos and the member, together or not at all.
+
+        Returns it as it is recorded, for a second look may make a review of it.
 
         The member's row is left alone where a newer request is known (this one ends `superseded`,
         its numbers are kept), where an error would wipe a standing verdict, and while a review is open
-        for another reason than doubt. False, and nothing written, when the attempt has lost the request
+        for another reason than doubt. None, and nothing written, when the attempt has lost the request
         or the member was forgotten.
         """
         return self._db.write(lambda c: self._results.finish(c, attempt, verdict, now))

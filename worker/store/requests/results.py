@@ -67,15 +67,15 @@ class Results:
         self._looks = looks
         self._cases = cases
 
-    def finish(self, c: sa.Connection, attempt: Attempt, machine: Verdict, now: datetime) -> bool:
+    def finish(self, c: sa.Connection, attempt: Attempt, machine: Verdict, now: datetime) -> Verdict | None:
         """See `Requests.finish`."""
         both = self._db.lock_both(c, attempt.request_id)
         if both is None or not _holds(both[1], attempt):
-            return False
+            return None
         member, request = both
         if not member.verification_consent:  # withdrawn by SQL while it ran
             self.refused_consent.end(c, request, now)
-            return False
+            return None
         late = is_newer(member, request.requested_at, request.request_id)
         state = State.SUPERSEDED if late else State.DONE
         self._write_findings(c, request.request_id, machine)
@@ -88,7 +88,7 @@ class Results:
             self._cases.follow(c, member.member_id, now)
         event = EventType.SUPERSEDED if late else EventType.COMPLETED
         self._outcomes.changed(c, request.request_id, now, event)
-        return True
+        return verdict
 
     def _noticed(
         self, c: sa.Connection, member: AnyRow, request: AnyRow, verdict: Verdict, now: datetime
