@@ -11,6 +11,7 @@ import time
 from typing import Any, Final
 
 from celery import Celery, signals
+from celery.apps.beat import Beat
 from celery.worker import state
 from kombu.transport import TRANSPORT_ALIASES
 
@@ -54,13 +55,34 @@ _served: list[str] = []
 @signals.setup_logging.connect
 def _configure_logging(**_: Any) -> None:
     """Celery leaves logging alone when this signal has a receiver."""
-    logs.configure(runtime.settings().log_level)
+    logs.configure(runtime.settings().log_level, runtime.settings().log_format)
 
 
 @signals.celeryd_init.connect
-def _keep_files_private(**_: Any) -> None:
-    """As for every command (`worker.cli`): queue files and SQLite name people."""
+def _begin_worker(instance: Any, **_: Any) -> None:
+    """As for every command (`worker.cli`) its files are private: queue files and SQLite name people."""
     os.umask(0o077)
+    if runtime.settings().log_format == "json":
+        instance.quiet = True  # no banner
+        logs.capture(runtime.settings().log_level)
+
+
+class _Beat(Beat):
+    """Celery's, whose banner is printed before logging is set up."""
+
+    def run(self) -> None:
+        if runtime.settings().log_format == "json":
+            self.quiet = True
+            logs.capture(runtime.settings().log_level)
+        super().run()
+
+
+app.Beat = app.subclass_with_self(_Beat)
+
+
+@signals.task_postrun.connect
+def _end_task(**_: Any) -> None:
+    logs.forget()
 
 
 @signals.celeryd_after_setup.connect

@@ -254,6 +254,8 @@ class Settings(BaseSettings):
     have ended; with `VERIFY_PHOTO_RESOLVER` also from `photo` and `member`."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The lowest level of our log lines."""
+    log_format: Literal["plain", "json"] = "plain"
+    """`json`: one JSON object on each line, also for what Celery and native libraries print."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

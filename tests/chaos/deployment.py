@@ -84,7 +84,7 @@ class Beat:
 class Deployment:
     """A database, a broker, two workers that verify, one for maintenance, and beat."""
 
-    program = "chaos.stub_worker"
+    program = "chaos.stub_worker run"
 
     access = DEFAULT_ACCESS
 

@@ -74,7 +74,7 @@ class SandboxCrowd(Crowd):
 class EventsDeployment(RedisDeployment):
     """On MariaDB and Redis, with an app that takes events."""
 
-    program = "worker"
+    program = "worker run"
 
     def __init__(self, folder: Path, mariadb: MariaDb, broker: Redis, stack: ExitStack) -> None:
         super().__init__(folder, mariadb, broker, stack)

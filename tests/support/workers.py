@@ -59,7 +59,7 @@ def children_of(pid: int) -> list[int]:
 class Worker:
     """`python -m worker run` in a process group of its own; whatever is left of it ends with the test.
 
-    ``program`` is what Python runs in place of `worker`.
+    ``program`` is what Python runs in place of it, with words of its own.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Worker:
         settings: Mapping[str, str],
         folder: Path,
         arguments: Sequence[str] = (),
-        program: str = "worker",
+        program: str = "worker run",
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.arguments = tuple(arguments)
@@ -76,7 +76,7 @@ class Worker:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("VERIFY_")}
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", program, "run", *arguments],
+                [sys.executable, "-m", *program.split(), *arguments],
                 env={**kept, "VERIFY_HOME": str(self.home), **TESTS_ON_PATH, **settings},
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 from celery import Celery, bootsteps
@@ -24,9 +25,11 @@ from kombu.message import Message
 
 from worker.broker.envelope import RawMessage, TaskMessage, dead_letter, validate
 from worker.broker.redis_client import check
+from worker.client.identifiers import is_identifier
 from worker.clock import utc_now
 from worker.errors import BadMessage
 from worker.health import HealthFiles, StallDetector
+from worker.logs import about
 from worker.settings import load_settings
 
 logger = logging.getLogger(__name__)
@@ -116,7 +119,26 @@ def rewrite(message: Message, task: TaskMessage) -> None:
 
 
 class PrivateRequest(Request):
-    """Celery's request for a task; remote control does not show its arguments, signed links among them."""
+    """Celery's request for a task; remote control does not show its arguments, signed links among them.
+
+    What the main process logs of its end (a killed pool process, a time limit) names the job.
+    """
+
+    def on_failure(self, *args: Any, **options: Any) -> Any:
+        """Called when the task has raised, or its process has ended."""
+        with self._about_its_job():
+            return super().on_failure(*args, **options)
+
+    def on_timeout(self, soft: bool, timeout: float) -> None:
+        """Called when a time limit is over."""
+        with self._about_its_job():
+            super().on_timeout(soft, timeout)
+
+    def _about_its_job(self) -> AbstractContextManager[None]:
+        found = self.kwargs.get("job")
+        job = found if isinstance(found, dict) else {}
+        request, member = str(job.get("request_id", "")), str(job.get("member_id", ""))
+        return about(request, member) if is_identifier(request) and is_identifier(member) else nullcontext()
 
     def info(self, safe: bool = False) -> dict[str, Any]:
         """What remote control shows."""

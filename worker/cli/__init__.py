@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, Final
 
 import click
 
+from worker import logs
 from worker.client.errors import ClientError
 from worker.errors import BadSettings, WorkerError
 
@@ -63,6 +65,7 @@ class LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; a known error is one line and an exit status."""
         before = os.umask(0o077)  # what it writes names people: databases, queues, workbooks, pictures
+        _log_as_json()
         try:
             return super().invoke(ctx)
         except (WorkerError, ClientError) as error:
@@ -70,6 +73,16 @@ class LazyGroup(click.Group):
             ctx.exit(2 if isinstance(error, BadSettings) else 1)
         finally:
             os.umask(before)
+
+
+def _log_as_json() -> None:
+    """Where logs are JSON those of commands are; otherwise warnings alone are shown, without time and job."""
+    from worker.settings import load_settings
+
+    with suppress(BadSettings):  # the command says what is wrong, if it needs them
+        settings = load_settings()
+        if settings.log_format == "json":
+            logs.configure(settings.log_level, settings.log_format)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

@@ -43,6 +43,7 @@ from worker.downloads.circuit_breaker import CircuitBreaker
 from worker.downloads.connections import FetchBounds, bounded_by
 from worker.downloads.responses import FetchError, body_error, connection_error, head_error, redirect_of
 from worker.downloads.session import BoundedSession
+from worker.logs import in_context
 from worker.settings import Settings
 
 _log = logging.getLogger(__name__)
@@ -165,7 +166,7 @@ class PhotoFetcher:
         pool = ThreadPoolExecutor(len(distinct), thread_name_prefix="photo")
         try:
             get = Getter(lambda url: self._fetch(url, deadline, max_bytes), deadline)
-            futures = {url: pool.submit(how, url, get) for url in distinct}
+            futures = {url: pool.submit(in_context(how), url, get) for url in distinct}
             wait(futures.values(), timeout=self._limits.total_seconds + _GRACE)
             results = {url: _result(future, url) for url, future in futures.items()}
             return [_photo(results, url) for url in urls]

@@ -20,6 +20,7 @@ from pipeline.verdict import FetchProblem, NotFetched, Photo
 from worker.clock import utc_now
 from worker.errors import BadMessage
 from worker.jobs.embed_job import EmbedJob, parse_embed_job
+from worker.logs import about
 from worker.store import StudiedPhoto, ToStudy, TruePhoto
 from worker.verification.dead_letters import invalid_job
 from worker.verification.delivery import DeadJobs, Fetcher
@@ -107,16 +108,17 @@ class Embedding:
             logger.warning("a job on %s goes to dead_job: %s", queue, bad)
             self.dead_jobs.add(invalid_job(bad, body, queue), self.clock())
             return Remaining.NOTHING
-        return self._work(job)
+        return self._work(job, queue)
 
-    def _work(self, job: EmbedJob) -> Remaining:
+    def _work(self, job: EmbedJob, queue: str) -> Remaining:
         rules, started = self.rules, self.stopwatch()
         worked = False
         while member := self.members.acquire(
             job.run_id, job.batch, rules.lease, rules.max_attempts, self.clock()
         ):
             worked = True
-            self._embed_member(member)
+            with about(f"retraining-{job.run_id}", member.member_id, queue):
+                self._embed_member(member)
             if self.stopwatch() - started > BUDGET_SECONDS:
                 return Remaining.REST_OF_THE_BATCH
         return (

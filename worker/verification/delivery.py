@@ -161,7 +161,7 @@ class Verification:
         except BadMessage as bad:
             return self._dead_letter(bad, body, queue)
         watch.note(request_id=job.request_id)
-        with about(job.request_id, job.member_id):
+        with about(job.request_id, job.member_id, queue):
             return self._accept_and_run(job, queue, watch)
 
     def _dead_letter(self, bad: BadMessage, body: object, queue: str) -> Handled:
@@ -222,21 +222,21 @@ class Verification:
 
     def _run(self, job: VerifyJob, attempt: Attempt, watch: Watch) -> Handled:
         if made_up := self.sandbox.answer(job, attempt):
-            return self._make_up(attempt, made_up)
+            return self._make_up(attempt, made_up, watch)
         selfie, *photos = watch.download(attempt.links, self.fetcher.fetch_all)
         if wait := self._wait([selfie, *photos], attempt.postponed):
             return self._postpone(attempt, wait)
         verified = watch.judge(lambda: self.verify(selfie, photos, job.declared_gender))
         share, key = self.rules.blind_audit_share, self.rules.audit_key
         verdict = blind_audit(verified.verdict, job.request_id, share, key)
-        recorded = self._store(attempt, verdict)
+        recorded = self._store(attempt, verdict, watch)
         if isinstance(recorded, Handled):
             return recorded
         watch.note(verdict=recorded, total=max(0.0, self._age(job)))
         self._note_shadows(job.request_id, verified)
         return Handled.STORED
 
-    def _make_up(self, attempt: Attempt, answer: Answer) -> Handled:
+    def _make_up(self, attempt: Attempt, answer: Answer, watch: Watch) -> Handled:
         """What the sandbox says: no download, no models, no blind audit and no shadows."""
         match answer:
             case timedelta():
@@ -244,10 +244,10 @@ class Verification:
             case NoVerdict():
                 return self._give_up(attempt, answer.reason, answer.text)
             case Verdict():
-                recorded = self._store(attempt, answer)
+                recorded = self._store(attempt, answer, watch)
                 return recorded if isinstance(recorded, Handled) else Handled.STORED
 
-    def _store(self, attempt: Attempt, verdict: Verdict) -> Verdict | Handled:
+    def _store(self, attempt: Attempt, verdict: Verdict, watch: Watch) -> Verdict | Handled:
         """The verdict as it is recorded, or what became of the delivery without it."""
         try:
             recorded = self.requests.finish(attempt, verdict, self.clock())
@@ -255,7 +255,8 @@ class Verification:
             return self._give_up(attempt, NOT_STORED, f"the result cannot be stored: {refused}")
         shown = recorded or verdict
         handled = Handled.STORED if recorded else Handled.LOST
-        logger.info("%s, %s: %s", shown.status, shown.reason, handled)
+        extra = {"model": shown.model_version, "stages": watch.so_far().rounded()}
+        logger.info("%s, %s: %s", shown.status, shown.reason, handled, extra=extra)
         return recorded or Handled.LOST
 
     def _give_up(self, attempt: Attempt, reason: str, text: str) -> Handled:

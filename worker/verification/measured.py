@@ -44,6 +44,10 @@ class StageSeconds:
         seconds = {field.name: getattr(self, field.name) for field in fields(self)}
         return {stage: spent for stage, spent in seconds.items() if spent is not None}
 
+    def rounded(self) -> dict[str, float]:
+        """`known`, to a tenth of a millisecond: for people and log lines."""
+        return {stage: round(spent, 4) for stage, spent in self.known().items()}
+
 
 @dataclass(frozen=True, slots=True)
 class FetchedPhoto:
@@ -113,10 +117,14 @@ class Watch:
         self.spent(**stages, decide=rest)
         return verified
 
+    def so_far(self) -> StageSeconds:
+        """Until now."""
+        self.spent(database=self._database() - self._database_before)
+        return self._measured.seconds
+
     def ended(self, outcome: str) -> Measured:
         """All of it."""
-        self.spent(database=self._database() - self._database_before)
-        self.note(outcome=outcome)
+        self.note(outcome=outcome, seconds=self.so_far())
         return self._measured
 
 
