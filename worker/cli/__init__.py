@@ -23,6 +23,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "import": ("worker.cli.members.import_file:import_file", "Import members from an Excel file."),
     "enqueue": ("worker.cli.queue.enqueue:enqueue", "Request verifications for members in the database."),
     "show": ("worker.cli.members.show:show", "Show a member, the photos and the verdict."),
+    "explain": ("worker.cli.members.explain:explain", "Explain to a member what was decided, and how."),
     "review": ("worker.cli.reviews.commands:review", "Take cases, answer about photos, and decide."),
     "consent": ("worker.cli.members.consent:consent", "Record a member's consent to training."),
     "access": ("worker.cli.members.access:access", "Report a month's looks at members, by account."),

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from worker.settings import Settings
 from worker.store.database import Database, build_engine
+from worker.store.explanations import Explanations
 from worker.store.mapped import MappedMember
 from worker.store.members.accesses import AccessLog
 from worker.store.members.consents import Consents
@@ -88,6 +89,7 @@ class Store:
         self._add_training(vector_keys or partial(derived_keys, tombstone_key), stale_after)
         self.deliveries = Deliveries(database)
         self.replays = Replays(database)
+        self.explanations = Explanations(database, self.models)
         self.reports = Reports(database, self.models, self.training_runs, self.replays)
         self.retention = Retention(database, self.members)
 

@@ -174,6 +174,15 @@ class Models:
             None if row is None else PublishedHead(row.version, row.manifest, bytes(row.head), row.signature)
         )
 
+    def calibrated_on(self, c: sa.Connection, version: str) -> Mapping[str, Any]:
+        """What a manifest says of the members that set its thresholds; empty where nothing is said."""
+        m = self._t.model_version
+        text = c.scalar(sa.select(_text_of(m.c.manifest)).where(m.c.version == version))
+        record = _loads(text) if text else None
+        head = record.get("head") if isinstance(record, dict) else None
+        facts = head.get("calibrated_on") if isinstance(head, dict) else None
+        return facts if isinstance(facts, dict) else {}
+
     def latest(self) -> list[ModelRecord]:
         """All versions, the newest first."""
         return self._db.read(self._latest)
