@@ -100,6 +100,7 @@ ARGUMENTS = {
     "import": ("members.xlsx", "--dry-run"),
     "enqueue": ("--pending",),
     "show": ("m1",),
+    "explain": ("m1",),
     "review": ("list",),
     "consent": ("m1", "on"),
     "forget": ("m1",),
