@@ -16,6 +16,7 @@ Errors of sending (`NotSent`) and of what an app asks for are the client's: `wor
       - CaseGone              a case that is closed, or whose member was erased
       - ClaimLost             a case that is somebody else's, or nobody's, by now
       - CaseChanged           a case with a newer request, or with other photos than were looked at
+      - CaseSuspended         a case of a member who has withdrawn consent to verification
     - StoreRefused            the database does not take the values
     - BadSettings             an environment variable is wrong; its name is in the text
     - SchemaConflict          tables of other people stand where ours should be
@@ -96,6 +97,10 @@ class ClaimLost(NotPossible):
 
 class CaseChanged(NotPossible):
     """A case with a newer request, or with other photos than were looked at."""
+
+
+class CaseSuspended(NotPossible):
+    """A case of a member who has withdrawn consent to verification: it waits until they agree again."""
 
 
 class StoreRefused(PermanentError):

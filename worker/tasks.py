@@ -123,7 +123,7 @@ def deliver_events() -> str:
 def purge() -> str:
     """Do what an earlier version left undone; purge data older than the retention settings."""
     if missed := runtime.store().reviews.missed.follow(utc_now()):
-        logger.info("%d cases were behind the verdicts of an earlier version", missed)
+        logger.info("%d cases were behind their members' requests", missed)
     if untold := runtime.store().untold.tell(utc_now()):
         logger.info("%d results of requests that an earlier version ended were not told before", untold)
     return str(purge_old(runtime.store().retention, runtime.settings(), utc_now()))

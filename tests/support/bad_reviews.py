@@ -15,7 +15,7 @@ from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from worker.errors import NotPossible
 from worker.migrations import migrate
 from worker.store import Attempt, Claim, Store, build_engine, ruling
-from worker.store.tables.states import Choice, PairLabel
+from worker.store.tables.states import Choice, PairLabel, Purpose
 
 APPROVE: Final = reviews.RULINGS[Status.APPROVED]
 
@@ -85,6 +85,12 @@ def _of_an_older_request(store: Store, claim: Claim) -> None:
     _decide(store, claim)
 
 
+def _of_a_member_who_withdrew(store: Store, claim: Claim) -> None:
+    _answer(store, claim)
+    store.consents.record(claim.member_id, Purpose.VERIFICATION, later(2), given=False)
+    _decide(store, claim)
+
+
 def _of_changed_photos(store: Store, claim: Claim) -> None:
     vp = store.database.t.verification_photo
     with store.database.engine.begin() as c:
@@ -127,6 +133,7 @@ _ACTS: Final[dict[str, Callable[[Store, Claim], None]]] = {
     "an answer about one photo of two": _without_an_answer,
     "a decision about a member who was erased": _of_an_erased_member,
     "a decision about photos that newer ones follow": _of_an_older_request,
+    "a decision about a member who has withdrawn consent since": _of_a_member_who_withdrew,
     "an answer about a photo that is another one by now": _of_changed_photos,
     "a second decision about one case": _twice,
     "a reviewer whose name is the member's ID": _about_oneself,

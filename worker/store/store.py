@@ -76,7 +76,7 @@ class Store:
         self.accesses = AccessLog(database, tombstones)
         self.reviews = Reviews(database, review_rules, mapped, outcomes, accesses=self.accesses, tries=tries)
         cases = self.reviews.cases
-        refused_consent = RefusedConsent(database, dead_letters, outcomes, cases)
+        refused_consent = RefusedConsent(database, dead_letters, outcomes)
         results = Results(
             database, mapped, outcomes, looks=looks, cases=cases, refused_consent=refused_consent
         )

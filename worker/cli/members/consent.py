@@ -27,7 +27,8 @@ def consent(member_id: str, state: str, purpose: str, version: str) -> None:
 
     A withdrawal takes effect at once. Training: the member's labels are not used any more, and nothing of the
     member is left in a retraining. Verification: open requests end and new ones are refused (`no_consent`)
-    until the member agrees again; the verdict that stands stays, and `forget` erases it.
+    until the member agrees again, and nobody sees or decides an open case; the verdict that stands stays,
+    and `forget` erases it.
     """
     note_access([member_id], "consent", f"{purpose} {state}")
     changed = runtime.store().consents.record(

@@ -51,7 +51,9 @@ def _say_nothing_waits(page: CaseList, as_json: bool) -> None:
     if as_json:
         print_json(None)
     elif page.open:
-        click.echo(f"Nothing waits for you: {page.open:,} open cases are others' to decide, or under way.")
+        click.echo(
+            f"Nothing waits for you: {page.open:,} open cases are others' to decide, under way or suspended."
+        )
     else:
         click.echo("Nobody waits for a review.")
 
@@ -109,10 +111,12 @@ def _print_page(page: CaseList, now: datetime) -> None:
     table = new_table("member", "waits", "due (UTC)", "", "taken by")
     for one in page.cases:
         waits = str(now - one.opened_at).partition(".")[0]
-        marks = " ".join(("overdue",) * one.overdue + ("escalated",) * one.escalated)
+        marks = " ".join(name for name in ("overdue", "escalated", "suspended") if getattr(one, name))
         table.add_row(one.member_id, waits, f"{one.due_at:%Y-%m-%d %H:%M}", marks, one.reviewer or "-")
     console().print(table)
     counts = f"{page.overdue:,} overdue, {page.claimed:,} taken, {page.escalated:,} escalated"
+    if page.suspended:
+        counts += f", {page.suspended:,} suspended (their members have withdrawn consent)"
     click.echo(f"{page.open:,} open cases: {counts}.")
     if page.after is not None:
         click.echo(f"The next page: review list --after {page.after}")

@@ -15,7 +15,6 @@ from worker.store.database import AnyRow, Database
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import DeadLetters, dead_job_values
 from worker.store.requests.records import DeadJob
-from worker.store.reviews.cases import Cases
 from worker.store.tables.states import State
 
 NO_CONSENT: Final = "no_consent"
@@ -26,14 +25,11 @@ WITHDRAWN: Final = "the member has withdrawn consent to verification"
 class RefusedConsent:
     """Ends and refuses requests within the transactions of others."""
 
-    def __init__(
-        self, database: Database, dead_letters: DeadLetters, outcomes: Outcomes, cases: Cases
-    ) -> None:
+    def __init__(self, database: Database, dead_letters: DeadLetters, outcomes: Outcomes) -> None:
         self._db = database
         self._t = database.t
         self._dead_letters = dead_letters
         self._outcomes = outcomes
-        self._cases = cases
 
     def end_open(self, c: sa.Connection, member_ids: Collection[str], now: datetime) -> None:
         """End all open requests of these members, who are locked; what runs finds out when it is done."""
@@ -52,7 +48,6 @@ class RefusedConsent:
         dead = _dead(request.message, request.queue, request.request_id, request.member_id)
         c.execute(sa.insert(self._t.dead_job).values(**dead_job_values(dead, now)))
         self._outcomes.withdrawn(c, request.request_id, now)
-        self._cases.follow(c, request.member_id, now)
 
     def refuse(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> None:
         """Write down a new request that is not taken; once, however often its message is delivered."""

@@ -9,7 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from worker.errors import CaseChanged, CaseGone, ClaimLost, NotPossible
+from worker.errors import CaseChanged, CaseGone, CaseSuspended, ClaimLost, NotPossible
 from worker.jobs.links import urls_of
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_leased
@@ -39,12 +39,14 @@ class HeldCase:
 
 
 def hold(c: sa.Connection, database: Database, claim: Claim, now: datetime) -> HeldCase:
-    """The case of a claim. Raises CaseGone, ClaimLost, CaseChanged, NotPossible."""
+    """The case of a claim. Raises CaseGone, CaseSuspended, ClaimLost, CaseChanged, NotPossible."""
     t = database.t
     member = database.lock_member(c, claim.member_id)
     if member is None:
         raise CaseGone(f"there is no member {claim.member_id} any more: nothing is left to decide")
     case = locked_case(c, t, claim.case_id)
+    if case.unfinished:
+        check_not_suspended(member)
     check_claim(case, claim, now)
     check_account(claim.reviewer, claim.member_id)
     request = database.lock_request(c, member.request_id or "")
@@ -76,6 +78,21 @@ def check_claim(case: AnyRow, claim: Claim, now: datetime) -> None:
     if not is_leased(case, now):
         ended = f"your claim of {about} ran out at {_clock(case.lease_until)}"
         raise ClaimLost(f"{ended}: `review next` renews it, if nobody else has it by then", None)
+
+
+def is_suspended(t: Tables) -> sa.ColumnElement[bool]:
+    """Whether nobody decides a case, in a query that has its member: consent to verification is withdrawn.
+
+    Such a case keeps its place in the queue, its answers and its votes: nothing must be opened again.
+    """
+    return sa.not_(t.member.c.verification_consent)
+
+
+def check_not_suspended(member: AnyRow) -> None:
+    """Raises CaseSuspended."""
+    if not member.verification_consent:
+        text = f"{member.member_id} has withdrawn consent to verification"
+        raise CaseSuspended(f"{text}: nobody decides until it is given again")
 
 
 def check_account(reviewer: str, member_id: str) -> None:

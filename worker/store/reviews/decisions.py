@@ -21,6 +21,7 @@ from worker.store.reviews.claims import (
     check_account,
     check_looked,
     check_name,
+    check_not_suspended,
     has_answered,
     hold,
     same_person,
@@ -191,6 +192,7 @@ class Decisions:
         check_name(by)
         check_account(by, member_id)
         member = existing_member(c, self._db, member_id)
+        check_not_suspended(member)
         request = self._db.lock_request(c, member.request_id or "")
         if request is None:
             raise NotPossible(f"{member_id} has no request yet: there is nothing to decide")

@@ -1,4 +1,5 @@
-"""Cases that a worker of an earlier version did not open, move or close."""
+"""Cases that a worker of an earlier version did not open, move or close, and those of members whose newest
+request a withdrawal of consent has ended."""
 
 from __future__ import annotations
 

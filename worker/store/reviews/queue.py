@@ -31,6 +31,7 @@ from worker.store.reviews.claims import (
     check_name,
     has_answered,
     hold,
+    is_suspended,
     named,
     same_person,
 )
@@ -75,7 +76,8 @@ class ReviewQueue:
         Of the ``sandbox``, where tests may name a ``member_id``, or of real members: of those nobody picks.
 
         Order: priority, then when it is due. Left out are cases that this person has voted on, is the member
-        of, or has escalated; those that go to named people; and members whose newest request is under way.
+        of, or has escalated; those that go to named people; and members whose newest request is under way,
+        or who have withdrawn consent to verification.
         """
         check_name(reviewer)
         case = self._t.review_case
@@ -122,7 +124,7 @@ class ReviewQueue:
             sa.select(case.c.id)
             .join(m, m.c.member_id == case.c.member_id)
             .where(case.c.unfinished.is_not(None), m.c.request_id == case.c.request_id, ended, may)
-            .where(~named(case.c.member_id, reviewer))
+            .where(~named(case.c.member_id, reviewer), ~is_suspended(self._t))
             .order_by(case.c.priority, case.c.due_at, case.c.id)
         )
 
@@ -250,33 +252,41 @@ class ReviewQueue:
     ) -> CaseList:
         case = self._t.review_case
         order = (case.c.priority, case.c.due_at, case.c.id)
-        query = sa.select(case).where(open_ones).order_by(*order).limit(limit + 1)
+        suspended = is_suspended(self._t).label("suspended")
+        query = self._with_members(sa.select(case, suspended).where(open_ones))
+        query = query.order_by(*order).limit(limit + 1)
         if after is not None:
             last = c.execute(sa.select(*order).where(case.c.id == after)).one_or_none()
             if last is None:
                 raise NotPossible(f"there is no case {after}: begin with the first page")
             query = query.where(_is_after(case, last))
         rows = c.execute(query).all()
-        counts = c.execute(self._counts(now).where(open_ones)).one()
+        counts = c.execute(self._with_members(self._counts(now)).where(open_ones)).one()
         return CaseList(
             open=counts.open,
             overdue=int(counts.overdue or 0),
             claimed=int(counts.claimed or 0),
             escalated=int(counts.escalated or 0),
+            suspended=int(counts.suspended or 0),
             cases=tuple(_listed(row, now) for row in rows[:limit]),
             after=rows[limit - 1].id if len(rows) > limit else None,
         )
 
+    def _with_members(self, query: sa.Select[Any]) -> sa.Select[Any]:
+        case, m = self._t.review_case, self._t.member
+        return query.select_from(case.join(m, m.c.member_id == case.c.member_id))
+
     def _counts(self, now: datetime) -> sa.Select[Any]:
-        case = self._t.review_case
+        case, suspended = self._t.review_case, is_suspended(self._t)
         which = {
-            "overdue": case.c.due_at <= now,
+            "overdue": sa.and_(case.c.due_at <= now, ~suspended),
+            "suspended": suspended,
             "claimed": case.c.lease_until > now,
             "escalated": case.c.escalated_at.is_not(None),
         }
         sums = [sa.func.sum(sa.case((where, 1), else_=0)).label(name) for name, where in which.items()]
         columns: list[sa.ColumnElement[Any]] = [sa.func.count().label("open"), *sums]
-        return sa.select(*columns).select_from(case)
+        return sa.select(*columns)
 
 
 def _without_gender(request: RequestRecord) -> RequestRecord:
@@ -300,7 +310,8 @@ def _listed(row: AnyRow, now: datetime) -> ListedCase:
         member_id=row.member_id,
         opened_at=row.opened_at,
         due_at=row.due_at,
-        overdue=row.due_at <= now,
+        overdue=row.due_at <= now and not row.suspended,
         escalated=row.escalated_at is not None,
+        suspended=bool(row.suspended),
         reviewer=row.reviewer if is_leased(row, now) else None,
     )

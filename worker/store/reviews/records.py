@@ -159,6 +159,8 @@ class ListedCase:
     due_at: datetime
     overdue: bool
     escalated: bool
+    suspended: bool
+    """Whether it waits for the member's consent to verification; it is not overdue then."""
     reviewer: str | None
     """Who has it now."""
 
@@ -171,6 +173,8 @@ class CaseList:
     overdue: int
     claimed: int
     escalated: int
+    suspended: int
+    """How many wait for their members' consent to verification: nobody gets these."""
     cases: tuple[ListedCase, ...]
     after: int | None
     """Where the next page begins; None on the last one."""
