@@ -24,7 +24,7 @@ from support.letters import forbidden_in, text_of
 from worker.cli.output import plain
 from worker.clock import utc_now
 from worker.errors import ConsentWithdrawn
-from worker.results.explained import Decided, ExplainedRequest, Explanation, Progress, Terms
+from worker.results.explained import ComparedPhoto, Decided, ExplainedRequest, Explanation, Progress, Terms
 from worker.results.letter import letter
 from worker.results.texts import Language
 from worker.serving.registry import publish
@@ -129,7 +129,7 @@ def test_every_review_gives_the_same_bytes_whatever_was_suspected(store: Store) 
 
 def test_what_a_person_overruled_is_told_in_its_order_and_what_was_taken_back_is_not(store: Store) -> None:
     judged(store, **APPROVED)
-    assert explained(store).requests[0].similarity == 0.83
+    assert explained(store).requests[0].compared == ComparedPhoto(1, 0.83)
     reviews.decide(store, "m1", Status.REJECTED, at=later(10))
     store.reviews.undoing.undo("kim", later(20))
     assert outcomes(explained(store).requests[0]) == [(PROGRAM, Status.APPROVED)]
@@ -142,7 +142,7 @@ def test_what_a_person_overruled_is_told_in_its_order_and_what_was_taken_back_is
         (PERSON, Status.RETRY_PHOTO),
         (PERSON, Status.REJECTED),
     ]
-    assert (request.standing, request.similarity, request.looked_at) == (True, None, NOW)
+    assert (request.standing, request.compared, request.looked_at) == (True, None, NOW)
     assert "Photo 1 is too dark." in told(store)
 
 
@@ -150,7 +150,7 @@ def test_no_number_is_told_while_a_person_is_to_decide(store: Store) -> None:
     judged(store, **APPROVED)
     store.reviews.decisions.reopen("m1", "lee", later(5))
     [request] = explained(store).requests
-    assert (request.similarity, request.waits) == (None, False)
+    assert (request.compared, request.waits) == (None, False)
 
 
 def test_an_approval_counts_for_nothing_while_an_earlier_review_is_open(store: Store) -> None:
@@ -173,7 +173,7 @@ def test_a_doubt_that_better_photos_have_ended_waits_for_nobody(store: Store) ->
     newest, doubt = explained(store).requests
     assert (newest.standing, outcomes(newest)) == (True, [(PROGRAM, Status.APPROVED)])
     assert (doubt.waits, outcomes(doubt)) == (False, [(PROGRAM, Status.REVIEW)])
-    assert (newest.similarity, doubt.similarity) == (0.83, None)
+    assert (newest.compared, doubt.compared) == (ComparedPhoto(1, 0.83), None)
 
 
 def test_each_way_that_a_request_can_go_is_told(store: Store) -> None:

@@ -16,6 +16,7 @@ from worker.jobs.verify_job import Why
 from worker.results.explained import (
     AgreedTo,
     Calibrated,
+    ComparedPhoto,
     ExplainedRequest,
     Explanation,
     Progress,
@@ -79,7 +80,12 @@ def every_request() -> list[ExplainedRequest]:
         *(a_request(steps=(step,)) for step in steps),
         *(a_request(steps=(REVIEWED, step), standing=True, waits=True) for step in steps),
         *(a_request(progress=progress, steps=(), why=why) for progress in Progress for why in (None, *Why)),
-        a_request(photos=tuple(map(used_photo, findings)), looked_at=NOW, model_version="7", similarity=0.8),
+        a_request(
+            photos=tuple(map(used_photo, findings)),
+            looked_at=NOW,
+            model_version="7",
+            compared=ComparedPhoto(2, 0.8),
+        ),
     ]
 
 

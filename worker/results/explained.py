@@ -62,6 +62,14 @@ class UsedPhoto:
     text: Words
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedPhoto:
+    """The photo that decided; ``similarity`` to the selfie is 0..1, 0.5 is the threshold."""
+
+    position: int
+    similarity: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainedRequest:
     """One request, and what came of it."""
@@ -80,8 +88,8 @@ class ExplainedRequest:
     looked_at: datetime | None = None
     """When the photos were."""
     photos: tuple[UsedPhoto, ...] = ()
-    similarity: float | None = None
-    """0..1, 0.5 is the threshold; only where the program alone has decided by it."""
+    compared: ComparedPhoto | None = None
+    """Only where the program alone has decided by it."""
     model_version: str | None = None
     """Of the model that looked at the photos, if one has; ``policy_version`` likewise of the rules."""
     policy_version: str | None = None

@@ -14,7 +14,7 @@ from typing import Final
 from pipeline.verdict import Status
 from worker.results import letter_words as words
 from worker.results.explained import AgreedTo, Decided, ExplainedRequest, Explanation, Progress, Step
-from worker.results.texts import Both, Language
+from worker.results.texts import Both, Language, photo_name
 
 _KOREA: Final = timezone(timedelta(hours=9))
 
@@ -98,8 +98,9 @@ class _Writer:
         if not request.steps:
             return
         points = [self._step(one) for one in request.steps]
-        if request.similarity is not None:
-            points.append(self._say(words.SIMILARITY, similarity=f"{request.similarity:.2f}"))
+        if found := request.compared:
+            photo = photo_name(found.position, self.language)
+            points.append(self._say(words.SIMILARITY, photo=photo, similarity=f"{found.similarity:.2f}"))
         if request.steps[-1].outcome is Status.REVIEW:
             points.append(self._say(words.PERSON_LOOKS if request.waits else words.NOTHING_MORE))
         yield Paragraph(self._say(words.OUTCOME), tuple(points))
@@ -107,7 +108,7 @@ class _Writer:
     def _step(self, step: Step) -> str:
         said = self._say(*words.STEPS[step.by, step.outcome])
         if step.text:
-            said += " " + self._say(words.TOLD, text=step.text[self.language])
+            said += " " + self._say(words.MESSAGE, text=step.text[self.language])
         return self._say(words.STEP, when=self._when(step.at), said=said)
 
     def _photos(self, request: ExplainedRequest) -> Iterator[Paragraph]:

@@ -132,10 +132,10 @@ STEPS: Final[Mapping[tuple[Decided, Status], Sentences]] = {
         ),
     ),
 }
-TOLD: Final[Both] = ("안내해 드린 내용은 다음과 같습니다. “{text}”", "You were told: “{text}”")
+MESSAGE: Final[Both] = ("안내 문구는 다음과 같습니다. “{text}”", "The message about it: “{text}”")
 SIMILARITY: Final[Both] = (
-    "프로그램이 계산한 유사도는 {similarity}입니다(0에서 1 사이, 기준은 0.50).",
-    "The similarity that the program computed is {similarity} (from 0 to 1; the limit is 0.50).",
+    "결정에 쓴 것은 {photo}이며, 인증 사진과의 유사도는 {similarity}입니다(기준은 0.50).",
+    "What decided was {photo}: its similarity to your verification photo is {similarity} (limit: 0.50).",
 )
 PERSON_LOOKS: Final[Both] = (
     "담당자의 확인이 아직 끝나지 않았습니다. 지금 하실 일은 없습니다.",

@@ -9,11 +9,12 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from pipeline.verdict import Reason, Status
+from pipeline.verdict import Gender, Reason, Status
 from worker.client.identifiers import is_identifier
 from worker.results.explained import (
     AgreedTo,
     Calibrated,
+    ComparedPhoto,
     ExplainedRequest,
     Explanation,
     Progress,
@@ -64,7 +65,7 @@ class Explanations:
             member_id=member_id,
             sandbox=bool(member.sandbox),
             written_at=now,
-            gender_declared=member.declared_gender is not None,
+            gender_declared=member.declared_gender not in (None, Gender.UNKNOWN),
             requests=tuple(requests),
             consents=self._consents(c, member_id),
             agrees={purpose: bool(getattr(member, flag)) for purpose, flag in FLAGS.items()},
@@ -154,7 +155,7 @@ def _explained(
         waits=left_to_people and since is not None and request.requested_at >= since,
         looked_at=request.finished_at if request.findings else None,
         photos=tuple(used_photo(finding) for finding in request.findings),
-        similarity=None if stands.open_case else _similarity(steps, row),
+        compared=None if stands.open_case else _compared(steps, row),
         model_version=request.model_version,
         policy_version=request.policy_version,
     )
@@ -166,10 +167,12 @@ def _progress(request: RequestRecord, told: AnyRow | None) -> Progress:
     return _PROGRESS.get(request.state, Progress.WAITING)
 
 
-def _similarity(steps: Sequence[Step], row: AnyRow) -> float | None:
+def _compared(steps: Sequence[Step], row: AnyRow) -> ComparedPhoto | None:
     """Only what the program alone has decided was decided by it."""
     alone = len(steps) == 1 and steps[0].outcome in _BY_COMPARISON and row.state == State.DONE
-    return None if not alone or row.similarity is None else round(row.similarity, 2)
+    if not alone or row.photo is None or row.similarity is None:
+        return None
+    return ComparedPhoto(row.photo, round(row.similarity, 2))
 
 
 def _steps(request: RequestRecord, row: AnyRow, told: AnyRow | None) -> list[Step]:
