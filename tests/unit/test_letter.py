@@ -160,8 +160,13 @@ def test_it_says_who_decided_in_their_order() -> None:
 
 
 def test_only_a_review_that_is_open_is_said_to_wait_for_a_person() -> None:
-    for waits, last in ((True, "The person has not decided yet."), (False, "Nothing more was decided")):
-        [section, *_] = letter(facts(a_request(waits=waits)), EN).sections
+    agrees, no_more = {"verification": True, "training": False}, {"verification": False, "training": False}
+    for waits, consents, last in (
+        (True, agrees, "The person has not decided yet."),
+        (True, no_more, "Nobody looks before you agree"),
+        (False, agrees, "Nothing more was decided"),
+    ):
+        [section, *_] = letter(facts(a_request(waits=waits), agrees=consents), EN).sections
         assert section.paragraphs[1].points[1].startswith(last)
 
 

@@ -102,8 +102,14 @@ class _Writer:
             photo = photo_name(found.position, self.language)
             points.append(self._say(words.SIMILARITY, photo=photo, similarity=f"{found.similarity:.2f}"))
         if request.steps[-1].outcome is Status.REVIEW:
-            points.append(self._say(words.PERSON_LOOKS if request.waits else words.NOTHING_MORE))
+            points.append(self._say(self._what_follows(request)))
         yield Paragraph(self._say(words.OUTCOME), tuple(points))
+
+    def _what_follows(self, request: ExplainedRequest) -> Both:
+        """After a review."""
+        if not request.waits:
+            return words.NOTHING_MORE
+        return words.PERSON_LOOKS if self.facts.agrees["verification"] else words.PERSON_WAITS
 
     def _step(self, step: Step) -> str:
         said = self._say(*words.STEPS[step.by, step.outcome])

@@ -141,6 +141,10 @@ PERSON_LOOKS: Final[Both] = (
     "담당자의 확인이 아직 끝나지 않았습니다. 지금 하실 일은 없습니다.",
     "The person has not decided yet. There is nothing to do for now.",
 )
+PERSON_WAITS: Final[Both] = (
+    "사진 인증에 다시 동의하실 때까지 담당자는 확인하지 않습니다.",
+    "Nobody looks before you agree to the verification again.",
+)
 NOTHING_MORE: Final[Both] = (
     "이 요청에 대해서는 더 결정된 것이 없습니다.",
     "Nothing more was decided about this request.",
