@@ -63,6 +63,7 @@ COMPILE = $(PY) -m uv pip compile --quiet --generate-hashes --no-annotate --pyth
 
 lock: $(TEST)  ## Compile the lock files after a change of the pins
 	@$(COMPILE) worker/requirements.txt -o worker/requirements.lock
+	@$(COMPILE) worker/requirements.txt worker/requirements-flower.txt -o worker/requirements-flower.lock
 	@$(COMPILE) worker/requirements.txt pipeline/requirements.txt -o pipeline/requirements.lock
 	@$(COMPILE) requirements.txt -o tests/requirements.lock
 

@@ -139,8 +139,10 @@ worker_redirect_stdouts = False
 # Our own: an app's Celery on the same broker would get our commands, and we would get its.
 control_exchange = f"{_settings.queue_prefix}verify"
 event_exchange = f"{_settings.queue_prefix}verify.events"
-# On the filesystem broker remote control would leave files behind that nobody reads.
+# For `celery inspect`, `celery status` and Flower. On the filesystem broker both would leave files behind
+# that nobody reads.
 worker_enable_remote_control = not _embedded
+worker_send_task_events = not _embedded
 
 # Schedule In memory: the schedule is not worth a file that a crash can damage. Celery's own scheduler stops
 # for as long as the clock was set back.

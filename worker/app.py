@@ -42,7 +42,7 @@ except BadSettings as error:
     sys.stderr.write(f"Error: {error}\n")
     sys.exit(2)
 
-app = Celery("worker", include=["worker.tasks"])
+app = Celery("worker", include=["worker.tasks"], events="worker.broker.monitoring:Events")
 app.config_from_object("celeryconfig")
 
 GIVE_UP: Final = signal.SIGRTMIN

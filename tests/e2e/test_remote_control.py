@@ -81,11 +81,16 @@ def test_what_a_worker_tells_of_its_jobs_holds_no_address_of_a_photo(system: Sys
     assert "s3cret" not in json.dumps(answers)
 
 
-def test_the_command_that_operators_know_finds_the_worker(system: System) -> None:
+def test_the_commands_that_operators_know_find_the_worker(system: System) -> None:
     name = f"worker{system.start().pid}@{socket.gethostname()}"
-    words = [sys.executable, "-m", "celery", "-A", "worker.app", "inspect", "ping", "-d", name, "-t", "20"]
-    done = subprocess.run(
-        words, env={**os.environ, **system.settings}, cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "pong" in done.stdout
+    for words, answer in ((["inspect", "ping"], "pong"), (["status"], f"{name}: OK")):
+        done = subprocess.run(
+            [sys.executable, "-m", "celery", "-A", "worker.app", *words, "-d", name, "-t", "20"],
+            env={**os.environ, **system.settings},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        assert answer in done.stdout

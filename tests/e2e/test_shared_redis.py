@@ -101,8 +101,9 @@ def test_an_account_for_keys_of_our_own_that_may_ask_nothing_of_the_server_is_en
 ) -> None:
     keys = ["verify*", "bulk*", "maintenance*", "retrain*", "*verify.pidbox*"]
     commands = ["+@all", "-info", "-config"]
+    channels = ["/0.verify.pidbox", "/0.verify.events/*"]
     broker.acl_setuser(
-        "ours", enabled=True, passwords=["+word"], keys=keys, channels=["/0.verify.pidbox"], commands=commands
+        "ours", enabled=True, passwords=["+word"], keys=keys, channels=channels, commands=commands
     )
     try:
         url = redis_url.replace("redis://:@", "redis://ours:word@")

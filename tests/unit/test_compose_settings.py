@@ -26,7 +26,7 @@ SERVICES = [
     pytest.param(service, id=f"{name}-{service_name}")
     for name, file in (("base", BASE), ("production", merged(BASE, PRODUCTION)))
     for service_name, service in file["services"].items()
-    if "build" in service
+    if service.get("env_file")
 ]
 FILE = {name: f"value-of-{name.lower()}" for name in SETTINGS | PASSWORDS}
 """A `.env` in which everything is set."""
@@ -40,7 +40,7 @@ def secrets_in(service: dict[str, Any]) -> set[str]:
 
 def test_our_services_are_found() -> None:
     assert len(SERVICES) == 4 + 5
-    assert len(PASSWORDS) == 6
+    assert len(PASSWORDS) == 7
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -77,6 +77,7 @@ def test_no_password_reaches_a_service_by_its_name(service: dict[str, Any]) -> N
         ("retrain", {"WORKER_PASSWORD", "REDIS_PASSWORD"}),
         ("beat", {"WORKER_PASSWORD", "REDIS_PASSWORD"}),
         ("migrate", {"MYSQL_PASSWORD", "REDIS_PASSWORD"}),
+        ("flower", {"FLOWER_PASSWORD", "REDIS_PASSWORD"}),
         ("operator", {"OPERATOR_PASSWORD", "REDIS_PASSWORD"}),
         ("redis", {"REDIS_PASSWORD"}),
         ("mysql", {"MYSQL_ROOT_PASSWORD", "MYSQL_PASSWORD"}),
@@ -86,6 +87,15 @@ def test_in_production_a_service_holds_the_passwords_that_it_needs_and_no_other(
     name: str, secrets: set[str]
 ) -> None:
     assert secrets_in(merged(BASE, PRODUCTION)["services"][name]) == secrets
+
+
+@pytest.mark.parametrize("file", [BASE, merged(BASE, PRODUCTION)], ids=["base", "production"])
+def test_flower_gets_the_brokers_names_and_nothing_else_of_env(file: dict[str, Any]) -> None:
+    environment = environment_of(file["services"]["flower"], FILE)
+    assert environment.keys() == {
+        *("VERIFY_BROKER_URL", "VERIFY_QUEUE_PREFIX", "FLOWER_PASSWORD", "FLOWER_ADDRESS")
+    }
+    assert environment["VERIFY_QUEUE_PREFIX"] == FILE["VERIFY_QUEUE_PREFIX"]
 
 
 @pytest.mark.parametrize("service", SERVICES)

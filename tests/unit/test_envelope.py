@@ -6,6 +6,7 @@ import base64
 import hashlib
 import json
 import re
+import uuid
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -272,6 +273,18 @@ def code_of(received: RawMessage) -> str | None:
 def test_an_id_has_1_to_255_printable_characters(task_id: object, code: str | None) -> None:
     received = valid_message()
     assert code_of(replace(received, headers={**received.headers, "id": task_id})) == code
+
+
+def test_an_id_that_is_no_uuid_is_replaced_for_it_may_name_a_member() -> None:
+    received = valid_message()
+    own = str(uuid.uuid4())
+    ids = [
+        validate(replace(received, headers={**received.headers, "id": sent}), TASKS, NOW).headers["id"]
+        for sent in (own, "member-7", "member-7")
+    ]
+    assert ids[0] == own
+    assert len({*ids, "member-7"}) == 4
+    assert uuid.UUID(ids[1]).version == 4
 
 
 @pytest.mark.parametrize(

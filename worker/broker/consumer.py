@@ -23,6 +23,7 @@ from celery.worker.control import Panel
 from celery.worker.request import Request
 from kombu.message import Message
 
+from worker.broker import monitoring
 from worker.broker.envelope import RawMessage, TaskMessage, dead_letter, validate
 from worker.broker.redis_client import check
 from worker.client.identifiers import is_identifier
@@ -37,7 +38,6 @@ logger = logging.getLogger(__name__)
 BEAT_SECONDS: Final = 5.0
 STALLED_EXIT: Final = 69
 """EX_UNAVAILABLE: whoever supervises the worker starts a new one."""
-_SILENT: Final = {"without_gossip": True, "without_mingle": True, "without_heartbeat": True}
 _READ_ONLY: Final = (
     *("ping", "active", "active_queues", "clock", "query_task", "registered", "reserved", "revoked"),
     "scheduled",
@@ -60,8 +60,9 @@ class ValidatingConsumer(Consumer):
         )
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        # Nothing here reads the events that workers send each other, and those could revoke jobs.
-        super().__init__(*args, **options, **_SILENT)
+        # Workers hear nothing of each other: that could revoke jobs. Events go to Celery's tools only.
+        options |= {"without_gossip": True, "without_mingle": True}
+        super().__init__(*args, **options, without_heartbeat=not options.get("task_events"))
 
     def connect(self) -> Any:
         """Checks Redis at each connection: a fail-over may lead to another one."""
@@ -69,6 +70,11 @@ class ValidatingConsumer(Consumer):
         if connection.transport.driver_type == "redis":
             check(connection.default_channel.client, self.app.amqp.queues.consume_from)
         return connection
+
+    def connection_for_write(self, url: str | None = None, heartbeat: float | None = None) -> Any:
+        """That of the monitoring events: a broker that hangs may not take the time of the worker's own."""
+        options = {"heartbeat": heartbeat, "transport_options": monitoring.LIMITS}
+        return self.ensure_connected(self.app.connection_for_write(url=url, **options))
 
     def create_task_handler(self, *args: Any, **kwargs: Any) -> Callable[[Message], Any]:
         """Called once for each connection; the handler is called for each message."""

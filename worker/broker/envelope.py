@@ -189,7 +189,8 @@ def is_marked_invalid(headers: Mapping[str, Any]) -> bool:
 def validate(message: RawMessage, tasks: Mapping[str, TaskSignature], now: datetime) -> TaskMessage:
     """The sanitized message that Celery gets in place of this one. Raises BadMessage.
 
-    Callbacks, chains, time limits, expiry dates and due times are dropped, for anybody may have sent them.
+    Callbacks, chains, time limits, expiry dates and due times are dropped, for anybody may have sent them. A
+    task ID that is no UUID is replaced: it is logged and shown, and may name a member.
     """
     _refuse_marked(message.headers)
     name = _task_name(message.headers, tasks)
@@ -229,7 +230,14 @@ def _task_id(headers: Mapping[str, Any]) -> str:
     task_id = headers.get("id")
     if not isinstance(task_id, str) or not 0 < len(task_id) <= 255 or not task_id.isprintable():
         raise _bad("bad_task_id")
-    return task_id
+    return task_id if _is_uuid(task_id) else str(uuid.uuid4())
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
 
 
 def _retries(headers: Mapping[str, Any]) -> int:
