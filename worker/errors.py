@@ -17,6 +17,7 @@ Errors of sending (`NotSent`) and of what an app asks for are the client's: `wor
       - ClaimLost             a case that is somebody else's, or nobody's, by now
       - CaseChanged           a case with a newer request, or with other photos than were looked at
       - CaseSuspended         a case of a member who has withdrawn consent to verification
+      - ObjectionRefused      an objection that nobody can decide about; carries a stable code
     - StoreRefused            the database does not take the values
     - BadSettings             an environment variable is wrong; its name is in the text
     - SchemaConflict          tables of other people stand where ours should be
@@ -101,6 +102,14 @@ class CaseChanged(NotPossible):
 
 class CaseSuspended(NotPossible):
     """A case of a member who has withdrawn consent to verification: it waits until they agree again."""
+
+
+class ObjectionRefused(NotPossible):
+    """An objection that nobody can decide about; ``code`` is stable and meant for programs."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class StoreRefused(PermanentError):

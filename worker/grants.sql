@@ -52,6 +52,7 @@ GRANT SELECT ON label TO 'verify_worker'@'%';
 GRANT SELECT ON decision TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON review_case TO 'verify_worker'@'%';
 GRANT SELECT ON review_vote TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE (case_id) ON objection TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON access_log TO 'verify_worker'@'%';
 GRANT SELECT, INSERT ON consent TO 'verify_worker'@'%';
 GRANT SELECT, UPDATE (withdrawn_at, withdrawn_source) ON TABLE consent_open TO 'verify_worker'@'%';
@@ -112,10 +113,11 @@ GRANT SELECT, DELETE ON training_member TO 'verify_operator'@'%';
 GRANT SELECT (run_id, member_id) ON training_face TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON label TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON decision TO 'verify_operator'@'%';
-GRANT SELECT, INSERT, UPDATE (unfinished, closed_at, escalated_at, escalated_by, round, attempts, reviewer, claimed_at,
+GRANT SELECT, INSERT, UPDATE (cause, priority, due_at, unfinished, closed_at, escalated_at, escalated_by, round, attempts, reviewer, claimed_at,
         lease_until, looked_at, looked_hash)
     ON review_case TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON review_vote TO 'verify_operator'@'%';
+GRANT SELECT, INSERT, UPDATE (case_id) ON objection TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON consent TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE (withdrawn_at, withdrawn_source) ON TABLE consent_open TO 'verify_operator'@'%';

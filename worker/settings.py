@@ -195,6 +195,13 @@ class Settings(BaseSettings):
     senior_reviewers: PersonNames = ()
     """Who decides the cases that a reviewer escalates, by the names that they work under. Empty: anybody but
     who escalated it."""
+    objection_days: Annotated[float, Field(gt=0, le=365)] = 30
+    """Days within which a person answers a member who objects."""
+    objection_alarm_days: Annotated[float, Field(ge=0, le=365)] = 7
+    """Days before the end of these from which `status` counts the objection as `due_soon`."""
+    objection_other_person: bool = True
+    """Whether an objection to a person's decision goes to somebody else. `false` only where a single person
+    does all reviews: nobody else would ever get it."""
     decision_hold_seconds: Annotated[float, Field(ge=0, le=3600)] = 0
     """How long the event of a person's decision is held back. Within that time another decision replaces it,
     and the app never hears of the first one; the database has both at once."""

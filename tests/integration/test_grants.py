@@ -25,7 +25,7 @@ from support.training import TrainingScene, labelled_member, learn_from_one
 from worker.errors import ConsentWithdrawn, MemberForgotten
 from worker.jobs.verify_job import VerifyJob
 from worker.serving.registry import publish
-from worker.store import Attempt, Cutoffs, DeadJob, NewMember, Store, build_engine
+from worker.store import Attempt, Cutoffs, DeadJob, NewMember, NewObjection, Store, build_engine
 from worker.store.outbox.records import Tried
 from worker.store.tables.schema import tables
 from worker.store.tables.states import PairLabel, Purpose, RunState, State
@@ -260,6 +260,7 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     reviews.decide(operator, "m1", Status.RETRY_PHOTO, "kim", NOW)
     assert operator.reviews.queue.page(NOW).open == 0
     assert operator.reviews.reports.report(NOW).reviewers[0].cases == 1
+    operator.reviews.objections.record(NewObjection("m1", NOW, by="lee"), NOW)
     operator.consents.record("m1", Purpose.TRAINING, NOW, given=False)
     [again] = operator.pending.enqueue_members(["m1"], "verify", later(1)).jobs
     assert worker.requests.give_up(again.job.request_id, "poison", "boom", later(2))
@@ -280,6 +281,21 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     [number] = operator.members.lift("m1", "kim", NOW).refused
     operator.dead_jobs.dismiss(number, "kim", "the app sent it again", NOW)
     assert worker.requests.accept(a_job("r9", "m1"), "verify", NOW).new
+
+
+def test_an_objection_that_came_while_a_request_ran_is_answered(
+    engine_of: Callable[[str], sa.Engine],
+) -> None:
+    operator, worker = store_of(engine_of("verify_operator")), store_of(engine_of("verify_worker"))
+    worker.requests.accept(a_job("r1"), "verify", NOW)
+    worker.reviews.objections.record(NewObjection("m1", NOW, "o1"), NOW)
+    judged(worker, "r1")
+    assert operator.reviews.queue.page(NOW).objections.open == 1
+    reviews.decide(operator, "m1", Status.REJECTED, "kim", NOW)
+    operator.reviews.decisions.reopen("m1", "lee", NOW)
+    operator.reviews.objections.record(NewObjection("m1", NOW, by="lee"), NOW)  # about the open case
+    assert operator.reviews.queue.claim_next("kim", NOW) is None
+    assert [one.answer for one in operator.reviews.objections.of_member("m1")] == [None, Status.REJECTED]
 
 
 def test_consent_is_withdrawn_by_the_operator_and_by_the_app_and_no_account_takes_a_withdrawal_back(
@@ -357,6 +373,9 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_operator", "UPDATE review_vote SET choice = 'approve'"),
         ("verify_operator", "UPDATE review_case SET request_id = 'x'"),
         ("verify_operator", "DELETE FROM review_vote"),
+        ("verify_operator", "UPDATE objection SET due_at = NOW()"),
+        *((who, "DELETE FROM objection") for who in ACCOUNTS),
+        ("verify_app", "SELECT * FROM objection"),
         ("verify_operator", "DELETE FROM review_case"),
         ("verify_worker", "INSERT INTO review_vote (case_id) VALUES (1)"),
         ("verify_worker", "DELETE FROM review_case"),

@@ -219,6 +219,7 @@ NEEDS: Mapping[str, Callable[[Scene], None]] = {
     "review decide": answers,
     "review undo": a_decision,
     "review reopen": a_decision,
+    "review object": a_decision,
     "unbar": barred,
     "purge": long_ago,
     "enqueue --pending": a_pending_member,

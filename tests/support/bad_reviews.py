@@ -11,10 +11,10 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Reason, Status
 from support import reviews
-from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
-from worker.errors import NotPossible
+from support.jobs import KIM, LEASE, MOST, NOW, a_job, a_verdict, later
+from worker.errors import MemberForgotten, NotPossible
 from worker.migrations import migrate
-from worker.store import Attempt, Claim, Store, build_engine, ruling
+from worker.store import Attempt, Claim, NewObjection, Store, build_engine, ruling
 from worker.store.tables.states import Choice, PairLabel, Purpose
 
 APPROVE: Final = reviews.RULINGS[Status.APPROVED]
@@ -32,7 +32,7 @@ def refused_reviews() -> Iterator[tuple[str, str]]:
             claim, _ = reviews.looked(store, member_id)
             try:
                 act(store, claim)
-            except NotPossible as error:
+            except (MemberForgotten, NotPossible) as error:
                 yield name, f"`{type(error).__name__}`: {error}"
             store.members.forget(member_id, later(9999))
         engine.dispose()
@@ -119,6 +119,36 @@ def _undone_late(store: Store, claim: Claim) -> None:
     store.reviews.undoing.undo("kim", later(63))
 
 
+def _objected_twice(store: Store, claim: Claim) -> None:
+    for _ in range(2):
+        store.reviews.objections.record(NewObjection(claim.member_id, NOW, by="lee"), NOW)
+
+
+def _objection_to_oneself(store: Store, claim: Claim) -> None:
+    _answer(store, claim)
+    _decide(store, claim)
+    store.reviews.objections.record(NewObjection(claim.member_id, later(3), by="lee"), later(3))
+    assert store.reviews.queue.claim_next("kim", later(4)) is None, "whoever decided last"
+    case = store.database.t.review_case
+    with store.database.engine.begin() as c:
+        its = {"reviewer": "kim", "claimed_at": later(4), "lease_until": later(99), "attempts": 1}
+        c.execute(sa.update(case).where(case.c.unfinished.is_not(None)).values(**its))
+    mine = store.reviews.queue.claim_of("kim")
+    assert mine is not None
+    store.reviews.queue.look(mine, KIM, later(4))
+    _answer(store, mine, 5)
+    _decide(store, mine, 6)
+
+
+def _objection_of(member_id: str) -> Callable[[Store, Claim], None]:
+    def act(store: Store, claim: Claim) -> None:
+        store.members.forget(claim.member_id, NOW)
+        theirs = member_id.format(erased=claim.member_id)
+        store.reviews.objections.record(NewObjection(theirs, NOW, by="lee"), NOW)
+
+    return act
+
+
 def _saying(code: str, note: str | None = None) -> Callable[[Store, Claim], None]:
     def say(store: Store, claim: Claim) -> None:
         store.reviews.decisions.decide(claim, ruling(Choice.REJECT, code, None, note), NOW)
@@ -139,6 +169,10 @@ _ACTS: Final[dict[str, Callable[[Store, Claim], None]]] = {
     "a reviewer whose name is the member's ID": _about_oneself,
     "a second case about one member": _opened_twice,
     "undo after a minute": _undone_late,
+    "an objection while one waits": _objected_twice,
+    "an objection to one's own decision": _objection_to_oneself,
+    "an objection of a member who was erased": _objection_of("{erased}"),
+    "an objection of a member who is not there": _objection_of("nobody"),
     "a reason that does not exist": _saying("ugly"),
     "a reason of the machine's": _saying("too_dark"),
     "a note of 1 MB": _saying("other_person", "x" * 1_048_576),

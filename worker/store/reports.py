@@ -11,10 +11,13 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Status
 from worker.store.database import Database
+from worker.store.members.objections import Objections
 from worker.store.models.models import Models
 from worker.store.models.records import HeadProblem
 from worker.store.outbox.records import OutboxReport
 from worker.store.outbox.replays import Replays
+from worker.store.reviews.claims import is_suspended
+from worker.store.reviews.records import CaseCounts, ObjectionCounts
 from worker.store.tables.schema import is_open
 from worker.store.tables.states import State
 from worker.store.training.records import RunRecord
@@ -57,6 +60,9 @@ class StatusReport:
     """Heads that judge live requests without deciding."""
     refused_heads: tuple[HeadProblem, ...]
     """Hosts that cannot use one of these heads, and go on with the one they have."""
+    cases: CaseCounts
+    """What waits for people."""
+    objections: ObjectionCounts
     outbox: OutboxReport
     """Events that the app has not had yet."""
     training: RunRecord | None
@@ -66,12 +72,20 @@ class StatusReport:
 class Reports:
     """Numbers over all subjects, of one moment."""
 
-    def __init__(self, database: Database, models: Models, runs: TrainingRuns, replays: Replays) -> None:
+    def __init__(
+        self,
+        database: Database,
+        models: Models,
+        runs: TrainingRuns,
+        replays: Replays,
+        objections: Objections,
+    ) -> None:
         self._db = database
         self._t = database.t
         self._models = models
         self._runs = runs
         self._replays = replays
+        self._objections = objections
 
     def status(self, now: datetime) -> StatusReport:
         """The counts, all of one moment."""
@@ -99,12 +113,21 @@ class Reports:
             **self._failed(c),
             dead_jobs=_count(c, d, is_open(d), self._real(d)),
             oldest_waiting=None if oldest is None else now - oldest,
+            cases=self._cases(c, now),
+            objections=self._objections.counts_on(c, now),
             outbox=self._replays.summary_on(c, now),
             training=self._runs.latest_on(c),
             champion=heads.champion,
             shadows=heads.shadows,
             refused_heads=tuple(one for one in self._models.problems_on(c) if one.version in in_use),
         )
+
+    def _cases(self, c: sa.Connection, now: datetime) -> CaseCounts:
+        case = self._t.review_case
+        waiting = (case.c.unfinished.is_not(None), sa.not_(case.c.sandbox))
+        m, suspended = self._t.member, is_suspended(self._t)
+        late = sa.exists().where(m.c.member_id == case.c.member_id, ~suspended)
+        return CaseCounts(_count(c, case, *waiting), _count(c, case, *waiting, case.c.due_at <= now, late))
 
     def _real(self, dead_job: sa.Table) -> sa.ColumnElement[bool]:
         """Dead jobs that are of no member of the sandbox."""

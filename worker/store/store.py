@@ -74,7 +74,9 @@ class Store:
         tries = Tries(database.t, try_limit)
         looks = SecondLooks(Copies(database.t), tries, review_reused_photos)
         self.accesses = AccessLog(database, tombstones)
-        self.reviews = Reviews(database, review_rules, mapped, outcomes, accesses=self.accesses, tries=tries)
+        self.reviews = Reviews(
+            database, review_rules, outcomes, accesses=self.accesses, tries=tries, tombstones=tombstones
+        )
         cases = self.reviews.cases
         refused_consent = RefusedConsent(database, dead_letters, outcomes)
         results = Results(
@@ -87,11 +89,7 @@ class Store:
         self._add_members(tombstones, mapped, outcomes)
         self.untold = Untold(database, outcomes)
         self._add_training(vector_keys or partial(derived_keys, tombstone_key), stale_after)
-        self.deliveries = Deliveries(database)
-        self.replays = Replays(database)
-        self.explanations = Explanations(database, self.models)
-        self.reports = Reports(database, self.models, self.training_runs, self.replays)
-        self.retention = Retention(database, self.members)
+        self._add_reports()
 
     def _add_members(self, tombstones: Tombstones, mapped: MappedMember | None, outcomes: Outcomes) -> None:
         self.members = Members(
@@ -105,6 +103,16 @@ class Store:
         self.training_runs = TrainingRuns(self.database, self.labels, self.models, stale_after)
         cipher = VectorCipher(vector_keys)
         self.training_members = TrainingMembers(self.database, self.labels, cipher)
+
+    def _add_reports(self) -> None:
+        """Last: they are about all the others."""
+        self.deliveries = Deliveries(self.database)
+        self.replays = Replays(self.database)
+        self.explanations = Explanations(self.database, self.models)
+        self.reports = Reports(
+            self.database, self.models, self.training_runs, self.replays, self.reviews.objections
+        )
+        self.retention = Retention(self.database, self.members)
 
     def close(self) -> None:
         """Give the connections back; the store can still be used, with new ones."""
@@ -140,5 +148,8 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
             rejection_votes=settings.rejection_votes,
             seniors=frozenset(settings.senior_reviewers),
             key=settings.secret,
+            answer_within=timedelta(days=settings.objection_days),
+            alarm_before=timedelta(days=settings.objection_alarm_days),
+            other_person=settings.objection_other_person,
         ),
     )

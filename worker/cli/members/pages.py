@@ -12,7 +12,7 @@ from pipeline.terminal import new_table
 from pipeline.verdict import PhotoFinding, Reason
 from worker.cli.output import STYLES, without_query
 from worker.results.texts import fetch_text, operator_text
-from worker.store import RequestRecord
+from worker.store import Objection, RequestRecord
 
 _SWAPPED: Final = "another picture than the verdict before saw at this address"
 
@@ -83,6 +83,17 @@ def history_table(requests: Sequence[RequestRecord], title: str = "Requests") ->
             f"{one.requested_at:%Y-%m-%d %H:%M:%S}",
             f"{total:.0f}" if total else "-",
         )
+    return table
+
+
+def objections_table(objections: Sequence[Objection]) -> Table:
+    """When each came, and what the answer was."""
+    table = new_table("objected", "how", "answer by", "answer", "answered by", "answered", title="Objections")
+    for one in objections:
+        how = one.way if one.recorded_by is None else f"{one.way} ({one.recorded_by})"
+        answered = "-" if one.answered_at is None else f"{one.answered_at:%Y-%m-%d %H:%M}"
+        answer = (Text(one.answer or "none yet", STYLES[one.answer]), one.answered_by or "-", answered)
+        table.add_row(f"{one.received_at:%Y-%m-%d %H:%M}", how, f"{one.due_at:%Y-%m-%d}", *answer)
     return table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -11,12 +12,12 @@ from rich.text import Text
 from pipeline.terminal import console, new_table
 from pipeline.verdict import PhotoFinding, Reason, Status
 from worker import runtime
-from worker.cli.members.pages import history_table, in_words, number, photos_table
+from worker.cli.members.pages import history_table, in_words, number, objections_table, photos_table
 from worker.cli.output import STYLES, plain, print_json, without_query
 from worker.cli.records import note_access
 from worker.results.reviewer_reasons import new_photo_text
 from worker.results.texts import Language, member_text
-from worker.store import AccessRecord, MemberRecord, RequestRecord, Store
+from worker.store import AccessRecord, MemberRecord, Objection, RequestRecord, Store
 
 _BLIND: Final = ("member_id", "request_id", "training_consent", "sandbox")
 _BLIND_REQUEST: Final = ("request_id", "why", "state", "requested_at")
@@ -45,17 +46,19 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
         raise click.ClickException(f"no member {member_id}")
     requests = _with_standing(store, member, store.requests.of_member(member_id))
     open_case = _is_open(store, member)
+    # An open one is not shown: see `review next`.
+    objections = () if open_case else store.reviews.objections.of_member(member_id)
     if looks:
         _print_looks(store.accesses.of_member(member_id))
     elif ko or en:
         click.echo(_text(member, requests, Language.KO if ko else Language.EN))
     elif as_json:
-        found = _blind_json(member, requests) if open_case else _as_json(member, requests)
+        found = _blind_json(member, requests) if open_case else _as_json(member, requests, objections)
         print_json(found | {"consents": store.consents.of_member(member_id)})
     elif open_case:
         _print_blind(member, requests)
     else:
-        _print(member, requests)
+        _print(member, requests, objections)
 
 
 def _is_open(store: Store, member: MemberRecord) -> bool:
@@ -73,13 +76,15 @@ def _with_standing(store: Store, member: MemberRecord, requests: list[RequestRec
     return requests if older is None else [*requests, older]
 
 
-def _as_json(member: MemberRecord, requests: list[RequestRecord]) -> dict[str, Any]:
+def _as_json(
+    member: MemberRecord, requests: list[RequestRecord], objections: Sequence[Objection]
+) -> dict[str, Any]:
     found: dict[str, Any] = plain(member)
     shown = plain(requests)
     found["selfie_url"] = without_query(member.selfie_url)
     found["photo_urls"] = [without_query(url) for url in member.photo_urls]
     found["texts"] = {language: _text(member, requests, language) for language in Language}
-    return {"member": found, "requests": shown}
+    return {"member": found, "requests": shown, "objections": plain(objections)}
 
 
 def _text(member: MemberRecord, requests: list[RequestRecord], language: Language) -> str:
@@ -136,7 +141,7 @@ def _named(request: RequestRecord | None) -> PhotoFinding | None:
     return next((finding for finding in request.findings if finding.position == request.photo), None)
 
 
-def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
+def _print(member: MemberRecord, requests: list[RequestRecord], objections: Sequence[Objection]) -> None:
     out = console()
     newest = next((one for one in requests if one.request_id == member.request_id), None)
     out.print(_facts(member, _standing(member, requests), newest))
@@ -144,6 +149,8 @@ def _print(member: MemberRecord, requests: list[RequestRecord]) -> None:
         out.print(photos_table(requests[0], _urls(member, requests[0])))
     if requests:
         out.print(history_table(requests))
+    if objections:
+        out.print(objections_table(objections))
     for language in Language:
         out.print(Text.assemble((language, "bold"), "  ", _text(member, requests, language)))
 

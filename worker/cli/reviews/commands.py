@@ -17,6 +17,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "undo": "deciding:undo",
     "release": "queue:release",
     "reopen": "deciding:reopen",
+    "object": "objecting:object_to_verdict",
     "reasons": "deciding:reasons",
     "report": "reporting:report",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import click
@@ -10,8 +11,8 @@ from rich.table import Table
 from pipeline.terminal import console, new_table
 from worker.cli.members.pages import history_table, in_words, photos_table
 from worker.cli.output import plain, without_query
-from worker.store import CaseView, Evidence
-from worker.store.tables.states import PairLabel
+from worker.store import CaseView, Evidence, ObjectionCounts
+from worker.store.tables.states import Cause, PairLabel
 
 WORDS: Final = {
     "same": PairLabel.GENUINE,
@@ -19,6 +20,13 @@ WORDS: Final = {
     "cannot_tell": PairLabel.CANNOT_TELL,
 }
 """What a reviewer says of a photo beside the selfie."""
+_CAUSES: Final[Mapping[Cause, str]] = {
+    Cause.VERDICT: "the machine asks for a person",
+    Cause.CORRECTION: "somebody wants the decision looked at again",
+    Cause.OBJECTION: "the member objects",
+    Cause.RETRIES: "the machine has asked for another photo again and again",
+    Cause.MANUAL: "the app wants a person",
+}
 SPOKEN: Final = {label: word for word, label in WORDS.items()}
 
 
@@ -40,6 +48,12 @@ def case_as_json(view: CaseView, *, links: bool) -> dict[str, Any]:
         "to_answer": list(view.to_answer),
         "evidence": plain(view.evidence),
     }
+
+
+def objections_line(counts: ObjectionCounts) -> str:
+    """How many objections wait, and how long they may."""
+    late = f"{counts.due_soon:,} near the end of their time, {counts.overdue:,} beyond it"
+    return f"Objections without an answer: {counts.open:,}, {late}."
 
 
 def print_case(view: CaseView, *, links: bool) -> None:
@@ -75,7 +89,9 @@ def _facts(evidence: Evidence) -> Table:
     request = evidence.request
     table = new_table("the machine", f"{request.machine_status or '-'}")
     similarity = "-" if request.similarity is None else f"{request.similarity:.3f}"
+    objected = f": {evidence.objected_at:%Y-%m-%d}" if evidence.objected_at else ""
     facts = {
+        "the case is open because": f"{_CAUSES[evidence.cause]}{objected}",
         "reason": in_words(request.machine_reason),
         "similarity": similarity,
         "the review is open for": in_words(evidence.reason),

@@ -11,7 +11,7 @@ from worker import runtime
 from worker.cli.output import by_option, operator, print_json
 from worker.cli.records import note_access, note_list
 from worker.cli.reviews.claimed import claimed, json_option, looking, member_option
-from worker.cli.reviews.pages import case_as_json, print_case
+from worker.cli.reviews.pages import case_as_json, objections_line, print_case
 from worker.clock import utc_now
 from worker.store import CaseList
 
@@ -118,5 +118,7 @@ def _print_page(page: CaseList, now: datetime) -> None:
     if page.suspended:
         counts += f", {page.suspended:,} suspended (their members have withdrawn consent)"
     click.echo(f"{page.open:,} open cases: {counts}.")
+    if page.objections.open:
+        click.echo(objections_line(page.objections))
     if page.after is not None:
         click.echo(f"The next page: review list --after {page.after}")

@@ -16,6 +16,7 @@ from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.cli.models.retrain import outcome
 from worker.cli.output import STYLES, print_json
+from worker.cli.reviews.pages import objections_line
 from worker.clock import utc_now
 from worker.store import OutboxReport, StatusReport, Store
 
@@ -62,6 +63,8 @@ def _for_ever(store: Store, as_json: bool) -> None:
 
 def _picture(report: StatusReport) -> Group:
     parts: list[RenderableType] = [_requests(report), _verdicts(report), _waiting(report), _models(report)]
+    if report.cases.open or report.objections.open:
+        parts.append(_people(report))
     if report.outbox.waiting or report.outbox.parked or report.outbox.paused:
         parts.append(_outbox(report.outbox))
     if report.sandbox:
@@ -102,6 +105,17 @@ def _waiting(report: StatusReport) -> Table:
         Text(f"{report.dead_jobs:,}", "red" if report.dead_jobs else "dim"),
     )
     return table
+
+
+def _people(report: StatusReport) -> Text:
+    """What waits for people."""
+    cases, objections = report.cases, report.objections
+    text = Text(f"Cases: {cases.open:,} open, ")
+    text.append(f"{cases.overdue:,} overdue", "red" if cases.overdue else "")
+    if objections.open:
+        red = objections.due_soon or objections.overdue
+        text.append(f"\n{objections_line(objections)}", "red" if red else "")
+    return text
 
 
 def _outbox(outbox: OutboxReport) -> Text:

@@ -275,6 +275,7 @@ class Members:
             t.decision: t.decision.c.request_id.in_(requests),
             t.review_vote: t.review_vote.c.request_id.in_(requests),
             t.review_case: t.review_case.c.member_id == member_id,
+            t.objection: t.objection.c.member_id == member_id,
             t.shadow_verdict: t.shadow_verdict.c.request_id.in_(requests),
             t.verification_photo: t.verification_photo.c.request_id.in_(requests),
             t.photo_reuse: sa.or_(

@@ -33,19 +33,35 @@ class Cases:
     def follow(self, c: sa.Connection, member_id: str, now: datetime) -> None:
         """The member's newest request has ended: the case is about that one, is new, or has ended with it.
 
-        Only better photos end a case, and only one that the machine's doubt has opened.
+        Only better photos end a case, and only one that the machine's doubt has opened. An objection that
+        came while the request ran takes effect now.
         """
-        m = self._t.member
-        columns = sa.select(m.c.member_id, m.c.request_id, m.c.verification_status, m.c.sandbox)
-        member = c.execute(columns.where(m.c.member_id == member_id)).one()
+        m, o = self._t.member, self._t.objection
+        due = sa.select(sa.func.min(o.c.due_at)).where(o.c.member_id == m.c.member_id, o.c.case_id.is_(None))
+        columns = (m.c.member_id, m.c.request_id, m.c.verification_status, m.c.sandbox)
+        query = sa.select(*columns, due.scalar_subquery().label("objection_due"))
+        member = c.execute(query.where(m.c.member_id == member_id)).one()
         waits, case = member.verification_status == Status.REVIEW, self.open_of(c, member_id)
-        if case is None:
-            if waits:
-                self.open(c, member, Cause.VERDICT, now)
-        elif not waits and case.cause == Cause.VERDICT:
-            self.close(c, case, now)
-        elif case.request_id != member.request_id:
+        if case is not None and case.request_id != member.request_id:
             self.update(c, case, request_id=member.request_id, round=case.round + 1, **_NOBODY)
+        if member.objection_due is not None:
+            case_id = self.put_first(c, member, case, member.objection_due, now)
+            update = sa.update(o).where(o.c.member_id == member_id, o.c.case_id.is_(None))
+            c.execute(update.values(case_id=case_id))
+        elif case is None and waits:
+            self.open(c, member, Cause.VERDICT, now)
+        elif case is not None and not waits and case.cause == Cause.VERDICT:
+            self.close(c, case, now)
+
+    def put_first(
+        self, c: sa.Connection, member: AnyRow, case: AnyRow | None, due_at: datetime, now: datetime
+    ) -> int:
+        """The member's case, or a new one, comes first and ends by a decision only; its number."""
+        if case is None:
+            return self.open(c, member, Cause.OBJECTION, now, due_at=due_at)
+        top = {"cause": Cause.OBJECTION, "priority": PRIORITIES[Cause.OBJECTION]}
+        self.update(c, case, **top, due_at=min(case.due_at, due_at))
+        return int(case.id)
 
     def open_of(self, c: sa.Connection, member_id: str) -> AnyRow | None:
         """The member's open case, locked."""
@@ -54,9 +70,20 @@ class Cases:
         return c.execute(sa.select(case).where(*its).with_for_update()).one_or_none()
 
     def open(
-        self, c: sa.Connection, member: AnyRow, cause: Cause, now: datetime, by: str | None = None
-    ) -> None:
-        """A new case about the member's newest request; the member must have no open one."""
+        self,
+        c: sa.Connection,
+        member: AnyRow,
+        cause: Cause,
+        now: datetime,
+        by: str | None = None,
+        *,
+        due_at: datetime | None = None,
+    ) -> int:
+        """A new case about the member's newest request; the member must have no open one. Its number.
+
+        ``due_at``: where it must be decided before others of its age.
+        """
+        ordinary = now + self._rules.due_after
         fraction = keyed_fraction(self._rules.key, "second review", member.request_id)
         row = {
             "member_id": member.member_id,
@@ -67,12 +94,12 @@ class Cases:
             "unfinished": True,
             "opened_at": now,
             "opened_by": by,
-            "due_at": now + self._rules.due_after,
+            "due_at": ordinary if due_at is None else min(ordinary, due_at),
             "second": fraction < self._rules.second_share and not member.sandbox,
             "round": 0,
             "attempts": 0,
         }
-        c.execute(sa.insert(self._t.review_case).values(**row))
+        return int(c.execute(sa.insert(self._t.review_case).values(**row)).lastrowid)
 
     def close(self, c: sa.Connection, case: AnyRow, now: datetime) -> None:
         """Nobody must decide any more."""

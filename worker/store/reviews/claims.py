@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -16,7 +16,7 @@ from worker.store.leases import is_leased
 from worker.store.reviews.cases import contents_hash
 from worker.store.reviews.records import Claim
 from worker.store.tables.schema import Tables
-from worker.store.tables.states import PairLabel, Phase, State
+from worker.store.tables.states import Cause, PairLabel, Phase, State
 
 NAME_LENGTH: Final = 255
 
@@ -99,6 +99,21 @@ def check_account(reviewer: str, member_id: str) -> None:
     """Nobody decides about themselves. Raises NotPossible."""
     if same_person(reviewer, member_id):
         raise NotPossible(f"{reviewer} is the member's own account: somebody else must decide")
+
+
+def check_other_person(c: sa.Connection, t: Tables, case: AnyRow, reviewer: str) -> None:
+    """An objection is not for whoever made the decision that it is against. Raises NotPossible."""
+    its = has_decided(t, reviewer).where(t.objection.c.case_id == case.id)
+    if case.cause == Cause.OBJECTION and c.scalar(sa.select(its.exists())):
+        raise NotPossible(f"{case.member_id} objects to what you decided: somebody else must decide now")
+
+
+def has_decided(t: Tables, reviewer: str) -> sa.Select[Any]:
+    """Objections to a decision of this person's, or to one that this person has voted for."""
+    o, d, vote = t.objection, t.decision, t.review_vote
+    voted = sa.exists().where(vote.c.case_id == d.c.case_id, named(vote.c.voted_by, reviewer))
+    its = sa.select(o.c.id).join(d, d.c.id == o.c.against)
+    return its.where(sa.or_(named(d.c.decided_by, reviewer), voted))
 
 
 def check_name(reviewer: str) -> None:

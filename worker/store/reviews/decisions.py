@@ -22,6 +22,7 @@ from worker.store.reviews.claims import (
     check_looked,
     check_name,
     check_not_suspended,
+    check_other_person,
     has_answered,
     hold,
     same_person,
@@ -64,6 +65,8 @@ class Decisions:
     def _decide(self, c: sa.Connection, claim: Claim, ruling: Ruling, now: datetime) -> Ruled:
         held = hold(c, self._db, claim, now)
         check_looked(held)
+        if self._rules.other_person:
+            check_other_person(c, self._t, held.case, claim.reviewer)
         if not has_answered(c, self._t, held, claim.reviewer):
             raise NotPossible(f"the photos of {claim.member_id} come first: `review answer`")
         _check_decidable(held, ruling)

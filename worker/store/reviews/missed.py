@@ -40,12 +40,15 @@ class MissedCases:
         return c.scalars(query.order_by(m.c.member_id).limit(_AT_ONCE)).all()
 
     def _behind(self, column: sa.Column[str]) -> sa.Select[Any]:
-        m, case = self._t.member, self._t.review_case
+        m, case, o = self._t.member, self._t.review_case, self._t.objection
         its = sa.and_(case.c.member_id == m.c.member_id, case.c.unfinished.is_not(None))
         waits = sa.and_(case.c.id.is_(None), m.c.verification_status == Status.REVIEW)
+        objects = sa.exists().where(o.c.member_id == m.c.member_id, o.c.case_id.is_(None))
         moved = case.c.request_id != m.c.request_id
         ended = m.c.requested_state.in_([State.DONE, State.DEAD])
-        return sa.select(column).select_from(m.outerjoin(case, its)).where(sa.or_(waits, moved), ended)
+        return (
+            sa.select(column).select_from(m.outerjoin(case, its)).where(sa.or_(waits, moved, objects), ended)
+        )
 
     def _follow(self, member_id: str, now: datetime, c: sa.Connection) -> bool:
         """Asked again under the lock: this version may have done it meanwhile."""

@@ -20,6 +20,7 @@ from worker.store.database import AnyRow, Database
 from worker.store.leases import is_free, is_leased, update_leased
 from worker.store.members.accesses import AccessLog
 from worker.store.members.galleries import Galleries
+from worker.store.members.objections import Objections
 from worker.store.members.records import Access
 from worker.store.requests.reading import read_requests
 from worker.store.requests.records import RequestRecord
@@ -30,6 +31,7 @@ from worker.store.reviews.claims import (
     answers_of,
     check_name,
     has_answered,
+    has_decided,
     hold,
     is_suspended,
     named,
@@ -45,7 +47,7 @@ from worker.store.reviews.records import (
     ListedCase,
     ReviewRules,
 )
-from worker.store.tables.states import Choice, State
+from worker.store.tables.states import Cause, Choice, State
 
 _CANDIDATES: Final = 20
 """Cases that are tried, one after the other: the others have been taken at this very moment."""
@@ -58,7 +60,14 @@ class ReviewQueue:
     """Hands out cases and shows them."""
 
     def __init__(
-        self, database: Database, cases: Cases, rules: ReviewRules, *, accesses: AccessLog, tries: Tries
+        self,
+        database: Database,
+        cases: Cases,
+        rules: ReviewRules,
+        *,
+        accesses: AccessLog,
+        tries: Tries,
+        objections: Objections,
     ) -> None:
         self._db = database
         self._t = database.t
@@ -66,6 +75,7 @@ class ReviewQueue:
         self._rules = rules
         self._accesses = accesses
         self._tries = tries
+        self._objections = objections
         self._galleries = Galleries(database.t)
 
     def claim_next(
@@ -76,8 +86,8 @@ class ReviewQueue:
         Of the ``sandbox``, where tests may name a ``member_id``, or of real members: of those nobody picks.
 
         Order: priority, then when it is due. Left out are cases that this person has voted on, is the member
-        of, or has escalated; those that go to named people; and members whose newest request is under way,
-        or who have withdrawn consent to verification.
+        of, or has escalated; objections to what this person has decided; cases that go to named people; and
+        members whose newest request is under way, or who have withdrawn consent to verification.
         """
         check_name(reviewer)
         case = self._t.review_case
@@ -120,6 +130,9 @@ class ReviewQueue:
         else:
             others = ~named(sa.func.coalesce(case.c.escalated_by, ""), reviewer)
             may = sa.and_(sa.or_(open_to_all, others), ~voted)
+        if self._rules.other_person:
+            its = has_decided(self._t, reviewer).where(self._t.objection.c.case_id == case.c.id)
+            may = sa.and_(may, ~its.correlate(case).exists())
         return (
             sa.select(case.c.id)
             .join(m, m.c.member_id == case.c.member_id)
@@ -211,8 +224,17 @@ class ReviewQueue:
             opened_by=member.verified_request_id,
             declared_gender=member.declared_gender,
             tries=self._tries_before(c, member),
+            cause=Cause(held.case.cause),
+            objected_at=self._objected_at(c, held.case),
             votes=self._votes(c, held.case) if held.case.escalated_at is not None else (),
         )
+
+    def _objected_at(self, c: sa.Connection, case: AnyRow) -> datetime | None:
+        if case.cause != Cause.OBJECTION:
+            return None
+        o = self._t.objection
+        at: datetime | None = c.scalar(sa.select(sa.func.min(o.c.received_at)).where(o.c.case_id == case.id))
+        return at
 
     def _tries_before(self, c: sa.Connection, member: AnyRow) -> int | None:
         """Where there were too many."""
@@ -268,6 +290,7 @@ class ReviewQueue:
             claimed=int(counts.claimed or 0),
             escalated=int(counts.escalated or 0),
             suspended=int(counts.suspended or 0),
+            objections=self._objections.counts_on(c, now),
             cases=tuple(_listed(row, now) for row in rows[:limit]),
             after=rows[limit - 1].id if len(rows) > limit else None,
         )

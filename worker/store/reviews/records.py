@@ -10,7 +10,7 @@ from enum import StrEnum
 from pipeline.verdict import Outcome, Reason, Status
 from worker.results.reviewer_reasons import ReviewReason
 from worker.store.requests.records import RequestRecord
-from worker.store.tables.states import Choice, PairLabel, Phase
+from worker.store.tables.states import Cause, Choice, ObjectionWay, PairLabel, Phase
 from worker.store.training.records import Audit
 
 
@@ -28,10 +28,62 @@ class ReviewRules:
     key: bytes = b""
     lease: timedelta = timedelta(minutes=5)
     undo_within: timedelta = timedelta(seconds=60)
+    answer_within: timedelta = timedelta(days=30)
+    """How long an objection may wait for its answer."""
+    alarm_before: timedelta = timedelta(days=7)
+    """How long before that ends `status` says so."""
+    other_person: bool = True
+    """Whether whoever decided last may not decide about an objection to that."""
 
     def is_senior(self, reviewer: str) -> bool:
         """Whether escalated cases go to this person by name."""
         return reviewer.lower() in {name.lower() for name in self.seniors}
+
+
+@dataclass(frozen=True, slots=True)
+class NewObjection:
+    """A member's wish that a person looks."""
+
+    member_id: str
+    received_at: datetime
+    objection_id: str | None = None
+    """The sender's; None where a person writes it down."""
+    by: str | None = None
+    """That person; None for a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """An objection with its answer, which is the decision that stands about its case."""
+
+    received_at: datetime
+    way: ObjectionWay
+    recorded_by: str | None
+    due_at: datetime
+    answer: Status | None
+    """What the member's verdict became; None while nobody has decided."""
+    answered_by: str | None
+    answered_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectionCounts:
+    """Members of whom an objection waits for its answer; none of the sandbox."""
+
+    open: int
+    """Those among them who have withdrawn consent to verification are in neither of the others."""
+    due_soon: int
+    """Of these; their deadline comes within the days of the alarm."""
+    overdue: int
+    """Of these; it has gone by."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseCounts:
+    """Open cases, and those that are overdue; none of the sandbox."""
+
+    open: int
+    overdue: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +134,9 @@ class Evidence:
     declared_gender: str | None
     tries: int | None
     """Earlier ones without an approval, where the review is open for them."""
+    cause: Cause
+    objected_at: datetime | None
+    """When the member objected, where the case is about that."""
     votes: tuple[EarlierVote, ...]
     """Of those who escalated it; empty in all other cases: a second reviewer sees nothing of the first."""
 
@@ -175,6 +230,7 @@ class CaseList:
     escalated: int
     suspended: int
     """How many wait for their members' consent to verification: nobody gets these."""
+    objections: ObjectionCounts
     cases: tuple[ListedCase, ...]
     after: int | None
     """Where the next page begins; None on the last one."""

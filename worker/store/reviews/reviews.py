@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from worker.store.database import Database
-from worker.store.mapped import MappedMember
 from worker.store.members.accesses import AccessLog
+from worker.store.members.objections import Objections
+from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.tries import Tries
 from worker.store.reviews.answers import Answers
@@ -24,16 +25,19 @@ class Reviews:
         self,
         database: Database,
         rules: ReviewRules,
-        mapped: MappedMember | None,
         outcomes: Outcomes,
         *,
         accesses: AccessLog,
         tries: Tries,
+        tombstones: Tombstones,
     ) -> None:
         self.cases = cases = Cases(database.t, rules)
-        self.queue = ReviewQueue(database, cases, rules, accesses=accesses, tries=tries)
+        self.objections = objections = Objections(database, tombstones, cases, rules)
+        self.queue = ReviewQueue(
+            database, cases, rules, accesses=accesses, tries=tries, objections=objections
+        )
         self.answers = Answers(database, cases, rules)
-        self.decisions = Decisions(database, cases, rules, mapped, outcomes)
+        self.decisions = Decisions(database, cases, rules, outcomes.mapped, outcomes)
         self.undoing = Undoing(database, cases, rules, self.decisions, outcomes)
         self.missed = MissedCases(database, cases)
         self.reports = ReviewReports(database)

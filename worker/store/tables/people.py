@@ -20,7 +20,15 @@ from worker.store.tables.columns import (
     row_number,
     sha256,
 )
-from worker.store.tables.states import Cause, Choice, ConsentSource, PairLabel, Phase, Purpose
+from worker.store.tables.states import (
+    Cause,
+    Choice,
+    ConsentSource,
+    ObjectionWay,
+    PairLabel,
+    Phase,
+    Purpose,
+)
 
 VERSION_LENGTH = 64
 
@@ -116,6 +124,35 @@ def review_vote(build: TableBuilder) -> sa.Table:
         sa.Index(None, "case_id"),
         sa.Index(None, "request_id"),
         sa.Index(None, "voted_by"),
+    )
+
+
+def objection(build: TableBuilder) -> sa.Table:
+    """That a member wants a person to look; the decision about its case is the answer.
+
+    Several may belong to one case. They go with the member.
+    """
+    return build.table(
+        "objection",
+        sa.Column("id", row_number(), primary_key=True),
+        # The sender's, by which a message that comes again is known; NULL where a person wrote it down.
+        sa.Column("objection_id", identifier()),
+        sa.Column("member_id", identifier(), nullable=False),
+        *one_of("way", ObjectionWay, nullable=False),
+        # When the member objected; the deadline counts from then.
+        sa.Column("received_at", UtcDateTime, nullable=False),
+        sa.Column("due_at", UtcDateTime, nullable=False),
+        sa.Column("recorded_at", UtcDateTime, nullable=False),
+        # NULL for a message.
+        sa.Column("recorded_by", CutText(255)),
+        # NULL until the member's newest request has ended.
+        sa.Column("case_id", sa.BigInteger),
+        # The decision by a person that stood then: whoever made it does not answer.
+        sa.Column("against", sa.BigInteger),
+        build.parent("member.member_id"),
+        sa.Index(None, "objection_id", unique=True),
+        sa.Index(None, "member_id"),
+        sa.Index(None, "case_id"),
     )
 
 

@@ -38,7 +38,15 @@ from worker.store.tables.columns import (
 )
 from worker.store.tables.models import model_refusal, model_version, shadow_verdict
 from worker.store.tables.outbox import event, event_delivery, event_endpoint, result
-from worker.store.tables.people import access_log, consent, decision, label, review_case, review_vote
+from worker.store.tables.people import (
+    access_log,
+    consent,
+    decision,
+    label,
+    objection,
+    review_case,
+    review_vote,
+)
 from worker.store.tables.states import MEMBER_STATES, Decider, State
 from worker.store.tables.training import training_face, training_member, training_run
 from worker.store.tables.views import add_views
@@ -76,6 +84,7 @@ class Tables:
     decision: sa.Table
     review_case: sa.Table
     review_vote: sa.Table
+    objection: sa.Table
     access_log: sa.Table
     consent: sa.Table
     training_run: sa.Table
@@ -110,6 +119,7 @@ def tables(prefix: str = "") -> Tables:
         decision=decision(build),
         review_case=review_case(build),
         review_vote=review_vote(build),
+        objection=objection(build),
         access_log=access_log(build),
         consent=consent(build),
         training_run=training_run(build),

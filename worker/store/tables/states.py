@@ -73,6 +73,14 @@ class Cause(StrEnum):
     """The app wants a person in place of the machine."""
 
 
+class ObjectionWay(StrEnum):
+    """How an objection reached us."""
+
+    MESSAGE = "message"
+    OPERATOR = "operator"
+    """A letter or a call, which a person wrote down."""
+
+
 class Choice(StrEnum):
     """What a reviewer makes of a case."""
 

@@ -1,0 +1,81 @@
+"""One delivery of an objection: written down, or a dead job that says why not."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+from worker.clock import utc_now
+from worker.errors import BadMessage, MemberForgotten, ObjectionRefused
+from worker.jobs.objection_job import ObjectionJob, parse_objection_job
+from worker.logs import about
+from worker.store import DeadJob, NewObjection
+from worker.verification.dead_letters import invalid_job
+
+logger = logging.getLogger(__name__)
+
+
+class Objections(Protocol):
+    """The objections of the store. May raise StoreUnavailable."""
+
+    def record(self, new: NewObjection, now: datetime) -> bool:
+        """False where it was known. Raises ObjectionRefused and MemberForgotten."""
+
+
+class DeadJobs(Protocol):
+    """The dead jobs of the store."""
+
+    def add(self, dead: DeadJob, now: datetime) -> int: ...
+
+
+class Received(StrEnum):
+    """What became of a delivery; in each case its message is acknowledged."""
+
+    RECORDED = "recorded"
+    KNOWN = "known"
+    DEAD_LETTER = "dead_letter"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ObjectionDelivery:
+    """Handles deliveries one after the other."""
+
+    objections: Objections
+    dead_jobs: DeadJobs
+    clock: Callable[[], datetime] = utc_now
+
+    def handle(self, body: object, queue: str) -> Received:
+        """Write the objection in a message's body down. Raises StoreUnavailable: deliver it again, then."""
+        now = self.clock()
+        try:
+            job = parse_objection_job(body, now)
+        except BadMessage as bad:
+            return self._dead_letter(bad, body, queue, now)
+        with about(job.objection_id, job.member_id):
+            return self._record(job, body, queue, now)
+
+    def _record(self, job: ObjectionJob, body: object, queue: str, now: datetime) -> Received:
+        new = NewObjection(job.member_id, job.requested_at, job.objection_id)
+        try:
+            recorded = self.objections.record(new, now)
+        except ObjectionRefused as refused:
+            return self._dead_letter(BadMessage(refused.code, str(refused)), body, queue, now)
+        except MemberForgotten as forgotten:
+            return self._dead_letter(BadMessage("forgotten", str(forgotten)), body, queue, now)
+        logger.info("the member objects" if recorded else "this objection is known")
+        return Received.RECORDED if recorded else Received.KNOWN
+
+    def _dead_letter(self, bad: BadMessage, body: object, queue: str, now: datetime) -> Received:
+        """Nothing of the message is kept, for `requeue` puts back requests only: the app sends it again."""
+        logger.warning("an objection on %s goes to dead_job: %s", queue, bad.code)
+        member_id = body.get("member_id") if isinstance(body, dict) else None
+        dead = invalid_job(bad, body, queue)
+        digest = hashlib.sha256(dead.body).hexdigest()
+        gone = replace(dead, body=b"", sha256=digest, length=len(dead.body))
+        self.dead_jobs.add(replace(gone, member_id=member_id), now)
+        return Received.DEAD_LETTER
