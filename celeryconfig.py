@@ -16,6 +16,7 @@ from worker.jobs.queues import (
     IN_ORDER,
     MAINTENANCE,
     PURGE,
+    RECORD_OBJECTION,
     RETRAIN,
     RETRAIN_PLAN,
     RETRAIN_STEP,
@@ -92,6 +93,7 @@ task_default_exchange = ""
 task_create_missing_queues = False  # a misspelt queue must be an error, not a queue that nobody serves
 task_routes = {
     VERIFY_MEMBER: {"queue": VERIFY},
+    RECORD_OBJECTION: {"queue": VERIFY},
     SWEEP: {"queue": MAINTENANCE},
     PURGE: {"queue": MAINTENANCE},
     RETRAIN_PLAN: {"queue": MAINTENANCE},

@@ -35,6 +35,7 @@ from worker.settings import Settings, load_settings
 from worker.store import Store, build_engine, open_store
 from worker.store.tables.schema import tables
 from worker.verification.delivery import DeliveryRules, Verification
+from worker.verification.objections import ObjectionDelivery
 from worker.verification.sandbox import DEFAULT_PREFIX, Sandbox
 
 if TYPE_CHECKING:
@@ -126,6 +127,12 @@ def verification() -> Verification:
         sandbox=Sandbox(config.sandbox_prefix, bool(_sandbox_alone)),
         database_seconds=lambda: store().database.seconds,
     )
+
+
+@lru_cache(maxsize=1)
+def objections() -> ObjectionDelivery:
+    """The service that handles deliveries of objections."""
+    return ObjectionDelivery(objections=store().reviews.objections, dead_jobs=store().dead_jobs)
 
 
 @lru_cache(maxsize=1)

@@ -90,6 +90,14 @@ def verify_member(self: Any, job: Any) -> str:
     return str(handled)
 
 
+@app.task(name=queues.RECORD_OBJECTION, base=DeliveryTask)
+def record_objection(job: Any) -> str:
+    """Handle one delivery of an objection."""
+    received = runtime.objections().handle(job, queues.VERIFY)
+    runtime.nudge_delivery()
+    return str(received)
+
+
 @app.task(name=queues.DEAD_LETTER, base=DeliveryTask)
 def record_dead_letter(dead: Any) -> int:
     """Record a message that is no job; see `worker.broker.envelope`."""

@@ -25,7 +25,7 @@ from worker.errors import MemberForgotten, NotRequeueable, RequestConflict
 from worker.jobs.links import PhotoLink
 from worker.jobs.verify_job import parse_job
 from worker.migrations import migrate
-from worker.store import Attempt, Change, DeadJob, Forgotten, NewMember, Store, build_engine
+from worker.store import Attempt, Change, DeadJob, Forgotten, NewMember, NewObjection, Store, build_engine
 from worker.store.requests.dead_letters import claimed_member
 from worker.store.tables.states import PairLabel, Purpose
 from worker.verification.dead_letters import parse_dead_letter
@@ -93,6 +93,7 @@ def a_full_life(store: Store) -> None:
     reviews.label(store, MEMBER, 1, PairLabel.GENUINE, "kim", NOW)
     reviews.decide(store, MEMBER, Status.REJECTED, "kim", NOW)
     store.accesses.note([MEMBER], KIM, NOW)
+    store.reviews.objections.record(NewObjection(MEMBER, NOW, MEMBER), NOW)
     store.shadows.note("r1", a_verdict(), a_verdict(), NOW)
     with pytest.raises(RequestConflict):
         store.requests.accept(a_job_of_theirs("r1", why="operator"), "verify", NOW)

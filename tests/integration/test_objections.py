@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,12 +19,19 @@ from pipeline.verdict import Reason, Status
 from support import reviews
 from support.cases import APPROVE, REJECT, a_store, answered, claimed, events, judged, looked, rows, standing
 from support.jobs import KIM, LEASE, MOST, NOW, a_job, a_verdict, later
+from support.schemas import problems, schema
 from support.together import together
-from worker.errors import MemberForgotten, NotPossible, ObjectionRefused
-from worker.store import Attempt, NewObjection, Objection, ObjectionCounts, Store
-from worker.store.tables.states import Cause, ObjectionWay
+from worker.broker.envelope import RawMessage, decode_item, validate
+from worker.client import BadIdentifier, BadTime, Client
+from worker.clock import utc_now
+from worker.errors import BadMessage, MemberForgotten, NotPossible, ObjectionRefused
+from worker.store import Attempt, CaseCounts, NewObjection, Objection, ObjectionCounts, Store
+from worker.store.tables.states import Cause, ObjectionWay, Purpose
+from worker.tasks import record_objection
+from worker.verification.objections import ObjectionDelivery
 
 Cli = Callable[..., Result]
+TASKS = {record_objection.name: record_objection}
 DAY = timedelta(days=1)
 RETRY: dict[str, Any] = {"status": Status.RETRY_PHOTO, "reason": Reason.NO_USABLE_PHOTO}
 
@@ -209,6 +219,16 @@ def test_status_says_which_objections_come_near_their_end_and_which_are_beyond_i
     assert counts(store, NOW + 27 * DAY) == ObjectionCounts(3, 2, 1)
 
 
+def test_while_consent_is_withdrawn_nobody_is_late(store: Store) -> None:
+    judged(store, **RETRY)
+    objects(store)
+    store.consents.record("m1", Purpose.VERIFICATION, NOW, given=False)
+    assert counts(store, NOW + 99 * DAY) == ObjectionCounts(1, 0, 0)
+    assert store.reports.status(NOW + 99 * DAY).cases == CaseCounts(1, 0)
+    store.consents.record("m1", Purpose.VERIFICATION, NOW, given=True)
+    assert counts(store, NOW + 99 * DAY) == ObjectionCounts(1, 0, 1)
+
+
 def test_of_the_sandbox_nothing_is_counted(engine: sa.Engine) -> None:
     store = Store(engine, tombstone_key=b"key", sandbox_prefix="sandbox-")
     judged(store, member_id="sandbox-1")
@@ -242,6 +262,83 @@ def test_nobody_objects_who_is_not_there_was_erased_or_has_asked_for_nothing(sto
     with pytest.raises(MemberForgotten):
         objects(store, at=6)
     assert rows(store, store.database.t.objection) == []
+
+
+# The message
+
+
+def delivered(store: Store, job: object, at: datetime = NOW) -> str:
+    """As a worker handles it."""
+    deliver = ObjectionDelivery(
+        objections=store.reviews.objections, dead_jobs=store.dead_jobs, clock=lambda: at
+    )
+    return deliver.handle(job, "verify")
+
+
+def an_objection(**changes: Any) -> dict[str, Any]:
+    job = {"schema": 1, "objection_id": "o1", "requested_at": "2026-11-24T06:00:00Z", "member_id": "m1"}
+    return {name: value for name, value in {**job, **changes}.items() if value is not ...}
+
+
+def test_what_the_client_sends_is_an_objection_whose_time_is_the_members(
+    store: Store, tmp_path: Path
+) -> None:
+    judged(store, **RETRY)
+    with Client("filesystem://", folder=tmp_path) as client:
+        sent = client.send_objection("m1", requested_at=NOW - DAY)
+        with pytest.raises(BadIdentifier):
+            client.send_objection("m 1")
+        with pytest.raises(BadIdentifier):
+            client.send_objection("m1", objection_id="")
+        with pytest.raises(BadTime):
+            client.send_objection("m1", requested_at=NOW + 9999 * DAY)
+    (file,) = (tmp_path / "queues").glob("*.verify.msg")
+    payload = decode_item(file.read_bytes(), "verify")
+    body = base64.b64decode(payload["body"])
+    raw = RawMessage(payload["headers"], body, "application/json", "utf-8", "verify")
+    task = validate(raw, TASKS, utc_now())
+    assert task.headers["task"] == "worker.record_objection"
+    job = task.content[1]["job"]
+    assert problems("record_objection", job) == []
+    assert job.keys() == schema("record_objection")["properties"].keys()
+    assert [delivered(store, job) for _ in range(2)] == ["recorded", "known"]
+    assert [(one.received_at, one.way) for one in of(store)] == [(NOW - DAY, ObjectionWay.MESSAGE)]
+    assert [one["objection_id"] for one in rows(store, store.database.t.objection)] == [sent]
+    with pytest.raises(BadMessage, match="does not belong on this queue"):
+        validate(replace(raw, queue="bulk"), TASKS, utc_now())
+
+
+@pytest.mark.parametrize(
+    ("job", "code"),
+    [
+        ([], "not_an_object"),
+        (an_objection(schema=2), "unknown_schema"),
+        (an_objection(schema=...), "missing_field"),
+        (an_objection(objection_id=...), "missing_field"),
+        (an_objection(objection_id="o 1"), "bad_id"),
+        (an_objection(member_id=7), "wrong_type"),
+        (an_objection(requested_at="2026-11-24T06:00:00"), "bad_time"),
+        (an_objection(requested_at="2019-11-24T06:00:00Z"), "bad_time"),
+        (an_objection(requested_at="2026-11-26T06:00:00Z"), "bad_time"),
+        (an_objection(member_id="nobody"), "unknown_member"),
+        (an_objection(member_id="erased"), "forgotten"),
+        (an_objection(member_id="withdrawn"), "no_consent"),
+    ],
+)
+def test_a_message_that_is_no_objection_is_a_dead_job_that_says_why(
+    store: Store, job: object, code: str
+) -> None:
+    judged(store, **RETRY)
+    judged(store, "r2", "erased", **RETRY)
+    store.members.forget("erased", NOW)
+    judged(store, "r3", "withdrawn", **RETRY)
+    store.consents.record("withdrawn", Purpose.VERIFICATION, NOW, given=False)
+    assert delivered(store, job) == "dead_letter"
+    [dead] = store.dead_jobs.latest()
+    assert (dead.reason, dead.message_kept) == (code, False)
+    told = max(rows(store, store.database.t.event), key=lambda row: row["id"])
+    assert (told["type"], told["payload"]["data"]["problem"]) == ("verification.refused", code)
+    assert of(store) == []
 
 
 # The commands

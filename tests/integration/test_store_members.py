@@ -197,6 +197,7 @@ def test_a_forgotten_member_leaves_nothing_but_a_hash(store: Store, engine: sa.E
         "decision": 0,
         "review_vote": 0,
         "review_case": 0,
+        "objection": 0,
         "verification_photo": 1 + len(PHOTOS),
         "photo_reuse": 2,
         "verification": 1,

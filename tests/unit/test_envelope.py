@@ -168,6 +168,7 @@ def test_no_message_waits_for_a_time_that_it_names() -> None:
 
 QUEUES_OF_TASKS = {
     "worker.verify_member": {"verify", "bulk"},
+    "worker.record_objection": {"verify"},
     "worker.bulk_embed": {"bulk"},
     "worker.sweep": {"maintenance"},
     "worker.purge": {"maintenance"},
@@ -175,6 +176,9 @@ QUEUES_OF_TASKS = {
     "worker.deliver_events": {"maintenance"},
     "worker.retrain": {"retrain"},
 }
+
+
+WITH_A_JOB = ("worker.verify_member", "worker.record_objection", "worker.bulk_embed")
 
 
 @pytest.mark.parametrize("queue", IN_ORDER)
@@ -188,11 +192,7 @@ def test_a_queue_takes_its_own_tasks_and_no_others(queue: str) -> None:
 def reason_of(task: str, queue: str) -> str | None:
     """Why a task is refused on a queue."""
     try:
-        body = (
-            b'[[], {"job": {}}, {}]'
-            if task in ("worker.verify_member", "worker.bulk_embed")
-            else b"[[], {}, {}]"
-        )
+        body = b'[[], {"job": {}}, {}]' if task in WITH_A_JOB else b"[[], {}, {}]"
         validate(raw_message(envelope(body, headers(task=task)), queue), TASKS, NOW)
     except BadMessage as bad:
         return bad.code

@@ -29,6 +29,8 @@ def examples(text: str) -> Iterator[tuple[str, Any]]:
         value = json.loads(block)
         if "body" in value:
             yield "verify_member", json.loads(value["body"])[1]["job"]
+        elif "objection_id" in value:
+            yield "record_objection", value
         elif "url" in value:
             yield "photo_resolve_answer", value
         else:

@@ -1,4 +1,4 @@
-"""Asks for verifications."""
+"""Asks for verifications, and sends objections."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Final, TypeVar
 from .broker import Access, check_broker_url, check_queue_prefix, scheme_of
 from .errors import BadSettings, BadValue
 from .identifiers import new_request_id
-from .message import AHEAD, SIGNUP, utc_now, verify_member_job
+from .message import AHEAD, SIGNUP, objection_job, utc_now, verify_member_job
 from .sender import Sender
-from .task_message import BULK, VERIFY, VERIFY_MEMBER
+from .task_message import BULK, RECORD_OBJECTION, VERIFY, VERIFY_MEMBER
 
 PREFIX: Final = "VERIFY_"
 _C = TypeVar("_C", bound="Client")
@@ -105,6 +105,25 @@ class Client(Sender):
         )
         self.send_task(VERIFY_MEMBER, {"job": job}, queue)
         return str(job["request_id"])
+
+    def send_objection(
+        self, member_id: str, *, objection_id: str | None = None, requested_at: datetime | None = None
+    ) -> str:
+        """The member wants a person to look; returns the objection's ID.
+
+        ``requested_at`` is when the member asked (default: now, in UTC). The same ``objection_id`` twice is
+        one objection: to retry after NotSent, keep ID and time. The answer is the next decision by a person
+        about the member. Raises BadRequest before anything is sent, and NotSent.
+        """
+        now = utc_now()
+        job = objection_job(
+            objection_id=new_request_id(now) if objection_id is None else objection_id,
+            requested_at=now if requested_at is None else requested_at,
+            member_id=member_id,
+            latest=now + AHEAD,
+        )
+        self.send_task(RECORD_OBJECTION, {"job": job}, VERIFY)
+        return str(job["objection_id"])
 
 
 def request_verification(

@@ -1,4 +1,4 @@
-"""The message `verify_member`: the job of it as JSON primitives, checked before anything is sent."""
+"""The messages `verify_member` and `record_objection`: their jobs as JSON, checked before they are sent."""
 
 from __future__ import annotations
 
@@ -84,11 +84,33 @@ def verify_member_job(
         photo_urls=_photos(photo_urls),
         declared_gender=_one_of("declared_gender", declared_gender, (*GENDERS, None)),
     )
-    if not EARLIEST <= requested_at <= (latest or requested_at):
-        raise BadTime("requested_at: before 2020 or more than a day ahead")
+    _check_time(requested_at, latest)
     if (size := len(json.dumps(job))) > MAX_BODY_BYTES:
         raise TooLarge(f"{size} bytes, at most {MAX_BODY_BYTES} are taken")
     return job
+
+
+def objection_job(
+    *, objection_id: str, requested_at: datetime, member_id: str, latest: datetime | None = None
+) -> dict[str, Any]:
+    """The job of an objection's message. Raises BadRequest; ``latest`` is the limit for ``requested_at``."""
+    job = {
+        "schema": SCHEMA,
+        "objection_id": check_field("objection_id", objection_id, str, check_identifier),
+        "requested_at": _as_text(check_field("requested_at", requested_at, datetime, as_utc)),
+        "member_id": check_field("member_id", member_id, str, check_identifier),
+    }
+    _check_time(requested_at, latest)
+    return job
+
+
+def _check_time(requested_at: datetime, latest: datetime | None) -> None:
+    if not EARLIEST <= requested_at <= (latest or requested_at):
+        raise BadTime("requested_at: before 2020 or more than a day ahead")
+
+
+def _as_text(moment: datetime) -> str:
+    return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def job_as_json(
@@ -106,7 +128,7 @@ def job_as_json(
     return {
         "schema": schema,
         "request_id": request_id,
-        "requested_at": requested_at.isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "requested_at": _as_text(requested_at),
         "member_id": member_id,
         "why": str.__str__(why),  # an Enum's value, not its name
         "selfie_url": selfie_url,

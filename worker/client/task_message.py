@@ -10,6 +10,7 @@ VERIFY: Final = "verify"
 BULK: Final = "bulk"
 """Imports and re-verification; served only when `verify` is empty."""
 VERIFY_MEMBER: Final = "worker.verify_member"
+RECORD_OBJECTION: Final = "worker.record_objection"
 
 
 def task_content(kwargs: Mapping[str, Any], args: Sequence[Any] = ()) -> list[Any]:

@@ -19,6 +19,7 @@ JUDGING: Final = frozenset({VERIFY, BULK})
 """Queues whose jobs need the models."""
 
 VERIFY_MEMBER: Final = task_message.VERIFY_MEMBER
+RECORD_OBJECTION: Final = task_message.RECORD_OBJECTION
 SWEEP: Final = "worker.sweep"
 DEAD_LETTER: Final = "worker.bury"
 """Records a message that is no job."""
@@ -29,7 +30,7 @@ RETRAIN_PLAN: Final = "worker.plan_retraining"
 DELIVER_EVENTS: Final = "worker.deliver_events"
 
 TASKS: Final[Mapping[str, frozenset[str]]] = {
-    VERIFY: frozenset({VERIFY_MEMBER}),
+    VERIFY: frozenset({VERIFY_MEMBER, RECORD_OBJECTION}),
     BULK: frozenset({VERIFY_MEMBER, BULK_EMBED}),
     MAINTENANCE: frozenset({SWEEP, PURGE, RETRAIN_PLAN, DELIVER_EVENTS}),
     RETRAIN: frozenset({RETRAIN_STEP}),

@@ -81,6 +81,7 @@ def _declarable(value: Gender | None) -> Gender | None:
 
 
 Identifier = Annotated[str, _coded(check_identifier)]
+Moment = Annotated[datetime, _coded(as_utc)]
 Url = Annotated[str, _coded(check_url)]
 
 
@@ -96,7 +97,7 @@ class VerifyJob:
 
     schema: int
     request_id: Identifier
-    requested_at: Annotated[datetime, _coded(as_utc)]
+    requested_at: Moment
     member_id: Identifier
     why: Why
     selfie_url: Url
@@ -113,7 +114,7 @@ class VerifyJob:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-_JOB = TypeAdapter(VerifyJob)
+_JOB: Final = TypeAdapter(VerifyJob)
 
 
 def parse_job(body: object, now: datetime | None = None) -> VerifyJob:
@@ -122,19 +123,29 @@ def parse_job(body: object, now: datetime | None = None) -> VerifyJob:
     Raises BadMessage, and nothing else, for whatever else may be in it.
     """
     job = parse_stored_job(body)
-    if not EARLIEST <= job.requested_at <= (now or utc_now()) + AHEAD:
-        raise BadMessage("bad_time", "requested_at: before 2020 or more than a day ahead")
+    check_time(job.requested_at, now or utc_now())
     return job
+
+
+def check_time(requested_at: datetime, now: datetime) -> None:
+    """Raise BadMessage for a time that cannot be right."""
+    if not EARLIEST <= requested_at <= now + AHEAD:
+        raise BadMessage("bad_time", "requested_at: before 2020 or more than a day ahead")
 
 
 def parse_stored_job(body: object) -> VerifyJob:
     """`parse_job` without the limits of time, for messages that were accepted before. Raises BadMessage."""
+    return from_message(_JOB, body)
+
+
+def from_message(kind: TypeAdapter[_T], body: object) -> _T:
+    """A message's body as a value of this kind. Raises BadMessage, and nothing else."""
     if not isinstance(body, Mapping):
         raise BadMessage("not_an_object", "the message must be an object")
     _check_depth(body)
     raw = _encode(body)
     _check_size(raw)
-    return _validated(body, raw)
+    return _validated(kind, body, raw)
 
 
 def decode_job(raw: bytes) -> VerifyJob:
@@ -143,14 +154,14 @@ def decode_job(raw: bytes) -> VerifyJob:
     body = decode_json(raw)
     if not isinstance(body, dict):
         raise BadMessage("not_an_object", "the message must be an object")
-    return _validated(body, raw)
+    return _validated(_JOB, body, raw)
 
 
-def _validated(body: Mapping[str, Any], raw: bytes) -> VerifyJob:
+def _validated(kind: TypeAdapter[_T], body: Mapping[str, Any], raw: bytes) -> _T:
     """From the text: only there pydantic's strict mode takes lists for tuples and texts for times."""
     _check_schema(body)
     try:
-        return _JOB.validate_json(raw)
+        return kind.validate_json(raw)
     except ValidationError as error:
         raise _bad_message(error.errors(include_url=False, include_input=False)) from None
 

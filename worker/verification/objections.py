@@ -11,10 +11,12 @@ from enum import StrEnum
 from typing import Protocol
 
 from worker.clock import utc_now
-from worker.errors import BadMessage, MemberForgotten, ObjectionRefused
+from worker.errors import BadMessage, CaseSuspended, MemberForgotten, ObjectionRefused
 from worker.jobs.objection_job import ObjectionJob, parse_objection_job
 from worker.logs import about
 from worker.store import DeadJob, NewObjection
+from worker.store.members.refused_consent import NO_CONSENT
+from worker.store.requests.dead_letters import FORGOTTEN
 from worker.verification.dead_letters import invalid_job
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ class Objections(Protocol):
     """The objections of the store. May raise StoreUnavailable."""
 
     def record(self, new: NewObjection, now: datetime) -> bool:
-        """False where it was known. Raises ObjectionRefused and MemberForgotten."""
+        """False where it was known. Raises ObjectionRefused, CaseSuspended and MemberForgotten."""
 
 
 class DeadJobs(Protocol):
@@ -66,7 +68,9 @@ class ObjectionDelivery:
         except ObjectionRefused as refused:
             return self._dead_letter(BadMessage(refused.code, str(refused)), body, queue, now)
         except MemberForgotten as forgotten:
-            return self._dead_letter(BadMessage("forgotten", str(forgotten)), body, queue, now)
+            return self._dead_letter(BadMessage(FORGOTTEN, str(forgotten)), body, queue, now)
+        except CaseSuspended as suspended:
+            return self._dead_letter(BadMessage(NO_CONSENT, str(suspended)), body, queue, now)
         logger.info("the member objects" if recorded else "this objection is known")
         return Received.RECORDED if recorded else Received.KNOWN
 
