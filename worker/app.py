@@ -19,6 +19,8 @@ from pipeline.errors import PipelineError
 from worker import logs, runtime
 from worker.errors import BadSettings, WorkerError
 from worker.jobs import queues
+from worker.metrics import counting
+from worker.metrics.step import MetricsEndpoint
 from worker.retraining.packages import missing_packages
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,7 @@ except BadSettings as error:
 
 app = Celery("worker", include=["worker.tasks"], events="worker.broker.monitoring:Events")
 app.config_from_object("celeryconfig")
+app.steps["worker"].add(MetricsEndpoint)
 
 GIVE_UP: Final = signal.SIGRTMIN
 """A pool process that cannot work sends it to the main process, which ends with exit status 1."""
@@ -94,6 +97,7 @@ def _prepare_worker(instance: Any, **_: Any) -> None:
     instance.app.amqp.queues.select(_served)
     if problem := runtime.check(_served):
         sys.exit(f"the worker cannot start: {problem}")
+    counting.start(runtime.settings())
     _warn_of_settings()
     if queues.RETRAIN in asked and queues.RETRAIN not in _served:
         logger.warning("the queue retrain is not served: %s", missing_packages())
@@ -132,6 +136,11 @@ def _prepare_process(**_: Any) -> None:
         os.kill(os.getppid(), GIVE_UP)
         time.sleep(1)  # the process that replaces this one would fail as well
         os._exit(1)
+
+
+@signals.task_postrun.connect
+def _count_task(task: Any, state: str, **_: Any) -> None:
+    counting.task_ended(task.name, state)
 
 
 @signals.beat_embedded_init.connect

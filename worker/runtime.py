@@ -25,6 +25,7 @@ from worker.events.nudge import Nudge
 from worker.health import HealthFiles
 from worker.jobs.embed_job import EmbedJob
 from worker.jobs.queues import IN_ORDER, JUDGING, MAINTENANCE, RETRAIN
+from worker.metrics import counting
 from worker.retraining.embedding import Embedding, EmbeddingRules, embed_labelled
 from worker.retraining.packages import missing_packages
 from worker.serving.champion import Serving
@@ -126,6 +127,7 @@ def verification() -> Verification:
         worker=_worker_name(),
         sandbox=Sandbox(config.sandbox_prefix, bool(_sandbox_alone)),
         database_seconds=lambda: store().database.seconds,
+        count=counting.delivered,
     )
 
 
@@ -141,7 +143,8 @@ def _fetcher() -> LinkFetcher:
     from worker.downloads.link_fetcher import LinkFetcher
     from worker.downloads.resolver import PhotoResolver
 
-    return LinkFetcher(PhotoFetcher(FetchLimits.of(settings())), PhotoResolver.of(settings()))
+    photos = PhotoFetcher(FetchLimits.of(settings()), opened=counting.circuit_opened)
+    return LinkFetcher(photos, PhotoResolver.of(settings()))
 
 
 @lru_cache(maxsize=1)
@@ -327,6 +330,7 @@ def preload(*, judging: bool) -> None:
     Raises ModelError, MappingError. It also starts while the database is unavailable.
     """
     reset()
+    counting.after_fork()
     one_thread()
     try:
         store().models.in_use()  # connects: from here on the process uses the clock of the database

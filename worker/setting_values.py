@@ -11,10 +11,11 @@ import binascii
 import json
 import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from typing import Annotated, Final
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, TypeAdapter
 from pydantic_core import ErrorDetails
 from pydantic_settings import NoDecode
 
@@ -34,6 +35,7 @@ STREAM_ENDPOINT: Final = "stream"
 """The endpoint of the Redis stream; the others are webhooks."""
 _WEEK: Final = 7 * 86_400
 _JSON_OBJECT: Final = "must be a JSON object, names with values in braces, as .env.example shows"
+_EXAMPLE_ADDRESS: Final = "127.0.0.1:9808"
 SUNDAY_NIGHT: Final = "17 19 * * sun"
 """The default schedule of the retraining: 04:17 on Monday in Seoul."""
 
@@ -158,6 +160,20 @@ def _vector_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def split_address(value: str) -> tuple[str, int]:
+    """The IP address and the port of `127.0.0.1:9808` or `[::1]:9808`. Raises ValueError."""
+    host, _, port = value.rpartition(":")
+    return str(ip_address(host.removeprefix("[").removesuffix("]"))), _PORT.validate_strings(port)
+
+
+def _metrics_address(value: str) -> str:
+    try:
+        split_address(value or _EXAMPLE_ADDRESS)
+    except ValueError:
+        raise ValueError(f"must be an IP address and a port, such as {_EXAMPLE_ADDRESS}") from None
+    return value
+
+
 def _app_url(value: SecretStr) -> SecretStr:
     url = value.get_secret_value()
     try:
@@ -189,6 +205,12 @@ def _is_cron(value: str) -> bool:
     return True
 
 
+def _metrics_token(value: SecretStr) -> SecretStr:
+    if not re.fullmatch(r"([!-~]{16,})?", value.get_secret_value()):
+        raise ValueError("must be 16 or more ASCII characters without spaces, as openssl rand -hex 16 prints")
+    return value
+
+
 BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
 DatabaseUrl = Annotated[SecretStr, BeforeValidator(_database_url)]
 Host = Annotated[
@@ -209,6 +231,9 @@ ExactHost = Annotated[
 ExactHosts = Annotated[tuple[ExactHost, ...], NoDecode, BeforeValidator(_split)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
+_PORT: Final = TypeAdapter(Port)
+MetricsAddress = Annotated[str, AfterValidator(_metrics_address)]
+MetricsToken = Annotated[SecretStr, AfterValidator(_metrics_token)]
 Seconds = Annotated[float, Field(gt=0, le=_WEEK)]
 Waits = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)]
 Days = Annotated[int, Field(ge=1, le=36_500)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Self
 from urllib.parse import urlsplit
@@ -30,6 +31,8 @@ from worker.setting_values import (
     ExactHosts,
     Headers,
     Hosts,
+    MetricsAddress,
+    MetricsToken,
     Name,
     Names,
     Numbers,
@@ -47,6 +50,7 @@ from worker.setting_values import (
     Webhooks,
     WebhookSecrets,
     in_words,
+    split_address,
 )
 
 _FOLLOWS: Final = "default_factory_not_called"  # says only that another variable is wrong
@@ -239,7 +243,7 @@ class Settings(BaseSettings):
     `sandbox-review-different_person` one): docs/sandbox.md. Empty: nobody does. Use it in a deployment of its
     own, or with a prefix that no real ID has."""
 
-    # Privacy and logs
+    # Privacy, logs and metrics
     tombstone_key: SecretStr = SecretStr("")
     """Keys the hashes of forgotten members, and the choice of blind audits. Choose it once (`openssl rand
     -hex 32`); it must never change."""
@@ -259,6 +263,12 @@ class Settings(BaseSettings):
     link_days: Days = 30
     """Days until the queries of photo links, which are keys, are purged from the messages of requests that
     have ended; with `VERIFY_PHOTO_RESOLVER` also from `photo` and `member`."""
+    metrics_address: MetricsAddress = ""
+    """Where a worker serves metrics for Prometheus (docs/metrics.md): `127.0.0.1:9808`, or `0.0.0.0:9808`
+    with a token. Empty: nothing is counted and nothing is served."""
+    metrics_token: MetricsToken = SecretStr("")
+    """What whoever reads the metrics must show (`Authorization: Bearer …`), of 16 characters or more:
+    `openssl rand -hex 16` prints one. Optional on a loopback address."""
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     """The lowest level of our log lines."""
     log_format: Literal["plain", "json"] = "plain"
@@ -277,6 +287,17 @@ class Settings(BaseSettings):
     def _findable(self) -> Self:
         if scheme_of(self.broker_url.get_secret_value()) == "sentinel" and not self.sentinel_master:
             raise ValueError("VERIFY_SENTINEL_MASTER must name the Redis that Sentinel is to find")
+        return self
+
+    @model_validator(mode="after")
+    def _readable(self) -> Self:
+        if self.metrics_address and not self.metrics_token.get_secret_value():
+            host, _ = split_address(self.metrics_address)
+            if not ip_address(host).is_loopback:
+                raise ValueError(
+                    "VERIFY_METRICS_ADDRESS must be a loopback address (127.0.0.1), or whoever reads the "
+                    "metrics must show a VERIFY_METRICS_TOKEN"
+                )
         return self
 
     @model_validator(mode="after")

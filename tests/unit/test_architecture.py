@@ -41,7 +41,7 @@ LAYERS = (
     {"worker.jobs", "worker.health", "worker.results"},
     {"worker.broker", "worker.store", "worker.downloads"},
     {"worker.verification", "worker.events", "worker.importing", "worker.migrations"},
-    {"worker.serving"},
+    {"worker.serving", "worker.metrics"},
     {"worker.retraining"},
     {"worker.runtime"},
     {"worker.app", "worker.demo"},

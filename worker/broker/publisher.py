@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Self
 
+from worker.broker.depths import QueueDepth, file_depths, redis_depths
+from worker.client.broker import is_embedded, is_redis
 from worker.client.sender import RETRIES, Sender
-from worker.jobs.queues import DELIVER_EVENTS, MAINTENANCE, RETRAIN, RETRAIN_STEP, VERIFY_MEMBER
+from worker.jobs.queues import DELIVER_EVENTS, IN_ORDER, MAINTENANCE, RETRAIN, RETRAIN_STEP, VERIFY_MEMBER
 from worker.jobs.verify_job import VerifyJob
 from worker.settings import Settings
 
@@ -56,3 +59,20 @@ class Publisher(Sender):
 
         with self._producer() as producer:
             return int(producer.connection.ensure(producer, count, **RETRIES)())
+
+    def depths(self, now: datetime) -> dict[str, QueueDepth]:
+        """The messages of each queue, wherever they are. Raises NotSent."""
+        prefix = self._access.queue_prefix
+        if is_embedded(self._url):
+            return file_depths((self._folder or Path()) / "queues", prefix, now)
+        waiting = {name: self.waiting(name) for name in IN_ORDER}
+        if not is_redis(self._url):
+            return {name: QueueDepth(count) for name, count in waiting.items()}
+
+        def read() -> dict[str, QueueDepth]:
+            with producer.channel.conn_or_acquire() as client:
+                return redis_depths(client, prefix, waiting, now)
+
+        with self._producer() as producer:
+            depths: dict[str, QueueDepth] = producer.connection.ensure(producer, read, **RETRIES)()
+            return depths

@@ -37,6 +37,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "models": ("worker.cli.models.models:models", "List, promote and publish heads."),
     "calibrate": ("worker.cli.models.calibrate:calibrate", "Set the approve threshold on your own members."),
     "retrain": ("worker.cli.models.retrain:retrain", "Retrain on labelled photos."),
+    "metrics": ("worker.cli.system.metrics:metrics", "Serve the state of the system for Prometheus."),
     "run": ("worker.cli.system.run:run", "Start a worker."),
     "demo": ("worker.cli.system.demo:demo", "Verify a handful of members, end to end."),
 }

@@ -37,9 +37,12 @@ class CircuitBreaker:
         seconds: float,
         longest: float = 120.0,
         *,
+        opened: Callable[[str], None] = lambda _: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``opened`` is told each host whose circuit opens; it must not raise."""
         self._limit, self._seconds, self._longest, self._clock = limit, seconds, longest, clock
+        self._opened = opened
         self._circuits: OrderedDict[str, _Circuit] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -65,6 +68,7 @@ class CircuitBreaker:
             if circuit.failures >= self._limit and circuit.open_until <= now:
                 circuit.open_until = now + min(self._seconds * 2**circuit.openings, self._longest)
                 circuit.openings += 1
+                self._opened(host)
             if len(self._circuits) > _MAX_HOSTS:
                 self._circuits.popitem(last=False)
 

@@ -144,12 +144,18 @@ def _plainly(url: str, get: Getter) -> bytes | FetchError:
 class PhotoFetcher:
     """Fetches the photos of one request after the other; one per process, made after the fork."""
 
-    def __init__(self, limits: FetchLimits, resolver: Resolver = system_resolver) -> None:
+    def __init__(
+        self,
+        limits: FetchLimits,
+        resolver: Resolver = system_resolver,
+        opened: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """``opened`` is told the name of each host that is left alone for a while; must not raise."""
         # urllib3 writes whole URLs into its debug lines and into one warning.
         logging.getLogger("urllib3").setLevel(logging.ERROR)
         self._limits = limits
         self._resolver = resolver
-        self._circuits = CircuitBreaker(limits.circuit_failures, limits.circuit_seconds)
+        self._circuits = CircuitBreaker(limits.circuit_failures, limits.circuit_seconds, opened=opened)
         timeout = (limits.connect_seconds, limits.read_seconds)
         self._session = BoundedSession(timeout, {"Accept": "image/*"}, ca_file=limits.ca_file)
 

@@ -237,6 +237,18 @@ class CaseList:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewPace:
+    """How long cases wait, and how fast people decide."""
+
+    oldest: timedelta | None
+    """Since the oldest open case of a real member was opened."""
+    votes: int
+    """Of all reviewers in the last hour, 1,000 at most."""
+    median_seconds: float | None
+    """Of those, from the claim to the vote."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReviewerReport:
     """How one reviewer has worked."""
 

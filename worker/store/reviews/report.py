@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from statistics import median
 from typing import Final
 
@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from worker.store.database import AnyRow, Database
 from worker.store.reviews.audit import audit_on, open_audits
 from worker.store.reviews.intervals import exact_interval, kappa
-from worker.store.reviews.records import AuditReport, ReviewerReport, ReviewReport
+from worker.store.reviews.records import AuditReport, ReviewerReport, ReviewPace, ReviewReport
 from worker.store.reviews.ruling import STATUSES
 from worker.store.tables.people import is_undone
 from worker.store.tables.states import Choice, Phase
@@ -21,6 +21,8 @@ from worker.store.tables.states import Choice, Phase
 _Photo = tuple[int, str, int]
 """Case, request and position of what was answered."""
 _CHOICES: Final = (*STATUSES, Choice.ESCALATE)
+_MOST_VOTES: Final = 1000
+_LATELY: Final = timedelta(hours=1)
 
 
 class ReviewReports:
@@ -33,6 +35,25 @@ class ReviewReports:
     def report(self, since: datetime) -> ReviewReport:
         """Each reviewer's work since then; the blind audit's of all time."""
         return self._db.read(lambda c: self._report(c, since))
+
+    def pace(self, now: datetime) -> ReviewPace:
+        """How long cases wait, and how fast people decide. Cheap: a monitor asks all the time."""
+        return self._db.read(lambda c: self._pace(c, now))
+
+    def _pace(self, c: sa.Connection, now: datetime) -> ReviewPace:
+        case, vote = self._t.review_case, self._t.review_vote
+        waits = (case.c.unfinished.is_not(None), sa.not_(case.c.sandbox))
+        oldest = c.scalar(sa.select(sa.func.min(case.c.opened_at)).where(*waits))
+        newest = sa.select(vote.c.voted_at, vote.c.claimed_at, vote.c.choice).order_by(vote.c.id.desc())
+        rows = c.execute(
+            newest.limit(_MOST_VOTES)
+        ).all()  # votes are only added, so the last have the last IDs
+        lately = [row for row in rows if row.voted_at > now - _LATELY and row.choice in _CHOICES]
+        return ReviewPace(
+            oldest=None if oldest is None else now - oldest,
+            votes=len(lately),
+            median_seconds=_median_seconds(lately),
+        )
 
     def _report(self, c: sa.Connection, since: datetime) -> ReviewReport:
         votes, answers = self._votes(c, since), self._answers(c, since)
@@ -109,7 +130,6 @@ def _reviewer(
     ]
     phases = Counter(row.phase for row in answers)
     choices = Counter(Choice(row.choice) for row in votes)
-    seconds = [(row.voted_at - row.claimed_at).total_seconds() for row in votes]
     return ReviewerReport(
         reviewer=name,
         cases=len({row.case_id for row in votes}),
@@ -120,8 +140,14 @@ def _reviewer(
         agreement=sum(one == other for one, other in pairs) / len(pairs) if pairs else None,
         kappa=kappa(pairs),
         overturned=sum(_is_overturned(row, standing) for row in votes),
-        median_seconds=median(seconds) if seconds else None,
+        median_seconds=_median_seconds(votes),
     )
+
+
+def _median_seconds(votes: Sequence[AnyRow]) -> float | None:
+    """From the claim to the vote."""
+    seconds = [(row.voted_at - row.claimed_at).total_seconds() for row in votes]
+    return median(seconds) if seconds else None
 
 
 def _is_overturned(vote: AnyRow, standing: Mapping[str, str]) -> bool:
