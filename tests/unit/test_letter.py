@@ -15,6 +15,7 @@ from support.letters import forbidden_in, lines_of, text_of
 from worker.jobs.verify_job import Why
 from worker.results.explained import (
     AgreedTo,
+    AskedForPerson,
     Calibrated,
     ComparedPhoto,
     ExplainedRequest,
@@ -96,6 +97,7 @@ def every_letter(language: Language) -> list[str]:
         sandbox=True,
         calibrated=Calibrated(412, 0.001),
         agrees={"verification": False, "training": True},
+        objections=(AskedForPerson(NOW, later(9)), AskedForPerson(NOW, later(9), NOW)),
         consents=tuple(
             AgreedTo(purpose, version, given, withdrawn)
             for purpose in ("verification", "training")
@@ -104,7 +106,9 @@ def every_letter(language: Language) -> list[str]:
             for withdrawn in (None, NOW)
         ),
     )
-    others = [
+    open_one = AskedForPerson(NOW, later(86_400))
+    others = [facts(objections=(open_one, replace(open_one, due_at=NOW)))]
+    others += [
         facts(terms=replace(terms, rejects_by_program=yes), gender_declared=yes) for yes in (True, False)
     ]
     return [line for one in (full, *others) for line in lines_of(letter(one, language))]
@@ -206,6 +210,21 @@ def test_a_member_without_requests_gets_one_too() -> None:
     told = letter(facts(), KO)
     assert told.sections[0].paragraphs[0].text.startswith("사진 인증을 요청하신 기록이 없습니다.")
     assert len(told.sections) == 5
+
+
+def test_who_has_objected_is_told_by_when_the_answer_comes_or_that_it_is_late() -> None:
+    received = NOW - timedelta(days=40)
+    open_one, answered = AskedForPerson(received, later(9999)), AskedForPerson(received, NOW, later(-60))
+    said = [
+        (open_one, "You will have an answer by 24 November 2026, 18:46."),
+        (AskedForPerson(received, NOW), "The answer was due on 24 November 2026, 16:00."),
+        (answered, "A person decided on 24 November 2026, 15:59."),
+    ]
+    section = letter(facts(objections=tuple(one for one, _ in said)), EN).sections[-1]
+    for paragraph, (_, follows) in zip(section.paragraphs, said, strict=False):
+        assert paragraph.text.startswith("You asked for a person on 15 October 2026, 16:00. " + follows)
+    suspended = facts(objections=(open_one,), agrees={"verification": False, "training": False})
+    assert "before you agree" in letter(suspended, EN).sections[-1].paragraphs[0].text
 
 
 def test_times_are_those_of_korea() -> None:

@@ -106,6 +106,17 @@ class AgreedTo:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedForPerson:
+    """An objection of the member's: a wish that a person decides."""
+
+    received_at: datetime
+    due_at: datetime
+    """By when the law wants an answer."""
+    answered_at: datetime | None = None
+    """When a person decided; None while nobody has."""
+
+
+@dataclass(frozen=True, slots=True)
 class Calibrated:
     """What the threshold of a model was set by, where that is on record."""
 
@@ -124,7 +135,7 @@ class Terms:
     event_days: int
     dead_job_days: int
     access_days: int
-    objection_days: int
+    objection_days: float
 
     @classmethod
     def of(cls, settings: Settings) -> Terms:
@@ -153,6 +164,8 @@ class Explanation:
     consents: tuple[AgreedTo, ...]
     agrees: Mapping[str, bool]
     """By purpose, as it holds now."""
+    objections: tuple[AskedForPerson, ...] = ()
+    """The newest first."""
     calibrated: Calibrated | None
     terms: Terms
 

@@ -13,7 +13,15 @@ from typing import Final
 
 from pipeline.verdict import Status
 from worker.results import letter_words as words
-from worker.results.explained import AgreedTo, Decided, ExplainedRequest, Explanation, Progress, Step
+from worker.results.explained import (
+    AgreedTo,
+    AskedForPerson,
+    Decided,
+    ExplainedRequest,
+    Explanation,
+    Progress,
+    Step,
+)
 from worker.results.texts import Both, Language, photo_name
 
 _KOREA: Final = timezone(timedelta(hours=9))
@@ -109,7 +117,7 @@ class _Writer:
         """After a review."""
         if not request.waits:
             return words.NOTHING_MORE
-        return words.PERSON_LOOKS if self.facts.agrees["verification"] else words.PERSON_WAITS
+        return words.PERSON_LOOKS if self._agrees else words.PERSON_WAITS
 
     def _step(self, step: Step) -> str:
         said = self._say(*words.STEPS[step.by, step.outcome])
@@ -182,5 +190,21 @@ class _Writer:
         return said
 
     def _rights(self) -> Section:
-        said = (self._say(*words.OBJECT, days=self.facts.terms.objection_days), self._say(words.ASK))
+        said = [self._objection(one) for one in self.facts.objections]
+        said.append(self._say(*words.OBJECT, days=f"{self.facts.terms.objection_days:g}"))
+        said.append(self._say(words.ASK))
         return Section(self._say(words.RIGHTS), tuple(map(Paragraph, said)))
+
+    def _objection(self, one: AskedForPerson) -> str:
+        times = {"received": self._when(one.received_at), "due": self._when(one.due_at)}
+        if one.answered_at is not None:
+            answered = self._when(one.answered_at)
+            return self._say(words.OBJECTION, words.OBJECTION_ANSWERED, answered=answered, **times)
+        late = one.due_at < self.facts.written_at
+        follows = words.OBJECTION_LATE if late else words.OBJECTION_DUE
+        return self._say(words.OBJECTION, follows if self._agrees else words.PERSON_WAITS, **times)
+
+    @property
+    def _agrees(self) -> bool:
+        """To the verification, without which nobody looks."""
+        return self.facts.agrees["verification"]

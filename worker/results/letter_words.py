@@ -343,6 +343,19 @@ OBJECT: Final[Sentences] = (
         "Please tell our customer support: you will have an answer within {days} days.",
     ),
 )
+OBJECTION: Final[Both] = (
+    "{received}에 담당자의 확인을 요청하셨습니다.",
+    "You asked for a person on {received}.",
+)
+OBJECTION_DUE: Final[Both] = (
+    "{due}까지 담당자가 확인하고 결과를 알려 드리겠습니다.",
+    "You will have an answer by {due}.",
+)
+OBJECTION_LATE: Final[Both] = (
+    "{due}까지 결과를 알려 드려야 했으나 늦어지고 있어 죄송합니다.",
+    "The answer was due on {due}. We are sorry that it is late.",
+)
+OBJECTION_ANSWERED: Final[Both] = ("{answered}에 담당자가 결정했습니다.", "A person decided on {answered}.")
 ASK: Final[Both] = (
     "이 설명에 대해 궁금하신 점이 있으면 고객센터로 물어봐 주세요.",
     "If anything in this explanation is not clear, please ask our customer support.",
