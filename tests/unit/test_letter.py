@@ -149,6 +149,11 @@ def test_all_photos_that_speak_of_a_person_read_the_same() -> None:
     assert found[Outcome.MEMBER_NOT_SEEN] == found[Outcome.GROUP_SAME]
 
 
+def test_nothing_is_promised_of_a_photo_that_is_long_past() -> None:
+    photo = PhotoFinding(3, Outcome.NOT_FETCHED, Fault.HOST, fetch_problem=FetchProblem.TIMEOUT)
+    assert used_photo(photo).text[EN] == "Photo 3 could not be loaded."
+
+
 def test_it_says_who_decided_in_their_order() -> None:
     overruled = a_request(
         steps=(

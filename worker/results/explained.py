@@ -14,7 +14,7 @@ from typing import Final
 
 from pipeline.verdict import PhotoFinding, Reason, Status
 from worker.results.reviewer_reasons import ReviewReason, new_photo_text
-from worker.results.texts import Language, member_text, photo_text
+from worker.results.texts import Language, found_text, member_text
 from worker.settings import Settings
 
 _OBJECTION_DAYS: Final = 30
@@ -191,4 +191,4 @@ def step_of_person(status: Status, code: ReviewReason | None, photo: int | None,
 
 def used_photo(finding: PhotoFinding) -> UsedPhoto:
     """What was found in a photo, as the member reads it."""
-    return UsedPhoto(finding.position, {one: photo_text(finding, one) for one in Language})
+    return UsedPhoto(finding.position, {one: found_text(finding, one) for one in Language})

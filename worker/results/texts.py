@@ -282,6 +282,11 @@ def photo_text(photo: PhotoFinding, language: Language) -> str:
     return " ".join(_filled(text, photo.position, language) for text in said)
 
 
+def found_text(photo: PhotoFinding, language: Language) -> str:
+    """The same without a promise: of a request that has ended long ago."""
+    return _filled(_about(photo), photo.position, language)
+
+
 def photo_name(position: int, language: Language) -> str:
     """Position 0 is the selfie, 1 the first gallery photo."""
     if position == 0:
