@@ -7,6 +7,7 @@ import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,20 @@ from support.letters import forbidden_in, text_of
 from worker.cli.output import plain
 from worker.clock import utc_now
 from worker.errors import ConsentWithdrawn
-from worker.results.explained import ComparedPhoto, Decided, ExplainedRequest, Explanation, Progress, Terms
+from worker.results.explained import (
+    AskedForPerson,
+    ComparedPhoto,
+    Decided,
+    ExplainedRequest,
+    Explanation,
+    Progress,
+    Terms,
+)
 from worker.results.letter import letter
 from worker.results.texts import Language
 from worker.serving.registry import publish
 from worker.settings import load_settings
-from worker.store import MappedMember, Store, build_engine
+from worker.store import MappedMember, NewObjection, Store, build_engine
 from worker.store.tables.states import Purpose
 
 Cli = Callable[..., Result]
@@ -222,6 +231,21 @@ def test_requests_of_before_there_were_results_are_told_alike(store: Store) -> N
         c.execute(sa.update(t.member).values(verified_request_id=None))
     assert explained(store) == before
     assert before.requests[0].standing
+
+
+def test_an_objection_is_told_with_its_deadline_and_when_it_was_answered(store: Store) -> None:
+    judged(store, status=Status.RETRY_PHOTO, reason=Reason.SELFIE_TOO_DARK, photo=0)
+    store.reviews.objections.record(NewObjection("m1", later(5), "o1", None), later(5))
+    [objection] = explained(store).objections
+    assert objection == AskedForPerson(later(5), later(5) + timedelta(days=30))
+    assert "You will have an answer by 24 December 2026, 16:00." in told(store)
+    reviews.decide(store, "m1", Status.APPROVED, at=later(100))
+    [objection] = explained(store).objections
+    assert objection.answered_at == later(100)
+    assert outcomes(explained(store).requests[0]) == [
+        (PROGRAM, Status.RETRY_PHOTO),
+        (PERSON, Status.APPROVED),
+    ]
 
 
 def test_figures_are_told_of_a_calibrated_model_alone(store: Store, tmp_path: Path) -> None:

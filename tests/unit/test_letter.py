@@ -49,6 +49,7 @@ def facts(*requests: ExplainedRequest, **changes: Any) -> Explanation:
         "gender_declared": True,
         "requests": requests,
         "consents": (),
+        "objections": (),
         "agrees": {"verification": True, "training": False},
         "calibrated": None,
         "terms": Terms.of(load_settings()),
@@ -205,10 +206,11 @@ def test_how_long_things_are_kept_is_what_the_settings_say() -> None:
         "event_days": 13,
         "dead_job_days": 14,
         "access_log_days": 999,
+        "objection_days": 20,
     }
     told = text_of(letter(facts(terms=Terms.of(load_settings(days))), KO))
     assert {f"{number}일" for number in days.values()} <= set(re.findall(r"\d+일", told))
-    assert "요청을 받은 날부터 30일 안에" in told
+    assert "요청을 받은 날부터 20일 안에" in told
 
 
 def test_a_member_without_requests_gets_one_too() -> None:

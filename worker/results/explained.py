@@ -10,15 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
 
 from pipeline.verdict import PhotoFinding, Reason, Status
 from worker.results.reviewer_reasons import ReviewReason, new_photo_text
 from worker.results.texts import Language, found_text, member_text
 from worker.settings import Settings
 
-_OBJECTION_DAYS: Final = 30
-"""By the law, from the day on which an objection arrives."""
 Words = Mapping[Language, str]
 
 
@@ -147,7 +144,7 @@ class Terms:
             event_days=settings.event_days,
             dead_job_days=settings.dead_job_days,
             access_days=settings.access_log_days,
-            objection_days=_OBJECTION_DAYS,
+            objection_days=settings.objection_days,
         )
 
 
@@ -164,7 +161,7 @@ class Explanation:
     consents: tuple[AgreedTo, ...]
     agrees: Mapping[str, bool]
     """By purpose, as it holds now."""
-    objections: tuple[AskedForPerson, ...] = ()
+    objections: tuple[AskedForPerson, ...]
     """The newest first."""
     calibrated: Calibrated | None
     terms: Terms

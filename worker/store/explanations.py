@@ -13,6 +13,7 @@ from pipeline.verdict import Gender, Reason, Status
 from worker.client.identifiers import is_identifier
 from worker.results.explained import (
     AgreedTo,
+    AskedForPerson,
     Calibrated,
     ComparedPhoto,
     ExplainedRequest,
@@ -26,6 +27,7 @@ from worker.results.explained import (
 )
 from worker.store.database import AnyRow, Database
 from worker.store.members.consents import FLAGS
+from worker.store.members.objections import Objections
 from worker.store.models.models import Models
 from worker.store.requests.reading import read_requests
 from worker.store.requests.records import RequestRecord
@@ -43,10 +45,11 @@ _PROGRESS: Final[Mapping[State, Progress]] = {
 class Explanations:
     """Reads the facts of an explanation."""
 
-    def __init__(self, database: Database, models: Models) -> None:
+    def __init__(self, database: Database, models: Models, objections: Objections) -> None:
         self._db = database
         self._t = database.t
         self._models = models
+        self._objections = objections
 
     def of_member(self, member_id: str, terms: Terms, now: datetime) -> Explanation | None:
         """The facts about one member; None if there is none of that ID."""
@@ -69,6 +72,10 @@ class Explanations:
             requests=tuple(requests),
             consents=self._consents(c, member_id),
             agrees={purpose: bool(getattr(member, flag)) for purpose, flag in FLAGS.items()},
+            objections=tuple(
+                AskedForPerson(one.received_at, one.due_at, one.answered_at)
+                for one in self._objections.of_member_on(c, member_id)
+            ),
             calibrated=self._calibrated(c, judged_by),
             terms=terms,
         )

@@ -108,7 +108,7 @@ class Store:
         """Last: they are about all the others."""
         self.deliveries = Deliveries(self.database)
         self.replays = Replays(self.database)
-        self.explanations = Explanations(self.database, self.models)
+        self.explanations = Explanations(self.database, self.models, self.reviews.objections)
         self.reports = Reports(
             self.database, self.models, self.training_runs, self.replays, self.reviews.objections
         )

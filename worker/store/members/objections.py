@@ -116,9 +116,13 @@ class Objections:
 
     def of_member(self, member_id: str) -> tuple[Objection, ...]:
         """With their answers, the latest first."""
+        return self._db.read(lambda c: self.of_member_on(c, member_id))
+
+    def of_member_on(self, c: sa.Connection, member_id: str) -> tuple[Objection, ...]:
+        """The same, within the transaction of another."""
         o = self._t.objection
         query = sa.select(o).where(o.c.member_id == member_id).order_by(o.c.received_at.desc(), o.c.id.desc())
-        return self._db.read(lambda c: self._answered(c, c.execute(query).all()))
+        return self._answered(c, c.execute(query).all())
 
     def _answered(self, c: sa.Connection, rows: Sequence[AnyRow]) -> tuple[Objection, ...]:
         d = self._t.decision
