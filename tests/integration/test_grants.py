@@ -24,6 +24,7 @@ from support.jobs import KIM, LEASE, MOST, NOW, a_job, a_message, a_verdict, lat
 from support.training import TrainingScene, labelled_member, learn_from_one
 from worker.errors import ConsentWithdrawn, MemberForgotten
 from worker.jobs.verify_job import VerifyJob
+from worker.metrics.state import read_database
 from worker.serving.registry import publish
 from worker.store import Attempt, Cutoffs, DeadJob, NewMember, NewObjection, Store, build_engine
 from worker.store.outbox.records import Tried
@@ -157,6 +158,14 @@ def test_the_worker_does_its_work(engine_of: Callable[[str], sa.Engine]) -> None
     old = dict.fromkeys((field.name for field in fields(Cutoffs)), later(9))
     purged = store.retention.purge(Cutoffs(**old), endpoints=())
     assert (purged.photos, purged.dead_jobs, purged.shadows) == (4, 2, 1)
+
+
+@pytest.mark.parametrize("account", ["verify_worker", "verify_operator"])
+def test_the_metrics_of_the_system_are_read_with_the_account_of_the_worker_or_the_operator(
+    engine_of: Callable[[str], sa.Engine], account: str
+) -> None:
+    metrics = read_database(store_of(engine_of(account)), set(), lambda: NOW)
+    assert "verify_review_votes_last_hour" in {metric.name for metric in metrics}
 
 
 def test_the_worker_publishes_promotes_and_pulls_heads(

@@ -10,6 +10,7 @@ import pytest
 
 from support.rabbitmq import RabbitMq
 from support.servers import ServerMissing
+from worker.broker.depths import QueueDepth
 from worker.broker.publisher import Publisher
 from worker.client.errors import NotSent
 from worker.jobs.queues import VERIFY
@@ -103,3 +104,13 @@ def test_how_many_messages_wait_can_be_asked(rabbitmq: RabbitMq) -> None:
         assert publisher.waiting("retrain") == 0
         publisher.send_retrain()
         assert publisher.waiting("retrain") == rabbitmq.depth("retrain") == 1
+
+
+def test_what_waits_on_rabbitmq_is_counted_and_what_cannot_be_told_is_not(rabbitmq: RabbitMq) -> None:
+    with Publisher(rabbitmq.url) as publisher:
+        before = publisher.depths(datetime.now(UTC))[VERIFY].waiting
+        publisher.send(a_job("counted"), VERIFY)
+        publisher.send(a_job("counted-2"), VERIFY)
+        depth = publisher.depths(datetime.now(UTC))[VERIFY]
+    assert depth == QueueDepth(before + 2)
+    assert depth.unacknowledged is None

@@ -333,3 +333,23 @@ def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         settings.concurrency = 4  # type: ignore[misc]
     assert settings.concurrency == 3
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9808", "127.1.2.3:80", "[::1]:9808"])
+def test_whoever_is_on_the_machine_may_read_the_metrics_without_a_token(address: str) -> None:
+    assert load_settings({"metrics_address": address}).metrics_address == address
+
+
+@pytest.mark.parametrize("address", ["0.0.0.0:9808", "[::]:9808", "192.0.2.1:9808"])
+def test_from_elsewhere_the_metrics_are_read_with_a_token_only(address: str) -> None:
+    with pytest.raises(BadSettings, match="VERIFY_METRICS_TOKEN"):
+        load_settings({"metrics_address": address})
+    assert load_settings({"metrics_address": address, "metrics_token": "0123456789abcdef"}).metrics_address
+
+
+@pytest.mark.parametrize(
+    "address", ["9808", "localhost:9808", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:x", "::1"]
+)
+def test_the_address_of_the_metrics_is_an_ip_address_with_a_port(address: str) -> None:
+    with pytest.raises(BadSettings, match=r"VERIFY_METRICS_ADDRESS: must be an IP address and a port"):
+        load_settings({"metrics_address": address})
