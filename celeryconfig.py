@@ -149,6 +149,8 @@ worker_send_task_events = not _embedded
 # Schedule In memory: the schedule is not worth a file that a crash can damage. Celery's own scheduler stops
 # for as long as the clock was set back.
 beat_scheduler = "worker.broker.schedules:Scheduler"
+# Its health check sees within a minute that it hangs; Celery's 300 s are longer than that.
+beat_max_loop_interval = 20
 beat_schedule = {
     "sweep": {"task": SWEEP, "schedule": Every(_settings.sweep_seconds), "options": {"queue": MAINTENANCE}},
     # Where nobody is told of events they are only marked.

@@ -1,10 +1,14 @@
-"""Whether a worker is alive, ready, and gets its messages: files, for health checks without a network.
+"""Whether a worker is alive, ready, and gets its messages, and whether beat sends what is due: files, for
+health checks without a network.
 
-`python -m worker.health` is the health check of a container: exit 0 if every worker of this machine is well,
-1 otherwise, with one line that says why; 2 for wrong usage or settings. Files under
-`VERIFY_HOME/health/HOST/PID`, PID being the worker's main process: ``alive`` (touched by its event loop),
-``ready-PID`` (one for each pool process that has loaded its models). HOST, because containers that share a
-volume may have the same process numbers.
+`python -m worker.health` is the health check of a container: exit 0 if every worker and every beat of this
+machine is well, 1 otherwise, with one line that says why; 2 for wrong usage or settings. Files under
+`VERIFY_HOME/health/HOST`, HOST because containers that share a volume may have the same process numbers:
+
+- ``PID/alive`` (touched by the worker's event loop), PID being its main process, and ``PID/ready-PID`` (one
+  for each pool process that has loaded its models)
+- ``beat-PID/alive`` (touched by beat's loop) and ``beat-PID/due-NAME`` (one for each entry of its schedule;
+  its time says when the entry is due)
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,6 +33,8 @@ STALE_SECONDS: Final = 60.0
 """An event loop that was silent for so long hangs, or had no broker all the time."""
 STALLED_SECONDS: Final = 60.0
 """How long jobs may wait on the queues of an idle worker."""
+_BEAT: Final = "beat-"
+_DUE: Final = "due-"
 
 
 def running(pid: int) -> bool:
@@ -49,6 +56,12 @@ def _pid_of(ready: Path) -> int:
     return int(ready.name.removeprefix("ready-"))
 
 
+def _lives(folder: Path) -> bool:
+    """Whether a folder of health files belongs to a process of this machine that runs."""
+    pid = folder.name.removeprefix(_BEAT)
+    return pid.isdigit() and running(int(pid))
+
+
 @dataclass(frozen=True, slots=True)
 class HealthFiles:
     """The files of one worker."""
@@ -64,7 +77,7 @@ class HealthFiles:
         """Make the folder of a worker that starts, and remove those of dead workers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         for other in self.folder.parent.iterdir():
-            if not (other.name.isdigit() and running(int(other.name))):
+            if not _lives(other):
                 shutil.rmtree(other, ignore_errors=True)
 
     def beat(self) -> None:
@@ -95,6 +108,50 @@ class HealthFiles:
         return None
 
 
+@dataclass(frozen=True, slots=True)
+class BeatFiles:
+    """The files of one beat. One that cannot write them goes on, and is not well."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, home: Path, pid: int) -> BeatFiles:
+        """The files of the beat with this process."""
+        return cls(_of_this_host(home) / f"{_BEAT}{pid}")
+
+    def came_round(self) -> None:
+        """Record that beat's loop runs."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "alive").touch()
+
+    def due(self, name: str, at: float) -> None:
+        """Record when an entry of the schedule is due, in seconds since 1970."""
+        with suppress(OSError):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / f"{_DUE}{name}").touch()
+            os.utime(self.folder / f"{_DUE}{name}", (at, at))
+
+    def close(self) -> None:
+        """Remove the folder of a beat that ends in good order."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def problem(self, now: float) -> str | None:
+        """What is wrong, in a few words; None if all is well. ``now`` is in seconds since 1970."""
+        alive = self.folder / "alive"
+        if not alive.exists():
+            return "is starting"
+        if (silent := now - alive.stat().st_mtime) > STALE_SECONDS:
+            return f"has not come round for {silent:.0f} s"
+        late = {
+            due.name.removeprefix(_DUE): now - due.stat().st_mtime for due in self.folder.glob(f"{_DUE}*")
+        }
+        name = max(late, key=lambda each: late[each], default="")
+        if late and late[name] > STALE_SECONDS:
+            return f"has not sent {name}, which was due {late[name]:.0f} s ago"
+        return None
+
+
 class StallDetector:
     """Tells an idle worker from one whose connection to the broker is stalled.
 
@@ -118,22 +175,30 @@ class StallDetector:
 
 
 def check(home: Path, now: float) -> list[str]:
-    """One line for each worker that is not well; one that says so if there is no worker."""
-    names = [f.name for f in _of_this_host(home).glob("*")]
-    pids = [int(name) for name in names if name.isdigit() and running(int(name))]
-    if not pids:
+    """One line for each worker and each beat that is not well; one that says so if there is neither."""
+    folders = sorted(folder for folder in _of_this_host(home).glob("*") if _lives(folder))
+    if not folders:
         return ["no worker runs here"]
-    problems = {pid: HealthFiles.of(home, pid).problem(now) for pid in pids}
-    return [f"worker {pid} {problem}" for pid, problem in problems.items() if problem]
+    found = ((_name(folder), _files(folder).problem(now)) for folder in folders)
+    return [f"{name} {problem}" for name, problem in found if problem]
+
+
+def _files(folder: Path) -> HealthFiles | BeatFiles:
+    return BeatFiles(folder) if folder.name.startswith(_BEAT) else HealthFiles(folder)
+
+
+def _name(folder: Path) -> str:
+    kind, _, pid = folder.name.rpartition("-")
+    return f"{kind or 'worker'} {pid}"
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
-    """Say whether the workers of this machine (by VERIFY_HOME) are well: the health check of a container.
+    """Say whether workers and beat of this machine (by VERIFY_HOME) are well: a container's health check.
 
     \b
     Exit status:
-      0  every worker is alive, has a process that is ready, and gets its messages
+      0  every worker is alive, has a process that is ready, and gets its messages; beat sends what is due
       1  one of them is not well, or none runs here; one line for each says why
       2  wrong usage, or a wrong setting
     """

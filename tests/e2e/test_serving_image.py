@@ -149,6 +149,7 @@ def test_beat_sends_the_periodic_jobs(production: Host, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client:
         wait_until(lambda: client.llen(queues.MAINTENANCE) or beat.ended, SECONDS)
     assert not beat.ended, beat.words
+    assert production.run(*PROBE).returncode == 0
 
 
 def test_a_worker_that_is_to_retrain_does_not_start(production: Host) -> None:

@@ -123,7 +123,7 @@ def test_the_memory_of_a_process_is_the_same_in_every_document_and_fits_into_its
     assert processes * (350 + photo) + 110 < 1536  # and the main process
 
 
-@pytest.mark.parametrize("name", ["verify", "retrain"])
+@pytest.mark.parametrize("name", ["verify", "retrain", "beat"])
 def test_a_worker_is_probed_by_a_module_that_exists(name: str) -> None:
     probe = OURS[name]["healthcheck"]["test"]
     assert probe[:3] == ["CMD", "python", "-m"]

@@ -7,11 +7,16 @@ forever.
 
 from __future__ import annotations
 
+import os
+import time
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from celery import beat
 from celery.schedules import crontab, schedstate, schedule
+
+from worker.health import BeatFiles
+from worker.settings import load_settings
 
 _DAY: Final = timedelta(days=1)
 
@@ -44,9 +49,18 @@ class At(crontab):
 
 
 class Scheduler(beat.Scheduler):
-    """Celery's in-memory scheduler, which plans anew when the clock was set back."""
+    """Celery's in-memory scheduler, which plans anew when the clock was set back, and keeps its health files
+    current (`worker.health`)."""
 
     _before: datetime | None = None
+    _files: BeatFiles | None = None
+
+    def setup_schedule(self) -> None:
+        """Called where it is to send, not where it only describes itself."""
+        super().setup_schedule()
+        self._files = BeatFiles.of(load_settings().home, os.getpid())
+        for entry in self.schedule.values():
+            self._note(entry)
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Send what is due. Returns how many seconds to wait."""
@@ -54,4 +68,24 @@ class Scheduler(beat.Scheduler):
         if self._before is not None and now < self._before:
             self._heap = None
         self._before = now
-        return float(super().tick(*args, **options))
+        seconds = float(super().tick(*args, **options))
+        if self._files:
+            self._files.came_round()
+        return seconds
+
+    def apply_async(self, entry: Any, *args: Any, **options: Any) -> Any:
+        """Send an entry. Raises SchedulingError where the broker does not take it."""
+        sent = super().apply_async(entry, *args, **options)
+        self._note(self.schedule[entry.name])
+        return sent
+
+    def close(self) -> None:
+        """Called when beat ends in good order."""
+        super().close()
+        if self._files:
+            self._files.close()
+
+    def _note(self, entry: Any) -> None:
+        if self._files:
+            _, seconds = entry.schedule.is_due(entry.last_run_at)
+            self._files.due(entry.name, time.time() + seconds)
