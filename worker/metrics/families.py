@@ -127,6 +127,12 @@ REVIEW_CASES: Final = Family(
     "Open cases, and which of them are overdue, claimed, escalated.",
     ("state",),
 )
+OBJECTIONS: Final = Family(
+    "verify_objections",
+    "gauge",
+    "Objections that wait for an answer, and which of them are due soon or overdue.",
+    ("state",),
+)
 REVIEW_OLDEST: Final = Family(
     "verify_review_oldest_seconds", "gauge", "Age of the oldest open case; 0 where there is none."
 )
@@ -180,7 +186,7 @@ OF_BROKER: Final = (QUEUE_MESSAGES, QUEUE_OLDEST)
 OF_DATABASE: Final = (
     *(UNFINISHED, OLDEST_UNFINISHED, LAPSED, REQUESTS, MEMBERS, WITHOUT_REQUEST, FAILED_SINCE_VERDICT),
     *(DEAD_JOBS, OUTBOX_EVENTS, OUTBOX_OLDEST, ENDPOINT_PAUSED, REVIEW_CASES, REVIEW_OLDEST, REVIEW_VOTES),
-    *(REVIEW_MEDIAN, TRAINING_STATE, TRAINING_SECONDS, MODEL_INFO, HEADS_REFUSED),
+    *(REVIEW_MEDIAN, OBJECTIONS, TRAINING_STATE, TRAINING_SECONDS, MODEL_INFO, HEADS_REFUSED),
 )
 ALL: Final = (*COUNTED, *OF_WORKER, *OF_BROKER, *OF_DATABASE, SOURCE_UP, SOURCE_SECONDS)
 

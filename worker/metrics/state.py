@@ -12,7 +12,7 @@ from worker.broker.depths import QueueDepth
 from worker.jobs.queues import JUDGING
 from worker.metrics import families
 from worker.metrics.sources import gauge
-from worker.store import CaseList, ReviewPace, RunRecord, StatusReport, Store
+from worker.store import CaseList, ObjectionCounts, ReviewPace, RunRecord, StatusReport, Store
 from worker.store.tables.states import RunState
 
 SHIPPED = "shipped"
@@ -58,6 +58,7 @@ def read_database(store: Store, endpoints: Collection[str], now: Callable[[], da
     yield from _members(report)
     yield from _outbox(report, endpoints)
     yield from _reviews(store.reviews.queue.page(at, limit=1), store.reviews.reports.pace(at))
+    yield _objections(report.objections)
     yield from _models(report)
     yield from _training(report.training, at)
 
@@ -99,6 +100,11 @@ def _reviews(cases: CaseList, pace: ReviewPace) -> Iterable[Metric]:
     yield gauge(families.REVIEW_OLDEST, _seconds(pace.oldest))
     yield gauge(families.REVIEW_VOTES, pace.votes)
     yield gauge(families.REVIEW_MEDIAN, pace.median_seconds or 0.0)
+
+
+def _objections(counts: ObjectionCounts) -> Metric:
+    by_state = {"open": counts.open, "due_soon": counts.due_soon, "overdue": counts.overdue}
+    return gauge(families.OBJECTIONS, {state: float(count) for state, count in by_state.items()})
 
 
 def _models(report: StatusReport) -> Iterable[Metric]:
