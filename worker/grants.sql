@@ -62,6 +62,7 @@ GRANT SELECT, UPDATE ON TABLE result_decided TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON event TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON event_delivery TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON event_endpoint TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE ON tally TO 'verify_worker'@'%';
 -- For SELECT ... FOR UPDATE on what it may only read.
 GRANT LOCK TABLES ON * TO 'verify_worker'@'%';
 
@@ -86,7 +87,7 @@ GRANT SELECT, DELETE,
     INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at),
     UPDATE (declared_gender, selfie_url, training_consent, verification_consent, pending, updated_at, request_id, requested_at, sent_at,
         requested_state, requested_selfie_url, requested_gender, requested_photos, request_after,
-        sandbox)
+        sandbox, failed_at)
     ON member TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE ON TABLE member_decided TO 'verify_operator'@'%';
 GRANT SELECT, DELETE ON TABLE label_of_forgotten TO 'verify_operator'@'%';
@@ -131,4 +132,5 @@ GRANT SELECT, INSERT, DELETE ON event TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE (due_at, attempts, problem, parked_at, delivered_at, first_tried_at)
     ON event_delivery TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE (failures, paused_until) ON event_endpoint TO 'verify_operator'@'%';
+GRANT SELECT ON tally TO 'verify_operator'@'%';
 GRANT LOCK TABLES ON * TO 'verify_operator'@'%';

@@ -114,6 +114,7 @@ def sweep() -> str:
         swept = sweep_once(runtime.store().requests, runtime.store().pending, publisher, utc_now())
         if not publisher.waiting(queues.RETRAIN) and runtime.store().training_runs.due(utc_now()):
             publisher.send_retrain()
+        runtime.store().tally.renew(utc_now())
     except NotSent as error:
         logger.warning("%s; the next sweep goes on", error)
         return str(error)
@@ -132,6 +133,8 @@ def purge() -> str:
     """Do what an earlier version left undone; purge data older than the retention settings."""
     if missed := runtime.store().reviews.missed.follow(utc_now()):
         logger.info("%d cases were behind their members' requests", missed)
+    if missed := runtime.store().missed_failures.follow(utc_now()):
+        logger.info("%d requests that an earlier version ended have failed since the verdict", missed)
     if untold := runtime.store().untold.tell(utc_now()):
         logger.info("%d results of requests that an earlier version ended were not told before", untold)
     return str(purge_old(runtime.store().retention, runtime.settings(), utc_now()))

@@ -99,7 +99,8 @@ def test_two_modules_alone_import_the_training() -> None:
 
 @pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES}), ids=name_of)
 def test_a_folder_is_seen_at_a_glance(folder: Path) -> None:
-    assert len(list(folder.glob("*.py"))) <= MOST_FILES
+    grows = folder.name == "versions"  # by a revision for each change of the tables
+    assert len(list(folder.glob("*.py"))) <= MOST_FILES or grows
 
 
 @pytest.mark.parametrize("path", PIPELINE, ids=name_of)

@@ -41,9 +41,9 @@ def make_table(name: str, *items: SchemaItem) -> None:
         )
 
 
-def make_index(table: str, *columns: str, unique: bool = False) -> None:
-    """Unless it is there."""
-    name = f"ix_{table}_{'_'.join(columns)}"
+def make_index(table: str, *columns: str, unique: bool = False, name: str | None = None) -> None:
+    """Unless it is there. ``name``: in place of the columns' names, where these are too many."""
+    name = f"ix_{table}_{name or '_'.join(columns)}"
     if name not in names_of(table, "indexes"):
         op.create_index(name, table, list(columns), unique=unique)
 

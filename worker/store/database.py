@@ -26,6 +26,11 @@ from worker.store.tables.schema import Tables, tables
 T = TypeVar("T")
 AnyRow = sa.Row[*tuple[Any, ...]]
 
+Window = tuple[str, str | None]
+"""Keys from behind the first up to the second; None: to the last one."""
+
+_WINDOW: Final = 5000
+"""Rows of one step of a walk over a table."""
 BATCH: Final = 50
 """Members or requests in one transaction of a longer work, at most: a sign-up waits for no more."""
 _TRIES: Final = 6
@@ -88,6 +93,15 @@ class Database:
                 break
         return found
 
+    def windows(self, column: sa.Column[str]) -> Iterator[Window]:
+        """A walk over a whole table by its key, each part of which is asked about by itself."""
+        last: str | None = ""
+        while last is not None:
+            after = last
+            end = sa.select(column).where(column > after).order_by(column).limit(1).offset(_WINDOW)
+            last = self.read(partial(_scalar, end))
+            yield after, last
+
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run the work on one consistent view of the database."""
         try:
@@ -135,6 +149,16 @@ class Database:
         """Write these columns of a request."""
         v = self.t.verification
         c.execute(sa.update(v).where(v.c.request_id == request_id).values(**values))
+
+
+def _scalar(query: sa.Select[T], c: sa.Connection) -> T | None:
+    return c.scalar(query)
+
+
+def within(column: sa.Column[str], window: Window) -> sa.ColumnElement[bool]:
+    """Whether a key lies in the window."""
+    after, last = window
+    return column > after if last is None else sa.and_(column > after, column <= last)
 
 
 def build_engine(url: str) -> sa.Engine:

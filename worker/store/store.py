@@ -9,6 +9,8 @@ from typing import Final
 import sqlalchemy as sa
 
 from worker.settings import Settings
+from worker.store.counts.failing import MissedFailures
+from worker.store.counts.tally import Tally
 from worker.store.database import Database, build_engine
 from worker.store.explanations import Explanations
 from worker.store.mapped import MappedMember
@@ -109,8 +111,15 @@ class Store:
         self.deliveries = Deliveries(self.database)
         self.replays = Replays(self.database)
         self.explanations = Explanations(self.database, self.models, self.reviews.objections)
+        self.missed_failures = MissedFailures(self.database)
+        self.tally = Tally(self.database)
         self.reports = Reports(
-            self.database, self.models, self.training_runs, self.replays, self.reviews.objections
+            self.database,
+            models=self.models,
+            runs=self.training_runs,
+            replays=self.replays,
+            objections=self.reviews.objections,
+            tally=self.tally,
         )
         self.retention = Retention(self.database, self.members)
 

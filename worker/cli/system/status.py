@@ -29,7 +29,9 @@ _EVERY_SECONDS: Final = 2.0
 def status(watch: bool, as_json: bool) -> None:
     """Show the state of members, requests, verdicts and queues, and dead jobs.
 
-    The counts of the requests add up to all that were ever accepted; the sandbox is counted by itself.
+    The counts of the requests add up to all that were ever accepted; the sandbox is counted by itself. Of
+    more than 10,000 requests these two, and members by verdict, are counted by the sweep every ten minutes:
+    `counted_at` says when.
     """
     store = runtime.store()
     if not watch:
@@ -63,6 +65,8 @@ def _for_ever(store: Store, as_json: bool) -> None:
 
 def _picture(report: StatusReport) -> Group:
     parts: list[RenderableType] = [_requests(report), _verdicts(report), _waiting(report), _models(report)]
+    if report.counted_at:
+        parts.insert(2, Text(f"Counted at {report.counted_at:%H:%M:%S} UTC; all that follows is of now"))
     if report.cases.open or report.objections.open:
         parts.append(_people(report))
     if report.outbox.waiting or report.outbox.parked or report.outbox.paused:

@@ -182,7 +182,7 @@ class Members:
         member = sa.select(sa.func.count()).where(m.c.member_id == member_id)
         return {
             **self._counts(c, member_id),
-            d.name: len(c.execute(sa.select(d.c.id).where(self._about(member_id))).all()),
+            d.name: len(c.execute(sa.select(d.c.id).where(self._about(c, member_id))).all()),
             m.name: c.scalar(member) or 0,
         }
 
@@ -226,7 +226,7 @@ class Members:
         """
         m = self._t.member
         old = sa.and_(m.c.sandbox, m.c.updated_at < before)
-        some = sa.select(m.c.member_id).where(old).order_by(m.c.updated_at).limit(BATCH)
+        some = sa.select(m.c.member_id).where(old).limit(BATCH)  # the order would be another index's
         purged = 0
         while ids := self._db.read(lambda c: c.scalars(some).all()):
             for member_id in ids:
@@ -249,7 +249,7 @@ class Members:
         """How many rows went from each table."""
         t, d = self._t, self._t.dead_job
         gone = self._counts(c, member_id)
-        gone[d.name] = c.execute(sa.delete(d).where(self._about(member_id))).rowcount
+        gone[d.name] = c.execute(sa.delete(d).where(self._about(c, member_id))).rowcount
         self._outcomes.remove(c, member_id, deletable)
         self._delete_records(c, member_id, deletable)
         # Takes the rest along (ON DELETE CASCADE): photos, and what a retraining has of the member.
@@ -259,7 +259,7 @@ class Members:
 
     def _delete_records(self, c: sa.Connection, member_id: str, deletable: Deletable) -> None:
         """What outlives everything else; with the requests go what was found, and what shadows said."""
-        requests = self._request_ids(member_id)
+        requests = self._known_requests(c, member_id)
         for table in (self._t.label, self._t.decision, self._t.review_vote):
             rows = deletable(c, table)
             c.execute(sa.delete(rows).where(rows.c.request_id.in_(requests)))
@@ -292,14 +292,19 @@ class Members:
         counts = {table.name: sa.select(sa.func.count()).where(where) for table, where in wheres.items()}
         return {name: c.scalar(query) or 0 for name, query in counts.items()}
 
-    def _request_ids(self, member_id: str) -> sa.Select[tuple[str]]:
+    def _request_ids(self, member_id: str) -> sa.Select[str]:
         v = self._t.verification
         return sa.select(v.c.request_id).where(v.c.member_id == member_id)
 
-    def _about(self, member_id: str) -> sa.ColumnElement[bool]:
+    def _known_requests(self, c: sa.Connection, member_id: str) -> Sequence[str]:
+        """Their IDs: a DELETE would ask a subquery about each row of its table."""
+        return c.scalars(self._request_ids(member_id)).all()
+
+    def _about(self, c: sa.Connection, member_id: str) -> sa.ColumnElement[bool]:
         """Dead jobs of the member and of the member's requests. What no other column says, none keeps."""
         d = self._t.dead_job
-        return sa.or_(d.c.member_id == member_id, d.c.request_id.in_(self._request_ids(member_id)))
+        requests = self._known_requests(c, member_id)
+        return sa.or_(d.c.member_id == member_id, d.c.request_id.in_(requests))
 
     def _raise_tombstones(self, c: sa.Connection, member_id: str, now: datetime) -> None:
         """One that names the member, who is locked then, until the row goes; one at least, if none stands.

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from pipeline.verdict import PhotoVerdict, Reason, Status
 from worker.results.document import EventType, Told, erased, refused
+from worker.store.counts.failing import failed_at
 from worker.store.database import AnyRow
 from worker.store.mapped import MappedMember
 from worker.store.members.sandbox import is_sandbox
@@ -91,7 +92,8 @@ class Outcomes:
     ) -> None:
         request = self._read(c, request_id)
         state = State.QUEUED if request.state is State.RUNNING else request.state
-        self._note_state(c, request.member_id, request_id, state, now)
+        failed = request.state in _TOLD and request.status is Status.ERROR
+        self._note_state(c, request.member_id, request_id, state, now, failed=failed)
         member = self._member(c, request.member_id)
         told = self._told(c, request, state, member)
         update = sa.update(r).where(r.c.request_id == request_id).values(**told.columns(), changed_at=now)
@@ -205,12 +207,14 @@ class Outcomes:
         return c.execute(sa.select(*told).where(m.member_id == member_id)).one()
 
     def _note_state(
-        self, c: sa.Connection, member_id: str, request_id: str, state: str, now: datetime
+        self, c: sa.Connection, member_id: str, request_id: str, state: str, now: datetime, *, failed: bool
     ) -> None:
         """In the member's row, ours and the app's, if this is the newest request."""
         m = self.t.member
         newest = (m.c.member_id == member_id, m.c.request_id == request_id)
-        if c.execute(sa.update(m).where(*newest).values(requested_state=state, updated_at=now)).rowcount:
+        values = {"requested_state": state, "updated_at": now}
+        since = failed_at(self.t, now) if failed else None
+        if c.execute(sa.update(m).where(*newest).values(**values, failed_at=since)).rowcount:
             self._write_mapped(c, member_id, request_id, state)
 
     def _write_mapped(self, c: sa.Connection, member_id: str, request_id: str, state: str) -> None:

@@ -10,11 +10,10 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from worker.results.document import EventType
-from worker.store.database import Database
+from worker.store.database import Database, Window, within
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.tables.states import State
 
-_AT_ONCE: Final = 500
 _ENDS: Final = {
     State.DONE: EventType.COMPLETED,
     State.DEAD: EventType.FAILED,
@@ -32,16 +31,14 @@ class Untold:
 
     def tell(self, now: datetime) -> int:
         """Write the results and events that are missing; how many there were."""
-        told, last = 0, ""
-        while ids := self._db.read(partial(self._some, last)):
-            told += sum(self._db.write(partial(self._tell, request_id, now)) for request_id in ids)
-            last = ids[-1]
-        return told
+        windows = self._db.windows(self._t.verification.c.request_id)
+        ids = (one for window in windows for one in self._db.read(partial(self._some, window)))
+        return sum(self._db.write(partial(self._tell, request_id, now)) for request_id in ids)
 
-    def _some(self, after: str, c: sa.Connection) -> Sequence[str]:
+    def _some(self, window: Window, c: sa.Connection) -> Sequence[str]:
         v = self._t.verification
-        query = self._untold(v.c.request_id).where(v.c.request_id > after)
-        return c.scalars(query.order_by(v.c.request_id).limit(_AT_ONCE)).all()
+        query = self._untold(v.c.request_id).where(within(v.c.request_id, window))
+        return c.scalars(query.order_by(v.c.request_id)).all()
 
     def _untold(self, *columns: Any) -> sa.Select[Any]:
         v, r = self._t.verification, self._t.result

@@ -247,6 +247,7 @@ def _member_values(entry: Entry, now: datetime) -> dict[str, Any]:
         "requested_at": entry.at,
         "sandbox": entry.sandbox,
         "requested_state": State.QUEUED,
+        "failed_at": None,
         "updated_at": now,
         "requested_selfie_url": job.selfie_url,
         "requested_gender": job.declared_gender,

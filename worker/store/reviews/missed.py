@@ -6,16 +6,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 
 from pipeline.verdict import Status
-from worker.store.database import Database
+from worker.store.database import Database, Window, within
 from worker.store.reviews.cases import Cases
 from worker.store.tables.states import State
-
-_AT_ONCE: Final = 500
 
 
 class MissedCases:
@@ -28,16 +26,14 @@ class MissedCases:
 
     def follow(self, now: datetime) -> int:
         """Let the cases follow the members' verdicts; how many were behind."""
-        behind, last = 0, ""
-        while ids := self._db.read(partial(self._some, last)):
-            behind += sum(self._db.write(partial(self._follow, member_id, now)) for member_id in ids)
-            last = ids[-1]
-        return behind
+        windows = self._db.windows(self._t.member.c.member_id)
+        ids = (one for window in windows for one in self._db.read(partial(self._some, window)))
+        return sum(self._db.write(partial(self._follow, member_id, now)) for member_id in ids)
 
-    def _some(self, after: str, c: sa.Connection) -> Sequence[str]:
+    def _some(self, window: Window, c: sa.Connection) -> Sequence[str]:
         m = self._t.member
-        query = self._behind(m.c.member_id).where(m.c.member_id > after)
-        return c.scalars(query.order_by(m.c.member_id).limit(_AT_ONCE)).all()
+        query = self._behind(m.c.member_id).where(within(m.c.member_id, window))
+        return c.scalars(query.order_by(m.c.member_id)).all()
 
     def _behind(self, column: sa.Column[str]) -> sa.Select[Any]:
         m, case, o = self._t.member, self._t.review_case, self._t.objection

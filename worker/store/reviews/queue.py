@@ -6,7 +6,7 @@ Whatever opened a case, the same statements run and the same is shown until the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from pipeline.verdict import Reason
 from worker.errors import NotPossible
 from worker.jobs.links import current_links, urls_of
 from worker.results.reviewer_reasons import ReviewReason
+from worker.store.counts.backlog import open_cases_on
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_free, is_leased, update_leased
 from worker.store.members.accesses import AccessLog
@@ -47,6 +48,7 @@ from worker.store.reviews.records import (
     ListedCase,
     ReviewRules,
 )
+from worker.store.tables.people import is_waiting
 from worker.store.tables.states import Cause, Choice, State
 
 _CANDIDATES: Final = 20
@@ -105,7 +107,7 @@ class ReviewQueue:
     ) -> tuple[Sequence[int], Claim | None]:
         case = self._t.review_case
         claimable = self._claimable(reviewer).where(which)
-        own = named(sa.func.coalesce(case.c.reviewer, ""), reviewer)
+        own = sa.and_(case.c.reviewer.is_not(None), named(case.c.reviewer, reviewer))
         ids = c.scalars(claimable.where(own).limit(1)).all()
         ids = ids or c.scalars(claimable.where(is_free(case, now)).limit(_CANDIDATES)).all()
         for case_id in ids:
@@ -119,9 +121,9 @@ class ReviewQueue:
         """IDs of the cases that this person may have, in their order."""
         case, m, vote = self._t.review_case, self._t.member, self._t.review_vote
         ended = m.c.requested_state.in_([State.DONE, State.DEAD])
-        voted = sa.exists().where(
-            vote.c.case_id == case.c.id, vote.c.round == case.c.round, named(vote.c.voted_by, reviewer)
-        )
+        theirs = (vote.c.case_id == case.c.id, vote.c.round == case.c.round, named(vote.c.voted_by, reviewer))
+        # Counted, for MariaDB may answer an EXISTS by reading all votes of all cases.
+        voted = sa.select(sa.func.count()).where(*theirs).correlate(case).scalar_subquery() > 0
         escalated, open_to_all = case.c.escalated_at.is_not(None), case.c.escalated_at.is_(None)
         if self._rules.is_senior(reviewer):
             may = sa.or_(escalated, ~voted)
@@ -136,7 +138,7 @@ class ReviewQueue:
         return (
             sa.select(case.c.id)
             .join(m, m.c.member_id == case.c.member_id)
-            .where(case.c.unfinished.is_not(None), m.c.request_id == case.c.request_id, ended, may)
+            .where(is_waiting(case), m.c.request_id == case.c.request_id, ended, may)
             .where(~named(case.c.member_id, reviewer), ~is_suspended(self._t))
             .order_by(case.c.priority, case.c.due_at, case.c.id)
         )
@@ -260,56 +262,28 @@ class ReviewQueue:
 
         Raises NotPossible where there was never a case ``after``.
         """
-        case = self._t.review_case
-        open_ones = sa.and_(case.c.unfinished.is_not(None), case.c.sandbox == sandbox)
-        return self._db.read(lambda c: self._page(c, now, limit, after, open_ones))
+        return self._db.read(lambda c: self._page(c, now, limit, after, sandbox=sandbox))
 
     def _page(
-        self,
-        c: sa.Connection,
-        now: datetime,
-        limit: int,
-        after: int | None,
-        open_ones: sa.ColumnElement[bool],
+        self, c: sa.Connection, now: datetime, limit: int, after: int | None, *, sandbox: bool
     ) -> CaseList:
-        case = self._t.review_case
+        case, m = self._t.review_case, self._t.member
         order = (case.c.priority, case.c.due_at, case.c.id)
-        suspended = is_suspended(self._t).label("suspended")
-        query = self._with_members(sa.select(case, suspended).where(open_ones))
-        query = query.order_by(*order).limit(limit + 1)
+        query = sa.select(case, is_suspended(self._t).label("suspended"))
+        query = query.join(m, m.c.member_id == case.c.member_id)
+        query = query.where(is_waiting(case), case.c.sandbox == sandbox).order_by(*order).limit(limit + 1)
         if after is not None:
             last = c.execute(sa.select(*order).where(case.c.id == after)).one_or_none()
             if last is None:
                 raise NotPossible(f"there is no case {after}: begin with the first page")
             query = query.where(_is_after(case, last))
         rows = c.execute(query).all()
-        counts = c.execute(self._with_members(self._counts(now)).where(open_ones)).one()
         return CaseList(
-            open=counts.open,
-            overdue=int(counts.overdue or 0),
-            claimed=int(counts.claimed or 0),
-            escalated=int(counts.escalated or 0),
-            suspended=int(counts.suspended or 0),
+            **asdict(open_cases_on(c, self._t, now, sandbox=sandbox)),
             objections=self._objections.counts_on(c, now),
             cases=tuple(_listed(row, now) for row in rows[:limit]),
             after=rows[limit - 1].id if len(rows) > limit else None,
         )
-
-    def _with_members(self, query: sa.Select[Any]) -> sa.Select[Any]:
-        case, m = self._t.review_case, self._t.member
-        return query.select_from(case.join(m, m.c.member_id == case.c.member_id))
-
-    def _counts(self, now: datetime) -> sa.Select[Any]:
-        case, suspended = self._t.review_case, is_suspended(self._t)
-        which = {
-            "overdue": sa.and_(case.c.due_at <= now, ~suspended),
-            "suspended": suspended,
-            "claimed": case.c.lease_until > now,
-            "escalated": case.c.escalated_at.is_not(None),
-        }
-        sums = [sa.func.sum(sa.case((where, 1), else_=0)).label(name) for name, where in which.items()]
-        columns: list[sa.ColumnElement[Any]] = [sa.func.count().label("open"), *sums]
-        return sa.select(*columns)
 
 
 def _without_gender(request: RequestRecord) -> RequestRecord:

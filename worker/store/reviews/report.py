@@ -15,7 +15,7 @@ from worker.store.reviews.audit import audit_on, open_audits
 from worker.store.reviews.intervals import exact_interval, kappa
 from worker.store.reviews.records import AuditReport, ReviewerReport, ReviewPace, ReviewReport
 from worker.store.reviews.ruling import STATUSES
-from worker.store.tables.people import is_undone
+from worker.store.tables.people import is_undone, is_waiting
 from worker.store.tables.states import Choice, Phase
 
 _Photo = tuple[int, str, int]
@@ -42,7 +42,7 @@ class ReviewReports:
 
     def _pace(self, c: sa.Connection, now: datetime) -> ReviewPace:
         case, vote = self._t.review_case, self._t.review_vote
-        waits = (case.c.unfinished.is_not(None), sa.not_(case.c.sandbox))
+        waits = (is_waiting(case), sa.not_(case.c.sandbox))
         oldest = c.scalar(sa.select(sa.func.min(case.c.opened_at)).where(*waits))
         newest = sa.select(vote.c.voted_at, vote.c.claimed_at, vote.c.choice).order_by(vote.c.id.desc())
         rows = c.execute(

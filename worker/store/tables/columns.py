@@ -128,6 +128,10 @@ class TableBuilder:
             mysql_collate="utf8mb4_bin",
         )
 
+    def index_name(self, table: str, what: str) -> str:
+        """Of an index over so many columns that a name of all of them would be too long."""
+        return f"ix_{self.prefix}{table}_{what}"
+
     def parent(self, *columns: str, cascade: bool = True) -> sa.ForeignKeyConstraint:
         """To the columns of the same name in another table: `parent("member.member_id")`.
 

@@ -58,6 +58,7 @@ def decision(build: TableBuilder) -> sa.Table:
         build.parent("verification.request_id", cascade=False),
         sa.Index(None, "request_id"),
         sa.Index(None, "case_id"),
+        sa.Index(None, "undoes"),
     )
 
 
@@ -100,6 +101,11 @@ def review_case(build: TableBuilder) -> sa.Table:
         sa.Index(None, "member_id", "unfinished", unique=True),
         sa.Index(None, "unfinished", "priority", "due_at"),
         sa.Index(None, "reviewer"),
+        # All that is counted of open cases.
+        sa.Index(
+            build.index_name("review_case", "open"),
+            *("unfinished", "due_at", "sandbox", "opened_at", "escalated_at", "lease_until"),
+        ),
     )
 
 
@@ -221,6 +227,11 @@ def label(build: TableBuilder) -> sa.Table:
         sa.Index(None, "request_id", "position"),
         sa.Index(None, "case_id"),
     )
+
+
+def is_waiting(case: sa.Table) -> sa.ColumnElement[bool]:
+    """Whether a person must still decide. (`IS NOT NULL` would not let the index say the order.)"""
+    return case.c.unfinished == sa.true()
 
 
 def is_undone(decision: sa.Table) -> sa.ColumnElement[bool]:

@@ -94,6 +94,7 @@ class Tables:
     event: sa.Table
     event_delivery: sa.Table
     event_endpoint: sa.Table
+    tally: sa.Table
 
 
 @lru_cache
@@ -129,6 +130,7 @@ def tables(prefix: str = "") -> Tables:
         event=event(build),
         event_delivery=event_delivery(build),
         event_endpoint=event_endpoint(build),
+        tally=_tally(build),
     )
 
 
@@ -173,8 +175,20 @@ def _member(build: TableBuilder) -> sa.Table:
         sa.Column("request_after", UtcDateTime),
         sa.Column("sandbox", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("needs_request", sa.Boolean, sa.Computed(_NEEDS_REQUEST, persisted=True)),
+        # When the newest request failed while a verdict of an earlier one stands.
+        sa.Column("failed_at", UtcDateTime),
+        *_member_indexes(),
+    )
+
+
+def _member_indexes() -> tuple[sa.Index, ...]:
+    return (
         sa.Index(None, "needs_request", "request_after"),
         sa.Index(None, "updated_at"),
+        sa.Index(None, "failed_at"),
+        sa.Index(None, "verification_consent"),
+        # Counts of members by verdict read nothing else.
+        sa.Index(None, "sandbox", "verification_status"),
     )
 
 
@@ -232,6 +246,11 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Index(None, "refetch_at"),
         sa.Index(None, "state"),
         sa.Index(None, "has_links", "finished_at"),
+        # All that is counted of requests that have not ended.
+        sa.Index(
+            build.index_name("verification", "waiting"),
+            *("due_at", "state", "sweeps", "queue", "sandbox", "accepted_at"),
+        ),
     )
 
 
@@ -331,6 +350,17 @@ def _dead_job(build: TableBuilder) -> sa.Table:
         sa.Index(None, "request_id"),
         sa.Index(None, "member_id"),
         sa.Index(None, "created_at"),
+        sa.Index(None, "requeued_at", "dismissed_at"),
+    )
+
+
+def _tally(build: TableBuilder) -> sa.Table:
+    """How many members and requests there were when they were counted last: one row, of one moment."""
+    return build.table(
+        "tally",
+        sa.Column("name", code(), primary_key=True),
+        sa.Column("counted_at", UtcDateTime, nullable=False),
+        sa.Column("counts", json_map(), nullable=False),
     )
 
 

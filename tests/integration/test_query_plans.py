@@ -1,0 +1,116 @@
+"""No query that is asked often reads a whole table: each statement of the bench's work is explained.
+
+On a filled MariaDB, whose statistics are those of a service of a year, in small.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+import sqlalchemy as sa
+
+from bench.filling import fill
+from bench.work import Scene
+from support.databases import fresh_database
+from worker.clock import utc_now
+from worker.migrations import migrate
+from worker.store import Store, build_engine
+
+MEMBERS: Final = 6000
+LARGE: Final = 20
+"""Rows of a table that may be read whole: heads, endpoints, retrainings. Others have more."""
+_EXPLAINED: Final = ("SELECT", "UPDATE", "DELETE", "(SELECT")
+
+
+@dataclass(frozen=True)
+class Step:
+    """How a statement reads a table, as EXPLAIN has it."""
+
+    statement: str
+    table: str
+    type: str
+    key: str | None
+    rows: int
+    extra: str
+
+
+@pytest.fixture(scope="module")
+def filled(mariadb_url: str) -> Iterator[Scene]:
+    with fresh_database(mariadb_url) as url:
+        engine = build_engine(url)
+        migrate(engine)
+        fill(url, MEMBERS, utc_now())
+        scene = Scene(Store(engine, tombstone_key=b"k", listening=True), MEMBERS)
+        _say_that_there_are_many(scene.store)
+        scene.look_back()
+        scene.leave_unfinished()
+        scene.make_due()
+        yield scene
+        engine.dispose()
+
+
+def _say_that_there_are_many(store: Store) -> None:
+    """As the sweep would count them in a large service."""
+    store.tally.renew(utc_now())
+    t = store.database.t.tally
+    with store.database.engine.begin() as c:
+        counts = c.execute(sa.select(t.c.counts)).scalar_one()
+        counts["requests"]["done"] = 1_000_000
+        c.execute(sa.update(t).values(counts=counts))
+
+
+def steps(engine: sa.Engine, work: Callable[[], Any]) -> list[Step]:
+    """How each statement that the work executes reads its tables."""
+    found: list[Step] = []
+
+    def explain(_c: Any, cursor: Any, statement: str, parameters: Any, _context: Any, many: bool) -> None:
+        if statement.lstrip().startswith(_EXPLAINED):
+            first = parameters[0] if many else parameters
+            cursor.execute(f"EXPLAIN {statement}", first)
+            names = [column[0] for column in cursor.description]
+            found.extend(_step(statement, dict(zip(names, row, strict=True))) for row in cursor.fetchall())
+
+    sa.event.listen(engine, "before_cursor_execute", explain)
+    try:
+        work()
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", explain)
+    return found
+
+
+def _step(statement: str, row: Mapping[str, Any]) -> Step:
+    return Step(
+        statement=re.sub(r"\s+", " ", statement),
+        table=row["table"] or "",
+        type=row["type"] or "",
+        key=row["key"],
+        rows=int(str(row["rows"] or 0).split()[0]),
+        extra=row["Extra"] or "",
+    )
+
+
+def quietly(_name: str, call: Callable[[], Any]) -> Any:
+    return call()
+
+
+WORK: Final[Mapping[str, Callable[[Scene], Any]]] = {
+    "status": Scene.status,
+    "review list": Scene.review_list,
+    "review": lambda scene: scene.review(quietly),
+    "verify": lambda scene: scene.verify(quietly),
+    "show": Scene.show,
+    "sweep": Scene.sweep,
+    "forget": lambda scene: scene.forget(quietly),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_no_statement_reads_a_whole_table(filled: Scene, name: str) -> None:
+    read = steps(filled.store.database.engine, lambda: WORK[name](filled))
+    assert read
+    whole = [step for step in read if step.type in {"ALL", "index"} and step.rows > LARGE]
+    assert not whole, "\n".join(map(str, whole))

@@ -1,0 +1,1 @@
+"""What is counted: what waits, who has failed, and all there is."""
