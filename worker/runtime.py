@@ -330,7 +330,6 @@ def preload(*, judging: bool) -> None:
     Raises ModelError, MappingError. It also starts while the database is unavailable.
     """
     reset()
-    counting.after_fork()
     one_thread()
     try:
         store().models.in_use()  # connects: from here on the process uses the clock of the database

@@ -92,6 +92,7 @@ def test_a_worker_of_two_processes_tells_what_both_did_and_forgets_nothing_when_
     assert seen.value("verify_requests", state="done") == 6
     assert seen.value("verify_queue_messages", queue="verify") == 0
     assert seen.value("verify_worker_healthy") == 1
+    assert seen.value("verify_task_runs_total", task="worker.purge", outcome="success") == 0
     assert seen.value("verify_source_up") == 4
     dead = kill_one_process(worker)
     wait_until(lambda: not list(worker.home.glob(f"metrics/*/*/*_{dead}.*")))

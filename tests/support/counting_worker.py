@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -54,7 +55,8 @@ def forked(recorder: Recorder, work: Callable[[], None], *, killed: bool = False
         if killed:
             os.kill(os.getpid(), signal.SIGKILL)
         os._exit(0)
-    os.waitpid(pid, 0)
+    _, status = os.waitpid(pid, 0)
+    assert killed == os.WIFSIGNALED(status)
     return pid
 
 
@@ -99,8 +101,15 @@ def killed(recorder: Recorder, files: CountFiles) -> dict[str, Any]:
     return {"before": before, "after": after, "later": report(files)}
 
 
+def no_room(recorder: Recorder, files: CountFiles) -> dict[str, Any]:
+    """A process that cannot make its files works all the same."""
+    shutil.rmtree(files.folder)
+    forked(recorder, lambda: recorder.delivered(job(1)))
+    return {}
+
+
 if __name__ == "__main__":
     its = CountFiles.of(Path(sys.argv[1]), os.getpid())
     its.open()
     made = Recorder(its, partial(host_class, ("*.photos.example.com",)))
-    sys.stdout.write(json.dumps({"many": many, "killed": killed}[sys.argv[2]](made, its)))
+    sys.stdout.write(json.dumps({"many": many, "killed": killed, "no room": no_room}[sys.argv[2]](made, its)))

@@ -95,6 +95,10 @@ def test_no_file_of_a_dead_process_is_left(killed: dict[str, Any]) -> None:
     assert len(killed["later"]["files"]) == len(killed["after"]["files"]) == 6
 
 
+def test_a_process_for_which_the_disk_has_no_room_works_and_is_not_counted(tmp_path: Path) -> None:
+    assert counting("no room", tmp_path) == {}
+
+
 def test_the_folders_of_dead_workers_are_removed_and_those_of_others_stay(tmp_path: Path) -> None:
     mine = CountFiles.of(tmp_path, 2**22 + 1)  # no process has such a number
     mine.open()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,8 +12,9 @@ import yaml
 
 from support.bundle import ROOT
 from support.compose import BASE
+from support.sources import WORKER, module_of, tree_of
 from worker.jobs.queues import IN_ORDER
-from worker.metrics.families import ALL, Family
+from worker.metrics.families import ALL, LEVELS, LOGGERS, Family
 
 PAGE = (ROOT / "docs" / "metrics.md").read_text()
 ROW = re.compile(r"(?m)^\| `(verify_\w+)` \| (\w+) \| ([^|]*)\| [^|]+ \|")
@@ -57,3 +60,16 @@ def test_prometheus_is_told_of_services_that_there_are() -> None:
     (found,) = job["dns_sd_configs"]
     assert set(found["names"]) <= set(BASE["services"])
     assert f":{found['port']}\n" in PAGE or f":{found['port']} " in PAGE
+
+
+def warns(path: Path) -> bool:
+    """Whether the module writes log lines of level warning and above."""
+    calls = (node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call))
+    loud = [c for c in calls if isinstance(c, ast.Attribute) and c.attr in {*LEVELS, "exception"}]
+    return any(isinstance(c.value, ast.Name) and c.value.id in ("logger", "_log", "log") for c in loud)
+
+
+def test_log_lines_are_counted_by_every_module_that_writes_them_in_a_worker() -> None:
+    found = {module_of(path) for path in WORKER if warns(path)}
+    by_the_endpoint = {"worker.metrics.endpoint", "worker.metrics.sources"}
+    assert found - by_the_endpoint == LOGGERS - {"worker.logs"}

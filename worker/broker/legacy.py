@@ -12,9 +12,8 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from worker.broker.envelope import is_marked_invalid
-from worker.jobs.queues import DEAD_LETTER, IN_ORDER, TASKS
+from worker.jobs.queues import IN_ORDER, TASK_NAMES
 
-_OURS: Final = frozenset({DEAD_LETTER}.union(*TASKS.values()))
 _UNACKED: Final = "unacked"
 _FETCHED: Final = "unacked_held"
 _FETCHED_SECONDS: Final = 10
@@ -63,7 +62,7 @@ def _queue_and_item(value: bytes) -> tuple[str, bytes] | None:
     try:
         payload, _, queue = json.loads(value)
         headers = payload["headers"]
-        ours = queue in IN_ORDER and (headers.get("task") in _OURS or is_marked_invalid(headers))
+        ours = queue in IN_ORDER and (headers.get("task") in TASK_NAMES or is_marked_invalid(headers))
     except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return (queue, json.dumps(payload).encode()) if ours else None

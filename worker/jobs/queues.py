@@ -37,6 +37,8 @@ TASKS: Final[Mapping[str, frozenset[str]]] = {
 }
 """The tasks of each queue. `DEAD_LETTER` may be on all of them, for it is retried on the queue of the
 message."""
+TASK_NAMES: Final = frozenset({DEAD_LETTER}.union(*TASKS.values()))
+"""All of them."""
 INTERNAL: Final = frozenset({MAINTENANCE, RETRAIN})
 """Queues that only the workers write to: another task there is another program's."""
 

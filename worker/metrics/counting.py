@@ -36,13 +36,8 @@ def start(settings: Settings) -> None:
         logger.warning("nothing is counted for the metrics: %s (%s)", error.strerror, files.folder)
         return
     _recorders[:] = [Recorder(files, partial(host_class, settings.photo_hosts))]
+    os.register_at_fork(after_in_child=_recorders[0].after_fork)
     logging.getLogger().addHandler(CountingHandler(_recorders[0]))
-
-
-def after_fork() -> None:
-    """Called in each new process of a worker, before it counts."""
-    for recorder in _recorders:
-        recorder.after_fork()
 
 
 def delivered(measured: Measured) -> None:

@@ -190,6 +190,21 @@ OF_DATABASE: Final = (
 )
 ALL: Final = (*COUNTED, *OF_WORKER, *OF_BROKER, *OF_DATABASE, SOURCE_UP, SOURCE_SECONDS)
 
+LOGGERS: Final = frozenset(
+    f"worker.{module}"
+    for module in (
+        *("app", "runtime", "tasks", "clock", "broker.consumer", "broker.redis", "broker.redis_client"),
+        *("downloads.fetcher", "downloads.resolver", "events.delivery", "logs", "metrics.counting"),
+        *("metrics.recorder", "metrics.step", "retraining.embedding", "retraining.process", "retraining.run"),
+        *("serving.champion", "store.mapped", "store.requests.acceptance", "store.requests.results"),
+        *("verification.delivery", "verification.maintenance", "verification.objections"),
+    )
+)
+"""Our modules that write log lines of level warning and above in a worker."""
+OTHER_LOGGERS: Final = frozenset({"celery", "native"})
+"""Loggers whose lines are counted under the first part of their name. All others are `other`."""
+LEVELS: Final = ("warning", "error", "critical")
+
 BUCKETS: Final = (
     *(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0),
     *(60.0, 300.0, 1800.0, 7200.0),

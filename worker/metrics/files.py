@@ -37,7 +37,7 @@ class CountFiles:
     @classmethod
     def of(cls, home: Path, pid: int) -> CountFiles:
         """The files of the worker with this main process."""
-        return cls(home / "metrics" / socket.gethostname() / str(pid))
+        return cls(home.absolute() / "metrics" / socket.gethostname() / str(pid))
 
     def open(self) -> None:
         """Make the folder of a worker that starts, and remove those of dead workers. Raises OSError."""
@@ -92,10 +92,11 @@ class CountFiles:
         """Add what dead processes have counted to the file of all that have ended. For the main process."""
         dead = {pid for file in self.folder.glob("*.db") if (pid := _pid_of(file)) and not running(pid)}
         for pid in dead:
-            with self._lock(fcntl.LOCK_EX):
+            # Somebody who reads hangs perhaps: the worker does not wait, there is another time.
+            with suppress(BlockingIOError), self._lock(fcntl.LOCK_EX | fcntl.LOCK_NB):
                 for kind in _KINDS:
                     self._add(kind, pid)
-            self._exemplars(pid).unlink(missing_ok=True)
+                self._exemplars(pid).unlink(missing_ok=True)
 
     def _add(self, kind: str, pid: int) -> None:
         from prometheus_client.mmap_dict import MmapedDict

@@ -13,21 +13,26 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from itertools import product
 from typing import Any, Final
 
 from prometheus_client import Counter, Histogram, values
 
+from pipeline.verdict import FetchProblem
 from worker.downloads.addresses import matches
+from worker.jobs.queues import JUDGING, TASK_NAMES
 from worker.metrics import families
 from worker.metrics.families import BUCKETS, Family, exemplar_key
 from worker.metrics.files import VARIABLE, CountFiles
-from worker.verification.measured import Measured
+from worker.verification.delivery import Handled
+from worker.verification.measured import FAILED, Measured
 
 logger = logging.getLogger(__name__)
 
 LISTED: Final = "listed"
 OTHER: Final = "other"
 NO_PROBLEM: Final = "none"
+_TASK_OUTCOMES: Final = ("success", "failure", "retry")
 _WRITE_SECONDS: Final = 1.0
 """Exemplars are written this often at most: one is as good as another."""
 _MOST_VERSIONS: Final = 10
@@ -63,12 +68,30 @@ class Recorder:
         self._task_runs = counter(families.TASK_RUNS)
         self._log_lines = counter(families.LOG_LINES)
         self._off = not self._ready()
+        if not self._off:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Have what may be counted at 0: Prometheus sees no increase in a series that begins at 1."""
+        for queue, outcome in product(sorted(JUDGING), (*Handled, FAILED)):
+            self._deliveries.labels(queue, outcome)
+        for kind in (LISTED, OTHER):
+            self._circuit_openings.labels(kind)
+            for problem in (NO_PROBLEM, *FetchProblem):
+                self._photo_fetches.labels(kind, problem)
+        for task, outcome in product(sorted(TASK_NAMES), _TASK_OUTCOMES):
+            self._task_runs.labels(task, outcome)
+        for level, logger_name in product(
+            families.LEVELS, (*families.LOGGERS, *families.OTHER_LOGGERS, OTHER)
+        ):
+            self._log_lines.labels(level, logger_name)
 
     def after_fork(self) -> None:
         """Called in each new process of the worker, before it counts."""
         self._pid = os.getpid()
         self._exemplars.clear()
         self._written_at = -_WRITE_SECONDS
+        self._off = True  # while it says perhaps that it cannot count
         self._off = not self._ready()
 
     def _ready(self) -> bool:
@@ -125,19 +148,27 @@ class Recorder:
     def task_ended(self, task: str, outcome: str) -> None:
         """A task of ours has run; ``outcome`` is Celery's state."""
         if not self._off:
-            self._safely(lambda: self._task_runs.labels(task, outcome.lower()).inc())
+            name = task if task in TASK_NAMES else OTHER
+            self._safely(lambda: self._task_runs.labels(name, outcome.lower()).inc())
 
     def logged(self, level: str, name: str) -> None:
         """A log line was written. To say that it was not counted would be another one."""
         if not self._off:
             with suppress(Exception):
-                self._log_lines.labels(level.lower(), name).inc()
+                self._log_lines.labels(level.lower(), _logger_label(name)).inc()
 
     def _safely(self, count: Callable[[], Any]) -> None:
         try:
             count()
         except Exception:  # whatever it is: the job goes on
             logger.exception("something was not counted in the metrics")
+
+
+def _logger_label(name: str) -> str:
+    if name in families.LOGGERS:
+        return name
+    first = name.partition(".")[0]
+    return first if first in families.OTHER_LOGGERS else OTHER
 
 
 def host_class(listed: Sequence[str], host: str) -> str:
