@@ -16,7 +16,7 @@ from celery.worker import state
 from kombu.transport import TRANSPORT_ALIASES
 
 from pipeline.errors import PipelineError
-from worker import logs, runtime
+from worker import logs, runtime, telemetry
 from worker.errors import BadSettings, WorkerError
 from worker.jobs import queues
 from worker.metrics import counting
@@ -59,6 +59,7 @@ _served: list[str] = []
 def _configure_logging(**_: Any) -> None:
     """Celery leaves logging alone when this signal has a receiver."""
     logs.configure(runtime.settings().log_level, runtime.settings().log_format)
+    telemetry.errors.start(runtime.settings().sentry_dsn.get_secret_value())
 
 
 @signals.celeryd_init.connect
@@ -81,6 +82,12 @@ class _Beat(Beat):
 
 
 app.Beat = app.subclass_with_self(_Beat)
+
+
+@signals.worker_process_shutdown.connect
+@signals.worker_shutdown.connect
+def _send_the_rest(**_: Any) -> None:
+    telemetry.flush()
 
 
 @signals.task_postrun.connect
@@ -117,6 +124,10 @@ def _warn_of_settings() -> None:
             "VERIFY_SANDBOX_PREFIX is on: new members whose ID begins with %s get made-up verdicts",
             settings.sandbox_prefix,
         )
+    traces = telemetry.traces.problem() if telemetry.traces.wanted(os.environ) else None
+    for problem in (traces, telemetry.errors.problem(settings.sentry_dsn.get_secret_value())):
+        if problem:
+            logger.warning("%s", problem)
     if real := runtime.real_in_sandbox():
         logger.warning("%s", real)
 
@@ -128,6 +139,7 @@ def _end_in_failure(*_: object) -> None:
 @signals.worker_process_init.connect
 def _prepare_process(**_: Any) -> None:
     try:
+        telemetry.traces.start()
         runtime.preload(judging=runtime.needs_models(_served))
     except Exception as error:
         # Whatever it is: Celery would log it, and the process would fetch jobs that it cannot do.

@@ -38,6 +38,7 @@ from worker.store.tables.schema import tables
 from worker.verification.delivery import DeliveryRules, Verification
 from worker.verification.objections import ObjectionDelivery
 from worker.verification.sandbox import DEFAULT_PREFIX, Sandbox
+from worker.verification.traced import describe
 
 if TYPE_CHECKING:
     from pipeline.bundles.models import Models
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from worker.events.delivery import Endpoint, EventDelivery
     from worker.retraining.run import Retraining
     from worker.serving.calibration import Recalibrated
+    from worker.verification.measured import Measured
 
 logger = logging.getLogger(__name__)
 
@@ -127,8 +129,14 @@ def verification() -> Verification:
         worker=_worker_name(),
         sandbox=Sandbox(config.sandbox_prefix, bool(_sandbox_alone)),
         database_seconds=lambda: store().database.seconds,
-        count=counting.delivered,
+        count=_count,
     )
+
+
+def _count(measured: Measured) -> None:
+    """In the metrics and in the trace, where there are any."""
+    counting.delivered(measured)
+    describe(measured)
 
 
 @lru_cache(maxsize=1)

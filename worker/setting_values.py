@@ -184,6 +184,13 @@ def _app_url(value: SecretStr) -> SecretStr:
     return value
 
 
+def _sentry_dsn(value: SecretStr) -> SecretStr:
+    """The form that Sentry shows for a project."""
+    if not re.fullmatch(r"(https?://\w+(:\w+)?@[\w.:-]+/([\w./-]*/)?\d+)?", value.get_secret_value()):
+        raise ValueError("must be an address such as https://KEY@sentry.example.com/1")
+    return value
+
+
 def _schedule(value: str) -> str:
     """Five fields as cron has them, with one space between, or `never`."""
     value = " ".join(value.split())
@@ -251,6 +258,7 @@ WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 AppUrl = Annotated[SecretStr, AfterValidator(_app_url)]
 """Secret, for its query may be a key."""
 WebhookSecrets = Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_split)]
+SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
 VectorKey = Annotated[SecretStr, AfterValidator(_vector_key)]
 VectorKeys = Annotated[tuple[VectorKey, ...], NoDecode, BeforeValidator(_split)]
 

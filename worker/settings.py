@@ -43,6 +43,7 @@ from worker.setting_values import (
     SandboxPrefix,
     Schedule,
     Seconds,
+    SentryDsn,
     Share,
     StreamName,
     VectorKeys,
@@ -273,6 +274,8 @@ class Settings(BaseSettings):
     """The lowest level of our log lines."""
     log_format: Literal["plain", "json"] = "plain"
     """`json`: one JSON object on each line, also for what Celery and native libraries print."""
+    sentry_dsn: SentryDsn = SecretStr("")
+    """Where errors are sent to (the extra `sentry`): `https://KEY@sentry.example.com/1`. Empty: nowhere."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -291,13 +294,12 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _readable(self) -> Self:
-        if self.metrics_address and not self.metrics_token.get_secret_value():
-            host, _ = split_address(self.metrics_address)
-            if not ip_address(host).is_loopback:
-                raise ValueError(
-                    "VERIFY_METRICS_ADDRESS must be a loopback address (127.0.0.1), or whoever reads the "
-                    "metrics must show a VERIFY_METRICS_TOKEN"
-                )
+        open_to_all = self.metrics_address and not self.metrics_token.get_secret_value()
+        if open_to_all and not ip_address(split_address(self.metrics_address)[0]).is_loopback:
+            raise ValueError(
+                "VERIFY_METRICS_ADDRESS must be a loopback address (127.0.0.1), or whoever reads the "
+                "metrics must show a VERIFY_METRICS_TOKEN"
+            )
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ import ctypes
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,7 @@ from worker.cli import main
 from worker.logs import current
 
 LAST_WORDS: Final = b"double free or corruption (!prev)\n"
+KEY: Final = "".join(("s3", "cret"))  # not in one piece: Sentry shows the lines of the source
 WARNING: Final = "this photo has an odd profile"
 
 
@@ -47,10 +48,15 @@ def _abort() -> None:
 
 
 def _raise() -> None:
-    raise RuntimeError(
-        "not retrieved: https://cdn.example.com/a.jpg?X-Amz-Signature=s3cret and "
-        "HTTPConnectionPool(host='cdn.example.com'): Max retries exceeded with url: /a.jpg?sig=s3cret"
-    )
+    """With a signed link in a variable of each frame, and in the text."""
+    link = f"https://cdn.example.com/a.jpg?X-Amz-Signature={KEY}"
+    _fetch(link, {"Authorization": f"Bearer {KEY}"})
+
+
+def _fetch(link: str, headers: Mapping[str, str]) -> None:
+    pool = f"HTTPConnectionPool(host='cdn.example.com'): Max retries exceeded with url: /a.jpg?sig={KEY}"
+    member = current()["member"]
+    raise RuntimeError(f"{link} of {member} not retrieved with {len(headers)} headers: {pool}")
 
 
 NOISE: Final[dict[str, Callable[[], None]]] = {

@@ -53,6 +53,8 @@ class PhotoServer:
         """With it only links with this `sig` get a photo; all others get S3's answer to a wrong signature."""
         self.hits: Counter[str] = Counter()
         """How often each path was asked for."""
+        self.headers: list[dict[str, str]] = []
+        """Of each request; the names in small letters."""
         self._answers: dict[str, Answer | Callable[[int], Answer]] = {}
         self._lock = threading.Lock()
         self._http = _Server(self)
@@ -135,6 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer as told."""
         assert isinstance(self.server, _Server)
         photos = self.server.photos
+        photos.headers.append({name.lower(): value for name, value in self.headers.items()})
         asked = urlsplit(self.path)
         answer = _FORBIDDEN if photos.refuses(asked.query) else photos.answer(asked.path)
         time.sleep(photos.delay + answer.delay)

@@ -289,7 +289,9 @@ def check(folder: Path, step: int, *groups: dict[str, Any]) -> None:
     file = folder / "test.yml"
     test = {"rule_files": [str(ALERTS)], "evaluation_interval": f"{step}m", "tests": groups}
     file.write_text(yaml.safe_dump(test))
-    done = subprocess.run([promtool(), "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [promtool(), "test", "rules", str(file)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 

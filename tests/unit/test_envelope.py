@@ -159,6 +159,34 @@ def test_nobody_can_attach_other_tasks_to_a_job_nor_change_its_limits() -> None:
     assert message.headers["kwargsrepr"] == ""
 
 
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ({"traceparent": TRACE}, {"traceparent": TRACE}),
+        ({"traceparent": TRACE, "tracestate": "a=1,b=2"}, {"traceparent": TRACE, "tracestate": "a=1,b=2"}),
+        ({"traceparent": TRACE, "tracestate": "x" * 513}, {"traceparent": TRACE}),
+        ({"traceparent": TRACE, "tracestate": "a=1\n"}, {"traceparent": TRACE}),
+        ({"traceparent": TRACE, "baggage": "member=1"}, {"traceparent": TRACE}),
+        ({"tracestate": "a=1"}, {}),
+        ({"traceparent": f"{TRACE}\n"}, {}),
+        ({"traceparent": TRACE.upper()}, {}),
+        ({"traceparent": f"ff{TRACE[2:]}"}, {}),
+        ({"traceparent": f"00-{'0' * 32}-00f067aa0ba902b7-01"}, {}),
+        ({"traceparent": f"00-4bf92f3577b34da6a3ce929d0e0e4736-{'0' * 16}-01"}, {}),
+        ({"traceparent": ["x"]}, {}),
+    ],
+)
+def test_of_a_trace_what_is_well_formed_is_kept_and_all_else_dropped(
+    sent: dict[str, Any], kept: dict[str, str]
+) -> None:
+    names = ("traceparent", "tracestate", "baggage")
+    message = task_message(envelope(body_of({}), headers(**sent)))
+    assert {name: message.headers[name] for name in names if name in message.headers} == kept
+
+
 def test_no_message_waits_for_a_time_that_it_names() -> None:
     soon, later = ((NOW + MAX_ETA + timedelta(seconds=s)).isoformat() for s in (0, 1))
     retry = task_message(envelope(body_of({}), headers(eta=soon, retries=7)))

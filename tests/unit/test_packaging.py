@@ -26,9 +26,12 @@ def pins(file: str) -> list[str]:
     return [line for line in lines if line and not line.startswith("-")]
 
 
-def test_the_dependencies_are_those_of_serving_and_the_extra_those_of_training() -> None:
+def test_the_dependencies_are_those_of_serving_and_each_extra_those_of_its_file() -> None:
     assert PROJECT["dependencies"] == pins("worker/requirements.txt")
-    assert PROJECT["optional-dependencies"]["training"] == pins("pipeline/requirements.txt")
+    extras = PROJECT["optional-dependencies"]
+    assert extras["training"] == pins("pipeline/requirements.txt")
+    assert extras["tracing"] == pins("worker/requirements-tracing.txt")
+    assert extras["sentry"] == pins("worker/requirements-sentry.txt")
 
 
 @pytest.mark.parametrize("name", PROJECT["scripts"])

@@ -15,6 +15,7 @@ from support.sources import PIPELINE, TESTS, WORKER, loaded_with, name_of, roots
 from worker.retraining.packages import PACKAGES
 
 PARTS = ("worker/requirements.txt", "pipeline/requirements.txt", "tests/requirements.txt")
+EXTRAS = ("worker/requirements-tracing.txt", "worker/requirements-sentry.txt")
 CONSTRAINTS = "pipeline/constraints.txt"
 ASKED_FOR = {
     *("celery", "redis", "tensorflow", "keras-facenet", "mediapipe"),
@@ -54,7 +55,7 @@ def pins(path: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("path", PARTS)
+@pytest.mark.parametrize("path", [*PARTS, *EXTRAS])
 def test_each_part_pins_what_the_constraints_pin(path: str) -> None:
     constraints = pins(CONSTRAINTS)
     assert pins(path)
@@ -65,11 +66,13 @@ def test_the_top_level_file_is_made_of_the_parts() -> None:
     assert lines("requirements.txt") == [f"-r {part}" for part in PARTS]
 
 
+TELEMETRY = "worker/telemetry/"
 LOCKS = {
     "worker/requirements.lock": PARTS[:1],
     "pipeline/requirements.lock": PARTS[:2],
     "tests/requirements.lock": PARTS,
 }
+LOCKS_OF_EXTRAS = {path.replace(".txt", ".lock"): (PARTS[0], path) for path in EXTRAS}
 
 
 def locked(path: str) -> dict[str, str]:
@@ -83,7 +86,7 @@ def locked(path: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize(("path", "parts"), LOCKS.items())
+@pytest.mark.parametrize(("path", "parts"), [*LOCKS.items(), *LOCKS_OF_EXTRAS.items()])
 def test_a_lock_file_holds_what_the_pins_say(path: str, parts: Iterable[str]) -> None:
     """`make lock` was run after the last change of them."""
     found, constraints = locked(path), pins(CONSTRAINTS)
@@ -102,7 +105,7 @@ def test_everything_that_was_asked_for_is_there() -> None:
     assert {name for part in PARTS for name in pins(part)} >= ASKED_FOR
 
 
-@pytest.mark.parametrize("path", PARTS)
+@pytest.mark.parametrize("path", [*PARTS, *EXTRAS])
 def test_each_part_can_be_installed_alone_and_still_fits(path: str) -> None:
     constrained = [Path(line.removeprefix("-c ").strip()) for line in lines(path) if line.startswith("-c ")]
     assert [((ROOT / path).parent / file).resolve() for file in constrained] == [ROOT / CONSTRAINTS]
@@ -121,11 +124,17 @@ def unpinned(files: Iterable[Path], parts: Iterable[str]) -> dict[str, set[str]]
 
 def test_what_a_verify_worker_imports_is_pinned_for_serving() -> None:
     serving = [path for path in PIPELINE if not name_of(path).startswith(MODEL_MAKERS)]
-    assert unpinned([*WORKER, *serving], PARTS[:1]) == {}
+    ours = [path for path in WORKER if not name_of(path).startswith(TELEMETRY)]
+    assert unpinned([*ours, *serving], PARTS[:1]) == {}
+
+
+def test_what_telemetry_imports_is_pinned_by_its_extras() -> None:
+    telemetry = [path for path in WORKER if name_of(path).startswith(TELEMETRY)]
+    assert unpinned(telemetry, EXTRAS) == {}
 
 
 def test_what_makes_models_imports_is_pinned_for_serving_or_training() -> None:
-    assert unpinned([*WORKER, *PIPELINE], PARTS[:2]) == {}
+    assert unpinned([*WORKER, *PIPELINE], [*PARTS[:2], *EXTRAS]) == {}
 
 
 def test_what_a_training_imports_beyond_serving_is_looked_for_when_a_worker_starts() -> None:

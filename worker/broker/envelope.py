@@ -59,6 +59,8 @@ REASONS: Final[Mapping[str, str]] = {
 """Why a message is refused, by code. Only these texts are stored: a forged dead letter may say anything."""
 
 _OURS: Final = "worker."
+_TRACEPARENT: Final = r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}"
+_TRACESTATE: Final = r"[ -~]{1,512}"
 _INVALID: Final = "worker_garbage"
 
 
@@ -203,7 +205,14 @@ def validate(message: RawMessage, tasks: Mapping[str, TaskSignature], now: datet
     if name != DEAD_LETTER and name not in TASKS.get(message.queue, TASKS[VERIFY]):
         raise BadMessage("wrong_queue", f"{name} does not belong on this queue")
     headers = task_headers(name, _task_id(message.headers)) | {"retries": _retries(message.headers)}
-    return TaskMessage(headers, task_content(kwargs, args))
+    return TaskMessage(headers | _trace(message.headers), task_content(kwargs, args))
+
+
+def _trace(headers: Mapping[str, Any]) -> dict[str, str]:
+    """The trace (W3C) that the sender's message belongs to; what is malformed is dropped, like all else."""
+    parent = matching(_TRACEPARENT, headers.get("traceparent"))
+    state = matching(_TRACESTATE, headers.get("tracestate")) if parent else None
+    return {name: value for name, value in (("traceparent", parent), ("tracestate", state)) if value}
 
 
 def foreign_task(headers: Mapping[str, Any]) -> str | None:

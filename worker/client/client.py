@@ -81,6 +81,7 @@ class Client(Sender):
         request_id: str | None = None,
         requested_at: datetime | None = None,
         queue: str = VERIFY,
+        traceparent: str | None = None,
     ) -> str:
         """Queue one verification; returns its request ID.
 
@@ -88,7 +89,8 @@ class Client(Sender):
         `male` or None, ``why`` `signup`, `photos_changed` or `operator`. Of a member's requests the one with
         the latest ``requested_at`` counts (default: now, in UTC). The same ``request_id`` twice gives one
         result: to retry after NotSent, keep ID and time. ``queue`` is `bulk` for requests that nobody waits
-        for. Raises BadRequest before anything is sent, and NotSent.
+        for. ``traceparent`` (W3C) is the trace that the verification becomes a part of. Raises BadRequest
+        before anything is sent, and NotSent.
         """
         now = utc_now()
         if queue not in (VERIFY, BULK):
@@ -103,7 +105,7 @@ class Client(Sender):
             requested_at=now if requested_at is None else requested_at,
             latest=now + AHEAD,
         )
-        self.send_task(VERIFY_MEMBER, {"job": job}, queue)
+        self.send_task(VERIFY_MEMBER, {"job": job}, queue, traceparent)
         return str(job["request_id"])
 
     def send_objection(
@@ -136,6 +138,7 @@ def request_verification(
     request_id: str | None = None,
     requested_at: datetime | None = None,
     queue: str = VERIFY,
+    traceparent: str | None = None,
     client: Client | None = None,
 ) -> str:
     """`Client.request_verification` of the broker that the environment names (`Client.from_environment`)."""
@@ -148,6 +151,7 @@ def request_verification(
         request_id=request_id,
         requested_at=requested_at,
         queue=queue,
+        traceparent=traceparent,
     )
 
 

@@ -92,14 +92,17 @@ class Sender:
         self._producers: Any = None
         self._pid = 0
 
-    def send_task(self, task: str, arguments: Mapping[str, Any], queue: str) -> None:
+    def send_task(
+        self, task: str, arguments: Mapping[str, Any], queue: str, traceparent: str | None = None
+    ) -> None:
         """Put a task message on a queue. Raises NotSent."""
+        trace = {"traceparent": traceparent} if traceparent else {}
         ours = self._queue(queue)
         with self._producer() as producer:
             producer.publish(
                 task_content(arguments),
                 serializer="json",
-                headers=task_headers(task, str(uuid.uuid4())),
+                headers={**task_headers(task, str(uuid.uuid4())), **trace},
                 exchange="",  # the default exchange: straight to the queue of that name
                 routing_key=ours.name,
                 declare=[ours],

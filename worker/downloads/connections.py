@@ -23,12 +23,14 @@ from http.client import HTTPResponse
 from typing import Any
 
 import certifi
+import requests
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from worker.downloads.addresses import IpAddress
+from worker.telemetry.traces import HEADERS as TRACE_HEADERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +157,22 @@ class _TlsPool(HTTPSConnectionPool):
 class BoundedAdapter(HTTPAdapter):
     """requests' adapter over connections that keep to the bounds; works only inside `bounded_by`.
 
-    ``ca_file``: authorities that are trusted beside the usual ones. Raises OSError where it cannot be read.
+    ``ca_file``: authorities that are trusted beside the usual ones. ``traced``: whether the other side is
+    told the trace. Raises OSError where the file cannot be read.
     """
 
-    def __init__(self, *, pool_maxsize: int, ca_file: str | None = None) -> None:
+    def __init__(self, *, pool_maxsize: int, ca_file: str | None = None, traced: bool = False) -> None:
+        self._traced = traced
         self._trust = ssl.create_default_context(cafile=certifi.where())
         if ca_file:
             self._trust.load_verify_locations(ca_file)
         super().__init__(pool_maxsize=pool_maxsize)
+
+    def add_headers(self, request: requests.PreparedRequest, **_: Any) -> None:
+        """Called before a request is sent: a photo host is not told what its photo is a part of."""
+        if not self._traced:
+            for name in TRACE_HEADERS:
+                request.headers.pop(name, None)
 
     def init_poolmanager(self, *args: Any, **options: Any) -> None:
         """Let requests build its pools out of our connections."""

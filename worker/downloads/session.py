@@ -17,11 +17,17 @@ USER_AGENT: Final = "face-verification-worker/1"
 class BoundedSession(HTTPSession):
     """Always a time-out, always our name, no proxy and no .netrc; works only inside `bounded_by`.
 
-    ``ca_file``: authorities that are trusted beside the usual ones. Raises OSError where it cannot be read.
+    ``ca_file``: authorities that are trusted beside the usual ones. ``traced``: the other side is the app's,
+    and is told the trace, if there is one. Raises OSError where the file cannot be read.
     """
 
     def __init__(
-        self, timeout: tuple[float, float], headers: Mapping[str, str], *, ca_file: str | None = None
+        self,
+        timeout: tuple[float, float],
+        headers: Mapping[str, str],
+        *,
+        ca_file: str | None = None,
+        traced: bool = False,
     ) -> None:
         super().__init__(
             Config(
@@ -35,7 +41,7 @@ class BoundedSession(HTTPSession):
         self.trust_env = False
         self.headers.update({"Accept-Encoding": "identity", **headers})
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
-        adapter = BoundedAdapter(pool_maxsize=32, ca_file=ca_file)
+        adapter = BoundedAdapter(pool_maxsize=32, ca_file=ca_file, traced=traced)
         self.mount("http://", adapter)
         self.mount("https://", adapter)
 

@@ -103,7 +103,7 @@ class SignedPost:
         self._limits, self._resolver = limits or PostLimits(), resolver
         timeout = (self._limits.connect_seconds, self._limits.read_seconds)
         headers = {"Content-Type": "application/json", "Accept": "*/*"}
-        self._session = BoundedSession(timeout, headers, ca_file=ca_file)
+        self._session = BoundedSession(timeout, headers, ca_file=ca_file, traced=True)
 
     @classmethod
     def of(cls, settings: Settings, limits: PostLimits | None = None) -> Self:

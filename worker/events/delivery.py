@@ -20,6 +20,7 @@ from typing import Final, Protocol
 from worker.clock import utc_now
 from worker.store.outbox.deliveries import PAUSE_AFTER
 from worker.store.outbox.records import EndpointLease, Tried, WaitingEvent
+from worker.telemetry import traces
 
 logger = logging.getLogger(__name__)
 
@@ -154,7 +155,8 @@ class _Batch:
     def _try(self, event: WaitingEvent) -> Tried:
         body = json.dumps(event.payload, ensure_ascii=False, separators=(",", ":")).encode()
         try:
-            return Tried(event.id, *self._endpoint.send(event.event_id, body))
+            with traces.continued(event.traceparent, "deliver event"):
+                return Tried(event.id, *self._endpoint.send(event.event_id, body))
         except Exception as error:  # one event must not stop all others of its endpoint for ever
             logger.exception("event %s could not be sent", event.event_id)
             return Tried(event.id, f"an error of the worker: {type(error).__name__}")

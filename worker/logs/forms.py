@@ -16,7 +16,7 @@ from worker.logs.redaction import redacted
 PLAIN: Final = "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(process)d %(name)s [%(about)s] %(message)s"
 JOB: Final = "_job"
 """The attribute of a record that says whose it is, where it is not of the thread that logs it."""
-ADDED: Final = ("model", "stages")
+ADDED: Final = ("trace", "model", "stages")
 """What a log line may have besides (``extra``): other programs' extras hold the arguments of jobs."""
 FIELDS: Final = (
     *("time", "level", "logger", "process", "job", "member", "queue", *ADDED, "message", "exception"),

@@ -169,6 +169,7 @@ def build_engine(url: str) -> sa.Engine:
 def _mysql(url: str) -> sa.Engine:
     engine = sa.create_engine(
         url,
+        hide_parameters=True,  # in errors: they hold links and IDs
         # The default, REPEATABLE READ, locks gaps: two sign-ups of new members would stop each other.
         isolation_level="READ COMMITTED",
         pool_pre_ping=True,  # "MySQL server has gone away" after a quiet night
@@ -210,7 +211,7 @@ def _prepare_mysql(connection: Any, _record: Any) -> None:
 
 
 def _sqlite(url: str) -> sa.Engine:
-    engine = sa.create_engine(url, connect_args={"timeout": _LOCK_WAIT_SECONDS})
+    engine = sa.create_engine(url, hide_parameters=True, connect_args={"timeout": _LOCK_WAIT_SECONDS})
     event.listen(engine, "do_connect", _make_file)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)

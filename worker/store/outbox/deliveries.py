@@ -115,7 +115,7 @@ class Deliveries:
         """
         query = self._due(endpoint, now).limit(limit)
         rows = self._db.read(lambda c: c.execute(query).all())
-        return [WaitingEvent(row.id, row.event_id, row.payload) for row in rows]
+        return [WaitingEvent(row.id, row.event_id, row.payload, row.traceparent) for row in rows]
 
     def _due(self, endpoint: str, now: datetime) -> sa.Select[Any]:
         e, d = self._t.event, self._t.event_delivery
@@ -126,7 +126,7 @@ class Deliveries:
             before.c.due_at.is_not(None),
             before.c.id < d.c.id,
         )
-        its = sa.select(e.c.id, e.c.event_id, e.c.payload).join(d, d.c.id == e.c.id)
+        its = sa.select(e.c.id, e.c.event_id, e.c.payload, e.c.traceparent).join(d, d.c.id == e.c.id)
         return its.where(d.c.endpoint == endpoint, d.c.due_at <= now, first).order_by(d.c.due_at, d.c.id)
 
     def record(

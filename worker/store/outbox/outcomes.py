@@ -25,6 +25,7 @@ from worker.store.tables.people import is_undone
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import State
 from worker.store.tables.views import Deletable, decided
+from worker.telemetry import traces
 
 _TOLD: Final = frozenset({State.DONE, State.DEAD})
 """States with a verdict that holds. One that came after a newer request holds no more."""
@@ -242,7 +243,7 @@ class Outcomes:
         its = {"event_id": f"evt_{uuid.uuid4().hex}", "type": event, "payload": payload, "occurred_at": now}
         ids = {"member_id": member_id, "request_id": request_id}
         held = now + self.hold if self.hold and event is EventType.DECIDED else None
-        c.execute(sa.insert(self.t.event).values(**its, **ids, not_before=held))
+        c.execute(sa.insert(self.t.event).values(**its, **ids, not_before=held, traceparent=traces.current()))
 
 
 def _review_stands(member: AnyRow, request: RequestRecord) -> bool:

@@ -28,6 +28,8 @@ class WaitingEvent:
     event_id: str
     """The `webhook-id`: the same at every try."""
     payload: Mapping[str, Any]
+    traceparent: str | None = None
+    """The trace (W3C) in which the event was written, if there was one."""
 
 
 @dataclass(frozen=True, slots=True)

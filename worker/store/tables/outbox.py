@@ -72,6 +72,8 @@ def event(build: TableBuilder) -> sa.Table:
         sa.Column("occurred_at", UtcDateTime, nullable=False),
         # A person's decision is held until then.
         sa.Column("not_before", UtcDateTime),
+        # The trace (W3C) in which it was written: another process sends it.
+        sa.Column("traceparent", ascii_text(55)),
         # Whether the endpoints that there are have their deliveries of it.
         sa.Column("dispatched", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Index(None, "event_id", unique=True),
