@@ -138,6 +138,8 @@ class Reason(StrEnum):
     """Another member has used a photo of this request."""
     TOO_MANY_TRIES = "too_many_tries"
     """An approval after many requests of the member that approved nothing: a person looks at it."""
+    MANY_RETRIES = "many_retries"
+    """The third request in a row for which the machine asks for another photo: a person looks at it."""
     BLIND_AUDIT = "blind_audit"
     SELFIE_NO_FACE = "selfie_no_face"
     SELFIE_SEVERAL_FACES = "selfie_several_faces"

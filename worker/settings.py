@@ -200,9 +200,9 @@ class Settings(BaseSettings):
     senior_reviewers: PersonNames = ()
     """Who decides the cases that a reviewer escalates, by the names that they work under. Empty: anybody but
     who escalated it."""
-    objection_days: Annotated[float, Field(gt=0, le=365)] = 30
+    objection_days: Annotated[int, Field(ge=1, le=365)] = 30
     """Days within which a person answers a member who objects."""
-    objection_alarm_days: Annotated[float, Field(ge=0, le=365)] = 7
+    objection_alarm_days: Annotated[int, Field(ge=0, le=365)] = 7
     """Days before the end of these from which `status` counts the objection as `due_soon`."""
     objection_other_person: bool = True
     """Whether an objection to a person's decision goes to somebody else. `false` only where a single person

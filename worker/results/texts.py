@@ -210,6 +210,7 @@ _REASONS: Final[Mapping[Reason, str]] = {
     Reason.SELFIE_CHANGED: "The new selfie disagrees with the one before.",
     Reason.PHOTO_REUSED: "Another member has used one of these photos, or a near copy of it.",
     Reason.TOO_MANY_TRIES: "An approval by machine after many tries without one; look at those first.",
+    Reason.MANY_RETRIES: "For the third time in a row another photo would be asked for; a person looks.",
     Reason.BLIND_AUDIT: "An approval by machine, selected for the blind audit.",
     Reason.SELFIE_NO_FACE: "No face was found in the selfie.",
     Reason.SELFIE_SEVERAL_FACES: "The selfie shows a second face more than half as large as the first.",

@@ -85,6 +85,7 @@ SCENARIOS: Final[Mapping[Status, Mapping[Reason, Scenario]]] = {
         ),
         Reason.PHOTO_REUSED: _SUSPECTED,
         Reason.TOO_MANY_TRIES: _SUSPECTED,
+        Reason.MANY_RETRIES: _SUSPECTED,
         Reason.SELFIE_CHANGED: _SUSPECTED,
         Reason.BLIND_AUDIT: _SUSPECTED,
     },

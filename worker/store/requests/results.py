@@ -39,7 +39,8 @@ logger = logging.getLogger(__name__)
 _SURVIVES_ERROR = frozenset({Status.APPROVED, Status.REVIEW, Status.REJECTED})
 """What an error of ours may not wipe: a standing approval, and what a person must see or has said."""
 _DOUBT: Final = frozenset({Reason.PRIMARY_UNSURE, Reason.NO_SOLO_PHOTO})
-"""Reviews that better photos end; all others stay open until a person has decided."""
+"""Reviews that better photos end, whatever comes of those; one for many retries ends with an approval. All
+others stay open until a person has decided."""
 _REFETCH_AFTER: Final = (timedelta(hours=1), timedelta(hours=4), timedelta(hours=12))
 """When photos that could not be fetched for a passing reason are tried again: after the first verdict
 without them, the second and the third of a day."""
@@ -213,6 +214,8 @@ def _stands(member: AnyRow, status: Status) -> bool:
     """Whether the member's verdict outlives this one of the machine's."""
     if status is Status.ERROR:
         return member.verification_status in _SURVIVES_ERROR
+    if member.verification_status == Status.REVIEW and member.reason == Reason.MANY_RETRIES:
+        return status not in (Status.APPROVED, Status.REVIEW)
     return member.verification_status == Status.REVIEW and member.reason not in _DOUBT
 
 

@@ -1,4 +1,5 @@
-"""What a machine's verdict is checked against before it is recorded: photos of others, and earlier tries."""
+"""What a machine's verdict is checked against before it is recorded: photos of others, earlier tries and
+retries."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ from pipeline.verdict import Reason, Status, Verdict
 from worker.jobs.verify_job import Why
 from worker.store.database import AnyRow
 from worker.store.requests.copies import Copies
-from worker.store.requests.tries import Tries
+from worker.store.requests.tries import NOTHING_JUDGED, Tries
 
 logger = logging.getLogger(__name__)
 
@@ -41,15 +42,25 @@ class SecondLooks:
         reuses = self.copies.note(c, request.member_id, request.request_id, findings)
         if reuses and self.review_reused and _yields(verdict):
             return _review(verdict, Reason.PHOTO_REUSED, reuses[0].position)
-        if verdict.status is not Status.APPROVED or request.why == Why.OPERATOR:
+        if request.why == Why.OPERATOR:
             return verdict
-        if self.tries.before(c, request.member_id, request.request_id, now) >= self.tries.limit.most:
+        its = (c, request.member_id, request.request_id)
+        if verdict.status is Status.APPROVED and self.tries.before(*its, now) >= self.tries.limit.most:
             return _review(verdict, Reason.TOO_MANY_TRIES, verdict.photo)
+        if _asks_again(verdict) and self.tries.asked_again(*its):
+            return _review(verdict, Reason.MANY_RETRIES, verdict.photo)
         return verdict
 
 
 def _yields(verdict: Verdict) -> bool:
     return verdict.status is not Status.REVIEW or verdict.reason in YIELDING
+
+
+def _asks_again(verdict: Verdict) -> bool:
+    """Whether the member is asked for another photo after all photos were judged."""
+    problems = [finding.fetch_problem for finding in (verdict.selfie, *verdict.photos)]
+    waits = any(problem is not None and problem.passing for problem in problems)
+    return verdict.status is Status.RETRY_PHOTO and verdict.reason not in NOTHING_JUDGED and not waits
 
 
 def _review(verdict: Verdict, reason: Reason, photo: int | None) -> Verdict:

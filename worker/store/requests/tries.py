@@ -1,4 +1,7 @@
-"""How often a member has tried: each new set of photos is another draw at the false-match rate."""
+"""How often a member has tried, and was asked to try again.
+
+Each new set of photos is another draw at the false-match rate.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from pipeline.verdict import Reason, Status
+from pipeline.verdict import FetchProblem, Reason, Status
 from worker.jobs.verify_job import Why
 from worker.store.tables.people import is_undone
 from worker.store.tables.schema import Tables
@@ -19,6 +22,10 @@ Content = tuple[tuple[int, str | None], ...]
 """Position and SHA-256 of each photo of a request."""
 _READ: Final = 200
 """Requests of one member that are looked at, at most: the newest."""
+NOTHING_JUDGED: Final = frozenset({Reason.NO_PHOTOS, Reason.SELFIE_NOT_FETCHED})
+"""Reasons to ask for a photo where there is nothing that a person could look at."""
+_RETRIES: Final = 2
+"""So many times in a row the member is asked for another photo; the next time a person looks."""
 _ANSWERS: Final = (Status.APPROVED, Status.REJECTED)
 
 
@@ -60,6 +67,25 @@ class Tries:
         contents = self._contents(c, [*tried, request_id]) if tried else {}
         others = {contents[one] for one in tried if one in contents}
         return len(others - {contents.get(request_id, ())})
+
+    def asked_again(self, c: sa.Connection, member_id: str, request_id: str) -> bool:
+        """Whether the member's two requests before this one both ended with the wish for another photo.
+
+        Left out are requests of operators and of the sandbox, errors, and those in which photos could not be
+        judged because there was none, or its host failed. A person's decision begins the count anew.
+        """
+        v, d, vp = self.t.verification, self.t.decision, self.t.verification_photo
+        decided = sa.exists().where(d.c.request_id == v.c.request_id, ~is_undone(d))
+        asked = sa.or_(v.c.status == Status.RETRY_PHOTO, v.c.reason == Reason.MANY_RETRIES)
+        passing = [problem for problem in FetchProblem if problem.passing]
+        missing = sa.exists().where(vp.c.request_id == v.c.request_id, vp.c.fetch_problem.in_(passing))
+        query = sa.select(sa.and_(asked, ~decided)).where(
+            *(v.c.member_id == member_id, v.c.request_id != request_id, v.c.state == State.DONE),
+            *(v.c.status != Status.ERROR, v.c.reason.not_in(NOTHING_JUDGED), v.c.why != Why.OPERATOR),
+            *(sa.not_(v.c.sandbox), ~missing),
+        )
+        rows = c.scalars(query.order_by(v.c.requested_at.desc(), v.c.request_id.desc()).limit(_RETRIES))
+        return list(rows) == [True] * _RETRIES
 
     def _last_answer(self, c: sa.Connection, member_id: str, at: datetime) -> datetime:
         v, d = self.t.verification, self.t.decision

@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.decide import keyed_fraction
-from pipeline.verdict import Status
+from pipeline.verdict import Reason, Status
 from worker.store.database import AnyRow
 from worker.store.reviews.records import ReviewRules
 from worker.store.tables.schema import Tables
@@ -18,6 +18,7 @@ from worker.store.tables.states import Cause
 
 PRIORITIES: Final = {Cause.OBJECTION: 0}
 ORDINARY: Final = 1
+_ENDED_BY_PHOTOS: Final = frozenset({Cause.VERDICT, Cause.RETRIES})
 _NOBODY: Final[dict[str, Any]] = dict.fromkeys(
     ("reviewer", "claimed_at", "lease_until", "looked_at", "looked_hash")
 )
@@ -38,20 +39,23 @@ class Cases:
         """
         m, o = self._t.member, self._t.objection
         due = sa.select(sa.func.min(o.c.due_at)).where(o.c.member_id == m.c.member_id, o.c.case_id.is_(None))
-        columns = (m.c.member_id, m.c.request_id, m.c.verification_status, m.c.sandbox)
+        columns = (m.c.member_id, m.c.request_id, m.c.verification_status, m.c.reason, m.c.sandbox)
         query = sa.select(*columns, due.scalar_subquery().label("objection_due"))
         member = c.execute(query.where(m.c.member_id == member_id)).one()
         waits, case = member.verification_status == Status.REVIEW, self.open_of(c, member_id)
+        objects = member.objection_due is not None
+        if case is not None and not (waits or objects) and case.cause in _ENDED_BY_PHOTOS:
+            self.close(c, case, now)
+            return
         if case is not None and case.request_id != member.request_id:
             self.update(c, case, request_id=member.request_id, round=case.round + 1, **_NOBODY)
-        if member.objection_due is not None:
+        if objects:
             case_id = self.put_first(c, member, case, member.objection_due, now)
             update = sa.update(o).where(o.c.member_id == member_id, o.c.case_id.is_(None))
             c.execute(update.values(case_id=case_id))
         elif case is None and waits:
-            self.open(c, member, Cause.VERDICT, now)
-        elif case is not None and not waits and case.cause == Cause.VERDICT:
-            self.close(c, case, now)
+            retries = member.reason == Reason.MANY_RETRIES
+            self.open(c, member, Cause.RETRIES if retries else Cause.VERDICT, now)
 
     def put_first(
         self, c: sa.Connection, member: AnyRow, case: AnyRow | None, due_at: datetime, now: datetime

@@ -1,0 +1,25 @@
+"""The reason `many_retries`."""
+
+from __future__ import annotations
+
+from worker.migrations.steps import allow_reasons, allow_words, table_prefix
+
+revision = "0016"
+down_revision = "0015"
+
+REASONS = (
+    *("same_person", "different_person", "primary_unsure", "primary_not_judged", "primary_not_member"),
+    *("no_solo_photo", "same_picture", "gender_conflict", "selfie_changed", "photo_reused", "too_many_tries"),
+    *("many_retries", "blind_audit", "selfie_no_face", "selfie_several_faces", "selfie_face_too_small"),
+    *("selfie_too_blurred", "selfie_too_dark", "selfie_too_bright", "selfie_extreme_pose"),
+    *("selfie_occluded", "selfie_invalid", "selfie_not_fetched", "no_usable_photo", "photos_not_fetched"),
+    *("no_photos", "internal_error", "approved_by_person", "rejected_by_person", "retry_photo_by_person"),
+)
+
+
+def upgrade() -> None:
+    """A word in every column that holds reasons."""
+    p = table_prefix()
+    allow_reasons(p, REASONS)
+    allow_words(f"{p}result", ("reason",), REASONS)
+    allow_words(f"{p}verification", ("machine_reason",), REASONS)
