@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from worker.migrations.steps import allow_reasons, allow_words, table_prefix
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 
 REASONS = (
     *("same_person", "different_person", "primary_unsure", "primary_not_judged", "primary_not_member"),
