@@ -97,6 +97,12 @@ def test_two_modules_alone_import_the_training() -> None:
     assert reach == {"worker/retraining/process.py", "worker/retraining/embedding.py"}
 
 
+def test_each_test_file_has_a_name_of_its_own() -> None:
+    """pytest takes two of one name for the same module."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert not {name for name in names if names.count(name) > 1}
+
+
 FOLDERS = {path.parent for path in SOURCES if path.parent.name != "versions"}  # migrations only ever grow
 
 

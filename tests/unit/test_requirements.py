@@ -32,7 +32,7 @@ MODEL_MAKERS = (
     "pipeline/metrics",
     "pipeline/cli/",
 )
-OURS = {"pipeline", "worker", "celeryconfig", "support", "chaos"}
+OURS = {"pipeline", "worker", "celeryconfig", "support", "chaos", "bench", "integration"}
 
 
 def normal(name: str) -> str:
