@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,15 @@ def test_what_a_killed_process_has_counted_stays_counted(killed: dict[str, Any])
 def test_no_file_of_a_dead_process_is_left(killed: dict[str, Any]) -> None:
     assert len(killed["before"]["files"]) > len(killed["after"]["files"])
     assert len(killed["later"]["files"]) == len(killed["after"]["files"]) == 6
+
+
+def test_a_request_is_no_exemplar_any_more_after_an_hour(tmp_path: Path) -> None:
+    files, now = CountFiles.of(tmp_path, 1), time.time()
+    files.open()
+    files.write_exemplars(1, {"old": ("r1", 0.1, now - 3700), "new": ("r2", 0.1, now)})
+    assert [list(of_process) for of_process in files.read_exemplars()] == [["new"]]
+    (files.folder / "exemplars_2.json").write_text(json.dumps({"old": ["r3", 0.1, now - 3700]}))
+    assert sorted(map(list, files.read_exemplars())) == [[], ["new"]]
 
 
 def test_a_process_for_which_the_disk_has_no_room_works_and_is_not_counted(tmp_path: Path) -> None:

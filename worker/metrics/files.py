@@ -12,6 +12,7 @@ import fcntl
 import json
 import shutil
 import socket
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client counts in files."""
 _KINDS: Final = ("counter", "histogram")
 _BYTES: Final = 512 * 1024
+EXEMPLAR_SECONDS: Final = 3600.0
+"""How long a request stands for its bucket: its member may be forgotten meanwhile."""
+Exemplar = tuple[str, float, float]
+"""A request's ID, its value, and when that was, in seconds since 1970."""
 _ENDED: Final = 0
 """In place of a process: all that have ended."""
 
@@ -68,19 +73,19 @@ class CountFiles:
     def _exemplars(self, pid: int) -> Path:
         return self.folder / f"exemplars_{pid}.json"
 
-    def write_exemplars(self, pid: int, exemplars: Mapping[str, Any]) -> None:
+    def write_exemplars(self, pid: int, exemplars: Mapping[str, Exemplar]) -> None:
         """Replace those of this process. They are worth no error."""
         file = self._exemplars(pid)
         part = file.with_suffix(".part")
         with suppress(OSError):
-            part.write_text(json.dumps(exemplars), encoding="ascii")
+            part.write_text(json.dumps(lately(exemplars)), encoding="ascii")
             part.replace(file)
 
-    def read_exemplars(self) -> Iterator[Mapping[str, Any]]:
+    def read_exemplars(self) -> Iterator[Mapping[str, Exemplar]]:
         """Those of each process."""
         for file in self.folder.glob("exemplars_*.json"):
             with suppress(OSError, ValueError):
-                yield json.loads(file.read_text(encoding="ascii"))
+                yield lately(json.loads(file.read_text(encoding="ascii")))
 
     @contextmanager
     def unmoved(self) -> Iterator[list[str]]:
@@ -116,6 +121,12 @@ class CountFiles:
         with (self.folder / "lock").open("a") as lock:
             fcntl.flock(lock, how)
             yield
+
+
+def lately(exemplars: Mapping[str, Exemplar]) -> dict[str, Exemplar]:
+    """Those that are not too old."""
+    since = time.time() - EXEMPLAR_SECONDS
+    return {key: exemplar for key, exemplar in exemplars.items() if exemplar[2] > since}
 
 
 def _pid_of(file: Path) -> int:

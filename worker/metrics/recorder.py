@@ -23,7 +23,7 @@ from worker.downloads.addresses import matches
 from worker.jobs.queues import JUDGING, TASK_NAMES
 from worker.metrics import families
 from worker.metrics.families import BUCKETS, Family, exemplar_key
-from worker.metrics.files import VARIABLE, CountFiles
+from worker.metrics.files import VARIABLE, CountFiles, Exemplar
 from worker.verification.delivery import Handled
 from worker.verification.measured import FAILED, Measured
 
@@ -56,7 +56,7 @@ class Recorder:
 
         self._files, self._host_class = files, host_class
         self._versions: set[str] = set()
-        self._exemplars: dict[str, tuple[str, float, float]] = {}
+        self._exemplars: dict[str, Exemplar] = {}
         self._written_at = -_WRITE_SECONDS
         self._pid = os.getpid()
         self._deliveries = counter(families.DELIVERIES)
