@@ -97,12 +97,12 @@ def _end_task(**_: Any) -> None:
 
 @signals.celeryd_after_setup.connect
 def _prepare_worker(instance: Any, **_: Any) -> None:
-    """Put the queues in the order of service; end with one line if the models are missing, or the training
-    packages of a worker that was asked to train."""
+    """Put the queues in the order of service; end with one line if the models are missing, the training
+    packages of a worker that was asked to train, or what a newer revision adds to the tables."""
     asked = [queue.alias for queue in instance.app.amqp.queues.consume_from.values()]
     _served[:] = queues.in_order(runtime.servable(asked))
     instance.app.amqp.queues.select(_served)
-    if problem := runtime.check(_served):
+    if problem := runtime.check(_served) or runtime.tables_behind():
         sys.exit(f"the worker cannot start: {problem}")
     counting.start(runtime.settings())
     _warn_of_settings()

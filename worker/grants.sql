@@ -22,6 +22,8 @@ CREATE USER IF NOT EXISTS 'verify_operator'@'%' ACCOUNT LOCK;
 -- about whom there is a request or a look cannot be deleted, unless all of it is of the sandbox. It sets
 -- verdicts: that is its work.
 GRANT SELECT, INSERT, UPDATE, DELETE ON member TO 'verify_worker'@'%';
+-- A worker does not start on tables that are older than it is.
+GRANT SELECT ON verify_schema_version TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, DELETE, UPDATE (url, requested_url, requested_position) ON photo TO 'verify_worker'@'%';
 -- All columns but `sandbox`: what is of the sandbox may be deleted, through views. (Given and taken first, for an
 -- account that had the whole table.)

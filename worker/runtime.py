@@ -278,6 +278,17 @@ def check(names: Iterable[str]) -> str | None:
     return missing_packages() if RETRAIN in names else None
 
 
+def tables_behind() -> str | None:
+    """Why this program cannot work on the tables yet, in one line; asked before the fork."""
+    from worker.migrations import behind
+
+    engine = build_engine(settings().database_url.get_secret_value())
+    try:
+        return behind(engine, settings().tables_prefix)
+    finally:
+        engine.dispose()
+
+
 def servable(names: Sequence[str]) -> list[str]:
     """Those of these queues that a worker can serve here.
 

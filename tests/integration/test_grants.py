@@ -25,6 +25,8 @@ from support.training import TrainingScene, labelled_member, learn_from_one
 from worker.errors import ConsentWithdrawn, MemberForgotten
 from worker.jobs.verify_job import VerifyJob
 from worker.metrics.state import read_database
+from worker.migrations import behind, current_revision
+from worker.migrations.migrate import version_table
 from worker.serving.registry import publish
 from worker.store import Attempt, Cutoffs, DeadJob, NewMember, NewObjection, Store, build_engine
 from worker.store.outbox.records import Tried
@@ -128,8 +130,24 @@ def asked(store: Store, first: int, last: int) -> dict[str, VerifyJob]:
 
 def test_every_table_is_thought_of() -> None:
     named = set(re.findall(r"\bON (\w+) TO", SQL))
-    assert named == set(tables().metadata.tables)
+    assert named == {*tables().metadata.tables, version_table("")}
     assert set(re.findall(r"\bON TABLE (\w+) TO", SQL)) == {*VIEWS, *VIEWS_OF_SANDBOX}
+
+
+def test_the_worker_reads_whether_the_tables_are_as_new_as_it_is(
+    engine_of: Callable[[str], sa.Engine], granted: Granted
+) -> None:
+    newest = current_revision(granted.admin)
+    with granted.admin.begin() as c:
+        c.execute(sa.text("UPDATE verify_schema_version SET version_num = '0012'"))
+    try:
+        said = behind(engine_of("verify_worker"))
+        assert said
+        assert f"at revision 0012, and this program needs {newest}" in said
+        assert behind(engine_of("verify_operator")) is None  # it may not read it
+    finally:
+        with granted.admin.begin() as c:
+            c.execute(sa.text("UPDATE verify_schema_version SET version_num = :v"), {"v": newest})
 
 
 def test_the_worker_may_change_all_of_a_request_but_whether_it_is_of_the_sandbox() -> None:
@@ -425,7 +443,8 @@ def test_the_operator_runs_the_commands_about_models(
         *((account, "DROP TABLE tombstone") for account in ACCOUNTS),
         *((account, "CREATE TABLE mine (id INTEGER)") for account in ACCOUNTS),
         *((account, "ALTER TABLE member ADD COLUMN mine INTEGER") for account in ACCOUNTS),
-        *((account, "SELECT * FROM verify_schema_version") for account in ACCOUNTS),
+        *((account, "SELECT * FROM verify_schema_version") for account in ("verify_app", "verify_operator")),
+        ("verify_worker", "UPDATE verify_schema_version SET version_num = '9999'"),
         *((account, "SELECT * FROM mysql.user") for account in ACCOUNTS),
         *((account, "SELECT LOAD_FILE('/etc/passwd') FROM mysql.db") for account in ACCOUNTS),
     ],

@@ -21,8 +21,14 @@ from worker.store import Store, build_engine
 from worker.store.tables.schema import tables
 
 _START_SECONDS: Final = 240.0
-TESTS_ON_PATH: Final = {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
-"""So that a process of ours finds the modules of the tests."""
+
+
+def on_path(root: Path) -> dict[str, str]:
+    """So that a process finds the modules of this copy of the code, those of its tests included."""
+    return {"PYTHONPATH": os.pathsep.join([str(root), str(root / "tests")])}
+
+
+TESTS_ON_PATH: Final = on_path(ROOT)
 
 
 def open_store_at(
@@ -59,7 +65,7 @@ def children_of(pid: int) -> list[int]:
 class Worker:
     """`python -m worker run` in a process group of its own; whatever is left of it ends with the test.
 
-    ``program`` is what Python runs in place of it, with words of its own.
+    ``program`` is what Python runs in place of it, with words of its own; ``root`` is the copy of the code.
     """
 
     def __init__(
@@ -68,6 +74,7 @@ class Worker:
         folder: Path,
         arguments: Sequence[str] = (),
         program: str = "worker run",
+        root: Path = ROOT,
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.arguments = tuple(arguments)
@@ -77,8 +84,8 @@ class Worker:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", *program.split(), *arguments],
-                env={**kept, "VERIFY_HOME": str(self.home), **TESTS_ON_PATH, **settings},
-                cwd=ROOT,
+                env={**kept, "VERIFY_HOME": str(self.home), **on_path(root), **settings},
+                cwd=root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -5,6 +5,6 @@ it built when `worker.store.tables.schema` has moved on. Every table name carrie
 (`op.get_context().opts["table_prefix"]`); SQLite's ALTER needs `op.batch_alter_table`.
 """
 
-from worker.migrations.migrate import current_revision, migrate
+from worker.migrations.migrate import behind, current_revision, migrate
 
-__all__ = ["current_revision", "migrate"]
+__all__ = ["behind", "current_revision", "migrate"]

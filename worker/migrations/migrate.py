@@ -59,6 +59,27 @@ def current_revision(engine: sa.Engine, prefix: str = "") -> str | None:
         raise translate(error) from error
 
 
+def behind(engine: sa.Engine, prefix: str = "") -> str | None:
+    """Why this program cannot work on the tables yet, in one line.
+
+    None if they are of its revision or of a newer one (revisions only add), and where nobody can say: the
+    database is away, or the account may not read the revision.
+    """
+    try:
+        with engine.connect() as connection:
+            revision = _revision(connection, prefix)
+            scripts = ScriptDirectory.from_config(_config(connection, prefix))
+    except SQLAlchemyError:
+        return None
+    newest = scripts.get_current_head()
+    if revision == newest or revision not in {script.revision for script in scripts.walk_revisions()}:
+        return None
+    return (
+        f"the tables are at revision {revision}, and this program needs {newest}: "
+        "run `python -m worker init-db`, then worker/grants.sql"
+    )
+
+
 def version_table(prefix: str) -> str:
     """Where the revision is written down; never Alembic's default, which may be the app's.
 
