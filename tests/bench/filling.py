@@ -161,6 +161,12 @@ SELECT s.request_id, s.status, 'review', 'primary_unsure', concat('reviewer-', s
 FROM seed s JOIN review_case r ON r.member_id = s.member_id
 WHERE s.nth = 1 AND s.person AND {_OF_SEED}""",
     f"""
+INSERT INTO objection (objection_id, member_id, way, received_at, due_at, recorded_at, case_id, against)
+SELECT concat('o', s.n), s.member_id, 'message', r.opened_at, r.opened_at + INTERVAL 30 DAY, r.opened_at,
+  r.id, d.id
+FROM seed s JOIN review_case r ON r.member_id = s.member_id JOIN decision d ON d.case_id = r.id
+WHERE s.nth = 1 AND s.person AND s.n % 5 = 0 AND {_OF_SEED}""",
+    f"""
 INSERT INTO label (request_id, position, label, labelled_by, labelled_at, sha256, selfie_sha256, case_id,
   phase)
 SELECT s.request_id, p.seq, 'genuine', concat('reviewer-', s.n % 5), r.closed_at, {_SUM}, s.h, r.id, 'blind'

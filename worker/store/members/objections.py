@@ -20,7 +20,7 @@ from worker.store.members.tombstones import Tombstones
 from worker.store.reviews.cases import PRIORITIES, Cases
 from worker.store.reviews.claims import check_account, check_name, check_not_suspended, is_suspended
 from worker.store.reviews.records import NewObjection, Objection, ObjectionCounts, ReviewRules
-from worker.store.tables.people import is_undone
+from worker.store.tables.people import is_undone, is_waiting
 from worker.store.tables.states import Cause, ObjectionWay, State
 
 UNKNOWN_MEMBER: Final = "unknown_member"
@@ -138,7 +138,7 @@ class Objections:
     def counts_on(self, c: sa.Connection, now: datetime) -> ObjectionCounts:
         """The same, within the transaction of another."""
         o, m, case = self._t.objection, self._t.member, self._t.review_case
-        top = (case.c.unfinished.is_not(None), case.c.priority == PRIORITIES[Cause.OBJECTION])
+        top = (is_waiting(case), case.c.priority == PRIORITIES[Cause.OBJECTION])
         opened = sa.select(o.c.member_id, o.c.due_at).join(case, case.c.id == o.c.case_id)
         to_come = sa.select(o.c.member_id, o.c.due_at).where(o.c.case_id.is_(None))
         both = sa.union_all(opened.where(*top), to_come).subquery()

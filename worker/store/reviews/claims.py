@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -103,17 +103,20 @@ def check_account(reviewer: str, member_id: str) -> None:
 
 def check_other_person(c: sa.Connection, t: Tables, case: AnyRow, reviewer: str) -> None:
     """An objection is not for whoever made the decision that it is against. Raises NotPossible."""
-    its = has_decided(t, reviewer).where(t.objection.c.case_id == case.id)
-    if case.cause == Cause.OBJECTION and c.scalar(sa.select(its.exists())):
+    if case.cause == Cause.OBJECTION and c.scalar(objections_to(t, reviewer, case.id)):
         raise NotPossible(f"{case.member_id} objects to what you decided: somebody else must decide now")
 
 
-def has_decided(t: Tables, reviewer: str) -> sa.Select[Any]:
-    """Objections to a decision of this person's, or to one that this person has voted for."""
+def objections_to(t: Tables, reviewer: str, case_id: sa.ColumnElement[int] | int) -> sa.Select[int]:
+    """How many objections of a case are to a decision of this person's, or to one that this person voted for.
+
+    Counted, for MariaDB may answer an EXISTS by reading all objections and votes.
+    """
     o, d, vote = t.objection, t.decision, t.review_vote
-    voted = sa.exists().where(vote.c.case_id == d.c.case_id, named(vote.c.voted_by, reviewer))
-    its = sa.select(o.c.id).join(d, d.c.id == o.c.against)
-    return its.where(sa.or_(named(d.c.decided_by, reviewer), voted))
+    theirs = (vote.c.case_id == d.c.case_id, named(vote.c.voted_by, reviewer))
+    voted = sa.select(sa.func.count()).where(*theirs).correlate(d).scalar_subquery() > 0
+    query = sa.select(sa.func.count()).select_from(o).join(d, d.c.id == o.c.against)
+    return query.where(o.c.case_id == case_id, sa.or_(named(d.c.decided_by, reviewer), voted))
 
 
 def check_name(reviewer: str) -> None:

@@ -32,10 +32,10 @@ from worker.store.reviews.claims import (
     answers_of,
     check_name,
     has_answered,
-    has_decided,
     hold,
     is_suspended,
     named,
+    objections_to,
     same_person,
 )
 from worker.store.reviews.records import (
@@ -133,8 +133,8 @@ class ReviewQueue:
             others = ~named(sa.func.coalesce(case.c.escalated_by, ""), reviewer)
             may = sa.and_(sa.or_(open_to_all, others), ~voted)
         if self._rules.other_person:
-            its = has_decided(self._t, reviewer).where(self._t.objection.c.case_id == case.c.id)
-            may = sa.and_(may, ~its.correlate(case).exists())
+            against = objections_to(self._t, reviewer, case.c.id).correlate(case).scalar_subquery()
+            may = sa.and_(may, against == 0)
         return (
             sa.select(case.c.id)
             .join(m, m.c.member_id == case.c.member_id)
