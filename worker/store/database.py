@@ -134,13 +134,16 @@ class Database:
             .with_for_update()
         ).one_or_none()
 
-    def lock_both(self, c: sa.Connection, request_id: str) -> tuple[AnyRow, AnyRow] | None:
-        """Member and request, locked in that order; None if either is not there."""
+    def lock_both(
+        self, c: sa.Connection, request_id: str, member_id: str | None = None
+    ) -> tuple[AnyRow, AnyRow] | None:
+        """Member and request, locked in that order; None if either is not there. ``member_id``: where it is
+        known whose request that is."""
         if not is_identifier(request_id):  # MariaDB would find `r1` for `r1 `
             return None
-        member_id = c.scalar(
-            sa.select(self.t.verification.c.member_id).where(self.t.verification.c.request_id == request_id)
-        )
+        if member_id is None:
+            v = self.t.verification
+            member_id = c.scalar(sa.select(v.c.member_id).where(v.c.request_id == request_id))
         member = None if member_id is None else self.lock_member(c, member_id)
         request = None if member is None else self.lock_request(c, request_id)
         return None if member is None or request is None else (member, request)

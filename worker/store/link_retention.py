@@ -10,7 +10,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from worker.jobs.links import message_without_queries, without_query
-from worker.store.database import BATCH, Database
+from worker.store.database import BATCH, Database, Window, within
 from worker.store.members.galleries import Galleries
 
 _AT_ONCE: Final = 500
@@ -50,19 +50,20 @@ class LinkRetention:
 
         What the app has written since that request stays.
         """
-        purged, after = 0, ""
-        while ids := self._db.read(partial(self._with_links, before, after)):
-            purged += self._db.write(partial(self._strip, before, ids))
-            after = ids[-1]
+        purged = 0
+        for window in self._db.windows(self._t.member.c.member_id):
+            ids = self._db.read(partial(self._with_links, before, window))
+            for start in range(0, len(ids), BATCH):
+                purged += self._db.write(partial(self._strip, before, ids[start : start + BATCH]))
         return purged
 
-    def _with_links(self, before: datetime, after: str, c: sa.Connection) -> Sequence[str]:
-        """The next ones in the order of their IDs."""
+    def _with_links(self, before: datetime, window: Window, c: sa.Connection) -> Sequence[str]:
+        """In the order of their IDs."""
         m, p = self._t.member, self._t.photo
         of_member = (p.c.member_id == m.c.member_id, _has_query(p.c.url))
         links = sa.or_(_has_query(m.c.selfie_url), sa.exists().where(*of_member))
-        query = sa.select(m.c.member_id).where(m.c.member_id > after, links, *self._settled(before))
-        return c.scalars(query.order_by(m.c.member_id).limit(BATCH)).all()
+        query = sa.select(m.c.member_id).where(within(m.c.member_id, window), links, *self._settled(before))
+        return c.scalars(query.order_by(m.c.member_id)).all()
 
     def _settled(self, before: datetime) -> tuple[sa.ColumnElement[bool], ...]:
         m, v = self._t.member, self._t.verification

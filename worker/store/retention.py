@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from worker.store.database import Database
+from worker.store.database import Database, within
 from worker.store.link_retention import LinkRetention
 from worker.store.members.members import Members
 
@@ -89,15 +90,16 @@ class Retention:
     def _purge_numbers(self, before: datetime) -> int:
         """The numbers of faces in old requests that have ended; what was decided stays."""
         v, vp = self._t.verification, self._t.verification_photo
-        old = (
-            sa.select(vp.c.request_id)
-            .distinct()
-            .join(v, v.c.request_id == vp.c.request_id)
-            .where(v.c.finished_at < before, v.c.due_at.is_(None), vp.c.quality.is_not(None))
-        )
-        nothing: dict[str, Any] = dict.fromkeys(_NUMBERS, sa.null())
-        update = sa.update(vp).values(**nothing)
-        return self._in_steps(old, lambda ids: update.where(vp.c.request_id.in_(ids)))
+        numbers = sa.exists().where(vp.c.request_id == v.c.request_id, vp.c.quality.is_not(None))
+        old = sa.select(v.c.request_id).where(v.c.finished_at < before, v.c.due_at.is_(None), numbers)
+        update = sa.update(vp).values(**dict.fromkeys(_NUMBERS, sa.null()))
+        purged = 0
+        for window in self._db.windows(v.c.request_id):  # no index tells what was purged before
+            ids = self._db.read(partial(_ids, old.where(within(v.c.request_id, window))))
+            for start in range(0, len(ids), _AT_ONCE):
+                some = ids[start : start + _AT_ONCE]
+                purged += self._db.write(partial(_changed, update.where(vp.c.request_id.in_(some))))
+        return purged
 
     def _purge_shadows(self, before: datetime) -> int:
         s = self._t.shadow_verdict
@@ -134,3 +136,11 @@ class Retention:
     def _step(self, c: sa.Connection, old: sa.Select[Any], change: Any) -> int:
         ids = c.scalars(old.limit(_AT_ONCE)).all()
         return int(c.execute(change(ids)).rowcount) if ids else 0
+
+
+def _ids(query: sa.Select[str], c: sa.Connection) -> Sequence[str]:
+    return c.scalars(query).all()
+
+
+def _changed(change: sa.Update, c: sa.Connection) -> int:
+    return c.execute(change).rowcount

@@ -14,8 +14,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Status
-from worker.store.database import Database, Window, within
-from worker.store.tables.columns import UtcDateTime
+from worker.store.database import AnyRow, Database, Window, within
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import State
 
@@ -23,13 +22,14 @@ _EXAMPLES: Final = 10
 """Requests that a report names of those that it counts."""
 
 
-def failed_at(t: Tables, now: datetime) -> sa.ColumnElement[datetime | None]:
-    """The column's value in an UPDATE of a member whose newest request has just failed."""
-    return sa.case((_is_of_another(t), sa.literal(now, UtcDateTime)))
+def is_of_another(member: AnyRow) -> bool:
+    """Whether the standing verdict is of another request than the newest, and none of our errors."""
+    other = (member.verified_request_id or "") != member.request_id
+    return other and member.verification_status not in (None, Status.ERROR)
 
 
 def _is_of_another(t: Tables) -> sa.ColumnElement[bool]:
-    """Whether the standing verdict is of another request than the newest, and none of our errors."""
+    """The same in SQL."""
     m = t.member
     other = sa.func.coalesce(m.c.verified_request_id, "") != m.c.request_id
     return sa.and_(m.c.verification_status != Status.ERROR, other)

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from pipeline.verdict import PhotoVerdict, Reason, Status
 from worker.results.document import EventType, Told, erased, refused
-from worker.store.counts.failing import failed_at
+from worker.store.counts.failing import is_of_another
 from worker.store.database import AnyRow
 from worker.store.mapped import MappedMember
 from worker.store.members.sandbox import is_sandbox
@@ -93,9 +93,9 @@ class Outcomes:
     ) -> None:
         request = self._read(c, request_id)
         state = State.QUEUED if request.state is State.RUNNING else request.state
-        failed = request.state in _TOLD and request.status is Status.ERROR
-        self._note_state(c, request.member_id, request_id, state, now, failed=failed)
         member = self._member(c, request.member_id)
+        if member.request_id == request_id:
+            self._note_state(c, request, state, member, now)
         told = self._told(c, request, state, member)
         update = sa.update(r).where(r.c.request_id == request_id).values(**told.columns(), changed_at=now)
         if not c.execute(update).rowcount:  # a worker of an earlier version has accepted it
@@ -205,26 +205,32 @@ class Outcomes:
     def _member(self, c: sa.Connection, member_id: str) -> AnyRow:
         m = self.t.member.c
         told = (m.verification_status, m.reason, m.request_id, m.requested_state, m.verified_request_id)
-        return c.execute(sa.select(*told).where(m.member_id == member_id)).one()
+        return c.execute(sa.select(*told, m.failed_at).where(m.member_id == member_id)).one()
 
     def _note_state(
-        self, c: sa.Connection, member_id: str, request_id: str, state: str, now: datetime, *, failed: bool
+        self, c: sa.Connection, request: RequestRecord, state: State, member: AnyRow, now: datetime
     ) -> None:
-        """In the member's row, ours and the app's, if this is the newest request."""
+        """How the newest request stands, in the member's row, ours and the app's. Whoever has just written a
+        verdict into ours has said it there."""
         m = self.t.member
-        newest = (m.c.member_id == member_id, m.c.request_id == request_id)
-        values = {"requested_state": state, "updated_at": now}
-        since = failed_at(self.t, now) if failed else None
-        if c.execute(sa.update(m).where(*newest).values(**values, failed_at=since)).rowcount:
-            self._write_mapped(c, member_id, request_id, state)
+        failed = request.state in _TOLD and request.status is Status.ERROR and is_of_another(member)
+        if member.requested_state != state or (member.failed_at is not None) != failed:
+            values = {"requested_state": state, "failed_at": now if failed else None, "updated_at": now}
+            c.execute(sa.update(m).where(m.c.member_id == request.member_id).values(**values))
+        self._write_mapped(c, request.member_id, request.request_id, state)
 
     def _write_mapped(self, c: sa.Connection, member_id: str, request_id: str, state: str) -> None:
         if self.mapped is not None:
             self.mapped.write_request(c, member_id, {"request_id": request_id, "requested_state": state})
 
     def _add(self, c: sa.Connection, event: EventType, told: Told, member: AnyRow, *, now: datetime) -> None:
-        names = ("request_id", "requested_state", "verified_request_id")
-        stands = {"status": member.verification_status, **{name: getattr(member, name) for name in names}}
+        newest = member.request_id == told.request_id
+        stands = {
+            "status": member.verification_status,
+            "request_id": member.request_id,
+            "requested_state": told.state if newest else member.requested_state,
+            "verified_request_id": member.verified_request_id,
+        }
         payload = told.payload(event, now, stands)
         self._insert(c, event, told.member_id, told.request_id, payload, now=now)
 

@@ -70,7 +70,7 @@ class Results:
 
     def finish(self, c: sa.Connection, attempt: Attempt, machine: Verdict, now: datetime) -> Verdict | None:
         """See `Requests.finish`."""
-        both = self._db.lock_both(c, attempt.request_id)
+        both = self._db.lock_both(c, attempt.request_id, attempt.member_id)
         if both is None or not _holds(both[1], attempt):
             return None
         member, request = both
@@ -79,13 +79,14 @@ class Results:
             return None
         late = is_newer(member, request.requested_at, request.request_id)
         state = State.SUPERSEDED if late else State.DONE
-        self._write_findings(c, request.request_id, machine)
+        self._write_findings(c, request, machine)
         verdict = machine if late else self._looks.recorded(c, request, machine, now)
         more = {} if late else self._noticed(c, member, request, verdict, now)
         more |= machine_values(machine, verdict)
         self._end_request(c, request.request_id, state, now, **verdict_values(verdict), **more)
         if not late:
-            self._write_result(c, member, member_values(verdict, request.request_id, now), now)
+            values = member_values(verdict, request.request_id, now)
+            self._write_result(c, member, values, State.DONE, now)
             self._cases.follow(c, member.member_id, now)
         event = EventType.SUPERSEDED if late else EventType.COMPLETED
         self._outcomes.changed(c, request.request_id, now, event)
@@ -160,11 +161,11 @@ class Results:
         }
         try:
             with c.begin_nested():
-                self._write_result(c, member, result, now)
+                self._write_result(c, member, result, State.DEAD, now)
         except DBAPIError as error:
             if self._mapped is None or lost_race(error) or error.connection_invalidated:
                 raise
-            self._write_ours(c, member, result, now)
+            self._write_ours(c, member, result, State.DEAD, now)
             return f"; the app's table did not take the result ({translate(error)})"
         return ""
 
@@ -183,11 +184,12 @@ class Results:
             **values,
         )
 
-    def _write_findings(self, c: sa.Connection, request_id: str, verdict: Verdict) -> None:
+    def _write_findings(self, c: sa.Connection, request: AnyRow, verdict: Verdict) -> None:
         """One row per photo; over those that an earlier end of the request left, which has as many."""
-        vp = self._t.verification_photo
+        vp, request_id = self._t.verification_photo, request.request_id
         rows = [finding_values(finding) for finding in (verdict.selfie, *verdict.photos)]
-        known = set(c.scalars(sa.select(vp.c.position).where(vp.c.request_id == request_id)))
+        there = sa.select(vp.c.position).where(vp.c.request_id == request_id)
+        known = set(c.scalars(there)) if request.status is not None else set()
         new = [{"request_id": request_id, **row} for row in rows if row["position"] not in known]
         for row in rows:
             if row["position"] in known:
@@ -196,17 +198,22 @@ class Results:
         if new:
             c.execute(sa.insert(vp), new)
 
-    def _write_result(self, c: sa.Connection, member: AnyRow, values: dict[str, Any], now: datetime) -> None:
+    def _write_result(
+        self, c: sa.Connection, member: AnyRow, values: dict[str, Any], state: State, now: datetime
+    ) -> None:
         """Into our member row and, in mapped mode, the app's."""
-        if self._write_ours(c, member, values, now) and self._mapped is not None:
+        if self._write_ours(c, member, values, state, now) and self._mapped is not None:
             self._mapped.write(c, member.member_id, values)
 
-    def _write_ours(self, c: sa.Connection, member: AnyRow, values: dict[str, Any], now: datetime) -> bool:
-        """Into our member row; False where that would wipe what must stand."""
+    def _write_ours(
+        self, c: sa.Connection, member: AnyRow, values: dict[str, Any], state: State, now: datetime
+    ) -> bool:
+        """Into our member row, with the state of the request; False where that would wipe what must stand."""
         if _stands(member, values["verification_status"]):
             return False
         m = self._t.member
-        c.execute(sa.update(m).where(m.c.member_id == member.member_id).values(updated_at=now, **values))
+        stands = {"requested_state": state, "failed_at": None, "updated_at": now}
+        c.execute(sa.update(m).where(m.c.member_id == member.member_id).values(**stands, **values))
         return True
 
 
