@@ -99,11 +99,7 @@ def _analyse_photo(
     heads: Sequence[Models], analysis: PhotoAnalysis, budget: DecodeBudget, position: int, photo: Photo
 ) -> AnalysedPhoto:
     if isinstance(photo, NotFetched):
-        problem, detail = photo.problem, photo.detail
-        finding = PhotoFinding(
-            position, Outcome.NOT_FETCHED, photo.fault, fetch_problem=problem, detail=detail
-        )
-        return AnalysedPhoto(finding)
+        return AnalysedPhoto(PhotoFinding.not_fetched(position, photo))
     try:
         with analysis.stage("decode"):
             picture = decode(photo, budget=budget)

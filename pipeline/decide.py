@@ -27,7 +27,9 @@ from pipeline.verdict import (
     Fault,
     Gender,
     GenderReading,
+    NotFetched,
     Outcome,
+    Photo,
     PhotoFinding,
     PhotoVerdict,
     Reason,
@@ -102,6 +104,48 @@ def decide(
     ):
         return Decision(Status.REVIEW, Reason.GENDER_CONFLICT, 0, decision.same_person)
     return decision
+
+
+def leave_to_people(selfie: Photo, photos: Sequence[Photo]) -> Verdict:
+    """The verdict where a person looks in place of the machine: nothing is decoded, no face is looked for.
+
+    Of each photo there is the hash of its file, or why it could not be fetched. In an empty gallery there is
+    nothing to look at: the member is asked for a photo.
+    """
+    return unjudged([_file(position, photo) for position, photo in enumerate([selfie, *photos])])
+
+
+def unjudged(findings: Sequence[PhotoFinding]) -> Verdict:
+    """The same of photos that were analysed, the selfie's finding first: what was found is dropped."""
+    selfie, *gallery = map(_without_face, findings)
+    status, reason = Status.REVIEW, Reason.MANUAL
+    if not gallery:
+        status, reason = Status.RETRY_PHOTO, Reason.NO_PHOTOS
+    return Verdict(
+        status=status,
+        reason=reason,
+        photo=None,
+        same_person=None,
+        similarity=None,
+        gender=Gender.UNKNOWN,
+        gender_probability=None,
+        selfie=selfie,
+        photos=tuple(gallery),
+        model_version="",
+        policy_version=POLICY_VERSION,
+    )
+
+
+def _file(position: int, photo: Photo) -> PhotoFinding:
+    if isinstance(photo, NotFetched):
+        return PhotoFinding.not_fetched(position, photo)
+    return PhotoFinding(position, Outcome.NOT_COMPARED, sha256=hashlib.sha256(photo).hexdigest())
+
+
+def _without_face(finding: PhotoFinding) -> PhotoFinding:
+    if finding.outcome is Outcome.NOT_FETCHED:
+        return finding
+    return PhotoFinding(finding.position, Outcome.NOT_COMPARED, sha256=finding.sha256)
 
 
 def blind_audit(verdict: Verdict, request_id: str, share: float, key: bytes) -> Verdict:

@@ -45,7 +45,7 @@ class Outcome(StrEnum):
     NOT_FETCHED = "not_fetched"
     INVALID_IMAGE = "invalid_image"
     NOT_COMPARED = "not_compared"
-    """A usable gallery face without a usable selfie to compare it with."""
+    """A usable gallery face without a usable selfie to compare it with; a photo that only people look at."""
 
 
 JUDGED = frozenset({Outcome.SAME, Outcome.DIFFERENT, Outcome.UNSURE})
@@ -141,6 +141,8 @@ class Reason(StrEnum):
     MANY_RETRIES = "many_retries"
     """The third request in a row for which the machine asks for another photo: a person looks at it."""
     BLIND_AUDIT = "blind_audit"
+    MANUAL = "manual"
+    """A person looks in place of the machine, which has compared nothing."""
     SELFIE_NO_FACE = "selfie_no_face"
     SELFIE_SEVERAL_FACES = "selfie_several_faces"
     SELFIE_FACE_TOO_SMALL = "selfie_face_too_small"
@@ -288,6 +290,17 @@ class PhotoFinding:
         judged = self.outcome in (Outcome.USABLE, Outcome.NOT_COMPARED) or self.comparison is not None
         return self.solo and judged
 
+    @classmethod
+    def not_fetched(cls, position: int, photo: NotFetched) -> PhotoFinding:
+        """What is known of a photo without bytes."""
+        return cls(
+            position,
+            Outcome.NOT_FETCHED,
+            photo.fault,
+            fetch_problem=photo.problem,
+            detail=photo.detail,
+        )
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "verdict", self._verdict())
 
@@ -321,6 +334,7 @@ class Verdict:
     selfie: PhotoFinding
     photos: tuple[PhotoFinding, ...]
     model_version: str
+    """Empty where none was asked."""
     policy_version: str
     timings: Mapping[str, float] = field(default_factory=dict)
 

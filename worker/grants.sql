@@ -73,8 +73,8 @@ GRANT LOCK TABLES ON * TO 'verify_worker'@'%';
 GRANT SELECT, DELETE ON photo TO 'verify_app'@'%';
 GRANT INSERT (member_id, position, url, created_at), UPDATE (position, url) ON photo TO 'verify_app'@'%';
 GRANT SELECT,
-    INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at),
-    UPDATE (declared_gender, selfie_url, training_consent, verification_consent, pending, updated_at)
+    INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, manual, pending, created_at, updated_at),
+    UPDATE (declared_gender, selfie_url, training_consent, verification_consent, manual, pending, updated_at)
     ON member TO 'verify_app'@'%';
 GRANT SELECT ON result TO 'verify_app'@'%';
 
@@ -88,7 +88,7 @@ GRANT SELECT ON result TO 'verify_app'@'%';
 GRANT SELECT, DELETE,
     INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at),
     UPDATE (declared_gender, selfie_url, training_consent, verification_consent, pending, updated_at, request_id, requested_at, sent_at,
-        requested_state, requested_selfie_url, requested_gender, requested_photos, request_after,
+        requested_state, requested_selfie_url, requested_gender, requested_photos, requested_manual, request_after,
         sandbox, failed_at)
     ON member TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE ON TABLE member_decided TO 'verify_operator'@'%';

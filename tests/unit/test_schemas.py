@@ -54,7 +54,7 @@ def test_every_example_of_the_documents_fits_its_schema() -> None:
 
 
 def test_a_message_has_the_fields_of_its_schema() -> None:
-    job = a_job().to_message()
+    job = a_job(manual=True).to_message()
     assert problems("verify_member", job) == []
     assert job.keys() == schema("verify_member")["properties"].keys()
     for wrong in (

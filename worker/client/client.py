@@ -81,6 +81,7 @@ class Client(Sender):
         request_id: str | None = None,
         requested_at: datetime | None = None,
         queue: str = VERIFY,
+        manual: bool = False,
         traceparent: str | None = None,
     ) -> str:
         """Queue one verification; returns its request ID.
@@ -89,8 +90,9 @@ class Client(Sender):
         `male` or None, ``why`` `signup`, `photos_changed` or `operator`. Of a member's requests the one with
         the latest ``requested_at`` counts (default: now, in UTC). The same ``request_id`` twice gives one
         result: to retry after NotSent, keep ID and time. ``queue`` is `bulk` for requests that nobody waits
-        for. ``traceparent`` (W3C) is the trace that the verification becomes a part of. Raises BadRequest
-        before anything is sent, and NotSent.
+        for. ``manual``: a person looks in place of the machine, which compares no face. ``traceparent`` (W3C)
+        is the trace that the verification becomes a part of. Raises BadRequest before anything is sent, and
+        NotSent.
         """
         now = utc_now()
         if queue not in (VERIFY, BULK):
@@ -104,6 +106,7 @@ class Client(Sender):
             declared_gender=declared_gender,
             requested_at=now if requested_at is None else requested_at,
             latest=now + AHEAD,
+            manual=manual,
         )
         self.send_task(VERIFY_MEMBER, {"job": job}, queue, traceparent)
         return str(job["request_id"])
@@ -138,6 +141,7 @@ def request_verification(
     request_id: str | None = None,
     requested_at: datetime | None = None,
     queue: str = VERIFY,
+    manual: bool = False,
     traceparent: str | None = None,
     client: Client | None = None,
 ) -> str:
@@ -151,6 +155,7 @@ def request_verification(
         request_id=request_id,
         requested_at=requested_at,
         queue=queue,
+        manual=manual,
         traceparent=traceparent,
     )
 

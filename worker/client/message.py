@@ -72,6 +72,7 @@ def verify_member_job(
     declared_gender: str | None = None,
     requested_at: datetime,
     latest: datetime | None = None,
+    manual: bool = False,
 ) -> dict[str, Any]:
     """The job of a message. Raises BadRequest; ``latest`` is the limit for ``requested_at``."""
     job = job_as_json(
@@ -83,6 +84,7 @@ def verify_member_job(
         selfie_url=check_field("selfie_url", selfie_url, str, check_url),
         photo_urls=_photos(photo_urls),
         declared_gender=_one_of("declared_gender", declared_gender, (*GENDERS, None)),
+        manual=_true_or_false("manual", manual),
     )
     _check_time(requested_at, latest)
     if (size := len(json.dumps(job))) > MAX_BODY_BYTES:
@@ -123,9 +125,11 @@ def job_as_json(
     selfie_url: str,
     photo_urls: Sequence[str],
     declared_gender: str | None,
+    manual: bool = False,
 ) -> dict[str, Any]:
-    """These values, whose time is in UTC, as JSON primitives."""
-    return {
+    """These values, whose time is in UTC, as JSON primitives. ``manual`` is there only where it is true: so
+    messages of before have the same content."""
+    job = {
         "schema": schema,
         "request_id": request_id,
         "requested_at": _as_text(requested_at),
@@ -135,6 +139,7 @@ def job_as_json(
         "photo_urls": list(photo_urls),
         "declared_gender": None if declared_gender is None else str.__str__(declared_gender),
     }
+    return {**job, "manual": True} if manual else job
 
 
 def _photos(values: Sequence[str]) -> list[str]:
@@ -153,6 +158,12 @@ def check_field(name: str, value: _T, kind: type, check: Callable[[_T], _T]) -> 
         return check(value)
     except BadRequest as bad:
         raise bad.of(name) from None
+
+
+def _true_or_false(name: str, value: bool) -> bool:
+    if not isinstance(value, bool):
+        raise WrongType(f"{name}: must be true or false")
+    return value
 
 
 def _one_of(name: str, value: _T, allowed: Sequence[object]) -> _T:

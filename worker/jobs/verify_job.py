@@ -103,6 +103,8 @@ class VerifyJob:
     selfie_url: Url
     photo_urls: Annotated[tuple[Url, ...], Field(max_length=MAX_PHOTOS)]
     declared_gender: Annotated[Gender | None, AfterValidator(_declarable)] = None
+    manual: bool = False
+    """Whether a person looks in place of the machine."""
 
     def to_message(self) -> dict[str, Any]:
         """The job as JSON primitives."""
@@ -251,6 +253,7 @@ def new_job(
     why: Why | str = Why.SIGNUP,
     declared_gender: Gender | str | None = None,
     requested_at: datetime,
+    manual: bool = False,
 ) -> VerifyJob:
     """A job from Python values, checked like one from the app. Raises BadMessage."""
     try:
@@ -262,6 +265,7 @@ def new_job(
             why=why,
             declared_gender=declared_gender,
             requested_at=requested_at,
+            manual=manual,
         )
     except BadRequest as bad:
         raise BadMessage(bad.code, bad.text) from None

@@ -212,6 +212,7 @@ _REASONS: Final[Mapping[Reason, str]] = {
     Reason.TOO_MANY_TRIES: "An approval by machine after many tries without one; look at those first.",
     Reason.MANY_RETRIES: "For the third time in a row another photo would be asked for; a person looks.",
     Reason.BLIND_AUDIT: "An approval by machine, selected for the blind audit.",
+    Reason.MANUAL: "The app asks for a person in place of the machine: no face was looked for.",
     Reason.SELFIE_NO_FACE: "No face was found in the selfie.",
     Reason.SELFIE_SEVERAL_FACES: "The selfie shows a second face more than half as large as the first.",
     Reason.SELFIE_FACE_TOO_SMALL: "The face in the selfie is too small.",

@@ -16,8 +16,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Protocol
 
-from pipeline.decide import blind_audit
-from pipeline.verdict import Gender, NotFetched, Photo, Verdict, Verified
+from pipeline.decide import blind_audit, leave_to_people
+from pipeline.verdict import Gender, NotFetched, Photo, Reason, Verdict, Verified
 from worker.clock import utc_now
 from worker.errors import (
     BadMessage,
@@ -226,14 +226,18 @@ class Verification:
         selfie, *photos = watch.download(attempt.links, self.fetcher.fetch_all)
         if wait := self._wait([selfie, *photos], attempt.postponed):
             return self._postpone(attempt, wait)
-        verified = watch.judge(lambda: self.verify(selfie, photos, job.declared_gender))
+        if attempt.manual:
+            verified = Verified(leave_to_people(selfie, photos))
+        else:
+            verified = watch.judge(lambda: self.verify(selfie, photos, job.declared_gender))
         share, key = self.rules.blind_audit_share, self.rules.audit_key
         verdict = blind_audit(verified.verdict, job.request_id, share, key)
         recorded = self._store(attempt, verdict, watch)
         if isinstance(recorded, Handled):
             return recorded
         watch.note(verdict=recorded, total=max(0.0, self._age(job)))
-        self._note_shadows(job.request_id, verified)
+        if recorded.reason is not Reason.MANUAL:  # as the app may have asked by SQL since
+            self._note_shadows(job.request_id, verified)
         return Handled.STORED
 
     def _make_up(self, attempt: Attempt, answer: Answer, watch: Watch) -> Handled:

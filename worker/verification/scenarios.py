@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from pipeline.decide import POLICY_VERSION, Policy, decide
+from pipeline.decide import POLICY_VERSION, Policy, decide, unjudged
 from pipeline.verdict import (
     Box,
     Comparison,
@@ -65,6 +65,8 @@ class Scenario:
     """Whether the operator lets the machine reject."""
     suspicion: bool = False
     """Whether a person looks for a reason that is not in the photos."""
+    manual: bool = False
+    """Whether a person looks in place of the machine."""
     needs: str = "at least one gallery photo"
     """Of the request."""
 
@@ -88,6 +90,7 @@ SCENARIOS: Final[Mapping[Status, Mapping[Reason, Scenario]]] = {
         Reason.MANY_RETRIES: _SUSPECTED,
         Reason.SELFIE_CHANGED: _SUSPECTED,
         Reason.BLIND_AUDIT: _SUSPECTED,
+        Reason.MANUAL: Scenario(manual=True),
     },
     Status.RETRY_PHOTO: {
         Reason.NO_USABLE_PHOTO: Scenario(primary=Outcome.NO_FACE, others=Outcome.TOO_DARK),
@@ -121,6 +124,8 @@ def enact(
     selfie = _finding(0, scenario.selfie, scenario)
     outcomes = [scenario.primary, *[scenario.others] * (photos - 1)][:photos]
     gallery = tuple(_finding(at, outcome, scenario) for at, outcome in enumerate(outcomes, start=1))
+    if scenario.manual:
+        return replace(unjudged((selfie, *gallery)), model_version=MODEL_VERSION)
     gender = _gender(scenario, declared)
     decision = decide(selfie, gallery, gender, declared, Policy(scenario.rejects), calibrated=True)
     if scenario.suspicion and decision.status is Status.APPROVED:

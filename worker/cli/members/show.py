@@ -169,8 +169,9 @@ def _facts(member: MemberRecord, standing: RequestRecord | None, newest: Request
         "similarity": number(member.similarity),
         "gender": _gender(member),
         "training consent": "yes" if member.training_consent else "no",
+        **({"manual": "people look in place of the machine"} if member.manual else {}),
         **({} if member.verification_consent else {"verification consent": "withdrawn"}),
-        "verified": f"{member.verified_at:%Y-%m-%d %H:%M:%S} UTC, model {member.model_version}"
+        "verified": f"{member.verified_at:%Y-%m-%d %H:%M:%S} UTC, model {member.model_version or '-'}"
         if member.verified_at
         else "-",
         "verdict of": standing.request_id if standing else "-",

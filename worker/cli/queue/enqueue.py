@@ -32,13 +32,20 @@ BATCH: Final = 200
     show_default=True,
     help="`verify` goes before everything else.",
 )
-def enqueue(members: tuple[str, ...], pending: bool, queue: str) -> None:
+@click.option(
+    "--manual/--no-manual",
+    default=None,
+    help="Whether people look in place of the machine (as at the request before).",
+)
+def enqueue(members: tuple[str, ...], pending: bool, queue: str, manual: bool | None) -> None:
     """Request a verification for members in the database: those named, or all who wait for one.
 
     A member who is named is verified again, whatever the standing verdict; it stays until then.
     """
     if pending == bool(members):
         raise click.UsageError("name members, or give --pending")
+    if pending and manual is not None:
+        raise click.UsageError("--manual and --no-manual are for members who are named")
     store = runtime.store()
     with Publisher.of(runtime.settings()) as publisher:
         if pending:
@@ -46,8 +53,8 @@ def enqueue(members: tuple[str, ...], pending: bool, queue: str) -> None:
             with progress("queued") as step:
                 sent = enqueue_pending(store, publisher, queue, step)
         else:
-            note_access(members, "enqueue", queue)
-            found = store.pending.enqueue_members(members, queue, utc_now())
+            note_access(members, "enqueue", f"{queue} manual" if manual else queue)
+            found = store.pending.enqueue_members(members, queue, utc_now(), manual=manual)
             sent = Sent(refused=dict(found.refused))
             send_all(publisher, found.jobs, sent)
     report(sent)

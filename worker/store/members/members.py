@@ -358,5 +358,6 @@ def _member_of(row: AnyRow, gallery: tuple[str, ...]) -> MemberRecord:
         "reason": row.reason and Reason(row.reason),
         "training_consent": bool(row.training_consent),
         "verification_consent": bool(row.verification_consent),
+        "manual": bool(row.manual),
     }
     return MemberRecord(**fields_of(row, MemberRecord) | words, photo_urls=gallery)

@@ -85,7 +85,7 @@ class Objections:
             raise MemberForgotten(f"{member_id} was forgotten: there is nothing left to decide")
         if member is None:
             raise ObjectionRefused(UNKNOWN_MEMBER, f"no member {member_id}")
-        check_not_suspended(member)
+        check_not_suspended(member, self._db.lock_request(c, member.request_id or ""))
         if member.request_id is None:
             raise ObjectionRefused(NO_REQUEST, f"{member_id} has no request yet: there is nothing to decide")
         return member
@@ -144,7 +144,7 @@ class Objections:
         both = sa.union_all(opened.where(*top), to_come).subquery()
         first = sa.select(sa.func.min(both.c.due_at), is_suspended(self._t).label("suspended"))
         query = first.join(m, m.c.member_id == both.c.member_id).where(sa.not_(m.c.sandbox))
-        found = c.execute(query.group_by(m.c.member_id, m.c.verification_consent)).all()
+        found = c.execute(query.group_by(m.c.member_id, m.c.verification_consent, m.c.request_id)).all()
         dues = [due for due, suspended in found if not suspended]
         late, soon = (sum(due <= moment for due in dues) for moment in (now, now + self._rules.alarm_before))
         return ObjectionCounts(len(found), soon - late, late)

@@ -173,5 +173,7 @@ class MemberRecord:
     """Whether the member agreed that labelled photos are trained on."""
     verification_consent: bool = True
     """Whether requests for the member are judged."""
+    manual: bool = False
+    """Whether people look at the photos in place of the machine."""
     sandbox: bool = False
     """Whether the verdicts are made up, for the app's tests."""

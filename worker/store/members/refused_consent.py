@@ -15,6 +15,7 @@ from worker.store.database import AnyRow, Database
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import DeadLetters, dead_job_values
 from worker.store.requests.records import DeadJob
+from worker.store.requests.rows import is_manual
 from worker.store.tables.states import State
 
 NO_CONSENT: Final = "no_consent"
@@ -32,14 +33,19 @@ class RefusedConsent:
         self._outcomes = outcomes
 
     def end_open(self, c: sa.Connection, member_ids: Collection[str], now: datetime) -> None:
-        """End all open requests of these members, who are locked; what runs finds out when it is done."""
-        v = self._t.verification
+        """End all open requests of these members, who are locked; what runs finds out when it is done.
+
+        Those go on at which people look in place of the machine: they process nothing that the consent is
+        about.
+        """
+        v, m = self._t.verification, self._t.member
         open_states = (State.QUEUED, State.RUNNING, State.RETRY_WAIT)
-        query = sa.select(v).where(v.c.member_id.in_(list(member_ids)), v.c.state.in_(open_states))
-        for request in (
-            c.execute(query.order_by(v.c.request_id).with_for_update()).all() if member_ids else ()
-        ):
-            self.end(c, request, now)
+        query = sa.select(v, m.c.manual).join(m, m.c.member_id == v.c.member_id)
+        query = query.where(v.c.member_id.in_(list(member_ids)), v.c.state.in_(open_states))
+        rows = c.execute(query.order_by(v.c.request_id).with_for_update()).all() if member_ids else ()
+        for request in rows:
+            if not is_manual(request, request.message):
+                self.end(c, request, now)
 
     def end(self, c: sa.Connection, request: AnyRow, now: datetime) -> None:
         """End one that is locked: dead, without a verdict; the member's standing one stays."""

@@ -22,7 +22,7 @@ from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.requests.dead_letters import FORGOTTEN, DeadLetters, dead_job_values
 from worker.store.requests.records import Accepted, DeadJob, Queued
-from worker.store.requests.rows import is_newer
+from worker.store.requests.rows import is_manual, is_newer
 from worker.store.tables.states import State
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Acceptance:
             if known.content_hash != job.content_hash() and known.message != job.to_message():
                 raise RequestConflict(job.request_id)
             return Accepted(job.request_id, State(known.state), new=False)
-        if member is not None and not member.verification_consent:
+        if member is not None and not member.verification_consent and not is_manual(member, job.to_message()):
             raise ConsentWithdrawn(WITHDRAWN)
         sent_at = min(job.requested_at, now)
         if job.requested_at > now + _NOTABLE:
@@ -181,7 +181,7 @@ class Acceptance:
             raise NotRequeueable(f"the request is {request.state}, neither dead nor ended in an error")
         if is_newer(member, request.requested_at, request_id):
             raise NotRequeueable("the member has a newer request")
-        if not member.verification_consent:
+        if not member.verification_consent and not is_manual(member, request.message):
             raise NotRequeueable(WITHDRAWN)
         job = _readable(request.message)
         self._db.update_request(
@@ -252,4 +252,5 @@ def _member_values(entry: Entry, now: datetime) -> dict[str, Any]:
         "requested_selfie_url": job.selfie_url,
         "requested_gender": job.declared_gender,
         "requested_photos": len(job.photo_urls),
+        "requested_manual": job.manual,
     }

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from pipeline.verdict import PerceptualHash, PhotoFinding, Status
+from pipeline.verdict import Outcome, PerceptualHash, PhotoFinding, Status
 from worker.store.database import AnyRow
 from worker.store.requests.records import PhotoReuse
 from worker.store.tables.people import is_undone
@@ -49,7 +49,7 @@ class Copies:
         The rows of the request's photos must have been written in this transaction. Of two members who
         send one photo at once the searches wait for each other's rows, so that the later one finds it.
         """
-        photos = [finding for finding in findings if finding.one_person and finding.sha256]
+        photos = [finding for finding in findings if finding.sha256 and _may_tell(finding)]
         others = {candidate for candidate in self._candidates(c, photos) if candidate[0] != request_id}
         rows = self._rows(c, others)
         found = [reuse for photo in photos for reuse in _reuses(photo, member_id, rows)]
@@ -116,6 +116,11 @@ def hash_values(finding: PhotoFinding) -> dict[str, Any]:
         return dict.fromkeys(_HASHES)
     bands = zip(BANDS, _bands(picture.coarse), strict=True)
     return {"phash": _signed(picture.coarse), "phash_fine": f"{picture.fine:064x}", **dict(bands)}
+
+
+def _may_tell(photo: PhotoFinding) -> bool:
+    """Whether the photo's use by others would say something: it shows one person, or nobody has looked."""
+    return photo.one_person or (photo.outcome is Outcome.NOT_COMPARED and photo.faces == 0)
 
 
 def _searched(photo: PhotoFinding) -> Iterator[PerceptualHash]:

@@ -98,9 +98,18 @@ class PendingMembers:
         return _enqueued(dict(self._db.write_batches(batch, limit)))
 
     def enqueue_members(
-        self, member_ids: Iterable[str], queue: str, now: datetime, why: Why = Why.OPERATOR
+        self,
+        member_ids: Iterable[str],
+        queue: str,
+        now: datetime,
+        why: Why = Why.OPERATOR,
+        *,
+        manual: bool | None = None,
     ) -> Enqueued:
-        """Accept a new request for each of these members, pending or not."""
+        """Accept a new request for each of these members, pending or not.
+
+        ``manual``: whether people look at them; None: as at the request before.
+        """
         ids = sorted(set(member_ids))
         answers: Answers = dict.fromkeys(ids, "no such member")
         m = self._t.member
@@ -108,11 +117,19 @@ class PendingMembers:
             # MariaDB would find `m1` for `m1 `, which is no ID.
             chosen = m.c.member_id.in_(list(filter(is_identifier, ids[start : start + BATCH])))
             query = sa.select(m).where(chosen).order_by(m.c.member_id).with_for_update()
-            answers |= self._db.write(partial(self._enqueue, query=query, why=why, queue=queue, now=now))
+            work = partial(self._enqueue, query=query, why=why, queue=queue, now=now, manual=manual)
+            answers |= self._db.write(work)
         return _enqueued(answers)
 
     def _enqueue(
-        self, c: sa.Connection, query: sa.Select[Any], why: Why | None, queue: str, *, now: datetime
+        self,
+        c: sa.Connection,
+        query: sa.Select[Any],
+        why: Why | None,
+        queue: str,
+        *,
+        now: datetime,
+        manual: bool | None = None,
     ) -> Answers:
         rows = {row.member_id: row for row in c.execute(query).all()}
         forgotten = self._tombstones.among(c, rows)
@@ -123,7 +140,7 @@ class PendingMembers:
         members = self._described(c, [row for i, row in rows.items() if i not in forgotten])
         for member in members if why else self._settle_asked(c, members, rows.values()):
             try:
-                job = _job_for(member, why, rows[member.member_id], now)
+                job = _job_for(member, why, rows[member.member_id], now, manual=manual)
             except BadMessage as error:
                 self._refuse(c, member, error, queue, now=now)
                 answers[member.member_id] = str(error)
@@ -201,13 +218,18 @@ def _message_for(member: PendingMember) -> dict[str, Any]:
     return {"member_id": member.member_id, **content(member, member.photo_urls)}
 
 
-def _job_for(member: PendingMember, why: Why | None, row: AnyRow, now: datetime) -> VerifyJob:
-    if not row.verification_consent:
+def _job_for(
+    member: PendingMember, why: Why | None, row: AnyRow, now: datetime, *, manual: bool | None
+) -> VerifyJob:
+    """``manual``: None for what the request before had. What we ask for must not undo what the app wanted."""
+    manual = bool(row.requested_manual) if manual is None else manual
+    if not row.verification_consent and not (manual or row.manual):
         raise BadMessage(NO_CONSENT, WITHDRAWN)
     at = just_after(row, now)
     return new_job(
         request_id=new_request_id(at),
         requested_at=at,
         why=why or (Why.PHOTOS_CHANGED if member.seen_before else Why.SIGNUP),
+        manual=manual,
         **_message_for(member),
     )

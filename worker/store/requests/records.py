@@ -62,6 +62,8 @@ class Attempt:
     """By the photos' positions, as they stand in the database now."""
     sandbox: bool = False
     """Whether the request is of a member of the sandbox."""
+    manual: bool = False
+    """Whether people look in place of the machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from worker.store.requests.acceptance import Acceptance
 from worker.store.requests.reading import read_requests
 from worker.store.requests.records import Accepted, Attempt, Queued, Refusal, Refused, RequestRecord
 from worker.store.requests.results import Results, known_contents, note_contents
-from worker.store.requests.rows import is_newer
+from worker.store.requests.rows import is_manual, is_newer
 from worker.store.tables.states import State
 
 _MOST_DOUBLINGS: Final = 5
@@ -96,7 +96,7 @@ class Requests:
             self._outcomes.changed(c, request_id, now, EventType.SUPERSEDED)
         if why is not None:
             return Refused(request_id, why)
-        if not member.verification_consent:
+        if not member.verification_consent and not is_manual(member, request.message):
             self._results.refused_consent.end(c, request, now)
             return Refused(request_id, Refusal.DEAD)
         return self._begin(c, member, request, worker, until=until, now=now)
@@ -135,6 +135,7 @@ class Requests:
             lease_until=until,
             links=self._links(c, member, request),
             sandbox=request.sandbox,
+            manual=is_manual(member, request.message),
         )
 
     def _links(self, c: sa.Connection, member: AnyRow, request: AnyRow) -> tuple[PhotoLink, ...]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from pipeline.decide import unjudged
 from pipeline.verdict import FetchProblem, Reason, Status, Verdict
 from worker.jobs.links import Name, name_of, urls_of
 from worker.results.document import EventType
@@ -24,6 +25,7 @@ from worker.store.requests.dead_letters import dead_job_values
 from worker.store.requests.records import Attempt, DeadJob
 from worker.store.requests.rows import (
     finding_values,
+    is_manual,
     is_newer,
     machine_values,
     member_values,
@@ -74,9 +76,12 @@ class Results:
         if both is None or not _holds(both[1], attempt):
             return None
         member, request = both
-        if not member.verification_consent:  # withdrawn by SQL while it ran
+        manual = is_manual(member, request.message)
+        if not member.verification_consent and not manual:  # withdrawn by SQL while it ran
             self.refused_consent.end(c, request, now)
             return None
+        if manual:  # perhaps by SQL while it ran: what was found is dropped
+            machine = unjudged((machine.selfie, *machine.photos))
         late = is_newer(member, request.requested_at, request.request_id)
         state = State.SUPERSEDED if late else State.DONE
         self._write_findings(c, request, machine)

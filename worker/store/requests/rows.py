@@ -40,7 +40,7 @@ def verdict_values(verdict: Verdict) -> dict[str, Any]:
         "predicted_gender": verdict.gender,
         "gender_probability": finite(verdict.gender_probability),
         "decided_by": Decider.MACHINE,
-        "model_version": verdict.model_version,
+        "model_version": verdict.model_version or None,
         "policy_version": verdict.policy_version,
         "timings": _finite_map(verdict.timings),
     }
@@ -61,7 +61,7 @@ def member_values(verdict: Verdict, request_id: str, now: datetime) -> dict[str,
         "predicted_gender": verdict.gender,
         "gender_probability": finite(verdict.gender_probability),
         "reason": verdict.reason,
-        "model_version": verdict.model_version,
+        "model_version": verdict.model_version or None,
         "verified_at": now,
         "verified_request_id": request_id,
     }
@@ -205,6 +205,11 @@ def request_of(
 
 def _said(row: AnyRow) -> tuple[Status | None, Reason | None]:
     return row.status and Status(row.status), row.reason and Reason(row.reason)
+
+
+def is_manual(member: AnyRow, message: Mapping[str, Any]) -> bool:
+    """Whether people look at a request in place of the machine: by its message, or the member's row now."""
+    return bool(member.manual or message.get("manual"))
 
 
 def is_newer(member: AnyRow | None, requested_at: datetime, request_id: str) -> bool:

@@ -18,6 +18,8 @@ from worker.store.tables.states import Cause
 
 PRIORITIES: Final = {Cause.OBJECTION: 0}
 ORDINARY: Final = 1
+_CAUSES: Final = {Reason.MANY_RETRIES: Cause.RETRIES, Reason.MANUAL: Cause.MANUAL}
+"""By the reason of the member's review; all others are verdicts."""
 _ENDED_BY_PHOTOS: Final = frozenset({Cause.VERDICT, Cause.RETRIES})
 _NOBODY: Final[dict[str, Any]] = dict.fromkeys(
     ("reviewer", "claimed_at", "lease_until", "looked_at", "looked_hash")
@@ -54,8 +56,7 @@ class Cases:
             update = sa.update(o).where(o.c.member_id == member_id, o.c.case_id.is_(None))
             c.execute(update.values(case_id=case_id))
         elif case is None and waits:
-            retries = member.reason == Reason.MANY_RETRIES
-            self.open(c, member, Cause.RETRIES if retries else Cause.VERDICT, now)
+            self.open(c, member, _CAUSES.get(member.reason, Cause.VERDICT), now)
 
     def put_first(
         self, c: sa.Connection, member: AnyRow, case: AnyRow | None, due_at: datetime, now: datetime

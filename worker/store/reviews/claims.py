@@ -9,6 +9,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from pipeline.verdict import Reason
 from worker.errors import CaseChanged, CaseGone, CaseSuspended, ClaimLost, NotPossible
 from worker.jobs.links import urls_of
 from worker.store.database import AnyRow, Database
@@ -45,11 +46,11 @@ def hold(c: sa.Connection, database: Database, claim: Claim, now: datetime) -> H
     if member is None:
         raise CaseGone(f"there is no member {claim.member_id} any more: nothing is left to decide")
     case = locked_case(c, t, claim.case_id)
+    request = database.lock_request(c, member.request_id or "")
     if case.unfinished:
-        check_not_suspended(member)
+        check_not_suspended(member, request)
     check_claim(case, claim, now)
     check_account(claim.reviewer, claim.member_id)
-    request = database.lock_request(c, member.request_id or "")
     if request is None or member.request_id != claim.request_id or not State(request.state).ended:
         state = "none" if request is None else f"{request.request_id}, which is {request.state}"
         raise CaseChanged(f"{claim.member_id} has sent something since: the newest request is {state}")
@@ -83,14 +84,18 @@ def check_claim(case: AnyRow, claim: Claim, now: datetime) -> None:
 def is_suspended(t: Tables) -> sa.ColumnElement[bool]:
     """Whether nobody decides a case, in a query that has its member: consent to verification is withdrawn.
 
-    Such a case keeps its place in the queue, its answers and its votes: nothing must be opened again.
+    Such a case keeps its place in the queue, its answers and its votes: nothing must be opened again. A case
+    about photos that the machine has not judged goes on.
     """
-    return sa.not_(t.member.c.verification_consent)
+    m, v = t.member, t.verification
+    manual = sa.exists().where(v.c.request_id == m.c.request_id, v.c.reason == Reason.MANUAL)
+    return sa.and_(sa.not_(m.c.verification_consent), ~manual)
 
 
-def check_not_suspended(member: AnyRow) -> None:
-    """Raises CaseSuspended."""
-    if not member.verification_consent:
+def check_not_suspended(member: AnyRow, request: AnyRow | None) -> None:
+    """The same, with the member's newest request. Raises CaseSuspended."""
+    manual = request is not None and request.reason == Reason.MANUAL
+    if not member.verification_consent and not manual:
         text = f"{member.member_id} has withdrawn consent to verification"
         raise CaseSuspended(f"{text}: nobody decides until it is given again")
 

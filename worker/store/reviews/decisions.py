@@ -195,8 +195,8 @@ class Decisions:
         check_name(by)
         check_account(by, member_id)
         member = existing_member(c, self._db, member_id)
-        check_not_suspended(member)
         request = self._db.lock_request(c, member.request_id or "")
+        check_not_suspended(member, request)
         if request is None:
             raise NotPossible(f"{member_id} has no request yet: there is nothing to decide")
         if not _is_judged(request):
@@ -215,8 +215,17 @@ def _check_decidable(held: HeldCase, ruling: Ruling) -> None:
     if ruling.photo is not None and photos and ruling.photo not in photos:
         raise NotPossible(f"no photo {ruling.photo}: there are {photos[0]} to {photos[-1]}")
     # Photos that could not be fetched cannot be approved; but failing links must not end a review.
-    if ruling.choice is Choice.APPROVE and not _is_judged(held.request):
+    if ruling.choice is not Choice.APPROVE:
+        return
+    if not _is_judged(held.request):
         raise NotPossible(f"the newest request {_stands(held.request)}: it cannot be approved")
+    if held.request.reason == Reason.MANUAL and not held.case.sandbox and not _was_fetched(held):
+        raise NotPossible("the selfie, or every photo, could not be fetched: it cannot be approved")
+
+
+def _was_fetched(held: HeldCase) -> bool:
+    """Whether there was a photo to compare with the selfie."""
+    return bool(held.to_answer) and held.photos[0].sha256 is not None
 
 
 def _is_judged(request: AnyRow) -> bool:

@@ -218,6 +218,8 @@ class ReviewQueue:
         its = sa.select(v).where(v.c.request_id == held.request.request_id)
         (request,) = read_requests(c, self._t, its)
         others = sa.select(v).where(v.c.member_id == member.member_id, v.c.request_id != request.request_id)
+        if not member.verification_consent:  # nothing of what was compared before
+            others = others.where(v.c.reason == Reason.MANUAL)
         newest = others.order_by(v.c.requested_at.desc(), v.c.request_id.desc()).limit(_EARLIER)
         return Evidence(
             request=_without_gender(request),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -163,14 +164,13 @@ def _member(build: TableBuilder) -> sa.Table:
         # What holds now; when and how it came about is in `consent`.
         sa.Column("training_consent", sa.Boolean, nullable=False, server_default=sa.false()),
         sa.Column("verification_consent", sa.Boolean, nullable=False, server_default=sa.true()),
+        # The app's wish: people look at this member's photos, and the machine compares none.
+        sa.Column("manual", sa.Boolean, nullable=False, server_default=sa.false()),
         # Wants a request: set by the import and, besides the default, by whoever asks for one in SQL.
         sa.Column("pending", sa.Boolean, nullable=False, server_default=sa.true()),
         sa.Column("created_at", UtcDateTime),
         sa.Column("updated_at", UtcDateTime),
-        # What the newest request asked about, whatever the app has written since.
-        sa.Column("requested_selfie_url", sa.String(MAX_URL)),
-        sa.Column("requested_gender", code()),
-        sa.Column("requested_photos", sa.Integer),
+        *_requested_columns(),
         # Photos may still be on their way until then; NULL: nobody has looked yet.
         sa.Column("request_after", UtcDateTime),
         sa.Column("sandbox", sa.Boolean, nullable=False, server_default=sa.false()),
@@ -189,6 +189,16 @@ def _member_indexes() -> tuple[sa.Index, ...]:
         sa.Index(None, "verification_consent"),
         # Counts of members by verdict read nothing else.
         sa.Index(None, "sandbox", "verification_status"),
+    )
+
+
+def _requested_columns() -> tuple[sa.Column[Any], ...]:
+    """What the newest request asked about, and how, whatever the app has written since."""
+    return (
+        sa.Column("requested_selfie_url", sa.String(MAX_URL)),
+        sa.Column("requested_gender", code()),
+        sa.Column("requested_photos", sa.Integer),
+        sa.Column("requested_manual", sa.Boolean, nullable=False, server_default=sa.false()),
     )
 
 
