@@ -140,6 +140,7 @@ def _end_in_failure(*_: object) -> None:
 def _prepare_process(**_: Any) -> None:
     try:
         telemetry.traces.start()
+        telemetry.errors.start(runtime.settings().sentry_dsn.get_secret_value())  # connections of its own
         runtime.preload(judging=runtime.needs_models(_served))
     except Exception as error:
         # Whatever it is: Celery would log it, and the process would fetch jobs that it cannot do.

@@ -16,7 +16,7 @@ from support.noisy_worker import LAST_WORDS, WARNING
 from support.photo_server import PhotoServer
 from support.portraits import OBAMA, smaller
 from support.servers import Redis
-from support.system import System, on_redis
+from support.system import LONG, System, on_redis
 from support.workers import Worker, open_empty_store, wait_until
 
 SECRET: Final = "s3cret"
@@ -46,10 +46,10 @@ class Run:
 
 
 @pytest.fixture(scope="module")
-def run(
+def system(
     tmp_path_factory: pytest.TempPathFactory, redis_server: Redis, bundle_dir: Path, portraits: Path
-) -> Iterator[Run]:
-    """Jobs of all kinds, through a worker with beat, another beat and a worker of Celery's own command."""
+) -> Iterator[System]:
+    """On SQLite and Redis, with logs in JSON."""
     folder = tmp_path_factory.mktemp("logs")
     with ExitStack() as stack:
         photos = stack.enter_context(PhotoServer())
@@ -59,16 +59,14 @@ def run(
         database = f"sqlite:///{folder / 'verify.db'}"
         store = open_empty_store(database)
         stack.callback(store.close)
-        system = System(
-            _settings(folder, database, redis_server.url, bundle_dir),
-            folder,
-            store,
-            on_redis(broker),
-            photos,
-            (one, other),
-            stack,
-        )
-        yield Run(_run(system, broker))
+        settings = _settings(folder, database, redis_server.url, bundle_dir)
+        yield System(settings, folder, store, on_redis(broker), photos, (one, other), stack)
+
+
+@pytest.fixture(scope="module")
+def run(system: System) -> Run:
+    """Jobs of all kinds, through a worker, a beat and a worker of Celery's own command."""
+    return Run(_run(system))
 
 
 def _settings(folder: Path, database: str, broker: str, bundle: Path) -> dict[str, str]:
@@ -87,12 +85,12 @@ def _settings(folder: Path, database: str, broker: str, bundle: Path) -> dict[st
     }
 
 
-def _run(system: System, broker: redis.Redis) -> list[str]:
+def _run(system: System) -> list[str]:
     """Until each of them has done what it is for."""
     worker, beat, other = (
         system.stack.enter_context(Worker(system.settings, system.folder / name, words.split(), program))
         for name, words, program in (
-            ("worker", "-c 2", "support.noisy_worker run"),
+            ("worker", "-c 1", "support.noisy_worker run"),
             ("beat", "beat", "celery -A worker.app"),
             ("other", "worker -Q retrain -c 1", "celery -A worker.app"),
         )
@@ -103,10 +101,25 @@ def _run(system: System, broker: redis.Redis) -> list[str]:
         system.send(system.job(name, **({"selfie_url": gone} if name == "dead-link" else {})))
     wait_until(lambda: "abort" in worker.words and "WorkerLostError" in worker.words)
     system.wait_for(["quiet", "libraries", "dead-link"])
-    wait_until(lambda: "Traceback" in worker.words and broker.exists("maintenance"))
-    wait_until(lambda: "ready." in other.words)
+    wait_until(lambda: "Traceback" in worker.words and "ready." in other.words and beat.words)
     assert [one.stop() for one in (worker, beat, other)] == [0, 0, 0]
     return [line for one in (worker, beat, other) for line in one.words.splitlines()]
+
+
+@LONG
+def test_mediapipe_and_tensorflow_write_json_too(system: System) -> None:
+    """No worker loads them; they are the libraries that write most."""
+    slow = {"VERIFY_TIME_LIMIT_SECONDS": "200", "VERIFY_LEASE_SECONDS": "240"}
+    with Worker(
+        system.settings | slow, system.folder / "m", ["-c", "1"], "support.noisy_worker run"
+    ) as worker:
+        worker.wait_until_ready()
+        system.send(system.job("mediapipe"))
+        system.wait_for(["mediapipe"])
+        assert worker.stop() == 0
+    said = [line for line in Run(worker.words.splitlines()).of("mediapipe") if line["logger"] == "native"]
+    assert [line for line in said if "XNNPACK" in line["message"]]
+    assert {"INFO", "WARNING"} == {line["level"] for line in said}
 
 
 def test_every_line_is_one_json_object_with_its_time_level_and_logger(run: Run) -> None:

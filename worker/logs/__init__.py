@@ -35,6 +35,7 @@ _QUIET: Final = {
     "kombu": "ERROR",  # it warns of a missing host name where none is needed
     "amqp": "WARNING",
     "PIL": "WARNING",
+    "alembic.runtime.plugins": "WARNING",
     # A receiver of traces or errors that is down: one line for each batch of each process.
     "opentelemetry": "CRITICAL",
     "sentry_sdk": "CRITICAL",
