@@ -233,6 +233,19 @@ def test_requests_of_before_there_were_results_are_told_alike(store: Store) -> N
     assert before.requests[0].standing
 
 
+def test_of_photos_that_only_people_look_at_it_is_told_that_nothing_was_compared(store: Store) -> None:
+    nothing: dict[str, Any] = {"similarity": None, "model_version": "", "gender_probability": None}
+    judged(store, reason=Reason.MANUAL, photos=photos_of("1", Outcome.NOT_COMPARED), **nothing)
+    [request] = explained(store).requests
+    assert (request.manual, request.waits, request.model_version) == (True, True, None)
+    assert "no program looked for a face or compared any" in told(store)
+    store.consents.record("m1", Purpose.VERIFICATION, later(5), given=False)
+    assert not explained(store).suspended  # what was withdrawn is about the comparison
+    judged(store, "r2", "m2")
+    store.consents.record("m2", Purpose.VERIFICATION, later(5), given=False)
+    assert "Nobody looks before you agree" in told(store, "m2")
+
+
 def test_an_objection_is_told_with_its_deadline_and_when_it_was_answered(store: Store) -> None:
     judged(store, status=Status.RETRY_PHOTO, reason=Reason.SELFIE_TOO_DARK, photo=0)
     store.reviews.objections.record(NewObjection("m1", later(5), "o1", None), later(5))

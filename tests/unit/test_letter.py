@@ -95,7 +95,9 @@ def every_letter(language: Language) -> list[str]:
     terms = Terms.of(load_settings())
     full = facts(
         *every_request(),
+        a_request(manual=True),
         sandbox=True,
+        suspended=True,
         calibrated=Calibrated(412, 0.001),
         agrees={"verification": False, "training": True},
         objections=(AskedForPerson(NOW, later(9)), AskedForPerson(NOW, later(9), NOW)),
@@ -170,13 +172,12 @@ def test_it_says_who_decided_in_their_order() -> None:
 
 
 def test_only_a_review_that_is_open_is_said_to_wait_for_a_person() -> None:
-    agrees, no_more = {"verification": True, "training": False}, {"verification": False, "training": False}
-    for waits, consents, last in (
-        (True, agrees, "The person has not decided yet."),
-        (True, no_more, "Nobody looks before you agree"),
-        (False, agrees, "Nothing more was decided"),
+    for waits, suspended, last in (
+        (True, False, "The person has not decided yet."),
+        (True, True, "Nobody looks before you agree"),
+        (False, False, "Nothing more was decided"),
     ):
-        [section, *_] = letter(facts(a_request(waits=waits), agrees=consents), EN).sections
+        [section, *_] = letter(facts(a_request(waits=waits), suspended=suspended), EN).sections
         assert section.paragraphs[1].points[1].startswith(last)
 
 
@@ -230,7 +231,7 @@ def test_who_has_objected_is_told_by_when_the_answer_comes_or_that_it_is_late() 
     section = letter(facts(objections=tuple(one for one, _ in said)), EN).sections[-1]
     for paragraph, (_, follows) in zip(section.paragraphs, said, strict=False):
         assert paragraph.text.startswith("You asked for a person on 15 October 2026, 16:00. " + follows)
-    suspended = facts(objections=(open_one,), agrees={"verification": False, "training": False})
+    suspended = facts(objections=(open_one,), suspended=True)
     assert "before you agree" in letter(suspended, EN).sections[-1].paragraphs[0].text
 
 

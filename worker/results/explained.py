@@ -78,6 +78,8 @@ class ExplainedRequest:
     standing: bool = False
     """Whether the member's result is from it."""
     progress: Progress
+    manual: bool = False
+    """Whether people look in place of the program, which compared nothing."""
     steps: tuple[Step, ...] = ()
     """In their order; a decision that was taken back is none."""
     waits: bool = False
@@ -161,6 +163,8 @@ class Explanation:
     consents: tuple[AgreedTo, ...]
     agrees: Mapping[str, bool]
     """By purpose, as it holds now."""
+    suspended: bool = False
+    """Whether no person decides before the member agrees to the verification again."""
     objections: tuple[AskedForPerson, ...]
     """The newest first."""
     calibrated: Calibrated | None

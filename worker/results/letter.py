@@ -105,7 +105,7 @@ class _Writer:
             yield Paragraph(self._say(words.PROGRESS[request.progress]))
         if not request.steps:
             return
-        points = [self._step(one) for one in request.steps]
+        points = [self._step(one, manual=request.manual) for one in request.steps]
         if found := request.compared:
             photo = photo_name(found.position, self.language)
             points.append(self._say(words.SIMILARITY, photo=photo, similarity=f"{found.similarity:.2f}"))
@@ -117,10 +117,11 @@ class _Writer:
         """After a review."""
         if not request.waits:
             return words.NOTHING_MORE
-        return words.PERSON_LOOKS if self._agrees else words.PERSON_WAITS
+        return words.PERSON_WAITS if self.facts.suspended else words.PERSON_LOOKS
 
-    def _step(self, step: Step) -> str:
-        said = self._say(*words.STEPS[step.by, step.outcome])
+    def _step(self, step: Step, *, manual: bool) -> str:
+        passed_on = manual and step.by is Decided.PROGRAM
+        said = self._say(*(words.MANUAL if passed_on else words.STEPS[step.by, step.outcome]))
         if step.text:
             said += " " + self._say(words.MESSAGE, text=step.text[self.language])
         return self._say(words.STEP, when=self._when(step.at), said=said)
@@ -202,9 +203,4 @@ class _Writer:
             return self._say(words.OBJECTION, words.OBJECTION_ANSWERED, answered=answered, **times)
         late = one.due_at < self.facts.written_at
         follows = words.OBJECTION_LATE if late else words.OBJECTION_DUE
-        return self._say(words.OBJECTION, follows if self._agrees else words.PERSON_WAITS, **times)
-
-    @property
-    def _agrees(self) -> bool:
-        """To the verification, without which nobody looks."""
-        return self.facts.agrees["verification"]
+        return self._say(words.OBJECTION, words.PERSON_WAITS if self.facts.suspended else follows, **times)

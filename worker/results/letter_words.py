@@ -132,6 +132,12 @@ STEPS: Final[Mapping[tuple[Decided, Status], Sentences]] = {
         ),
     ),
 }
+MANUAL: Final[Sentences] = (
+    (
+        "요청에 따라 프로그램은 얼굴을 찾거나 비교하지 않고 담당자에게 확인을 맡겼습니다.",
+        "As was asked, no program looked for a face or compared any: a person looks at the photos.",
+    ),
+)
 MESSAGE: Final[Both] = ("안내 문구는 다음과 같습니다. “{text}”", "The message about it: “{text}”")
 SIMILARITY: Final[Both] = (
     "결정에 쓴 것은 {photo}이며, 인증 사진과의 유사도는 {similarity}입니다(기준은 0.50).",

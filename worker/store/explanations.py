@@ -71,6 +71,7 @@ class Explanations:
             gender_declared=member.declared_gender not in (None, Gender.UNKNOWN),
             requests=tuple(requests),
             consents=self._consents(c, member_id),
+            suspended=not member.verification_consent and not _is_newest_manual(requests),
             agrees={purpose: bool(getattr(member, flag)) for purpose, flag in FLAGS.items()},
             objections=tuple(
                 AskedForPerson(one.received_at, one.due_at, one.answered_at)
@@ -139,6 +140,11 @@ class _Standing:
         return cls(request.request_id, request.requested_at if waits else None, open_case)
 
 
+def _is_newest_manual(requests: Sequence[ExplainedRequest]) -> bool:
+    newest = max(requests, key=lambda one: one.requested_at, default=None)
+    return newest is not None and newest.manual
+
+
 def _standing(member: AnyRow, records: Sequence[RequestRecord]) -> RequestRecord | None:
     if member.verified_request_id is not None:
         return next((one for one in records if one.request_id == member.verified_request_id), None)
@@ -158,6 +164,7 @@ def _explained(
         why=request.why,
         standing=request.request_id == stands.request_id,
         progress=_progress(request, told),
+        manual=row.reason == Reason.MANUAL,
         steps=tuple(steps),
         waits=left_to_people and since is not None and request.requested_at >= since,
         looked_at=request.finished_at if request.findings else None,
