@@ -121,6 +121,9 @@ def test_a_rejection_marks_nothing_and_an_approval_by_machine_marks_what_the_mac
     review(store)
     decided(store, REJECT, dict.fromkeys((1, 2, 3), SAME))
     assert badges(store) == ()
+    request = store.requests.find("r1")
+    assert request is not None
+    assert request.answers == {}  # `show` goes on with what the machine found
     review(store, "r2", "m2", 9, status=Status.APPROVED, reason=Reason.SAME_PERSON)
     assert badges(store, "r2") == (1, 3)
 
