@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -12,6 +15,7 @@ from typing import Any, Final
 import pytest
 import redis
 
+from support.bundle import ROOT
 from support.noisy_worker import LAST_WORDS, WARNING
 from support.photo_server import PhotoServer
 from support.portraits import OBAMA, smaller
@@ -104,6 +108,20 @@ def _run(system: System) -> list[str]:
     wait_until(lambda: "Traceback" in worker.words and "ready." in other.words and beat.words)
     assert [one.stop() for one in (worker, beat, other)] == [0, 0, 0]
     return [line for one in (worker, beat, other) for line in one.words.splitlines()]
+
+
+def test_log_lines_of_a_command_are_json_and_its_output_stays_as_it_is(system: System) -> None:
+    made = {"VERIFY_DATABASE_URL": f"sqlite:///{system.folder / 'made.db'}"}
+    done = subprocess.run(
+        [sys.executable, "-m", "worker", "init-db"],
+        env={**os.environ, **system.settings, **made},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "up to date" in done.stdout
+    assert {json.loads(line)["logger"] for line in done.stderr.splitlines()} >= {"alembic.runtime.migration"}
 
 
 @LONG
