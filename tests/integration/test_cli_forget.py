@@ -18,7 +18,7 @@ from click.testing import Result
 from support.bundle import ROOT
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from worker.errors import MemberForgotten, NotPossible, NotRequeueable
-from worker.store import Attempt, DeadJob, Store
+from worker.store import Attempt, DeadJob, NewMember, Store
 
 Cli = Callable[..., Result]
 
@@ -94,6 +94,24 @@ def test_somebody_of_whom_only_an_invalid_message_is_there_is_known(here: Cli, s
     store.dead_jobs.add(DeadJob("no_task", "x", b'verify "member_id": "m7" please', "verify"), NOW)
     assert here("forget", "m7", "--yes").exit_code == 0
     assert store.dead_jobs.latest() == []
+
+
+def test_whoever_is_back_although_barred_is_erased_again(here: Cli, store: Store) -> None:
+    judged(store)
+    assert here("forget", "m1", "--yes").exit_code == 0
+    store.members.import_list([NewMember("m2", None, "https://h/s.jpg", ())], NOW)
+    m = store.database.t.member
+    with store.database.engine.begin() as c:
+        c.execute(sa.insert(m).values(member_id="m1", selfie_url="https://h/s.jpg"))
+    assert here("forget", "--barred").exit_code == 1  # nobody said yes
+    for erased in (1, 0):
+        assert json.loads(here("forget", "--barred", "--yes", "--json").stdout) == {"forgotten_again": erased}
+    assert [store.members.find(name) is None for name in ("m1", "m2")] == [True, False]
+
+
+@pytest.mark.parametrize("words", [(), ("m1", "--barred")])
+def test_a_member_or_all_who_are_barred_are_named(here: Cli, words: tuple[str, ...]) -> None:
+    assert here("forget", "--yes", *words).exit_code == 2
 
 
 def test_without_a_terminal_to_ask_on_nothing_is_erased(here: Cli, store: Store) -> None:

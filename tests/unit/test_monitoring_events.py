@@ -77,6 +77,20 @@ def test_of_an_exception_the_class_is_told(dispatcher: Dispatcher, producer: Pro
     assert kind_of("<odd>") == ""
 
 
+def test_events_of_tasks_go_with_the_next_heartbeat_in_one_message(producer: Producer) -> None:
+    dispatcher: Dispatcher = app.events.Dispatcher(
+        app.connection_for_write(), enabled=False, buffer_group=["task"], on_send_buffered=pytest.fail
+    )
+    dispatcher.enabled, dispatcher.producer = True, producer
+    kinds = ["task-received", "task-succeeded"]
+    for kind in kinds:
+        dispatcher.send(kind, **SENT_BY_CELERY[kind])
+    assert producer.published == []
+    dispatcher.send("worker-heartbeat", **SENT_BY_CELERY["worker-heartbeat"])
+    tasks, heartbeat = producer.published
+    assert ([task["type"] for task in tasks], heartbeat["type"]) == (kinds, "worker-heartbeat")
+
+
 def test_what_the_broker_does_not_take_is_dropped_and_nothing_is_tried_for_a_while(
     dispatcher: Dispatcher,
     producer: Producer,

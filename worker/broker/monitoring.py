@@ -30,10 +30,14 @@ _SHOWN: Final = frozenset(
 
 
 class Dispatcher(EventDispatcher):
-    """Celery's sender of events, which shows little and never holds up the worker for long."""
+    """Celery's sender of events, which shows little and never holds up the worker for long.
+
+    Events of tasks go with the next heartbeat (two seconds), or by two dozen: one message in place of three
+    for each job.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
+        super().__init__(*args, **{**options, "on_send_buffered": None})
         self.buffer_while_offline = False  # Celery's buffer has no limit
         self._silent_until = 0.0
 
@@ -42,6 +46,8 @@ class Dispatcher(EventDispatcher):
         shown = {name: value for name, value in fields.items() if name in _SHOWN}
         if "exception" in shown:
             shown["exception"] = kind_of(shown["exception"])
+        if type.startswith("worker-"):
+            self.flush()
         super().send(type, **shown)
 
     def _publish(self, event: Any, producer: Any, routing_key: str, **_: Any) -> None:

@@ -19,18 +19,26 @@ from worker.store import Store
 
 
 @click.command()
-@click.argument("member_id", metavar="MEMBER")
+@click.argument("member_id", metavar="[MEMBER]", required=False)
+@click.option("--barred", is_flag=True, help="In place of MEMBER: all whose ID is barred and who are back.")
 @click.option("--yes", is_flag=True, help="Do not ask: for scripts.")
 @click.option("--unknown", is_flag=True, help="Bar the ID even if nothing is stored about it.")
 @click.option("--json", "as_json", is_flag=True, help="The outcome as JSON.")
-def forget(member_id: str, yes: bool, unknown: bool, as_json: bool) -> None:
+def forget(member_id: str | None, barred: bool, yes: bool, unknown: bool, as_json: bool) -> None:
     """Erase all that is stored about a member, for good, and keep the member from coming back.
 
     Shows what there is, and asks. Only a keyed hash of the ID stays, in a tombstone and in the records of who
     looked. A job that runs now writes nothing any
     more; an import refuses the member's row and says why; a sign-up that comes later is refused and becomes
     a dead job without its content. `unbar` allows the ID again.
+
+    --barred: after the restore of a backup from before some erasures, and of the tombstones since.
     """
+    if barred is (member_id is not None):
+        raise click.UsageError("a MEMBER, or --barred")
+    if member_id is None:
+        _forget_again(yes=yes, as_json=as_json)
+        return
     if not is_identifier(member_id):
         raise click.BadParameter("1 to 64 ASCII characters without spaces", param_hint="MEMBER")
     _warn_without_key()
@@ -47,6 +55,22 @@ def forget(member_id: str, yes: bool, unknown: bool, as_json: bool) -> None:
     if forgotten.not_emptied:
         table, columns = runtime.settings().mapped_table, ", ".join(forgotten.not_emptied)
         click.echo(f"Not emptied, for {table} does not take it: {columns}. Change them in SQL.")
+
+
+def _forget_again(*, yes: bool, as_json: bool) -> None:
+    """Erase whoever is stored although a tombstone bars the ID."""
+    _warn_without_key()
+    store = runtime.store()
+    back = store.members.barred()
+    if back and not yes:
+        click.confirm(f"Erase {len(back):,} members whose IDs are barred, for good?", abort=True, err=True)
+    for member_id in back:
+        _note(member_id, "erase")
+        store.members.forget(member_id, utc_now())
+    if as_json:
+        print_json({"forgotten_again": len(back)})
+        return
+    click.echo(f"Members whose IDs are barred and who were back: {len(back):,}, erased again.")
 
 
 def _warn_without_key() -> None:

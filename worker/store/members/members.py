@@ -173,6 +173,17 @@ class Members:
             for each in self._db.read(lambda c: c.scalars(self._tombstones.in_force(hashes)).all())
         }
 
+    def barred(self) -> list[str]:
+        """Of whom something is stored although the ID is barred: a backup, or SQL, has brought them back."""
+        return self._db.read(self._barred)
+
+    def _barred(self, c: sa.Connection) -> list[str]:
+        t, kinds = self._t.tombstone, (self._t.member, self._t.dead_job, self._t.access_log)
+        hashes = set(c.scalars(sa.select(t.c.member_hash).where(t.c.lifted_at.is_(None))))
+        named = (sa.select(kind.c.member_id).where(kind.c.member_id.is_not(None)) for kind in kinds)
+        stored = c.scalars(sa.union(*named))
+        return sorted(each for each in stored if self._tombstones.hash_of(each) in hashes)
+
     def stored_about(self, member_id: str) -> dict[str, int]:
         """How many rows `forget` would remove from each table; changes nothing."""
         return self._db.read(lambda c: self._stored_about(c, member_id))
