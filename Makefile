@@ -69,8 +69,9 @@ lock: $(TEST)  ## Compile the lock files after a change of the pins
 	@$(COMPILE) worker/requirements.txt worker/requirements-tracing.txt -o worker/requirements-tracing.lock
 	@$(COMPILE) worker/requirements.txt worker/requirements-sentry.txt -o worker/requirements-sentry.lock
 
-docs: $(TEST)  ## Write .env.example and docs/settings.md anew from the settings
+docs: $(TEST)  ## Write .env.example, docs/settings.md and the dashboard of Grafana anew
 	@PYTHONPATH=.:tests $(PY) -m support.settings_pages
+	@PYTHONPATH=.:tests $(PY) -m support.dashboard
 
 weights: $(BUNDLE)/manifest.json  ## Get the networks' weights and convert them into the bundle
 

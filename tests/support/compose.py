@@ -40,7 +40,7 @@ def filled(text: str, values: Mapping[str, str]) -> str:
         assert values.get(name), f"{name} must be chosen"
         return values[name]
 
-    return re.sub(r"\$\{(\w+)([^}]*)\}", value, text)
+    return re.sub(r"(?<!\$)\$\{(\w+)([^}]*)\}", value, text)
 
 
 def environment_of(service: Mapping[str, Any], env_file: Mapping[str, str]) -> dict[str, str]:
@@ -59,4 +59,4 @@ def environment_of(service: Mapping[str, Any], env_file: Mapping[str, str]) -> d
 
 def variables_in(compose: Mapping[str, Any]) -> set[str]:
     """The names that a file wants from `.env`."""
-    return set(re.findall(r"\$\{(\w+)", yaml.safe_dump(compose)))
+    return set(re.findall(r"(?<!\$)\$\{(\w+)", yaml.safe_dump(compose)))

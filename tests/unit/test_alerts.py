@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from support.bundle import ROOT
-from support.prometheus import ALERTS, RULES, promtool
+from support.prometheus import ALERTS, MONITORING, RULES, installed
 from worker.metrics.families import ALL
 
 RUNBOOK = "https://wiki.example.com/operations.md"
@@ -290,13 +290,19 @@ def check(folder: Path, step: int, *groups: dict[str, Any]) -> None:
     test = {"rule_files": [str(ALERTS)], "evaluation_interval": f"{step}m", "tests": groups}
     file.write_text(yaml.safe_dump(test))
     done = subprocess.run(
-        [promtool(), "test", "rules", str(file)], capture_output=True, text=True, check=False
+        [installed("promtool"), "test", "rules", str(file)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_prometheus_takes_the_rules() -> None:
-    command = [promtool(), "check", "rules", "--lint-fatal", str(ALERTS)]
+    command = [installed("promtool"), "check", "rules", "--lint-fatal", str(ALERTS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_prometheus_takes_the_settings() -> None:
+    command = [installed("promtool"), "check", "config", "--syntax-only", str(MONITORING / "prometheus.yml")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

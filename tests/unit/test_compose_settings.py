@@ -15,9 +15,7 @@ from worker.setting_names import PREFIX
 from worker.settings import Settings, load_settings
 
 SETTINGS = {PREFIX + field.upper() for field in Settings.model_fields}
-PASSWORDS = {
-    name for file in (BASE, PRODUCTION) for name in variables_in(file) if not name.startswith(PREFIX)
-}
+PASSWORDS = {name for file in (BASE, PRODUCTION) for name in variables_in(file) if name.endswith("_PASSWORD")}
 OWN = {"VERIFY_HOME", "VERIFY_BUNDLE", "VERIFY_DATABASE_URL", "VERIFY_BROKER_URL"}
 """What Compose must set itself, whatever `.env` says."""
 KEYS = {"VERIFY_HEAD_PUBLIC_KEY", "VERIFY_HEAD_SIGNING_KEY"}
@@ -40,7 +38,7 @@ def secrets_in(service: dict[str, Any]) -> set[str]:
 
 def test_our_services_are_found() -> None:
     assert len(SERVICES) == 4 + 5
-    assert len(PASSWORDS) == 7
+    assert len(PASSWORDS) == 8
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -79,6 +77,8 @@ def test_no_password_reaches_a_service_by_its_name(service: dict[str, Any]) -> N
         ("migrate", {"MYSQL_PASSWORD", "REDIS_PASSWORD"}),
         ("flower", {"FLOWER_PASSWORD", "REDIS_PASSWORD"}),
         ("operator", {"OPERATOR_PASSWORD", "REDIS_PASSWORD"}),
+        ("prometheus", set()),
+        ("grafana", {"GRAFANA_PASSWORD"}),
         ("redis", {"REDIS_PASSWORD"}),
         ("mysql", {"MYSQL_ROOT_PASSWORD", "MYSQL_PASSWORD"}),
     ],

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import shlex
+import subprocess
 from typing import Any
 
 import click
@@ -16,7 +17,9 @@ from celery.bin.celery import celery as celery_cli
 import celeryconfig
 from pipeline.images.limits import ImageLimits
 from support.bundle import ROOT
+from support.compose import PRODUCTION
 from support.dockerfile import DOCKERFILE, copied, stages, steps_of
+from support.prometheus import MONITORING
 from worker.cli import main as worker_cli
 from worker.jobs import queues
 from worker.setting_names import PREFIX
@@ -169,3 +172,38 @@ def test_code_is_copied_and_caches_are_not() -> None:
 def test_what_is_no_code_cannot_be_copied(source: str) -> None:
     with pytest.raises(AssertionError, match="nothing to copy"):
         copied(source)
+
+
+@pytest.mark.parametrize("name", ["prometheus", "grafana"])
+def test_the_monitoring_is_for_this_host_alone_and_finds_its_files(name: str) -> None:
+    service = PRODUCTION["services"][name]
+    assert service["profiles"] == ["monitoring"]
+    assert re.fullmatch(r"[\w/]+:v?\d+\.\d+\.\d+", service["image"])
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert (service["read_only"], service["cap_drop"]) == (True, ["ALL"])
+    assert service["mem_limit"]
+    mounted = [volume.split(":")[0] for volume in service["volumes"]]
+    assert all((ROOT / source).exists() for source in mounted if source.startswith("./"))
+    assert {source for source in mounted if not source.startswith("./")} <= PRODUCTION["volumes"].keys()
+
+
+def test_prometheus_asks_every_service_that_serves_metrics_at_the_port_of_the_example() -> None:
+    [job] = yaml.safe_load((MONITORING / "prometheus.yml").read_text())["scrape_configs"]
+    [found] = job["dns_sd_configs"]
+    assert set(found["names"]) == {name for name in OURS if queues_of(OURS[name])}
+    address = f"VERIFY_METRICS_ADDRESS=0.0.0.0:{found['port']}"
+    assert address in (ROOT / "docs" / "operations.md").read_text()
+    assert job["authorization"]["credentials_file"] in PRODUCTION["services"]["prometheus"]["command"][0]
+    [sources] = yaml.safe_load((MONITORING / "datasources.yml").read_text())["datasources"]
+    assert sources["url"] == "http://prometheus:9090"
+
+
+@pytest.mark.parametrize(
+    ("name", "secret"), [("prometheus", "VERIFY_METRICS_TOKEN"), ("grafana", "GF_SECURITY_ADMIN_PASSWORD")]
+)
+def test_without_its_secret_the_monitoring_says_so_and_does_not_start(name: str, secret: str) -> None:
+    service = PRODUCTION["services"][name]
+    shell = [*service["entrypoint"], service["command"][0].replace("$$", "$")]
+    done = subprocess.run(shell, env={secret: ""}, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "choose" in done.stderr
