@@ -7,6 +7,7 @@ import json
 import re
 import shlex
 import subprocess
+from graphlib import TopologicalSorter
 from typing import Any
 
 import click
@@ -17,7 +18,7 @@ from celery.bin.celery import celery as celery_cli
 import celeryconfig
 from pipeline.images.limits import ImageLimits
 from support.bundle import ROOT
-from support.compose import PRODUCTION
+from support.compose import BASE, PRODUCTION, merged
 from support.dockerfile import DOCKERFILE, copied, stages, steps_of
 from support.prometheus import MONITORING
 from worker.cli import main as worker_cli
@@ -131,6 +132,42 @@ def test_a_worker_is_probed_by_a_module_that_exists(name: str) -> None:
     probe = OURS[name]["healthcheck"]["test"]
     assert probe[:3] == ["CMD", "python", "-m"]
     assert importlib.util.find_spec(probe[3])
+
+
+BOTH: dict[str, dict[str, Any]] = {
+    name: file["services"] for name, file in (("base", BASE), ("production", merged(BASE, PRODUCTION)))
+}
+ONCE = {"migrate", "accounts"}
+"""Services that run to their end before others start."""
+
+
+@pytest.mark.parametrize("services", BOTH.values(), ids=BOTH)
+def test_what_runs_on_is_probed_and_started_again_and_what_runs_once_is_not(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    long = {name for name in services if name not in {*ONCE, "operator"}}
+    assert {name for name, service in services.items() if "healthcheck" in service} == long
+    assert {name for name, service in services.items() if service.get("restart") == "unless-stopped"} == long
+    assert {services[name]["restart"] for name in ONCE & services.keys()} == {"no"}
+
+
+@pytest.mark.parametrize("services", BOTH.values(), ids=BOTH)
+def test_a_service_waits_for_what_it_needs_and_for_nothing_that_cannot_be(
+    services: dict[str, dict[str, Any]],
+) -> None:
+    needs = {name: service.get("depends_on", {}) for name, service in services.items()}
+    conditions = {
+        (needed, waited["condition"]) for service in needs.values() for needed, waited in service.items()
+    }
+    assert conditions <= {
+        *((server, "service_healthy") for server in ("redis", "mysql")),
+        *((once, "service_completed_successfully") for once in ONCE),
+    }
+    assert list(TopologicalSorter(needs).static_order())  # raises CycleError
+    tables_first = {"verify", "retrain", "beat", *ONCE} & services.keys() - {"migrate"}
+    assert all("migrate" in needs[name] for name in tables_first)
+    if "accounts" in services:
+        assert all("accounts" in needs[name] for name in tables_first - {"accounts"})
 
 
 @pytest.mark.parametrize("name", ["redis", "mysql"])
