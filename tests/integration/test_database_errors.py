@@ -156,7 +156,7 @@ def test_too_many_connections(says: Callable[..., str], mariadb_server: MariaDb,
 
 def test_a_right_that_is_missing_is_named_with_its_table(says: Callable[..., str], made: str) -> None:
     with account(made, "SELECT ON member") as url:
-        assert "the account may not do that (SELECT on verification): worker/grants.sql" in says(url)
+        assert "the account may not do that (SELECT on model_version): worker/grants.sql" in says(url)
     with account(made, "SELECT, UPDATE, DELETE, LOCK TABLES ON *") as url:
         store = Store(build_engine(url))
         with pytest.raises(StoreUnavailable, match=r"\(INSERT on member\): worker/grants.sql"):
