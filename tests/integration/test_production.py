@@ -260,23 +260,21 @@ def test_passwords_that_could_end_the_statement_are_refused() -> None:
     assert "letters, digits" in done.stderr
 
 
-def _services() -> dict[str, dict[str, Any]]:
-    """With what they take from the base."""
-    own = COMPOSE["services"]
-    return {name: {**BASE["services"].get(name, {}), **service} for name, service in own.items()}
-
-
 def test_only_what_people_look_at_is_published_on_the_host_alone() -> None:
-    published = {name: one["ports"] for name, one in _services().items() if "ports" in one}
+    published = {
+        name: one["ports"]
+        for name, one in merged(COMPOSE_BASE, COMPOSE_PRODUCTION)["services"].items()
+        if "ports" in one
+    }
     assert set(published) == {"flower", "prometheus", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 
 def test_nothing_runs_as_root_or_writes_its_image() -> None:
-    for name, merged in _services().items():
-        assert "no-new-privileges:true" in merged["security_opt"]
+    for name, service in merged(COMPOSE_BASE, COMPOSE_PRODUCTION)["services"].items():
+        assert "no-new-privileges:true" in service["security_opt"]
         if name != "mysql":
-            assert merged["read_only"]
+            assert service["read_only"]
 
 
 def test_services_of_the_base_are_all_thought_of() -> None:
