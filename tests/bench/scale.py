@@ -115,6 +115,7 @@ def _round(scene: Scene, times: Times) -> None:
     for _ in range(20):
         scene.verify(timed)
         timed("show", scene.show)
+    timed("count all, each 10 minutes", scene.recount)
     scene.look_back()
     for _ in range(5):
         timed("changes since", scene.changes)
@@ -137,7 +138,8 @@ def _once(scene: Scene, times: Times, folder: Path, rows: int) -> None:
         url = scene.store.database.engine.url.render_as_string(hide_password=False)
         done = an_import(folder, url, rows)
         times[f"import of {rows:,} rows"][scene.members].append(done.seconds)
-        _told(f"{scene.members:,}: the import took {done.megabytes:.0f} MB at the most")
+        used = f"{done.cpu_seconds:.0f} s of processor time and {done.megabytes:.0f} MB at the most"
+        _told(f"{scene.members:,}: the import took {used}")
 
 
 @contextmanager

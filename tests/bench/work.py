@@ -56,6 +56,7 @@ class Scene:
 
     def warm_up(self) -> None:
         """Connections are there, and what is asked every minute is in the server's memory."""
+        self.recount()
         for _ in range(2):
             self.status()
             self.review_list()
@@ -63,6 +64,13 @@ class Scene:
 
     def status(self) -> None:
         self.store.reports.status(utc_now())
+
+    def recount(self) -> None:
+        """What the sweep does every ten minutes: all members and requests are counted."""
+        t = self.store.database.t.tally
+        old = sa.update(t).values(counted_at=utc_now() - timedelta(hours=1))
+        self.store.database.write(lambda c: c.execute(old))
+        self.store.tally.renew(utc_now())
 
     def review_list(self) -> None:
         self.store.reviews.queue.page(utc_now())
@@ -73,6 +81,7 @@ class Scene:
         self.store.training_members.clear()
         sweep(self.store.requests, self.store.pending, QuietBroker(), utc_now())
         self.store.training_runs.due(utc_now())
+        self.store.tally.renew(utc_now())
 
     def show(self) -> None:
         """What `python -m worker show` asks."""
