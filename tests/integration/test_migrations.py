@@ -11,6 +11,7 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 
+from support.databases import fresh_database
 from worker.errors import SchemaConflict, StoreUnavailable
 from worker.migrations import current_revision, migrate
 from worker.migrations.migrate import _config, version_table
@@ -269,3 +270,17 @@ def test_tables_of_a_newer_version_are_left_alone(engine: sa.Engine) -> None:
     run(engine, "UPDATE verify_schema_version SET version_num = '9999'")
     with pytest.raises(SchemaConflict, match="at revision 9999, which a newer version"):
         migrate(engine)
+
+
+def test_a_migration_takes_as_long_as_it_needs_whatever_other_statements_may(mariadb_url: str) -> None:
+    with fresh_database(mariadb_url) as url:
+        hasty = build_engine(url, statement_seconds=1)
+        lock = sa.func.get_lock(f"migrate:{hasty.url.database}", 0)
+        with build_engine(url).connect() as other:
+            assert other.scalar(sa.select(lock)) == 1  # the first statement of a migration waits for it
+            ending = threading.Timer(2.5, other.invalidate)
+            ending.start()
+            migrate(hasty)
+            ending.join()
+        assert current_revision(hasty) is not None
+        hasty.dispose()

@@ -15,6 +15,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import SQLAlchemyError
 
 from worker.errors import SchemaConflict, StoreUnavailable
+from worker.store.database import build_engine
 from worker.store.failures import right_missing, translate, which_right
 from worker.store.tables.schema import tables
 
@@ -30,7 +31,7 @@ def migrate(engine: sa.Engine, prefix: str = "") -> str:
     not make, where ours are not as their revision says, and StoreUnavailable.
     """
     try:
-        with _alone(engine) as connection:
+        with _patient(engine) as patient, _alone(patient) as connection:
             _part_version_tables(connection)
             _refuse_others_tables(connection, prefix)
             _refuse_newer(connection, prefix)
@@ -118,6 +119,19 @@ def _config(connection: sa.Connection, prefix: str) -> Config:
     config.set_main_option("script_location", str(Path(__file__).parent))
     config.attributes.update(connection=connection, prefix=prefix, version_table=version_table(prefix))
     return config
+
+
+@contextmanager
+def _patient(engine: sa.Engine) -> Iterator[sa.Engine]:
+    """The same database, where a statement may take minutes: so long an index of a million rows is made."""
+    if engine.dialect.name != "mysql":
+        yield engine
+        return
+    own = build_engine(engine.url.render_as_string(hide_password=False), statement_seconds=None)
+    try:
+        yield own
+    finally:
+        own.dispose()
 
 
 @contextmanager

@@ -164,12 +164,16 @@ def within(column: sa.Column[str], window: Window) -> sa.ColumnElement[bool]:
     return column > after if last is None else sa.and_(column > after, column <= last)
 
 
-def build_engine(url: str) -> sa.Engine:
-    """An engine for a URL that `normalise_database_url` has seen. Connects to nothing yet."""
-    return _mysql(url) if sa.make_url(url).get_backend_name() == "mysql" else _sqlite(url)
+def build_engine(url: str, *, statement_seconds: int | None = 30) -> sa.Engine:
+    """An engine for a URL that `normalise_database_url` has seen. Connects to nothing yet.
+
+    A statement that takes longer than ``statement_seconds`` is given up (MySQL; None: never).
+    """
+    is_mysql = sa.make_url(url).get_backend_name() == "mysql"
+    return _mysql(url, statement_seconds) if is_mysql else _sqlite(url)
 
 
-def _mysql(url: str) -> sa.Engine:
+def _mysql(url: str, statement_seconds: int | None) -> sa.Engine:
     engine = sa.create_engine(
         url,
         hide_parameters=True,  # in errors: they hold links and IDs
@@ -178,7 +182,11 @@ def _mysql(url: str) -> sa.Engine:
         pool_pre_ping=True,  # "MySQL server has gone away" after a quiet night
         pool_recycle=1800,
         pool_timeout=_LOCK_WAIT_SECONDS,
-        connect_args={"connect_timeout": 5, "read_timeout": 30, "write_timeout": 30},
+        connect_args={
+            "connect_timeout": 5,
+            "read_timeout": statement_seconds,
+            "write_timeout": statement_seconds,
+        },
     )
     event.listen(engine, "connect", _prepare_mysql)
     event.listen(engine, "do_connect", _connect_mysql)
