@@ -8,6 +8,7 @@ from itertools import count
 from typing import Final
 
 from support.dashboard_parts import (
+    NOW,
     Json,
     Panel,
     coloured,
@@ -63,7 +64,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             5,
             {"verdicts": "60 * sum(rate(verify_jobs_total[$__rate_interval]))"},
             show="value",
-            height=5,
+            height=7,
             defaults={"decimals": 1, "thresholds": PLAIN, "noValue": "none"},
         ),
         figures(
@@ -73,7 +74,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             5,
             {"oldest": "max(verify_oldest_unfinished_seconds)"},
             show="value",
-            height=5,
+            height=7,
             unit="s",
             defaults={"decimals": 0, "thresholds": WAIT},
         ),
@@ -86,7 +87,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
                 "are well": "sum(verify_worker_healthy)",
                 "are not": 'count(up{job="verify"}) - (sum(verify_worker_healthy) or vector(0))',
             },
-            height=5,
+            height=7,
             overrides=[
                 named("are well", thresholds=steps("red", (1, "green"))),
                 named("are not", thresholds=BAD),
@@ -99,7 +100,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             9,
             {"": 'sum by (alertname, severity) (ALERTS{alertstate="firing",alertname=~"Verify.*"})'},
             order=("severity", "alertname"),
-            height=5,
+            height=7,
             defaults={"noValue": "none"},
             overrides=[
                 named(
@@ -178,6 +179,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
                 "{{host_class}}: {{problem}}": per_minute(
                     'verify_photo_fetches_total{problem!="none"}', "host_class", "problem"
                 )
+                + " > 0"
             },
             stacked="normal",
         ),
@@ -207,9 +209,10 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             overrides=[
                 named("overdue", thresholds=BAD),
                 named("objections due", thresholds=BAD),
-                named("the oldest waits", unit="s"),
+                named("the oldest waits", unit="s", decimals=0),
                 named("half take at most", unit="s"),
             ],
+            options={"orientation": "horizontal"},
         ),
         lines(
             "Open cases, and those that are overdue",
@@ -246,6 +249,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
             "verify-training-failed",
             6,
             {"{{state}}": "max by (state) (verify_training_state) == 1"},
+            query=NOW,
             show="name",
             height=5,
             defaults={"thresholds": PLAIN, "noValue": "none yet"},

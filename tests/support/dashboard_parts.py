@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 Json = dict[str, Any]
 
@@ -35,6 +35,10 @@ def named(name: str, **properties: Any) -> Json:
 def coloured(**colours: str) -> list[Json]:
     """Series that always have the same colour."""
     return [named(name, color={"mode": "fixed", "fixedColor": its}) for name, its in colours.items()]
+
+
+NOW: Final[Json] = {"instant": True, "range": False}
+"""A query for the last value alone."""
 
 
 @dataclass(frozen=True)
@@ -94,13 +98,13 @@ def lines(*words: Any, stacked: str = "", **more: Any) -> Panel:
 
 def figures(*words: Any, show: str = "value_and_name", **more: Any) -> Panel:
     """The values of now, in colour."""
-    graph = "area" if show == "value" else "none"
     options = {
         "colorMode": "background",
-        "graphMode": graph,
+        "graphMode": "none",
         "justifyMode": "center",
         "textMode": show,
         "reduceOptions": {"calcs": ["lastNotNull"]},
+        "text": {"titleSize": 14, "valueSize": 28},
         **more.pop("options", {}),
     }
     return Panel(*words, type="stat", options=options, **more)
@@ -115,7 +119,8 @@ def table(*words: Any, order: Sequence[str], **more: Any) -> Panel:
     return Panel(
         *words,
         type="table",
-        query={"format": "table", "instant": True, "range": False},
+        query={"format": "table", **NOW},
+        options={"sortBy": [{"displayName": order[0], "desc": False}]},
         more={"transformations": [{"id": "organize", "options": columns}]},
         **more,
     )
