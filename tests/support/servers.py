@@ -190,6 +190,8 @@ class MariaDb(PrivateServer):
             f"--datadir={self.data}",
             f"--socket={self.folder / 's'}",
             f"--pid-file={self.folder / 'pid'}",
+            # A server that starts removes the temporary tables there: those of others too, which crash.
+            f"--tmpdir={self.folder}",
             f"--port={self.port}",
             "--bind-address=127.0.0.1",
             "--character-set-server=utf8mb4",  # its own default is latin1
