@@ -344,7 +344,7 @@ def test_every_metric_of_a_rule_exists() -> None:
     assert used <= exported
 
 
-@pytest.mark.parametrize("logger", set(re.findall(r'logger="([\w.]+)"', ALERTS.read_text())))
+@pytest.mark.parametrize("logger", sorted(set(re.findall(r'logger="([\w.]+)"', ALERTS.read_text()))))
 def test_every_logger_of_a_rule_writes_warnings(logger: str) -> None:
     source = (ROOT / f"{logger.replace('.', '/')}.py").read_text()
     assert re.search(r"log(ger)?\.warning\(", source)
