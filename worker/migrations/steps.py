@@ -3,11 +3,13 @@ off goes on here."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import sqlalchemy as sa
 from alembic import op
+from alembic.operations.base import BatchOperations
 from sqlalchemy.schema import SchemaItem
 
 from worker.store.tables.columns import UtcDateTime
@@ -70,11 +72,9 @@ def light_table(name: str, columns: str, *times: str) -> sa.TableClause:
 
 def allow_words(table: str, columns: Sequence[str], words: Sequence[str], *new: sa.Column[Any]) -> None:
     """Let these columns hold these words and no others; new ones are added first, unless they are there."""
-    known, there = names_of(table, "check_constraints"), sa.inspect(op.get_bind()).get_columns(table)
-    computed = [column for column in there if "computed" in column and copied() == "always"]
+    known, names = names_of(table, "check_constraints"), names_of(table, "columns")
     listed = ", ".join(f"'{word}'" for word in words)
-    names = {column["name"] for column in there}
-    with op.batch_alter_table(table) as batch:
+    with altered(table) as batch:
         for column in new:
             if column.name not in names:
                 batch.add_column(column)
@@ -83,7 +83,25 @@ def allow_words(table: str, columns: Sequence[str], words: Sequence[str], *new: 
             if name in known:
                 batch.drop_constraint(op.f(name), type_="check")
             batch.create_check_constraint(op.f(name), sa.text(f"{checked} IN ({listed})"))
-        for told in computed:  # or the copy would insert into them
+
+
+def allow_any_word(table: str, *columns: str) -> None:
+    """Let these columns hold whatever the code writes: their CHECKs go, where there are any."""
+    names = {f"ck_{table}_{column}" for column in columns} & names_of(table, "check_constraints")
+    with altered(table) as batch:
+        for name in sorted(names):
+            batch.drop_constraint(op.f(name), type_="check")
+
+
+@contextmanager
+def altered(table: str) -> Iterator[BatchOperations]:
+    """All steps at once. Where the table is copied, computed columns are made anew, which the copy would
+    insert into otherwise."""
+    there = sa.inspect(op.get_bind()).get_columns(table)
+    computed = [column for column in there if "computed" in column and copied() == "always"]
+    with op.batch_alter_table(table) as batch:
+        yield batch
+        for told in computed:
             batch.drop_column(told["name"])
             # Its text is not taken from the database: of SQLite's, SQLAlchemy reads on to the next bracket.
             batch.add_column(

@@ -105,7 +105,10 @@ def row_number() -> TypeEngine[int]:
 def one_of(
     column: str, words: Iterable[str], *, nullable: bool = True
 ) -> tuple[sa.Column[str], sa.CheckConstraint]:
-    """A column for these words, those of an enum for instance, with its CHECK."""
+    """A column for these words, those of an enum for instance, with its CHECK.
+
+    Reasons have a plain `code` column: a CHECK cannot be widened without a copy of the table.
+    """
     listed = ", ".join(f"'{word}'" for word in words)
     return sa.Column(column, code(), nullable=nullable), sa.CheckConstraint(f"{column} IN ({listed})", column)
 

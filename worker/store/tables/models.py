@@ -5,12 +5,13 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from pipeline.verdict import Reason, Status
+from pipeline.verdict import Status
 from worker.store.tables.columns import (
     CutText,
     TableBuilder,
     UtcDateTime,
     ascii_text,
+    code,
     identifier,
     json_map,
     one_of,
@@ -59,11 +60,11 @@ def shadow_verdict(build: TableBuilder) -> sa.Table:
         sa.Column("request_id", identifier(), primary_key=True),
         sa.Column("version", ascii_text(VERSION_LENGTH), primary_key=True),
         *one_of("status", Status, nullable=False),
-        *one_of("reason", Reason, nullable=False),
+        sa.Column("reason", code(), nullable=False),
         sa.Column("similarity", sa.Double),
         # A person may change the request's own status later.
         *one_of("decided_status", Status, nullable=False),
-        *one_of("decided_reason", Reason, nullable=False),
+        sa.Column("decided_reason", code(), nullable=False),
         sa.Column("decided_version", ascii_text(VERSION_LENGTH), nullable=False),
         sa.Column("judged_at", UtcDateTime, nullable=False),
         build.parent("verification.request_id"),

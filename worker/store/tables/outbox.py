@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from pipeline.verdict import Reason, Status
+from pipeline.verdict import Status
 from worker.store.tables.columns import (
     CutText,
     TableBuilder,
@@ -36,7 +36,7 @@ def result(build: TableBuilder) -> sa.Table:
         # While it waits for a photo host.
         sa.Column("waiting_until", UtcDateTime),
         *one_of("status", Status),
-        *one_of("reason", Reason),
+        sa.Column("reason", code()),
         # Why it is dead: the reason of the dead job.
         sa.Column("problem", CutText(32, ascii_only=True)),
         # Number of the photo that the reason is about; 0 is the selfie.

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from pipeline.verdict import Gender, Reason, Status
+from pipeline.verdict import Gender, Status
 from worker.results.reviewer_reasons import ReviewReason
 from worker.store.tables.columns import (
     NOTE_LENGTH,
@@ -41,7 +41,7 @@ def decision(build: TableBuilder) -> sa.Table:
         sa.Column("request_id", identifier(), nullable=False),
         *one_of("status", Status, nullable=False),
         *one_of("previous_status", Status, nullable=False),
-        *one_of("previous_reason", Reason),
+        sa.Column("previous_reason", code()),
         sa.Column("decided_by", CutText(255), nullable=False),
         sa.Column("decided_at", UtcDateTime, nullable=False),
         # NULL in decisions of before there were cases; so is all that follows.

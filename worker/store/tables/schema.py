@@ -19,7 +19,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
-from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, PhotoVerdict, Reason, Status
+from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, PhotoVerdict, Status
 from worker.client.message import MAX_URL
 from worker.jobs.verify_job import Why
 from worker.store.tables.columns import (
@@ -148,7 +148,7 @@ def _member(build: TableBuilder) -> sa.Table:
         sa.Column("similarity", sa.Double),
         *one_of("predicted_gender", Gender),
         sa.Column("gender_probability", sa.Double),
-        *one_of("reason", Reason),
+        sa.Column("reason", code()),
         sa.Column("model_version", sa.String(64)),
         sa.Column("verified_at", UtcDateTime),
         # The request that this result is from.
@@ -267,7 +267,7 @@ def _verification(build: TableBuilder) -> sa.Table:
 def _verdict_columns() -> tuple[sa.schema.SchemaItem, ...]:
     return (
         *one_of("status", Status),
-        *one_of("reason", Reason),
+        sa.Column("reason", code()),
         sa.Column("photo", sa.Integer),
         sa.Column("same_person", sa.Boolean),
         sa.Column("similarity", sa.Double),
@@ -280,7 +280,7 @@ def _verdict_columns() -> tuple[sa.schema.SchemaItem, ...]:
         sa.Column("timings", json_map()),
         # What the machine had said where a second look opened a review instead.
         *one_of("machine_status", Status),
-        *one_of("machine_reason", Reason),
+        sa.Column("machine_reason", code()),
     )
 
 
