@@ -12,7 +12,7 @@ from pipeline.verdict import Reason, Status
 from support.cases import APPROVE, REJECT, a_store, answered, claimed, judged, looked, rows, standing
 from support.grants import granted_database
 from support.jobs import KIM, LEASE, MOST, a_job, a_verdict, later
-from worker.errors import CaseGone, CaseSuspended, ConsentWithdrawn
+from worker.errors import CaseGone, CaseSuspended, ClaimLost, ConsentWithdrawn
 from worker.store import Attempt, Claim, Store, build_engine
 from worker.store.tables.states import PairLabel, Purpose, State
 
@@ -81,6 +81,23 @@ def test_a_suspended_case_is_nobodys_and_not_overdue_until_the_member_agrees_aga
     claim = claimed(store, "lee", 401)
     assert (claim.member_id, claim.request_id) == ("m1", "r1")  # in its old place
     assert store.reviews.queue.page(later(402)).suspended == 0
+
+
+def test_what_a_reviewer_says_is_of_the_case_that_was_shown_last(store: Store) -> None:
+    """Whoever has got another case in place of a suspended one does not keep both."""
+    judged(store)
+    judged(store, "r2", "m2", 5)
+    claim = answered(store, at=6)
+    in_sql(store, given=False)
+    assert claimed(store, at=7).member_id == "m2"
+    in_sql(store, given=True)
+    shown = claimed(store, at=8)
+    acted_on = store.reviews.queue.claim_of("KIM")
+    assert acted_on is not None
+    assert acted_on.member_id == shown.member_id == "m2"
+    with pytest.raises(ClaimLost, match="it is not yours any more"):
+        store.reviews.decisions.decide(claim, APPROVE, later(9))
+    assert claimed(store, "lee", 10).member_id == "m1"
 
 
 def test_answers_and_votes_of_before_count_when_the_member_agrees_again(engine: sa.Engine) -> None:

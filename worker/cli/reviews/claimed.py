@@ -28,7 +28,7 @@ def claimed(store: Store, name: str, member_id: str | None, now: datetime) -> Cl
     if member_id is not None and (claim is None or claim.member_id != member_id):
         holder = store.reviews.queue.holder_of(member_id, now)
         has = f"{holder} has" if holder else "nobody has"
-        raise click.ClickException(f"{has} the case of {member_id}, and you have not: `review next`")
+        raise click.ClickException(f"{has} the case of {member_id}: `review next` gives you one of your own")
     if claim is None:
         raise click.ClickException(
             "you have no case, or somebody else has it by now: `review next` gives you one"

@@ -114,8 +114,22 @@ class ReviewQueue:
             its = (case.c.id == case_id, case.c.unfinished.is_not(None), sa.or_(own, is_free(case, now)))
             found = c.execute(sa.select(case).where(*its).with_for_update(skip_locked=True)).one_or_none()
             if found is not None:
+                self._give_back_others(c, found, reviewer)
                 return ids, self._take(c, found, reviewer, now)
         return ids, None
+
+    def _give_back_others(self, c: sa.Connection, taken: AnyRow, reviewer: str) -> None:
+        """A person has one case: one that was suspended, or whose member sent something, is anybody's again.
+
+        Else what is answered next could be said of a case that was not shown.
+        """
+        case = self._t.review_case
+        its = (case.c.unfinished.is_not(None), named(case.c.reviewer, reviewer), case.c.id != taken.id)
+        others = c.scalars(sa.select(case.c.id).where(*its)).all()
+        for case_id in others:  # by its number: looking for the name would lock every case that is open
+            one = sa.select(case).where(case.c.id == case_id, *its).with_for_update(skip_locked=True)
+            if (row := c.execute(one).one_or_none()) is not None:
+                self._cases.release(c, row)
 
     def _claimable(self, reviewer: str) -> sa.Select[Any]:
         """IDs of the cases that this person may have, in their order."""
