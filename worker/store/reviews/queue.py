@@ -13,6 +13,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Reason
+from worker.client.identifiers import is_identifier
 from worker.errors import NotPossible
 from worker.jobs.links import current_links, urls_of
 from worker.results.reviewer_reasons import ReviewReason
@@ -35,6 +36,7 @@ from worker.store.reviews.claims import (
     hold,
     is_suspended,
     named,
+    not_about,
     objections_to,
     same_person,
 )
@@ -95,6 +97,8 @@ class ReviewQueue:
         case = self._t.review_case
         which = case.c.sandbox == sandbox
         if sandbox and member_id is not None:
+            if not is_identifier(member_id):
+                return None
             which = sa.and_(which, case.c.member_id == member_id)
         for _ in range(_TRIES):
             tried, claim = self._db.write(lambda c: self._claim_next(c, reviewer, now, which))
@@ -153,7 +157,7 @@ class ReviewQueue:
             sa.select(case.c.id)
             .join(m, m.c.member_id == case.c.member_id)
             .where(is_waiting(case), m.c.request_id == case.c.request_id, ended, may)
-            .where(~named(case.c.member_id, reviewer), ~is_suspended(self._t))
+            .where(not_about(case, reviewer), ~is_suspended(self._t))
             .order_by(case.c.priority, case.c.due_at, case.c.id)
         )
 
@@ -182,7 +186,8 @@ class ReviewQueue:
         """Who has the member's case now. Raises NotPossible where there is no open one."""
         case = self._t.review_case
         query = sa.select(case).where(case.c.member_id == member_id, case.c.unfinished.is_not(None))
-        row = self._db.read(lambda c: c.execute(query).one_or_none())
+        # MariaDB compares no text beyond ASCII with an ID.
+        row = self._db.read(lambda c: c.execute(query).one_or_none()) if is_identifier(member_id) else None
         if row is None:
             raise NotPossible(f"there is no open case of {member_id}")
         return row.reviewer if is_leased(row, now) else None
