@@ -49,7 +49,7 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
     # An open one is not shown: see `review next`.
     objections = () if open_case else store.reviews.objections.of_member(member_id)
     if looks:
-        _print_looks(store.accesses.of_member(member_id))
+        _print_looks(store.accesses.of_member(member_id), open_case=open_case)
     elif ko or en:
         click.echo(_text(member, requests, Language.KO if ko else Language.EN))
     elif as_json:
@@ -200,10 +200,12 @@ def _decided(request: RequestRecord) -> dict[str, str]:
     }
 
 
-def _print_looks(looks: list[AccessRecord]) -> None:
+def _print_looks(looks: list[AccessRecord], *, open_case: bool) -> None:
+    """While a case is open not how: it would tell whoever has the case what somebody else has decided."""
     table = new_table("when (UTC)", "who", "what", "how", "login", "host", "from")
     for look in looks:
         when = f"{look.looked_at:%Y-%m-%d %H:%M:%S}"
         place = (look.login or "-", look.host or "-", look.client or "-")
-        table.add_row(when, look.looked_by, look.action, look.way, *place)
+        how = "-" if open_case and look.action == "review" else look.way
+        table.add_row(when, look.looked_by, look.action, how, *place)
     console().print(table)
