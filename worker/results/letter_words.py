@@ -277,8 +277,8 @@ KEPT: Final[Sentences] = (
         "Short values that tell a photo, and no face: until your data is deleted.",
     ),
     (
-        "요청, 결과, 담당자의 판단, 동의 기록: 회원 정보가 삭제될 때까지 보관합니다.",
-        "Requests, results, what people decided, your consents: until your data is deleted.",
+        "요청, 결과, 담당자의 판단, 동의와 이의: 회원 정보가 삭제될 때까지 보관합니다.",
+        "Requests, results, what people decided, your consents and objections: until your data is deleted.",
     ),
     (
         "앱에 보낸 결과 알림: {events}일 동안 보관합니다.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 import click
 
@@ -12,6 +13,9 @@ from worker.cli.records import note_access
 from worker.client.message import EARLIEST
 from worker.clock import utc_now
 from worker.store import NewObjection
+
+_EASTERNMOST: Final = timedelta(hours=14)
+"""So much earlier than in UTC a day begins somewhere: where the letter lies it is that day already."""
 
 
 @click.command("object")
@@ -31,10 +35,10 @@ def object_to_verdict(member_id: str, received: datetime | None, by: str | None)
     """
     name, now = operator(by), utc_now()
     came = now if received is None else received.replace(tzinfo=UTC)
-    if not EARLIEST <= came <= now:
-        raise click.BadParameter("a day since 2020 that has begun, in UTC", param_hint="--received")
+    if not EARLIEST <= came <= now + _EASTERNMOST:
+        raise click.BadParameter("must be a day since 2020, and not to come", param_hint="--received")
     note_access([member_id], "review", "object", name)
     objections = runtime.store().reviews.objections
     objections.record(NewObjection(member_id, came, by=name), now)
-    due = objections.of_member(member_id)[0].due_at
-    click.echo(f"{member_id} objects, says {name}: a person answers by {due:%Y-%m-%d}.")
+    due = next(one.due_at for one in objections.of_member(member_id) if one.answer is None)
+    click.echo(f"{member_id} objects, says {name}: the answer is due by {due:%Y-%m-%d}.")
