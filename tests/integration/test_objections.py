@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -357,7 +358,7 @@ def test_a_letter_is_written_down_by_a_command_and_its_answer_is_shown(here: Cli
     for day in ("2999-01-01", "2019-12-31", "yesterday"):
         assert here("review", "object", "m1", "--by", "lee", "--received", day).exit_code == 2
     done = here("review", "object", "m1", "--by", "lee", "--received", "2026-11-20")
-    assert done.stdout == "m1 objects, says lee: a person answers by 2026-12-20.\n"
+    assert done.stdout == "m1 objects, says lee: the answer is due by 2026-12-20.\n"
     again = here("review", "object", "m1", "--by", "lee")
     assert (again.exit_code, "on 2026-11-20 already (as lee wrote down)" in again.stderr) == (1, True)
     assert "own account" in here("review", "object", "m1", "--by", "M1").stderr
@@ -373,10 +374,26 @@ def test_a_letter_is_written_down_by_a_command_and_its_answer_is_shown(here: Cli
     assert "object" not in before.lower()
     here("review", "answer", "1=same", "2=same", "--by", "kim")
     assert "the member objects: 2026-11-20" in here("review", "show", "--by", "kim").stdout
-    here("review", "decide", "approve", "--reason", "same_person", "--by", "kim")
+    here("review", "decide", "approve", "--reason", "same_person", "--note", "knows her voice", "--by", "kim")
     assert "approved" in here("show", "m1").stdout.partition("Objections")[2]
     [told] = json.loads(here("show", "m1", "--json").stdout)["objections"]
     assert (told["way"], told["recorded_by"], told["answer"]) == ("operator", "lee", "approved")
     assert told["answered_by"] == "kim"
+    earlier = here("review", "object", "m1", "--by", "lee", "--received", "2026-11-10")
+    assert earlier.stdout.endswith("is due by 2026-12-10.\n")  # that of this one
+    here("review", "next", "--by", "ann")
+    here("review", "answer", "1=same", "2=same", "--by", "ann")
+    objected_to = here("review", "show", "--by", "ann").stdout
+    assert "the verdict" in objected_to
+    assert re.search("kim: approved on .*, same_person: knows her voice", objected_to)
+
+
+def test_a_letter_may_have_come_where_the_day_has_begun_already(here: Cli, store: Store) -> None:
+    judged(store, **RETRY)
+    there = utc_now() + timedelta(hours=14)
+    for day, status in ((there + timedelta(days=1), 2), (there, 0)):
+        done = here("review", "object", "m1", "--by", "lee", "--received", f"{day:%Y-%m-%d}")
+        assert done.exit_code == status
+    assert store.reviews.objections.of_member("m1")[0].received_at <= utc_now()
     Store(store.database.engine, tombstone_key=b"test key").members.forget("m1", NOW)
     assert "m1 was forgotten" in here("review", "object", "m1", "--by", "lee").stderr

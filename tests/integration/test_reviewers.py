@@ -158,6 +158,7 @@ def test_a_case_from_the_list_to_the_report(here: Cli, store: Store) -> None:
     assert "The case of m1 is yours until" in got
     assert "https://photos.example.com/m1/selfie.jpg?…" in got
     assert "sig=abc" not in got
+    assert "`--links` shows the whole addresses" in got
     assert "sig=abc" in here("review", "next", "--by", "kim", "--links").stdout
     assert [one.way for one in store.accesses.of_member("m1")] == ["links", "photos"]
     early = here("review", "decide", "approve", "--reason", "same_person", "--by", "kim")
@@ -167,6 +168,8 @@ def test_a_case_from_the_list_to_the_report(here: Cli, store: Store) -> None:
     shown = here("review", "show", "--by", "kim").stdout
     assert all(word in shown for word in ("different_person", "0.830", "declared gender", "too_dark"))
     assert "0.980" not in shown
+    assert "Now: review decide (approve|reject|new-photo|escalate) --reason CODE" in shown
+    assert "review reasons" in here("review", "decide", "approve", "--by", "kim").stderr
     assert "a change, after the evidence" in here("review", "answer", "2=same", "--by", "kim").stdout
     wrong = here("review", "decide", "reject", "--reason", "too_dark", "--by", "kim", "--member", "m1")
     assert (wrong.exit_code, "no reason to reject: there are" in wrong.stderr) == (1, True)
@@ -187,6 +190,37 @@ def test_a_case_from_the_list_to_the_report(here: Cli, store: Store) -> None:
     assert json.loads(here("review", "reasons", "--json").stdout)["other"]["for"] == [
         *("approve", "reject", "escalate"),
     ]
+
+
+def test_a_reviewer_may_have_a_korean_name(here: Cli, store: Store) -> None:
+    judged(store, 1)
+    by = ("--by", "김하늘")
+    assert "The case of m1 is yours" in here("review", "next", *by).stdout
+    assert "says 김하늘" in here("review", "answer", "1=same", "2=same", *by).stdout
+    assert "says 김하늘" in here("review", "decide", "approve", "--reason", "same_person", *by).stdout
+    assert "is taken back" in here("review", "undo", *by).stdout
+    here("review", "next", *by)
+    assert "김하늘 has the case of m1" in _refused(here, "m1", "lee")
+    assert "no open case of 다나" in _refused(here, "다나", "lee")
+    assert here("review", "next", "--sandbox", "--member", "다나", *by).exit_code == 0
+    assert "김하늘" in here("review", "report").stdout
+
+
+def _refused(here: Cli, member_id: str, by: str) -> str:
+    return here("review", "show", "--member", member_id, "--by", by).stderr
+
+
+def test_the_first_of_two_votes_is_not_told_by_the_record_of_looks(
+    here: Cli, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERIFY_REJECTION_VOTES", "2")
+    judged(store, 1)
+    for name in ("kim", "lee"):
+        here("review", "next", "--by", name)
+        here("review", "answer", "1=same", "2=different", "--by", name)
+        assert "reject" not in here("show", "m1", "--looks").stdout
+        here("review", "decide", "reject", "--reason", "other_person", "--by", name)
+    assert here("show", "m1", "--looks").stdout.count("reject") == 2  # decided: nobody can be swayed
 
 
 def test_a_reviewer_without_a_case_is_told_who_has_it(here: Cli, store: Store) -> None:

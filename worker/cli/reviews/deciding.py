@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import click
 
 from pipeline.terminal import console, new_table
@@ -11,6 +9,7 @@ from worker import runtime
 from worker.cli.output import by_option, operator, print_json
 from worker.cli.records import note_access
 from worker.cli.reviews.claimed import claimed, json_option, member_option
+from worker.cli.reviews.pages import CHOICES
 from worker.clock import utc_now
 from worker.results.reviewer_reasons import ReviewReason, review_reason_text
 from worker.results.texts import Language
@@ -18,17 +17,10 @@ from worker.store import Effect, Ruled, ruling
 from worker.store.reviews.ruling import CODES
 from worker.store.tables.states import Choice
 
-_CHOICES: Final = {
-    "approve": Choice.APPROVE,
-    "reject": Choice.REJECT,
-    "new-photo": Choice.NEW_PHOTO,
-    "escalate": Choice.ESCALATE,
-}
-
 
 @click.command()
-@click.argument("choice", metavar="(approve|reject|new-photo|escalate)", type=click.Choice(list(_CHOICES)))
-@click.option("--reason", "code", metavar="CODE", required=True, help="What you see: `review reasons`.")
+@click.argument("choice", metavar="(approve|reject|new-photo|escalate)", type=click.Choice(list(CHOICES)))
+@click.option("--reason", "code", metavar="CODE", help="What you see, always needed: `review reasons`.")
 @click.option("--photo", type=int, metavar="NUMBER", help="Which photo is to be replaced; 0 is the selfie.")
 @click.option("--note", metavar="TEXT", help="For colleagues, 1,000 characters at most.")
 @by_option
@@ -36,7 +28,7 @@ _CHOICES: Final = {
 @json_option
 def decide(
     choice: str,
-    code: str,
+    code: str | None,
     photo: int | None,
     note: str | None,
     by: str | None,
@@ -49,7 +41,9 @@ def decide(
     case to others. Within a minute `review undo` takes it back.
     """
     store, name, now = runtime.store(), operator(by), utc_now()
-    what = ruling(_CHOICES[choice], code, photo, note)
+    if code is None:
+        raise click.UsageError("say what you see: --reason CODE; `review reasons` lists them")
+    what = ruling(CHOICES[choice], code, photo, note)
     claim = claimed(store, name, member_id, now)
     note_access([claim.member_id], "review", choice, name)
     done = store.reviews.decisions.decide(claim, what, now)
@@ -97,13 +91,14 @@ def reopen(member_id: str, by: str | None) -> None:
 def reasons(as_json: bool) -> None:
     """List the reasons that a decision can have, in Korean and English."""
     fitting = {
-        code: [name for name, choice in _CHOICES.items() if code in CODES[choice]] for code in ReviewReason
+        code: [name for name, choice in CHOICES.items() if code in CODES[choice]] for code in ReviewReason
     }
     if as_json:
         texts = {code: {one: review_reason_text(code, one) for one in Language} for code in ReviewReason}
         print_json({code: {"for": fitting[code], **texts[code]} for code in ReviewReason})
         return
     table = new_table("reason", "for", "한국어", "English")
+    table.columns[0].no_wrap = True  # to be copied
     for code in ReviewReason:
         words = (review_reason_text(code, one) for one in Language)
         table.add_row(code, ", ".join(fitting[code]), *words)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import click
 from rich.table import Table
@@ -11,8 +12,9 @@ from rich.table import Table
 from pipeline.terminal import console, new_table
 from worker.cli.members.pages import history_table, in_words, photos_table
 from worker.cli.output import plain, without_query
+from worker.results.reviewer_reasons import ReviewReason
 from worker.store import CaseView, Evidence, ObjectionCounts
-from worker.store.tables.states import Cause, PairLabel
+from worker.store.tables.states import Cause, Choice, PairLabel
 
 WORDS: Final = {
     "same": PairLabel.GENUINE,
@@ -20,6 +22,13 @@ WORDS: Final = {
     "cannot_tell": PairLabel.CANNOT_TELL,
 }
 """What a reviewer says of a photo beside the selfie."""
+CHOICES: Final = {
+    "approve": Choice.APPROVE,
+    "reject": Choice.REJECT,
+    "new-photo": Choice.NEW_PHOTO,
+    "escalate": Choice.ESCALATE,
+}
+"""What a reviewer may make of a case."""
 _CAUSES: Final[Mapping[Cause, str]] = {
     Cause.VERDICT: "the machine asks for a person",
     Cause.CORRECTION: "somebody wants the decision looked at again",
@@ -66,11 +75,14 @@ def print_case(view: CaseView, *, links: bool) -> None:
         said = f"  {SPOKEN[photo.answer]}" if photo.answer else ""
         # Not in a table: an address must be whole to be opened.
         click.echo(f"  {name:>6}  {photo.url if links else without_query(photo.url)}{state}{said}")
+    if not links and any(urlsplit(photo.url).query for photo in view.photos):
+        click.echo("`--links` shows the whole addresses, by which the photos can be opened.")
     if view.to_answer:
         example = " ".join(f"{n}=…" for n in view.to_answer)
         click.echo(f"Is it the person of the selfie? review answer {example} ({', '.join(WORDS)})")
     if view.evidence is not None:
         _print_evidence(view.evidence)
+        click.echo(f"Now: review decide ({'|'.join(CHOICES)}) --reason CODE; `review reasons` lists them.")
 
 
 def _print_evidence(evidence: Evidence) -> None:
@@ -80,9 +92,16 @@ def _print_evidence(evidence: Evidence) -> None:
         out.print(photos_table(evidence.request, title="What the machine found"))
     if evidence.earlier:
         out.print(history_table(evidence.earlier, title="Earlier requests"))
+    for one in evidence.request.decisions:
+        if not one.undone:
+            _print_said(one.decided_by, f"{one.status} on {one.decided_at:%Y-%m-%d}", one.code, one.note)
     for vote in evidence.votes:
-        note = f": {vote.note}" if vote.note else ""
-        click.echo(f"{vote.voted_by}: {vote.choice}, {vote.code}{note}")
+        _print_said(vote.voted_by, vote.choice, vote.code, vote.note)
+
+
+def _print_said(by: str, what: str, code: ReviewReason | None, note: str | None) -> None:
+    """What somebody else has made of it before."""
+    click.echo(f"{by}: {what}" + (f", {code}" if code else "") + (f": {note}" if note else ""))
 
 
 def _facts(evidence: Evidence) -> Table:
@@ -90,12 +109,14 @@ def _facts(evidence: Evidence) -> Table:
     table = new_table("the machine", f"{request.machine_status or '-'}")
     similarity = "-" if request.similarity is None else f"{request.similarity:.3f}"
     objected = f": {evidence.objected_at:%Y-%m-%d}" if evidence.objected_at else ""
+    # The verdict of an earlier request, or of a person, may stand, and its reason is another one then.
+    stands = (evidence.reason, evidence.opened_by) != (request.machine_reason, request.request_id)
+    verdict = {"the verdict": in_words(evidence.reason), "of request": evidence.opened_by or "-"}
     facts = {
         "the case is open because": f"{_CAUSES[evidence.cause]}{objected}",
         "reason": in_words(request.machine_reason),
         "similarity": similarity,
-        "the review is open for": in_words(evidence.reason),
-        "by request": evidence.opened_by or "-",
+        **(verdict if stands else {}),
         **({} if evidence.tries is None else {"tries before": str(evidence.tries)}),
         "declared gender": evidence.declared_gender or "-",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import click
@@ -11,8 +12,9 @@ from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.cli.output import print_json
 from worker.cli.reviews.claimed import json_option
+from worker.cli.reviews.pages import CHOICES
 from worker.clock import utc_now
-from worker.store import AuditReport, ReviewerReport, ReviewReport
+from worker.store import AuditReport, ReviewerReport
 
 
 @click.command()
@@ -28,30 +30,30 @@ def report(days: int, as_json: bool) -> None:
         print_json(found)
         return
     if found.reviewers:
-        console().print(_reviewers(found))
+        console().print(_work(found.reviewers))
+        console().print(_agreement(found.reviewers))
     click.echo(_audit(found.audit))
 
 
-def _reviewers(found: ReviewReport) -> Table:
-    names = ("reviewer", "cases", "approve/reject/new/escalate", "answers", "changed")
-    table = new_table(*names, "agreement", "kappa", "overturned", "median time", title="Reviewers")
-    for one in found.reviewers:
-        table.add_row(*_row(one))
+def _work(reviewers: Sequence[ReviewerReport]) -> Table:
+    table = new_table("reviewer", "cases", *CHOICES, "median time", title="Decisions")
+    for one in reviewers:
+        median = "-" if one.median_seconds is None else f"{one.median_seconds:.0f} s"
+        decided = (f"{one.decisions.get(choice, 0):,}" for choice in CHOICES.values())
+        table.add_row(one.reviewer, f"{one.cases:,}", *decided, median)
     return table
 
 
-def _row(one: ReviewerReport) -> tuple[str, ...]:
-    return (
-        one.reviewer,
-        f"{one.cases:,}",
-        "/".join(f"{number:,}" for number in one.decisions.values()),
-        f"{one.answers:,}",
-        f"{one.changed:,}",
-        "-" if one.agreement is None else f"{one.agreement:.0%} of {one.compared:,}",
-        "-" if one.kappa is None else f"{one.kappa:.2f}",
-        f"{one.overturned:,}",
-        "-" if one.median_seconds is None else f"{one.median_seconds:.0f} s",
+def _agreement(reviewers: Sequence[ReviewerReport]) -> Table:
+    table = new_table(
+        "reviewer", "answers", "changed", "agreement", "kappa", "overturned", title="Answers and agreement"
     )
+    for one in reviewers:
+        agreement = "-" if one.agreement is None else f"{one.agreement:.0%} of {one.compared:,}"
+        kappa = "-" if one.kappa is None else f"{one.kappa:.2f}"
+        numbers = (f"{one.answers:,}", f"{one.changed:,}", agreement, kappa, f"{one.overturned:,}")
+        table.add_row(one.reviewer, *numbers)
+    return table
 
 
 def _audit(audit: AuditReport) -> str:
