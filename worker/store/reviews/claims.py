@@ -161,7 +161,7 @@ def named(column: sa.ColumnElement[str], name: str) -> sa.ColumnElement[bool]:
 
 
 def not_about(case: sa.Table, reviewer: str) -> sa.ColumnElement[bool]:
-    """Whether a case is not about the reviewer. A member's ID is ASCII: MariaDB compares no other name with it."""
+    """Whether a case is not about the reviewer: MariaDB compares an ID with no name beyond ASCII."""
     return ~named(case.c.member_id, reviewer) if reviewer.isascii() else sa.true()
 
 
