@@ -66,10 +66,10 @@ def _remark(finding: PhotoFinding) -> str:
     return "the same picture as the selfie" if finding.replay else finding.detail
 
 
-def history_table(requests: Sequence[RequestRecord], title: str = "Requests") -> Table:
+def history_table(requests: Sequence[RequestRecord]) -> Table:
     """One line for each request."""
     names = ("request", "why", "state", "verdict", "reason", "similarity", "attempts", "requested", "ms")
-    table = new_table(*names, title=title)
+    table = new_table(*names, title="Requests")
     for one in requests:
         total = sum(one.timings.values())
         table.add_row(

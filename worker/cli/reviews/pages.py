@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import click
 from rich.table import Table
+from rich.text import Text
 
 from pipeline.terminal import console, new_table
-from worker.cli.members.pages import history_table, in_words, photos_table
-from worker.cli.output import plain, without_query
+from worker.cli.members.pages import in_words, number, photos_table
+from worker.cli.output import STYLES, plain, without_query
 from worker.results.reviewer_reasons import ReviewReason
-from worker.store import CaseView, Evidence, ObjectionCounts
+from worker.store import CaseView, Evidence, ObjectionCounts, RequestRecord
 from worker.store.tables.states import Cause, Choice, PairLabel
 
 WORDS: Final = {
@@ -82,7 +83,8 @@ def print_case(view: CaseView, *, links: bool) -> None:
         click.echo(f"Is it the person of the selfie? review answer {example} ({', '.join(WORDS)})")
     if view.evidence is not None:
         _print_evidence(view.evidence)
-        click.echo(f"Now: review decide ({'|'.join(CHOICES)}) --reason CODE; `review reasons` lists them.")
+        click.echo(f"Now: review decide ({'|'.join(CHOICES)}) --reason CODE")
+        click.echo("The codes: review reasons")
 
 
 def _print_evidence(evidence: Evidence) -> None:
@@ -91,12 +93,23 @@ def _print_evidence(evidence: Evidence) -> None:
     if evidence.request.selfie:
         out.print(photos_table(evidence.request, title="What the machine found"))
     if evidence.earlier:
-        out.print(history_table(evidence.earlier, title="Earlier requests"))
+        out.print(_earlier_table(evidence.earlier))
     for one in evidence.request.decisions:
         if not one.undone:
             _print_said(one.decided_by, f"{one.status} on {one.decided_at:%Y-%m-%d}", one.code, one.note)
     for vote in evidence.votes:
         _print_said(vote.voted_by, vote.choice, vote.code, vote.note)
+
+
+def _earlier_table(requests: Sequence[RequestRecord]) -> Table:
+    table = new_table("requested", "request", "verdict", "reason", "similarity", title="Earlier requests")
+    for one in requests:
+        verdict = Text(one.status or "-", STYLES[one.status])
+        reason = one.reason or one.problem or "-"
+        table.add_row(
+            f"{one.requested_at:%Y-%m-%d %H:%M}", one.request_id, verdict, reason, number(one.similarity)
+        )
+    return table
 
 
 def _print_said(by: str, what: str, code: ReviewReason | None, note: str | None) -> None:
@@ -107,7 +120,6 @@ def _print_said(by: str, what: str, code: ReviewReason | None, note: str | None)
 def _facts(evidence: Evidence) -> Table:
     request = evidence.request
     table = new_table("the machine", f"{request.machine_status or '-'}")
-    similarity = "-" if request.similarity is None else f"{request.similarity:.3f}"
     objected = f": {evidence.objected_at:%Y-%m-%d}" if evidence.objected_at else ""
     # The verdict of an earlier request, or of a person, may stand, and its reason is another one then.
     stands = (evidence.reason, evidence.opened_by) != (request.machine_reason, request.request_id)
@@ -115,7 +127,7 @@ def _facts(evidence: Evidence) -> Table:
     facts = {
         "the case is open because": f"{_CAUSES[evidence.cause]}{objected}",
         "reason": in_words(request.machine_reason),
-        "similarity": similarity,
+        "similarity": number(request.similarity),
         **(verdict if stands else {}),
         **({} if evidence.tries is None else {"tries before": str(evidence.tries)}),
         "declared gender": evidence.declared_gender or "-",
