@@ -163,9 +163,12 @@ def test_broken_links_are_tried_as_ever_and_then_a_person_can_ask_for_another_ph
 
 
 def test_where_there_is_no_photo_nobody_is_asked_to_look(store: Store) -> None:
-    Scene(store).deliver(photo_urls=[])
+    store = Store(store.database.engine, tombstone_key=b"key", review_reused_photos=True)
+    left(store, "r0", member_id="other")  # with the same selfie, which is evidence and no reason
+    left(store, "r1", 1, photo_urls=[])
     assert (request(store).status, request(store).reason) == (Status.RETRY_PHOTO, Reason.NO_PHOTOS)
-    assert not table(store, "review_case")
+    assert [reuse.of_member_id for reuse in request(store).reuses] == ["other"]
+    assert [case["member_id"] for case in table(store, "review_case")] == ["other"]
 
 
 def test_a_wish_of_the_app_while_the_machine_judges_drops_what_was_found(store: Store) -> None:

@@ -85,7 +85,7 @@ class Results:
         late = is_newer(member, request.requested_at, request.request_id)
         state = State.SUPERSEDED if late else State.DONE
         self._write_findings(c, request, machine)
-        verdict = machine if late else self._looks.recorded(c, request, machine, now)
+        verdict = machine if late else self._looks.recorded(c, request, machine, now, manual=manual)
         more = {} if late else self._noticed(c, member, request, verdict, now)
         more |= machine_values(machine, verdict)
         self._end_request(c, request.request_id, state, now, **verdict_values(verdict), **more)

@@ -31,18 +31,22 @@ class SecondLooks:
     review_reused: bool
     """Whether a photo of another member's opens a review; it is written down in any case."""
 
-    def recorded(self, c: sa.Connection, request: AnyRow, verdict: Verdict, now: datetime) -> Verdict:
+    def recorded(
+        self, c: sa.Connection, request: AnyRow, verdict: Verdict, now: datetime, *, manual: bool
+    ) -> Verdict:
         """The verdict, or a review with a reason of ours. The photos' rows must have been written.
 
-        The member's row is locked: of two requests of one member the second sees what the first came to.
+        Of a ``manual`` request the photos of others are noted only: people look anyhow, or there is nothing
+        to look at. The member's row is locked: of two requests of one member the second sees what the first
+        came to.
         """
         if request.sandbox or verdict.status is Status.ERROR:
             return verdict
         findings = (verdict.selfie, *verdict.photos)
         reuses = self.copies.note(c, request.member_id, request.request_id, findings)
-        if reuses and self.review_reused and _yields(verdict):
+        if reuses and self.review_reused and _yields(verdict) and not manual:
             return _review(verdict, Reason.PHOTO_REUSED, reuses[0].position)
-        if request.why == Why.OPERATOR:
+        if manual or request.why == Why.OPERATOR:
             return verdict
         its = (c, request.member_id, request.request_id)
         if verdict.status is Status.APPROVED and self.tries.before(*its, now) >= self.tries.limit.most:
