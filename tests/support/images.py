@@ -42,6 +42,7 @@ class Image:
     def __init__(self, name: str, root: Path, bundle: Path) -> None:
         self.root, self._bundle = root, bundle
         self.variables: dict[str, str] = {}
+        self._arguments: dict[str, str] = {}
         self.command: list[str] = []
         self.app = root
         self._sealed: list[Path] = []
@@ -75,9 +76,10 @@ class Image:
 
     def _do(self, step: Step) -> None:
         match step.kind:
-            case "ENV":
+            case "ENV" | "ARG":
                 settings = dict(word.split("=", 1) for word in shlex.split(step.text))
-                self.variables |= {name: self._placed(value) for name, value in settings.items()}
+                into = self.variables if step.kind == "ENV" else self._arguments
+                into.update({name: self._placed(value) for name, value in settings.items()})
             case "WORKDIR":
                 self.app = self._inside(step.text)
                 self.app.mkdir(parents=True)
@@ -98,6 +100,8 @@ class Image:
         words = shlex.split(command)
         if words[:2] == ["pip", "install"]:
             self._build("python", "-m", "pip", "install", "--quiet", "--no-compile", *words[2:])
+        elif words[0] == "for":
+            self._build("sh", "-c", command)
         elif words[0] == "useradd":
             self._users.add(words[-1])
         elif not command.startswith(_NOT_HERE):
@@ -139,7 +143,7 @@ class Image:
 
     def _build(self, *words: str) -> None:
         kept = {n: v for n, v in os.environ.items() if not n.startswith(("PYTHON", "VERIFY_", "VIRTUAL_ENV"))}
-        env = {**kept, **self._environment(), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {**kept, **self._environment(), **self._arguments, "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(words, cwd=self.app, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{shlex.join(words)}: {done.stdout[-1000:]}{done.stderr[-3000:]}"
 
