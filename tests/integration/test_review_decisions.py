@@ -29,8 +29,9 @@ from support.cases import (
 )
 from support.jobs import KIM, NOW, later
 from worker.errors import NotPossible
+from worker.results.reviewer_reasons import ReviewReason
 from worker.store import Effect, Ruling, Store, ruling
-from worker.store.tables.states import Choice
+from worker.store.tables.states import Choice, PairLabel
 
 
 @pytest.fixture
@@ -62,6 +63,24 @@ def test_a_decision_that_is_not_in_order_is_refused_before_anything_is_written(
 ) -> None:
     with pytest.raises(NotPossible, match=why):
         ruling(*said)
+
+
+@pytest.mark.parametrize(
+    ("word", "says"),
+    [
+        (DIFFERENT, Ruling(Choice.APPROVE, ReviewReason.SAME_PERSON)),
+        (SAME, Ruling(Choice.REJECT, ReviewReason.OTHER_PERSON)),
+    ],
+)
+def test_nobody_decides_the_opposite_of_their_answers_before_they_correct_one(
+    store: Store, word: PairLabel, says: Ruling
+) -> None:
+    judged(store)
+    claim = answered(store, word=word)
+    with pytest.raises(NotPossible, match="the opposite of"):
+        store.reviews.decisions.decide(claim, says, NOW)
+    store.reviews.answers.answer(claim, {1: SAME if word is DIFFERENT else DIFFERENT}, NOW)
+    assert store.reviews.decisions.decide(claim, says, NOW).effect is Effect.DECIDED
 
 
 @pytest.mark.parametrize("what", [APPROVE, REJECT, NEW_PHOTO])

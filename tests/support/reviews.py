@@ -15,7 +15,7 @@ from worker.store.tables.states import Choice, PairLabel
 
 RULINGS: Final = {
     Status.APPROVED: Ruling(Choice.APPROVE, ReviewReason.SAME_PERSON),
-    Status.REJECTED: Ruling(Choice.REJECT, ReviewReason.OTHER_PERSON),
+    Status.REJECTED: Ruling(Choice.REJECT, ReviewReason.COPIED_PHOTO),
     Status.RETRY_PHOTO: Ruling(Choice.NEW_PHOTO, ReviewReason.TOO_DARK, 1),
 }
 

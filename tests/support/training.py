@@ -15,12 +15,13 @@ from support import reviews
 from support.jobs import LEASE, MOST, NOW, SELFIE, a_job, a_verdict
 from worker.jobs.embed_job import EmbedJob
 from worker.jobs.links import PhotoLink
+from worker.results.reviewer_reasons import ReviewReason
 from worker.retraining.embedding import Embedded, Embedding, EmbeddingRules
 from worker.retraining.process import Trained, TrainingInput
 from worker.retraining.run import Champion, Retraining, RetrainRules
 from worker.retraining.training_set import Sampling
-from worker.store import Attempt, PublishedHead, RunLease, RunRecord, Store, StudiedPhoto
-from worker.store.tables.states import PairLabel, Purpose
+from worker.store import Attempt, PublishedHead, Ruling, RunLease, RunRecord, Store, StudiedPhoto
+from worker.store.tables.states import Choice, PairLabel, Purpose
 from worker.verification.delivery import Fetcher
 
 NETWORKS = "facenet:0 sface:0"
@@ -95,7 +96,8 @@ def labelled_member(
     if reason is Reason.BLIND_AUDIT:
         store.reviews.queue.release(claim, NOW)
     else:
-        store.reviews.decisions.decide(claim, reviews.RULINGS[Status.APPROVED], NOW)
+        harmless = Ruling(Choice.APPROVE, ReviewReason.OTHERS_ARE_HARMLESS)
+        store.reviews.decisions.decide(claim, harmless, NOW)
     store.consents.record(member_id, Purpose.TRAINING, NOW, given=consent)
 
 

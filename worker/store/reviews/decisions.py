@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Reason, Status
 from worker.errors import NotPossible
+from worker.results.reviewer_reasons import ReviewReason
 from worker.store.database import AnyRow, Database
 from worker.store.mapped import MappedMember
 from worker.store.members.members import existing_member
@@ -18,6 +19,7 @@ from worker.store.outbox.outcomes import Outcomes
 from worker.store.reviews.cases import Cases
 from worker.store.reviews.claims import (
     HeldCase,
+    answers_of,
     check_account,
     check_looked,
     check_name,
@@ -29,9 +31,13 @@ from worker.store.reviews.claims import (
 )
 from worker.store.reviews.records import Claim, Effect, ReviewRules, Ruled
 from worker.store.reviews.ruling import STATUSES, Ruling
-from worker.store.tables.states import Cause, Choice, State
+from worker.store.tables.states import Cause, Choice, PairLabel, State
 from worker.store.tables.views import decided
 
+_OPPOSITE: Final = {
+    (Choice.APPROVE, ReviewReason.SAME_PERSON): PairLabel.IMPOSTOR,
+    (Choice.REJECT, ReviewReason.OTHER_PERSON): PairLabel.GENUINE,
+}
 _DECIDABLE: Final = frozenset({Status.APPROVED, Status.REVIEW, Status.RETRY_PHOTO, Status.REJECTED})
 
 
@@ -70,6 +76,7 @@ class Decisions:
         if not has_answered(c, self._t, held, claim.reviewer):
             raise NotPossible(f"the photos of {claim.member_id} come first: `review answer`")
         _check_decidable(held, ruling)
+        _check_agrees(answers_of(c, self._t, held, claim.reviewer), ruling)
         earlier = self._earlier(c, held.case, claim.reviewer)
         effect, decision = self._effect(held.case, ruling, earlier), None
         if ruling.choice is Choice.ESCALATE and self._is_at_the_top(held.case):
@@ -221,6 +228,16 @@ def _check_decidable(held: HeldCase, ruling: Ruling) -> None:
         raise NotPossible(f"the newest request {_stands(held.request)}: it cannot be approved")
     if held.request.reason == Reason.MANUAL and not held.case.sandbox and not _was_fetched(held):
         raise NotPossible("the selfie, or every photo, could not be fetched: it cannot be approved")
+
+
+def _check_agrees(answers: Mapping[int, PairLabel], ruling: Ruling) -> None:
+    """A decision may not say the opposite of what the same person has answered about every photo."""
+    against = _OPPOSITE.get((ruling.choice, ruling.code))
+    if answers and {*answers.values()} == {against}:
+        raise NotPossible(
+            f"you have answered the opposite of {ruling.code} for every photo: correct the answers "
+            "(`review answer`), or give another reason"
+        )
 
 
 def _was_fetched(held: HeldCase) -> bool:
