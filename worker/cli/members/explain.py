@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import click
-from rich.console import Console
 from rich.text import Text
 
+from pipeline.terminal import console
 from worker import runtime
 from worker.cli.output import print_json, viewer
 from worker.cli.records import note_absent, note_access
@@ -83,6 +83,5 @@ def _lines(text: Letter) -> Iterator[str]:
 
 
 def _wrapped(text: str, bullet: str = "") -> Iterator[str]:
-    console = Console(width=_WIDTH)
-    for number, line in enumerate(Text(text).wrap(console, _WIDTH - len(bullet))):
+    for number, line in enumerate(Text(text).wrap(console(), _WIDTH - len(bullet))):
         yield f"{' ' * len(bullet) if number else bullet}{line.plain.rstrip()}"
