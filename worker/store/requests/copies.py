@@ -28,6 +28,8 @@ _CANDIDATES: Final = 200
 """At most, of one search."""
 _KEPT: Final = 20
 """Reuses written down for one request, at most: those of the photos that were used first."""
+Candidates = set[tuple[str, int]]
+"""Request and position of photos."""
 _HASHES: Final = ("phash", "phash_fine", *BANDS)
 
 
@@ -37,21 +39,36 @@ class Copies:
 
     t: Tables
 
+    def near(self, c: sa.Connection, findings: Sequence[PhotoFinding]) -> Candidates:
+        """Photos that may be near copies, of those that are committed.
+
+        To be asked before the request's own rows are written: InnoDB looks up the request of every photo that
+        shares a page of an index with such a row, some 1,400 at a million members.
+        """
+        hashes = [each for photo in findings if photo.sha256 for each in _searched(photo)]
+        searches = [
+            sa.or_(*(self._differs_little(band, number, each) for each in hashes))
+            for number, band in enumerate(BANDS if hashes else ())
+        ]
+        return {(row.request_id, row.position) for each in searches for row in c.execute(self._some(each))}
+
     def note(
         self,
         c: sa.Connection,
         member_id: str,
         request_id: str,
         findings: Sequence[PhotoFinding],
+        near: Candidates,
     ) -> list[PhotoReuse]:
         """Write down which photos of a request another member had used before; those nobody knows of yet.
 
-        The rows of the request's photos must have been written in this transaction. Of two members who
-        send one photo at once the searches wait for each other's rows, so that the later one finds it.
+        ``near`` is what `near` has found. The rows of the request's photos must have been written since: of
+        two members who send one photo at once the searches wait for each other's rows, so that the later one
+        finds it. (Not a near copy with another hash, within the milliseconds before the other's commit.)
         """
         photos = [finding for finding in findings if finding.sha256 and _may_tell(finding)]
-        others = {candidate for candidate in self._candidates(c, photos) if candidate[0] != request_id}
-        rows = self._rows(c, others)
+        candidates = near | self._alike(c, photos)
+        rows = self._rows(c, {candidate for candidate in candidates if candidate[0] != request_id})
         found = [reuse for photo in photos for reuse in _reuses(photo, member_id, rows)]
         if not found:
             return []
@@ -60,28 +77,33 @@ class Copies:
         accepted = self._accepted(c, member_id)
         return [one for one in found if one.of_member_id not in accepted]
 
-    def _candidates(self, c: sa.Connection, photos: Sequence[PhotoFinding]) -> set[tuple[str, int]]:
-        """Request and position of photos that may be copies, by one search for each index."""
+    def _alike(self, c: sa.Connection, photos: Sequence[PhotoFinding]) -> Candidates:
+        """Photos with the same file, or the same hash to the last bit."""
         vp = self.t.verification_photo
         hashes = [each for photo in photos for each in _searched(photo)]
-        searches: list[sa.ColumnElement[bool]] = []
-        if photos:
-            searches.append(vp.c.sha256.in_([photo.sha256 for photo in photos]))
-        for number, band in enumerate(BANDS if hashes else ()):
-            searches.append(sa.or_(*(self._near(band, number, each) for each in hashes)))
-        found: set[tuple[str, int]] = set()
-        for search in searches:
-            query = sa.select(vp.c.request_id, vp.c.position).where(search).limit(_CANDIDATES)
+        same = [self._has_hash(each) for each in hashes]
+        searches = [vp.c.sha256.in_([photo.sha256 for photo in photos])] if photos else []
+        found: Candidates = set()
+        for search in [*searches, *([sa.or_(*same)] if same else [])]:
             # Locked, so that a row which another transaction has just inserted is waited for.
-            found |= {(row.request_id, row.position) for row in c.execute(query.with_for_update(read=True))}
+            rows = c.execute(self._some(search).with_for_update(read=True))
+            found |= {(row.request_id, row.position) for row in rows}
         return found
 
-    def _near(self, band: str, number: int, searched: PerceptualHash) -> sa.ColumnElement[bool]:
+    def _some(self, search: sa.ColumnElement[bool]) -> sa.Select[str, int]:
+        vp = self.t.verification_photo
+        return sa.select(vp.c.request_id, vp.c.position).where(search).limit(_CANDIDATES)
+
+    def _has_hash(self, searched: PerceptualHash) -> sa.ColumnElement[bool]:
+        vp, coarse = self.t.verification_photo, searched.coarse
+        return sa.and_(vp.c[BANDS[0]] == _bands(coarse)[0], vp.c.phash == _signed(coarse))
+
+    def _differs_little(self, band: str, number: int, searched: PerceptualHash) -> sa.ColumnElement[bool]:
         vp, coarse = self.t.verification_photo, searched.coarse
         differs = sa.func.bit_count(vp.c.phash.bitwise_xor(_signed(coarse)))
         return sa.and_(vp.c[band] == _bands(coarse)[number], differs <= COARSE_BITS)
 
-    def _rows(self, c: sa.Connection, candidates: set[tuple[str, int]]) -> list[AnyRow]:
+    def _rows(self, c: sa.Connection, candidates: Candidates) -> list[AnyRow]:
         """The candidates that were judged, also in the member's earlier requests."""
         v, vp = self.t.verification, self.t.verification_photo
         if not candidates:

@@ -84,8 +84,9 @@ class Results:
             machine = unjudged((machine.selfie, *machine.photos))
         late = is_newer(member, request.requested_at, request.request_id)
         state = State.SUPERSEDED if late else State.DONE
+        near = set() if late else self._looks.near(c, request, machine)
         self._write_findings(c, request, machine)
-        verdict = machine if late else self._looks.recorded(c, request, machine, now, manual=manual)
+        verdict = machine if late else self._looks.recorded(c, request, machine, near, now, manual=manual)
         more = {} if late else self._noticed(c, member, request, verdict, now)
         more |= machine_values(machine, verdict)
         self._end_request(c, request.request_id, state, now, **verdict_values(verdict), **more)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from pipeline.verdict import Reason, Status, Verdict
 from worker.jobs.verify_job import Why
 from worker.store.database import AnyRow
-from worker.store.requests.copies import Copies
+from worker.store.requests.copies import Candidates, Copies
 from worker.store.requests.tries import NOTHING_JUDGED, Tries
 
 logger = logging.getLogger(__name__)
@@ -31,19 +31,32 @@ class SecondLooks:
     review_reused: bool
     """Whether a photo of another member's opens a review; it is written down in any case."""
 
+    def near(self, c: sa.Connection, request: AnyRow, verdict: Verdict) -> Candidates:
+        """Photos of others to look at; to be asked before the request's own are written."""
+        if _is_exempt(request, verdict):
+            return set()
+        return self.copies.near(c, (verdict.selfie, *verdict.photos))
+
     def recorded(
-        self, c: sa.Connection, request: AnyRow, verdict: Verdict, now: datetime, *, manual: bool
+        self,
+        c: sa.Connection,
+        request: AnyRow,
+        verdict: Verdict,
+        near: Candidates,
+        now: datetime,
+        *,
+        manual: bool,
     ) -> Verdict:
-        """The verdict, or a review with a reason of ours. The photos' rows must have been written.
+        """The verdict, or a review with a reason of ours. The photos' rows are written since `near`.
 
         Of a ``manual`` request the photos of others are noted only: people look anyhow, or there is nothing
         to look at. The member's row is locked: of two requests of one member the second sees what the first
         came to.
         """
-        if request.sandbox or verdict.status is Status.ERROR:
+        if _is_exempt(request, verdict):
             return verdict
         findings = (verdict.selfie, *verdict.photos)
-        reuses = self.copies.note(c, request.member_id, request.request_id, findings)
+        reuses = self.copies.note(c, request.member_id, request.request_id, findings, near)
         if reuses and self.review_reused and _yields(verdict) and not manual:
             return _review(verdict, Reason.PHOTO_REUSED, reuses[0].position)
         if manual or request.why == Why.OPERATOR:
@@ -54,6 +67,10 @@ class SecondLooks:
         if _asks_again(verdict) and self.tries.asked_again(*its):
             return _review(verdict, Reason.MANY_RETRIES, verdict.photo)
         return verdict
+
+
+def _is_exempt(request: AnyRow, verdict: Verdict) -> bool:
+    return bool(request.sandbox) or verdict.status is Status.ERROR
 
 
 def _yields(verdict: Verdict) -> bool:
