@@ -1,7 +1,7 @@
 """What the database's work costs with more and more members: `PYTHONPATH=.:tests python -m bench.scale`.
 
 A MariaDB of its own with a buffer pool of 64 MB, its data on the disk. Its databases are filled first and
-stay in the folder, so that a second run only measures. A million members take about ten minutes and 8 GB:
+stay in the folder, so that a second run only measures. A million members take about four minutes and 8 GB:
 remove the folder when you are done. Rounds go over all sizes in turn, so that a busy machine slows all of
 them.
 """
