@@ -12,7 +12,7 @@ from worker.broker.depths import QueueDepth
 from worker.jobs.queues import JUDGING
 from worker.metrics import families
 from worker.metrics.sources import gauge
-from worker.store import CaseList, ObjectionCounts, ReviewPace, RunRecord, StatusReport, Store
+from worker.store import ObjectionCounts, OpenCases, ReviewPace, RunRecord, StatusReport, Store
 from worker.store.tables.states import RunState
 
 SHIPPED = "shipped"
@@ -57,7 +57,7 @@ def read_database(store: Store, endpoints: Collection[str], now: Callable[[], da
     yield from _requests(report)
     yield from _members(report)
     yield from _outbox(report, endpoints)
-    yield from _reviews(store.reviews.queue.page(at, limit=1), store.reviews.reports.pace(at))
+    yield from _reviews(store.reviews.queue.counts(at), store.reviews.reports.pace(at))
     yield _objections(report.objections)
     yield from _models(report)
     yield from _training(report.training, at)
@@ -89,7 +89,7 @@ def _outbox(report: StatusReport, endpoints: Collection[str]) -> Iterable[Metric
     yield gauge(families.ENDPOINT_PAUSED, {name: float(name in outbox.paused) for name in names})
 
 
-def _reviews(cases: CaseList, pace: ReviewPace) -> Iterable[Metric]:
+def _reviews(cases: OpenCases, pace: ReviewPace) -> Iterable[Metric]:
     counts = {
         "open": float(cases.open),
         "overdue": float(cases.overdue),

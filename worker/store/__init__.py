@@ -5,6 +5,7 @@ may be called by many processes at once, and raises `StoreUnavailable` when tryi
 what takes a connection works within the transaction of another. Times go in as `now` and come out in UTC.
 """
 
+from worker.store.counts.backlog import OpenCases
 from worker.store.database import build_engine
 from worker.store.mapped import MappedMember
 from worker.store.members.records import Access, AccessRecord, Change, Forgotten, MemberRecord, NewMember
@@ -85,6 +86,7 @@ __all__ = [
     "NewObjection",
     "Objection",
     "ObjectionCounts",
+    "OpenCases",
     "OutboxReport",
     "ParkedEvent",
     "Progress",

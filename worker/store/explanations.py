@@ -31,6 +31,7 @@ from worker.store.members.objections import Objections
 from worker.store.models.models import Models
 from worker.store.requests.reading import read_requests
 from worker.store.requests.records import RequestRecord
+from worker.store.reviews.cases import has_open_case
 from worker.store.tables.states import State
 
 _BY_COMPARISON: Final = frozenset({Status.APPROVED, Status.REJECTED})
@@ -89,7 +90,7 @@ class Explanations:
         rows = {row.request_id: row for row in c.execute(query)}
         told = self._told(c, member.member_id)
         records = read_requests(c, self._t, query, reuses=False)
-        stands = _Standing.of(member, records, open_case=self._has_open_case(c, member.member_id))
+        stands = _Standing.of(member, records, open_case=has_open_case(c, self._t, member.member_id))
         found = [_explained(one, rows[one.request_id], told.get(one.request_id), stands) for one in records]
         found += [_not_accepted(row) for request_id, row in told.items() if request_id not in rows]
         found.sort(key=lambda one: one.requested_at, reverse=True)
@@ -101,11 +102,6 @@ class Explanations:
         columns = (r.c.request_id, r.c.status, r.c.problem, r.c.accepted_at)
         rows = c.execute(sa.select(*columns).where(r.c.member_id == member_id))
         return {row.request_id: row for row in rows}
-
-    def _has_open_case(self, c: sa.Connection, member_id: str) -> bool:
-        case = self._t.review_case
-        its = (case.c.member_id == member_id, case.c.unfinished.is_not(None))
-        return c.execute(sa.select(case.c.id).where(*its)).first() is not None
 
     def _consents(self, c: sa.Connection, member_id: str) -> tuple[AgreedTo, ...]:
         t = self._t.consent

@@ -93,7 +93,7 @@ class Objections:
     def _waiting(self, c: sa.Connection, member_id: str) -> AnyRow | None:
         """The member's first objection that waits for its answer."""
         o, case = self._t.objection, self._t.review_case
-        waits = sa.or_(o.c.case_id.is_(None), case.c.unfinished.is_not(None))
+        waits = sa.or_(o.c.case_id.is_(None), is_waiting(case))
         query = (
             sa.select(o).outerjoin(case, case.c.id == o.c.case_id).where(o.c.member_id == member_id, waits)
         )

@@ -8,7 +8,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from pipeline.verdict import PhotoVerdict, Reason, Status
-from worker.store.tables.people import is_undone
+from worker.store.tables.people import is_undone, is_waiting
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import PairLabel, Phase
 from worker.store.training.records import Audit
@@ -47,7 +47,7 @@ def open_audits(t: Tables) -> sa.Select[int]:
     """How many of them wait for a person."""
     case, v = t.review_case, t.verification
     query = sa.select(sa.func.count()).select_from(case).join(v, v.c.request_id == case.c.request_id)
-    return query.where(case.c.unfinished.is_not(None), blind_audited(t))
+    return query.where(is_waiting(case), blind_audited(t))
 
 
 def _decided(c: sa.Connection, t: Tables) -> dict[str, str]:

@@ -13,6 +13,7 @@ from pipeline.decide import keyed_fraction
 from pipeline.verdict import Reason, Status
 from worker.store.database import AnyRow
 from worker.store.reviews.records import ReviewRules
+from worker.store.tables.people import is_waiting
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import Cause
 
@@ -71,7 +72,7 @@ class Cases:
     def open_of(self, c: sa.Connection, member_id: str) -> AnyRow | None:
         """The member's open case, locked."""
         case = self._t.review_case
-        its = (case.c.member_id == member_id, case.c.unfinished.is_not(None))
+        its = (case.c.member_id == member_id, is_waiting(case))
         return c.execute(sa.select(case).where(*its).with_for_update()).one_or_none()
 
     def open(
@@ -118,6 +119,12 @@ class Cases:
         """Write these columns of a case that is locked."""
         table = self._t.review_case
         c.execute(sa.update(table).where(table.c.id == case.id).values(**values))
+
+
+def has_open_case(c: sa.Connection, t: Tables, member_id: str) -> bool:
+    """Whether a person must still decide about the member."""
+    query = sa.select(t.review_case.c.id).where(t.review_case.c.member_id == member_id)
+    return c.execute(query.where(is_waiting(t.review_case))).first() is not None
 
 
 def contents_hash(photos: Sequence[AnyRow]) -> str:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from pipeline.verdict import Status
 from worker.store.database import Database, Window, within
 from worker.store.reviews.cases import Cases
+from worker.store.tables.people import is_waiting
 from worker.store.tables.states import State
 
 
@@ -37,7 +38,7 @@ class MissedCases:
 
     def _behind(self, column: sa.Column[str]) -> sa.Select[Any]:
         m, case, o = self._t.member, self._t.review_case, self._t.objection
-        its = sa.and_(case.c.member_id == m.c.member_id, case.c.unfinished.is_not(None))
+        its = sa.and_(case.c.member_id == m.c.member_id, is_waiting(case))
         waits = sa.and_(case.c.id.is_(None), m.c.verification_status == Status.REVIEW)
         objects = sa.exists().where(o.c.member_id == m.c.member_id, o.c.case_id.is_(None))
         moved = case.c.request_id != m.c.request_id

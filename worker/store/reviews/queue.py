@@ -17,7 +17,7 @@ from worker.client.identifiers import is_identifier
 from worker.errors import NotPossible
 from worker.jobs.links import current_links, urls_of
 from worker.results.reviewer_reasons import ReviewReason
-from worker.store.counts.backlog import open_cases_on
+from worker.store.counts.backlog import OpenCases, open_cases_on
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_free, is_leased, update_leased
 from worker.store.members.accesses import AccessLog
@@ -27,7 +27,7 @@ from worker.store.members.records import Access
 from worker.store.requests.reading import read_requests
 from worker.store.requests.records import RequestRecord
 from worker.store.requests.tries import Tries
-from worker.store.reviews.cases import Cases, contents_hash
+from worker.store.reviews.cases import Cases, contents_hash, has_open_case
 from worker.store.reviews.claims import (
     HeldCase,
     answers_of,
@@ -115,7 +115,7 @@ class ReviewQueue:
         ids = c.scalars(claimable.where(own).limit(1)).all()
         ids = ids or c.scalars(claimable.where(is_free(case, now)).limit(_CANDIDATES)).all()
         for case_id in ids:
-            its = (case.c.id == case_id, case.c.unfinished.is_not(None), sa.or_(own, is_free(case, now)))
+            its = (case.c.id == case_id, is_waiting(case), sa.or_(own, is_free(case, now)))
             found = c.execute(sa.select(case).where(*its).with_for_update(skip_locked=True)).one_or_none()
             if found is not None:
                 self._give_back_others(c, found, reviewer)
@@ -128,7 +128,7 @@ class ReviewQueue:
         Else what is answered next could be said of a case that was not shown.
         """
         case = self._t.review_case
-        its = (case.c.unfinished.is_not(None), named(case.c.reviewer, reviewer), case.c.id != taken.id)
+        its = (is_waiting(case), named(case.c.reviewer, reviewer), case.c.id != taken.id)
         others = c.scalars(sa.select(case.c.id).where(*its)).all()
         for case_id in others:  # by its number: looking for the name would lock every case that is open
             one = sa.select(case).where(case.c.id == case_id, *its).with_for_update(skip_locked=True)
@@ -175,7 +175,7 @@ class ReviewQueue:
     def claim_of(self, reviewer: str) -> Claim | None:
         """The claim that this person had last, if nobody else has the case by now; it may have run out."""
         case = self._t.review_case
-        its = (case.c.unfinished.is_not(None), named(case.c.reviewer, reviewer))
+        its = (is_waiting(case), named(case.c.reviewer, reviewer))
         query = sa.select(case).where(*its).order_by(case.c.claimed_at.desc()).limit(1)
         row = self._db.read(lambda c: c.execute(query).one_or_none())
         if row is None:
@@ -185,7 +185,7 @@ class ReviewQueue:
     def holder_of(self, member_id: str, now: datetime) -> str | None:
         """Who has the member's case now. Raises NotPossible where there is no open one."""
         case = self._t.review_case
-        query = sa.select(case).where(case.c.member_id == member_id, case.c.unfinished.is_not(None))
+        query = sa.select(case).where(case.c.member_id == member_id, is_waiting(case))
         # MariaDB compares no text beyond ASCII with an ID.
         row = self._db.read(lambda c: c.execute(query).one_or_none()) if is_identifier(member_id) else None
         if row is None:
@@ -194,9 +194,11 @@ class ReviewQueue:
 
     def is_open(self, member_id: str) -> bool:
         """Whether a person must still decide about the member."""
-        case = self._t.review_case
-        query = sa.select(case.c.id).where(case.c.member_id == member_id, case.c.unfinished.is_not(None))
-        return self._db.read(lambda c: c.execute(query).first()) is not None
+        return self._db.read(lambda c: has_open_case(c, self._t, member_id))
+
+    def counts(self, now: datetime) -> OpenCases:
+        """How many cases of real members wait for a person."""
+        return self._db.read(lambda c: open_cases_on(c, self._t, now))
 
     def release(self, claim: Claim, now: datetime) -> None:
         """Give a case back. Raises CaseGone, ClaimLost, CaseChanged, NotPossible."""

@@ -45,9 +45,8 @@ class ReviewReports:
         waits = (is_waiting(case), sa.not_(case.c.sandbox))
         oldest = c.scalar(sa.select(sa.func.min(case.c.opened_at)).where(*waits))
         newest = sa.select(vote.c.voted_at, vote.c.claimed_at, vote.c.choice).order_by(vote.c.id.desc())
-        rows = c.execute(
-            newest.limit(_MOST_VOTES)
-        ).all()  # votes are only added, so the last have the last IDs
+        # Votes are only added: the last have the last IDs.
+        rows = c.execute(newest.limit(_MOST_VOTES)).all()
         lately = [row for row in rows if row.voted_at > now - _LATELY and row.choice in _CHOICES]
         return ReviewPace(
             oldest=None if oldest is None else now - oldest,
