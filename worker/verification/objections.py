@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -78,8 +77,6 @@ class ObjectionDelivery:
         """Nothing of the message is kept, for `requeue` puts back requests only: the app sends it again."""
         logger.warning("an objection on %s goes to dead_job: %s", queue, bad.code)
         member_id = body.get("member_id") if isinstance(body, dict) else None
-        dead = invalid_job(bad, body, queue)
-        digest = hashlib.sha256(dead.body).hexdigest()
-        gone = replace(dead, body=b"", sha256=digest, length=len(dead.body))
-        self.dead_jobs.add(replace(gone, member_id=member_id), now)
+        dead = invalid_job(bad, body, queue).without_body()
+        self.dead_jobs.add(replace(dead, member_id=member_id), now)
         return Received.DEAD_LETTER

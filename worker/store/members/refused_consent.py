@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Collection
 from datetime import datetime
@@ -67,13 +66,4 @@ class RefusedConsent:
 
 def _dead(message: object, queue: str, request_id: str, member_id: str) -> DeadJob:
     raw = json.dumps(message).encode()
-    return DeadJob(
-        reason=NO_CONSENT,
-        error=WITHDRAWN,
-        body=b"",
-        queue=queue,
-        request_id=request_id,
-        member_id=member_id,
-        sha256=hashlib.sha256(raw).hexdigest(),
-        length=len(raw),
-    )
+    return DeadJob(NO_CONSENT, WITHDRAWN, raw, queue, request_id, member_id).without_body()

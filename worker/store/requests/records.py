@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -90,6 +91,11 @@ class DeadJob:
     sha256: str | None = None
     """Of the whole message, where ``body`` is only its beginning; ``length`` likewise, in bytes."""
     length: int | None = None
+
+    def without_body(self) -> DeadJob:
+        """Nothing of the message but its hash and its length."""
+        digest = hashlib.sha256(self.body).hexdigest()
+        return replace(self, body=b"", sha256=digest, length=len(self.body))
 
 
 @dataclass(frozen=True, slots=True)
