@@ -86,7 +86,7 @@ def verify_member_job(
         declared_gender=_one_of("declared_gender", declared_gender, (*GENDERS, None)),
         manual=_true_or_false("manual", manual),
     )
-    _check_time(requested_at, latest)
+    check_requested_at(requested_at, latest)
     if (size := len(json.dumps(job))) > MAX_BODY_BYTES:
         raise TooLarge(f"{size} bytes, at most {MAX_BODY_BYTES} are taken")
     return job
@@ -102,11 +102,12 @@ def objection_job(
         "requested_at": _as_text(check_field("requested_at", requested_at, datetime, as_utc)),
         "member_id": check_field("member_id", member_id, str, check_identifier),
     }
-    _check_time(requested_at, latest)
+    check_requested_at(requested_at, latest)
     return job
 
 
-def _check_time(requested_at: datetime, latest: datetime | None) -> None:
+def check_requested_at(requested_at: datetime, latest: datetime | None) -> None:
+    """Raise BadTime for a moment that cannot be right."""
     if not EARLIEST <= requested_at <= (latest or requested_at):
         raise BadTime("requested_at: before 2020 or more than a day ahead")
 

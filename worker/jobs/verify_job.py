@@ -37,12 +37,12 @@ from pipeline.verdict import Gender
 from worker.client.errors import BadRequest
 from worker.client.message import (
     AHEAD,
-    EARLIEST,
     MAX_BODY_BYTES,
     MAX_PHOTOS,
     SCHEMA,
     as_utc,
     check_identifier,
+    check_requested_at,
     check_url,
     job_as_json,
     verify_member_job,
@@ -131,8 +131,10 @@ def parse_job(body: object, now: datetime | None = None) -> VerifyJob:
 
 def check_time(requested_at: datetime, now: datetime) -> None:
     """Raise BadMessage for a time that cannot be right."""
-    if not EARLIEST <= requested_at <= now + AHEAD:
-        raise BadMessage("bad_time", "requested_at: before 2020 or more than a day ahead")
+    try:
+        check_requested_at(requested_at, now + AHEAD)
+    except BadRequest as bad:
+        raise BadMessage(bad.code, bad.text) from None
 
 
 def parse_stored_job(body: object) -> VerifyJob:
