@@ -91,7 +91,8 @@ def _send_the_rest(**_: Any) -> None:
 
 
 @signals.task_postrun.connect
-def _end_task(**_: Any) -> None:
+def _end_task(task: Any, state: str, **_: Any) -> None:
+    counting.task_ended(task.name, state)
     logs.forget()
 
 
@@ -149,11 +150,6 @@ def _prepare_process(**_: Any) -> None:
         os.kill(os.getppid(), GIVE_UP)
         time.sleep(1)  # the process that replaces this one would fail as well
         os._exit(1)
-
-
-@signals.task_postrun.connect
-def _count_task(task: Any, state: str, **_: Any) -> None:
-    counting.task_ended(task.name, state)
 
 
 @signals.beat_embedded_init.connect
