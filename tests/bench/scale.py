@@ -12,6 +12,7 @@ import json
 import os
 import random
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -35,6 +36,7 @@ from worker.store import Store, build_engine
 Times = dict[str, dict[int, list[float]]]
 """Seconds by what was done and by the number of members."""
 _SIZES: Final = (1_000, 100_000, 1_000_000)
+_FOLDER: Final = Path(tempfile.gettempdir()) / "scale"
 _DISK: Final = ("--innodb-buffer-pool-size=3G", "--innodb-log-file-size=512M", "--skip-innodb-doublewrite")
 
 
@@ -48,7 +50,7 @@ class Filled(MariaDb):
 @click.command()
 @click.argument("members", type=int, nargs=-1)
 @click.option("--rounds", default=5, show_default=True, help="Times that each size has its turn.")
-@click.option("--folder", default=Path("/tmp/scale"), type=click.Path(path_type=Path), show_default=True)
+@click.option("--folder", default=_FOLDER, type=click.Path(path_type=Path), show_default=True)
 @click.option("--rows", default=100_000, show_default=True, help="Of the Excel file; 0: import none.")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Also write the seconds there.")
 def main(members: tuple[int, ...], rounds: int, folder: Path, rows: int, file: Path | None) -> None:

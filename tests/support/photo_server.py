@@ -7,11 +7,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 from urllib.parse import parse_qs, urlsplit
+
+from support.local_server import Handler, LocalServer
 
 _TYPES: Final = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
@@ -42,7 +42,7 @@ class Answer:
 _FORBIDDEN: Final = Answer(b"<Error><Code>SignatureDoesNotMatch</Code></Error>", 403, "application/xml")
 
 
-class PhotoServer:
+class PhotoServer(LocalServer):
     """Serves what it was told, and the files of ``folder`` for every other path."""
 
     def __init__(self, folder: Path | None = None, *, delay: float = 0.0) -> None:
@@ -57,14 +57,7 @@ class PhotoServer:
         """Of each request; the names in small letters."""
         self._answers: dict[str, Answer | Callable[[int], Answer]] = {}
         self._lock = threading.Lock()
-        self._http = _Server(self)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
-
-    @property
-    def url(self) -> str:
-        """Base URL without a slash at the end."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        super().__init__(_Handler)
 
     def at(self, path: str) -> str:
         """The URL of a path."""
@@ -101,42 +94,14 @@ class PhotoServer:
             return Answer(b"not found", status=404, content_type="text/plain")
         return Answer(file.read_bytes(), content_type=_type(file.name))
 
-    def close(self) -> None:
-        """Stop serving."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False  # a slow answer must not hold up the end of a test
-    request_queue_size = 128
-
-    def __init__(self, photos: PhotoServer) -> None:
-        self.photos = photos
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is no error here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
 
     def do_GET(self) -> None:
         """Answer as told."""
-        assert isinstance(self.server, _Server)
-        photos = self.server.photos
+        photos: PhotoServer = self.owner
         photos.headers.append({name.lower(): value for name, value in self.headers.items()})
         asked = urlsplit(self.path)
         answer = _FORBIDDEN if photos.refuses(asked.query) else photos.answer(asked.path)
@@ -172,6 +137,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
         if answer.cut is not None:
             self.close_connection = True
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Nothing: the tests look at `PhotoServer.hits`."""

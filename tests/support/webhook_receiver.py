@@ -8,11 +8,11 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from standardwebhooks import Webhook, WebhookVerificationError
+
+from support.local_server import Handler, LocalServer
 
 
 def made_up_secret(seed: str = "a") -> str:
@@ -48,7 +48,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class WebhookReceiver:
+class WebhookReceiver(LocalServer):
     """Takes every post; `reply` may be set to a function of the post, which may also wait."""
 
     def __init__(self, secrets: Sequence[str] = (SECRET,)) -> None:
@@ -62,13 +62,11 @@ class WebhookReceiver:
         self.forged = 0
         """Posts that no secret has signed."""
         self._lock = threading.Lock()
-        self._http = _Server(self)
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-        self._thread.start()
+        super().__init__(_Handler)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._http.server_address[1]}/hooks"
+        return f"{super().url}/hooks"
 
     def ids(self) -> list[str]:
         """The `webhook-id` of each accepted post."""
@@ -105,45 +103,17 @@ class WebhookReceiver:
                 continue
         return None
 
-    def close(self) -> None:
-        """Stop serving."""
-        self._http.shutdown()
-        self._http.server_close()
-        self._thread.join()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False  # an answer that waits must not hold up the end of a test
-    request_queue_size = 128
-
-    def __init__(self, receiver: WebhookReceiver) -> None:
-        self.receiver = receiver
-        super().__init__(("127.0.0.1", 0), _Handler)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that goes away is no error here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1  # status line, headers and body in one packet
 
     def do_POST(self) -> None:
         """Answer as told."""
-        assert isinstance(self.server, _Server)
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        reply = self.server.receiver.take(self.path, headers, body)
+        reply = self.owner.take(self.path, headers, body)
         self.send_response(reply.status)
         for name, value in reply.headers.items():
             self.send_header(name, value)
@@ -151,6 +121,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(reply.body)))
         self.end_headers()
         self.wfile.write(reply.body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Nothing: the tests look at `WebhookReceiver.received`."""
