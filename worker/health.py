@@ -62,6 +62,22 @@ def _lives(folder: Path) -> bool:
     return pid.isdigit() and running(int(pid))
 
 
+def _silence(folder: Path, now: float) -> str | None:
+    """What is wrong with the loop of the process that touches ``alive`` there."""
+    alive = folder / "alive"
+    if not alive.exists():
+        return "is starting"
+    silent = now - alive.stat().st_mtime
+    return f"has not come round for {silent:.0f} s" if silent > STALE_SECONDS else None
+
+
+def remove_dead(folders: Path) -> None:
+    """Remove the folders of processes that have ended; the name of each has its process."""
+    for folder in folders.iterdir():
+        if not _lives(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 @dataclass(frozen=True, slots=True)
 class HealthFiles:
     """The files of one worker."""
@@ -76,9 +92,7 @@ class HealthFiles:
     def open(self) -> None:
         """Make the folder of a worker that starts, and remove those of dead workers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for other in self.folder.parent.iterdir():
-            if not _lives(other):
-                shutil.rmtree(other, ignore_errors=True)
+        remove_dead(self.folder.parent)
 
     def beat(self) -> None:
         """Record that the event loop runs, and remove the files of pool processes that have ended."""
@@ -98,14 +112,13 @@ class HealthFiles:
 
     def problem(self, now: float) -> str | None:
         """What is wrong, in a few words; None if all is well. ``now`` is in seconds since 1970."""
-        alive = self.folder / "alive"
-        if not alive.exists():
-            return "is starting"
-        if now - alive.stat().st_mtime > STALE_SECONDS:
-            return f"has not come round for {now - alive.stat().st_mtime:.0f} s"
-        if not any(running(_pid_of(ready)) for ready in self.folder.glob("ready-*")):
-            return "has no process that is ready"
-        return None
+        if silence := _silence(self.folder, now):
+            return silence
+        return None if self.processes() else "has no process that is ready"
+
+    def processes(self) -> set[int]:
+        """The pool processes that are ready, and run."""
+        return {pid for pid in map(_pid_of, self.folder.glob("ready-*")) if running(pid)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,11 +151,8 @@ class BeatFiles:
 
     def problem(self, now: float) -> str | None:
         """What is wrong, in a few words; None if all is well. ``now`` is in seconds since 1970."""
-        alive = self.folder / "alive"
-        if not alive.exists():
-            return "is starting"
-        if (silent := now - alive.stat().st_mtime) > STALE_SECONDS:
-            return f"has not come round for {silent:.0f} s"
+        if silence := _silence(self.folder, now):
+            return silence
         late = {
             due.name.removeprefix(_DUE): now - due.stat().st_mtime for due in self.folder.glob(f"{_DUE}*")
         }

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from worker.health import running
+from worker.health import remove_dead, running
 
 VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client counts in files."""
@@ -46,11 +46,10 @@ class CountFiles:
 
     def open(self) -> None:
         """Make the folder of a worker that starts, and remove those of dead workers. Raises OSError."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(mode=0o700, parents=True)
-        for other in self.folder.parent.iterdir():
-            if other != self.folder and not (other.name.isdigit() and running(int(other.name))):
-                shutil.rmtree(other, ignore_errors=True)
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        remove_dead(self.folder.parent)
+        self.close()
+        self.folder.mkdir(mode=0o700)
         self._reserve(_ENDED)
 
     def close(self) -> None:

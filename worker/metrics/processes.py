@@ -11,7 +11,7 @@ from typing import Final
 
 from prometheus_client import Metric
 
-from worker.health import HealthFiles, running
+from worker.health import HealthFiles
 from worker.metrics import families
 from worker.metrics.sources import gauge
 
@@ -25,8 +25,7 @@ def read_worker(home: Path, pid: int) -> Iterable[Metric]:
     """The worker with this main process. Raises OSError where the machine does not tell (no `/proc`)."""
     health = HealthFiles.of(home, pid)
     yield gauge(families.WORKER_HEALTHY, float(health.problem(time()) is None))
-    ready = {int(file.name.removeprefix("ready-")) for file in health.folder.glob("ready-*")}
-    pool = {process for process in ready if running(process)}
+    pool = health.processes()
     yield gauge(families.WORKER_READY_PROCESSES, len(pool))
     sizes = {process: _resident(process) for process in (pid, *_descendants(pid))}
     parts = {"main": {pid}, "pool": pool, "other": sizes.keys() - pool - {pid}}
