@@ -66,6 +66,7 @@ lock: $(TEST)  ## Compile the lock files after a change of the pins
 	@$(COMPILE) worker/requirements.txt worker/requirements-flower.txt -o worker/requirements-flower.lock
 	@$(COMPILE) worker/requirements.txt pipeline/requirements.txt -o pipeline/requirements.lock
 	@$(COMPILE) requirements.txt -o tests/requirements.lock
+	@$(COMPILE) worker/requirements.txt worker/requirements-console.txt -o worker/requirements-console.lock
 	@$(COMPILE) worker/requirements.txt worker/requirements-tracing.txt -o worker/requirements-tracing.lock
 	@$(COMPILE) worker/requirements.txt worker/requirements-sentry.txt -o worker/requirements-sentry.lock
 

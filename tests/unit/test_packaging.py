@@ -30,6 +30,7 @@ def test_the_dependencies_are_those_of_serving_and_each_extra_those_of_its_file(
     assert PROJECT["dependencies"] == pins("worker/requirements.txt")
     extras = PROJECT["optional-dependencies"]
     assert extras["training"] == pins("pipeline/requirements.txt")
+    assert extras["console"] == pins("worker/requirements-console.txt")
     assert extras["tracing"] == pins("worker/requirements-tracing.txt")
     assert extras["sentry"] == pins("worker/requirements-sentry.txt")
 

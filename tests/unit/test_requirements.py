@@ -15,7 +15,9 @@ from support.sources import PIPELINE, TESTS, WORKER, loaded_with, name_of, roots
 from worker.retraining.packages import PACKAGES
 
 PARTS = ("worker/requirements.txt", "pipeline/requirements.txt", "tests/requirements.txt")
-EXTRAS = ("worker/requirements-tracing.txt", "worker/requirements-sentry.txt")
+TELEMETRY_EXTRAS = ("worker/requirements-tracing.txt", "worker/requirements-sentry.txt")
+CONSOLE_EXTRA = "worker/requirements-console.txt"
+EXTRAS = (CONSOLE_EXTRA, *TELEMETRY_EXTRAS)
 CONSTRAINTS = "pipeline/constraints.txt"
 ASKED_FOR = {
     *("celery", "redis", "tensorflow", "keras-facenet", "mediapipe"),
@@ -66,7 +68,7 @@ def test_the_top_level_file_is_made_of_the_parts() -> None:
     assert lines("requirements.txt") == [f"-r {part}" for part in PARTS]
 
 
-TELEMETRY = "worker/telemetry/"
+TELEMETRY, CONSOLE = "worker/telemetry/", "worker/console/"
 LOCKS = {
     "worker/requirements.lock": PARTS[:1],
     "pipeline/requirements.lock": PARTS[:2],
@@ -124,13 +126,18 @@ def unpinned(files: Iterable[Path], parts: Iterable[str]) -> dict[str, set[str]]
 
 def test_what_a_verify_worker_imports_is_pinned_for_serving() -> None:
     serving = [path for path in PIPELINE if not name_of(path).startswith(MODEL_MAKERS)]
-    ours = [path for path in WORKER if not name_of(path).startswith(TELEMETRY)]
+    ours = [path for path in WORKER if not name_of(path).startswith((TELEMETRY, CONSOLE))]
     assert unpinned([*ours, *serving], PARTS[:1]) == {}
 
 
 def test_what_telemetry_imports_is_pinned_by_its_extras() -> None:
     telemetry = [path for path in WORKER if name_of(path).startswith(TELEMETRY)]
-    assert unpinned(telemetry, EXTRAS) == {}
+    assert unpinned(telemetry, TELEMETRY_EXTRAS) == {}
+
+
+def test_what_the_console_imports_is_pinned_for_serving_or_by_its_extra() -> None:
+    console = [path for path in WORKER if name_of(path).startswith(CONSOLE)]
+    assert unpinned(console, [PARTS[0], CONSOLE_EXTRA]) == {}
 
 
 def test_what_makes_models_imports_is_pinned_for_serving_or_training() -> None:
