@@ -10,12 +10,13 @@
 --   ALTER USER 'verify_worker'@'%' IDENTIFIED BY '...' REQUIRE SSL ACCOUNT UNLOCK;
 --
 -- With a prefix before our tables' names (VERIFY_TABLE_PREFIX, mapped mode) put it before those of the tables
--- and the views below here as well, and in mapped mode grant the worker and the operator SELECT on the app's member table
+-- and the views below here as well, and in mapped mode grant the worker, the operator and the console SELECT on the app's member table
 -- and UPDATE of its result columns.
 
 CREATE USER IF NOT EXISTS 'verify_worker'@'%' ACCOUNT LOCK;
 CREATE USER IF NOT EXISTS 'verify_app'@'%' ACCOUNT LOCK;
 CREATE USER IF NOT EXISTS 'verify_operator'@'%' ACCOUNT LOCK;
+CREATE USER IF NOT EXISTS 'verify_console'@'%' ACCOUNT LOCK;
 
 -- verify_worker: verify workers, the retrain worker and its sweep and purge. -----------------------
 -- It cannot raise or remove a tombstone, nor write down what people said, decided or looked at; a member
@@ -136,3 +137,50 @@ GRANT SELECT, UPDATE (due_at, attempts, problem, parked_at, delivered_at, first_
 GRANT SELECT, UPDATE (failures, paused_until) ON event_endpoint TO 'verify_operator'@'%';
 GRANT SELECT ON tally TO 'verify_operator'@'%';
 GRANT LOCK TABLES ON * TO 'verify_operator'@'%';
+
+-- verify_console: the review console, `python -m worker console`. -----------------------------------
+-- What its pages do: reviews, objections, dead jobs, a retraining that is asked for. A dead job that is put back is
+-- accepted like a new one, with its member. It erases nobody, lifts no tombstone, records no consent, publishes and
+-- promotes no head, sends no event again, and reads no vectors.
+GRANT SELECT ON verify_schema_version TO 'verify_console'@'%';
+GRANT SELECT,
+    INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at),
+    UPDATE (declared_gender, selfie_url, pending, updated_at, request_id, requested_at, sent_at,
+        requested_state, requested_selfie_url, requested_gender, requested_photos, requested_manual, request_after,
+        sandbox, failed_at)
+    ON member TO 'verify_console'@'%';
+GRANT SELECT, UPDATE ON TABLE member_decided TO 'verify_console'@'%';
+GRANT SELECT, INSERT, DELETE, UPDATE (requested_url, requested_position) ON photo TO 'verify_console'@'%';
+GRANT SELECT,
+    INSERT (request_id, member_id, why, queue, requested_at, message, content_hash, state, attempts, open_attempts,
+        postponed, sweeps, accepted_at, due_at, finished_at, sandbox),
+    UPDATE (state, open_attempts, postponed, sweeps, due_at, next_attempt_at, finished_at)
+    ON verification TO 'verify_console'@'%';
+GRANT SELECT ON verification_photo TO 'verify_console'@'%';
+GRANT SELECT ON photo_reuse TO 'verify_console'@'%';
+GRANT SELECT, INSERT, UPDATE (requeued_at, dismissed_at, dismissed_by, dismissed_note)
+    ON dead_job TO 'verify_console'@'%';
+GRANT SELECT ON model_version TO 'verify_console'@'%';
+GRANT SELECT ON model_refusal TO 'verify_console'@'%';
+GRANT SELECT ON shadow_verdict TO 'verify_console'@'%';
+GRANT SELECT, INSERT ON training_run TO 'verify_console'@'%';
+GRANT SELECT ON training_member TO 'verify_console'@'%';
+GRANT SELECT, INSERT ON label TO 'verify_console'@'%';
+GRANT SELECT, INSERT ON decision TO 'verify_console'@'%';
+GRANT SELECT, INSERT, UPDATE (cause, priority, due_at, unfinished, closed_at, escalated_at, escalated_by, round, attempts, reviewer, claimed_at,
+        lease_until, looked_at, looked_hash)
+    ON review_case TO 'verify_console'@'%';
+GRANT SELECT, INSERT ON review_vote TO 'verify_console'@'%';
+GRANT SELECT, INSERT, UPDATE (case_id) ON objection TO 'verify_console'@'%';
+GRANT SELECT, INSERT ON access_log TO 'verify_console'@'%';
+GRANT SELECT ON consent TO 'verify_console'@'%';
+GRANT SELECT ON tombstone TO 'verify_console'@'%';
+GRANT SELECT,
+    INSERT (request_id, member_id, state, sandbox, requested_at, accepted_at, finished_at, changed_at)
+    ON result TO 'verify_console'@'%';
+GRANT SELECT, UPDATE ON TABLE result_decided TO 'verify_console'@'%';
+GRANT SELECT, INSERT, DELETE ON event TO 'verify_console'@'%';
+GRANT SELECT ON event_delivery TO 'verify_console'@'%';
+GRANT SELECT ON event_endpoint TO 'verify_console'@'%';
+GRANT SELECT ON tally TO 'verify_console'@'%';
+GRANT LOCK TABLES ON * TO 'verify_console'@'%';

@@ -27,7 +27,9 @@ from worker.jobs.verify_job import VerifyJob
 from worker.metrics.state import read_database
 from worker.migrations import behind, current_revision
 from worker.migrations.migrate import version_table
+from worker.results.explained import Terms
 from worker.serving.registry import publish
+from worker.settings import load_settings
 from worker.store import Attempt, Cutoffs, DeadJob, NewMember, NewObjection, Store, build_engine
 from worker.store.outbox.records import Tried
 from worker.store.tables.schema import tables
@@ -310,6 +312,38 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     assert worker.requests.accept(a_job("r9", "m1"), "verify", NOW).new
 
 
+def test_the_console_does_what_its_pages_do(engine_of: Callable[[str], sa.Engine], tmp_path: Path) -> None:
+    console, worker = store_of(engine_of("verify_console")), store_of(engine_of("verify_worker"))
+    for number in range(1, 5):
+        worker.requests.accept(a_job(f"r{number}", f"m{number}"), "verify", NOW)
+    for number in (1, 2):
+        judged(worker, f"r{number}")
+    assert console.accesses.note(["m1"], KIM, NOW)
+    reviews.label(console, "m1", 1, PairLabel.GENUINE, "kim", NOW)
+    reviews.decide(console, "m1", Status.REJECTED, "kim", NOW)
+    assert console.reviews.undoing.undo("kim", NOW).status is Status.APPROVED
+    reviews.decide(console, "m2", Status.RETRY_PHOTO, "kim", NOW)
+    console.reviews.objections.record(NewObjection("m2", NOW, by="lee"), NOW)
+    assert console.reviews.queue.page(NOW).objections.open == 1
+    assert console.reviews.reports.report(NOW).reviewers[0].cases == 1
+    for number in (3, 4):
+        assert worker.requests.give_up(f"r{number}", "poison", "boom", NOW)
+    never_accepted = json.dumps(a_message(request_id="r5", member_id="m5")).encode()
+    worker.dead_jobs.add(DeadJob("unknown_schema", "x", never_accepted, "verify"), NOW)
+    *back, dismissed = console.dead_jobs.latest()
+    assert [console.dead_jobs.requeue(dead.id, NOW).job.member_id for dead in back] == ["m5", "m4"]
+    console.dead_jobs.dismiss(dismissed.id, "kim", "the app sent it again", NOW)
+    publish(worker.models, a_bundle(tmp_path / "bundle"), NOW)
+    assert len(console.models.latest()) == 1
+    assert console.training_runs.ask("kim", NOW)
+    assert console.training_runs.latest()[0].state is RunState.QUEUED
+    assert console.reports.status(NOW).members == 5
+    terms = Terms.of(load_settings({}))
+    assert console.explanations.of_member("m1", terms, NOW) is not None
+    assert console.members.find("m1") is not None
+    assert behind(engine_of("verify_console")) is None
+
+
 def test_an_objection_that_came_while_a_request_ran_is_answered(
     engine_of: Callable[[str], sa.Engine],
 ) -> None:
@@ -436,6 +470,35 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_operator", "DELETE FROM member_decided"),
         ("verify_operator", "TRUNCATE TABLE access_log"),
         ("verify_operator", "UPDATE verification_photo SET score = 1"),
+        *(("verify_console", f"DELETE FROM {view}") for view in (*VIEWS, *VIEWS_OF_SANDBOX)),
+        *(("verify_console", f"SELECT * FROM {view}") for view in VIEWS if "decided" not in view),
+        ("verify_console", "SELECT * FROM training_face"),
+        ("verify_console", "UPDATE member SET verification_status = 'approved'"),
+        ("verify_console", "UPDATE member SET similarity = 1"),
+        ("verify_console", "UPDATE member SET training_consent = TRUE"),
+        ("verify_console", "UPDATE member SET verification_consent = TRUE"),
+        ("verify_console", "INSERT INTO member (member_id, verification_status) VALUES ('x', 'approved')"),
+        ("verify_console", "DELETE FROM member"),
+        ("verify_console", "UPDATE verification SET status = 'approved'"),
+        ("verify_console", "INSERT INTO verification (request_id, status) VALUES ('x', 'approved')"),
+        ("verify_console", "UPDATE verification_photo SET score = 1"),
+        ("verify_console", "UPDATE photo SET url = 'https://h/x.jpg'"),
+        ("verify_console", "UPDATE label SET label = 'genuine'"),
+        ("verify_console", "UPDATE decision SET decided_by = 'x'"),
+        ("verify_console", "UPDATE review_vote SET choice = 'approve'"),
+        ("verify_console", "UPDATE review_case SET request_id = 'x'"),
+        ("verify_console", "UPDATE access_log SET looked_by = 'x'"),
+        ("verify_console", "INSERT INTO consent (member_id) VALUES ('m1')"),
+        ("verify_console", TOMBSTONE),
+        ("verify_console", "UPDATE tombstone SET lifted_at = NOW()"),
+        ("verify_console", "UPDATE objection SET due_at = NOW()"),
+        ("verify_console", "UPDATE dead_job SET reason = 'x'"),
+        ("verify_console", "UPDATE training_run SET state = 'promoted'"),
+        ("verify_console", "UPDATE model_version SET state = 'champion'"),
+        ("verify_console", "INSERT INTO model_version (version) VALUES ('x')"),
+        ("verify_console", "UPDATE event_delivery SET delivered_at = NOW()"),
+        *(("verify_console", f"DELETE FROM {name}") for name in (*WRITTEN, "review_case", "dead_job")),
+        ("verify_console", "DELETE FROM tombstone"),
         ("verify_operator", "UPDATE model_version SET head = ''"),
         ("verify_operator", "DELETE FROM model_version"),
         ("verify_operator", "DELETE FROM shadow_verdict"),

@@ -47,6 +47,7 @@ WORDS = {
     "WORKER_PASSWORD": "worker-word",
     "APP_PASSWORD": "app-word",
     "OPERATOR_PASSWORD": "operator-word",
+    "CONSOLE_PASSWORD": "console-word",
     "REDIS_PASSWORD": "redis-word",
     "VERIFY_TOMBSTONE_KEY": "a key",
     "VERIFY_PHOTO_HOSTS": "cdn.example.com",
@@ -162,7 +163,10 @@ def _make_accounts(engine: sa.Engine) -> None:
     script = (PRODUCTION / "accounts.sh").read_text()
     alters = re.search(r"<< SQL\n(.*?)\nSQL", script, re.DOTALL)
     assert alters
-    passwords = re.sub(r"\$(\w+)", lambda found: WORDS[found[1]], alters[1])
+    unlocked = re.search(r'console="(IDENTIFIED.*)"', script)
+    assert unlocked
+    statements = alters[1].replace("$console", unlocked[1])
+    passwords = re.sub(r"\$(\w+)", lambda found: WORDS[found[1]], statements)
     with engine.begin() as c:
         for statement in filter(str.strip, f"{grants};{passwords}".split(";")):
             c.exec_driver_sql(statement.replace("%", "%%"))
@@ -224,7 +228,7 @@ def test_a_worker_refuses_a_mysql_with_a_strangers_certificate(tls_mariadb: TlsM
         open_store(load_settings({"database_url": url})).members.find("m1")
 
 
-@pytest.mark.parametrize("name", ["worker", "app", "operator"])
+@pytest.mark.parametrize("name", ["worker", "app", "operator", "console"])
 def test_mysql_lets_nobody_in_without_tls(tls_mariadb: TlsMariaDb, name: str) -> None:
     account: dict[str, Any] = {"user": f"verify_{name}", "password": f"{name}-word", "database": "verify"}
     where: dict[str, Any] = {"host": "127.0.0.1", "port": tls_mariadb.port}
@@ -244,11 +248,18 @@ def test_the_script_sets_accounts_up_and_changes_passwords(tls_mariadb: TlsMaria
         "GRANTS": str(ROOT / "worker" / "grants.sql"),
         "PATH": os.environ["PATH"],
     }
+    where: dict[str, Any] = {"host": "127.0.0.1", "port": tls_mariadb.port, "database": "verify"}
     for word in ("another-word", WORDS["APP_PASSWORD"]):
         changed = {**environment, "APP_PASSWORD": word}
         subprocess.run(["sh", str(PRODUCTION / "accounts.sh")], env=changed, check=True)
-        where: dict[str, Any] = {"host": "127.0.0.1", "port": tls_mariadb.port, "database": "verify"}
         pymysql.connect(**where, user="verify_app", password=word).close()
+    script = ["sh", str(PRODUCTION / "accounts.sh")]
+    subprocess.run(script, env={**environment, "CONSOLE_PASSWORD": ""}, check=True)
+    console = {**where, "user": "verify_console", "password": WORDS["CONSOLE_PASSWORD"]}
+    with pytest.raises(pymysql.err.OperationalError, match="locked"):
+        pymysql.connect(**console)
+    subprocess.run(script, env=environment, check=True)
+    pymysql.connect(**console).close()
 
 
 def test_passwords_that_could_end_the_statement_are_refused() -> None:
@@ -285,7 +296,7 @@ def test_every_secret_must_be_chosen_and_every_variable_is_a_setting() -> None:
     text = (PRODUCTION / "compose.yml").read_text()
     body = re.sub(r"(?m)^#.*$", "", text)
     # Compose asks for what a service needs that nobody has switched on, too: these check it at their start.
-    of_profiles = {"VERIFY_METRICS_TOKEN", "GRAFANA_PASSWORD", "RUNBOOK_URL"}
+    of_profiles = {"CONSOLE_PASSWORD", "VERIFY_METRICS_TOKEN", "GRAFANA_PASSWORD", "RUNBOOK_URL"}
     assert set(re.findall(r"\$\{(\w+)(?!:\?)\W[^}]*\}", body)) == of_profiles, (
         "a variable that may be missing"
     )

@@ -18,7 +18,7 @@ from worker.store import build_engine
 from worker.store.tables.schema import tables
 
 GRANTS = (ROOT / "worker" / "grants.sql").read_text()
-ACCOUNTS = ("verify_worker", "verify_app", "verify_operator")
+ACCOUNTS = ("verify_worker", "verify_app", "verify_operator", "verify_console")
 OWNER = "verify"
 """Of the tables, as compose makes it: all rights in our database."""
 _PASSWORD = "Not-a-secret-1"

@@ -38,7 +38,7 @@ def secrets_in(service: dict[str, Any]) -> set[str]:
 
 def test_our_services_are_found() -> None:
     assert len(SERVICES) == 4 + 5
-    assert len(PASSWORDS) == 8
+    assert len(PASSWORDS) == 9
 
 
 @pytest.mark.parametrize("service", SERVICES)
