@@ -66,6 +66,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON event TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON event_delivery TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE, DELETE ON event_endpoint TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON tally TO 'verify_worker'@'%';
+-- Accounts of the console that were closed three years ago go, with the history of their roles.
+GRANT SELECT, DELETE ON TABLE staff_account_expired TO 'verify_worker'@'%';
 -- For SELECT ... FOR UPDATE on what it may only read.
 GRANT LOCK TABLES ON * TO 'verify_worker'@'%';
 
@@ -136,6 +138,9 @@ GRANT SELECT, UPDATE (due_at, attempts, problem, parked_at, delivered_at, first_
     ON event_delivery TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE (failures, paused_until) ON event_endpoint TO 'verify_operator'@'%';
 GRANT SELECT ON tally TO 'verify_operator'@'%';
+-- Who is a checker.
+GRANT SELECT (id, name, folded, closed_at) ON staff_account TO 'verify_operator'@'%';
+GRANT SELECT (id, account_id, role, action) ON staff_grant TO 'verify_operator'@'%';
 GRANT LOCK TABLES ON * TO 'verify_operator'@'%';
 
 -- verify_console: the review console, `python -m worker console`. -----------------------------------
@@ -183,4 +188,11 @@ GRANT SELECT, INSERT, DELETE ON event TO 'verify_console'@'%';
 GRANT SELECT ON event_delivery TO 'verify_console'@'%';
 GRANT SELECT ON event_endpoint TO 'verify_console'@'%';
 GRANT SELECT ON tally TO 'verify_console'@'%';
+-- Its people. What was done to an account, a role that was given or taken, can be added and not changed.
+GRANT SELECT, INSERT,
+    UPDATE (language, signed_in_at, closed_at, invite_hash, invite_until, password, password_at, totp, totp_step, recovery)
+    ON staff_account TO 'verify_console'@'%';
+GRANT SELECT, INSERT ON staff_grant TO 'verify_console'@'%';
+GRANT SELECT, INSERT, UPDATE (seen_at, totp), DELETE ON staff_session TO 'verify_console'@'%';
+GRANT SELECT, INSERT, UPDATE, DELETE ON staff_attempt TO 'verify_console'@'%';
 GRANT LOCK TABLES ON * TO 'verify_console'@'%';

@@ -49,7 +49,7 @@ SINGLE_CHANGES = (
 WRITTEN = ("label", "decision", "review_vote", "access_log")
 """What people write."""
 VIEWS = (
-    *("member_decided", "result_decided", "consent_open"),
+    *("member_decided", "result_decided", "consent_open", "staff_account_expired"),
     *(f"{name}_of_forgotten" for name in (*WRITTEN, "review_case", "verification", "result")),
 )
 VIEWS_OF_SANDBOX = tuple(

@@ -38,6 +38,7 @@ from worker.store.requests.tries import DEFAULT_LIMIT, Tries, TryLimit
 from worker.store.retention import Retention
 from worker.store.reviews.records import ReviewRules
 from worker.store.reviews.reviews import Reviews
+from worker.store.staff.staff import Staff
 from worker.store.tables.schema import Tables, tables
 from worker.store.training.encryption import VectorCipher, VectorKeys, derived_keys, keys_of
 from worker.store.training.labels import Labels
@@ -91,6 +92,7 @@ class Store:
         self._add_members(tombstones, mapped, outcomes)
         self.untold = Untold(database, outcomes)
         self._add_training(vector_keys or partial(derived_keys, tombstone_key), stale_after)
+        self.staff = Staff(database)
         self._add_reports()
 
     def _add_members(self, tombstones: Tombstones, mapped: MappedMember | None, outcomes: Outcomes) -> None:

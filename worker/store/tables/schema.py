@@ -48,6 +48,7 @@ from worker.store.tables.people import (
     review_case,
     review_vote,
 )
+from worker.store.tables.staff import StaffTables, staff_tables
 from worker.store.tables.states import MEMBER_STATES, Decider, State
 from worker.store.tables.training import training_face, training_member, training_run
 from worker.store.tables.views import add_views
@@ -96,6 +97,7 @@ class Tables:
     event_delivery: sa.Table
     event_endpoint: sa.Table
     tally: sa.Table
+    staff: StaffTables
 
 
 @lru_cache
@@ -132,6 +134,7 @@ def tables(prefix: str = "") -> Tables:
         event_delivery=event_delivery(build),
         event_endpoint=event_endpoint(build),
         tally=_tally(build),
+        staff=staff_tables(build),
     )
 
 

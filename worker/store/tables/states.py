@@ -145,3 +145,41 @@ class Studied(StrEnum):
     WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
+
+
+class Role(StrEnum):
+    """What a person may do in the console; one may have several."""
+
+    REVIEWER = "reviewer"
+    """Decides cases."""
+    CHECKER = "checker"
+    """The same, gets escalated cases, and sees the report about reviewers."""
+    OPERATOR = "operator"
+    """Runs the system: members, dead jobs, models, retraining, objections."""
+    AUDITOR = "auditor"
+    """Reads the records and signs the month's access review; changes nothing else."""
+    ADMIN = "admin"
+    """Accounts and roles; nothing of members."""
+
+
+class StaffAction(StrEnum):
+    """What was done to the account of a person of the console."""
+
+    INVITED = "invited"
+    GIVEN = "given"
+    """A role."""
+    TAKEN = "taken"
+    """A role."""
+    RESET = "reset"
+    """Password and second factor were made void; the person chooses new ones."""
+    CLOSED = "closed"
+
+
+class Stage(StrEnum):
+    """How far somebody has come in signing in."""
+
+    ENROLMENT = "enrolment"
+    """Has shown an invitation, and chooses a password and a second factor."""
+    PASSWORD = "password"  # noqa: S105 - the name of a stage
+    """Has given the password; the code is missing."""
+    COMPLETE = "complete"

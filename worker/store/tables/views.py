@@ -67,6 +67,11 @@ WITH CHECK OPTION"""
 """Results of requests that wait, failed, or were decided by a person; a change must be to one of these."""
 
 
+_STAFF_EXPIRED: Final = """
+SELECT id, closed_at FROM {p}staff_account WHERE closed_at < utc_timestamp(6) - INTERVAL 3 YEAR"""
+"""Accounts of the console whose history was kept as long as the law asks; it goes with them."""
+
+
 def add_views(metadata: sa.MetaData, prefix: str) -> None:
     """Make them with the tables."""
 
@@ -85,6 +90,7 @@ def view_selects(prefix: str) -> dict[str, str]:
         f"{prefix}consent_open": _CONSENT_OPEN.format(p=prefix),
         f"{prefix}member_decided": _DECIDED.format(p=prefix),
         f"{prefix}result_decided": _RESULT_DECIDED.format(p=prefix),
+        f"{prefix}staff_account_expired": _STAFF_EXPIRED.format(p=prefix),
     }
     for table, (key, which) in _OF_FORGOTTEN.items():
         where = f"{key} IN ({which.format(p=prefix)})"
@@ -119,6 +125,11 @@ def decided(c: sa.Connection, table: sa.Table) -> sa.TableClause:
     """Members whose verdict may become what a person has decided about their newest request; or results that
     may become what a person has decided, or wait again."""
     return _view(c, table, f"{table.name}_decided")
+
+
+def expired(c: sa.Connection, table: sa.Table) -> sa.TableClause:
+    """Accounts of the console that may be deleted; on SQLite all of them."""
+    return _view(c, table, f"{table.name}_expired")
 
 
 def _view(c: sa.Connection, table: sa.Table, name: str) -> sa.TableClause:

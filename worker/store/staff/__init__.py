@@ -1,0 +1,1 @@
+"""People of the console: accounts, roles and their history, signing in, sessions."""

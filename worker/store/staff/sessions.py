@@ -1,0 +1,124 @@
+"""Sessions: who is signed in, in which browser, and until when.
+
+A session ends 15 minutes after the last page, and 12 hours after its begin whatever happens. The browser has
+a token; the database has its SHA-256 alone, so whoever reads the table can use none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from worker.store.database import AnyRow, Database
+from worker.store.staff.records import Browser, Newcomer, Person, SessionRecord
+from worker.store.staff.roles import roles_of
+from worker.store.tables.states import Stage
+
+IDLE: Final = timedelta(minutes=15)
+LONGEST: Final = timedelta(hours=12)
+HALF_WAY: Final = timedelta(minutes=15)
+"""For choosing a password and a second factor, or for typing the code."""
+_NOTED_EVERY: Final = timedelta(seconds=20)
+"""Views of so short a time are one: not each of them writes."""
+
+
+class Sessions:
+    """The rows of `staff_session`."""
+
+    def __init__(self, database: Database) -> None:
+        self._db = database
+        self._t = database.t.staff
+
+    def person_of(self, token: str, now: datetime) -> Person | None:
+        """Whose session it is; it goes on for 15 minutes from now. None where there is none that is open."""
+        row = self._find(token, now, Stage.COMPLETE)
+        if row is None:
+            return None
+        if now - row.seen_at >= _NOTED_EVERY:
+            self._db.write(lambda c: self._seen(c, row.id, now))
+        roles = self._db.read(lambda c: roles_of(c, self._t, row.account_id))
+        return Person(row.account_id, row.name, roles, row.language, row.id, csrf_of(token))
+
+    def newcomer_of(self, token: str, now: datetime) -> Newcomer | None:
+        """Who has come half way in this browser."""
+        row = self._find(token, now, Stage.ENROLMENT, Stage.PASSWORD)
+        if row is None:
+            return None
+        return Newcomer(row.account_id, row.name, Stage(row.stage), row.language, row.id, csrf_of(token))
+
+    def _find(self, token: str, now: datetime, *stages: Stage) -> AnyRow | None:
+        s, a = self._t.session, self._t.account
+        query = sa.select(s.c.id, s.c.account_id, s.c.stage, s.c.seen_at, a.c.name, a.c.language)
+        its = (s.c.token_hash == hashed(token), s.c.stage.in_(stages), a.c.closed_at.is_(None))
+        query = query.join(a, a.c.id == s.c.account_id).where(*its, *self._open(now))
+        return self._db.read(lambda c: c.execute(query).one_or_none())
+
+    def _open(self, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
+        s = self._t.session
+        return s.c.ends_at > now, s.c.seen_at > now - IDLE
+
+    def _seen(self, c: sa.Connection, session_id: int, now: datetime) -> None:
+        s = self._t.session
+        c.execute(sa.update(s).where(s.c.id == session_id).values(seen_at=now))
+
+    def sign_out(self, session_id: int) -> None:
+        """End one session."""
+        self._db.write(lambda c: self.end(c, self._t.session.c.id == session_id))
+
+    def sign_out_of(self, account_id: int, session_id: int) -> bool:
+        """End one session if it is this account's; whether it was."""
+        s = self._t.session
+        its = sa.and_(s.c.id == session_id, s.c.account_id == account_id)
+        return self._db.write(lambda c: self.end(c, its)) > 0
+
+    def end_all(self, account_id: int) -> int:
+        """End every session of an account; how many there were."""
+        return self._db.write(lambda c: self.end(c, self._t.session.c.account_id == account_id))
+
+    def end(self, c: sa.Connection, which: sa.ColumnElement[bool]) -> int:
+        """End these, in the transaction of another."""
+        return c.execute(sa.delete(self._t.session).where(which)).rowcount
+
+    def start(
+        self, c: sa.Connection, account_id: int, stage: Stage, browser: Browser, now: datetime, **more: Any
+    ) -> str:
+        """A session with a new token, in the transaction of another; old ones of anybody are swept out."""
+        s, token = self._t.session, secrets.token_urlsafe(32)
+        self.end(c, sa.or_(s.c.ends_at <= now, s.c.seen_at <= now - IDLE))
+        lasts = LONGEST if stage is Stage.COMPLETE else HALF_WAY
+        row = {
+            "account_id": account_id,
+            "token_hash": hashed(token),
+            "stage": stage,
+            "started_at": now,
+            "seen_at": now,
+            "ends_at": now + lasts,
+            "address": browser.address,
+            "agent": browser.agent,
+            **more,
+        }
+        c.execute(sa.insert(s).values(**row))
+        return token
+
+    def of(self, account_id: int, now: datetime) -> list[SessionRecord]:
+        """The open sessions of an account, the latest first."""
+        s = self._t.session
+        query = sa.select(s.c.id, s.c.started_at, s.c.seen_at, s.c.address, s.c.agent)
+        its = (s.c.account_id == account_id, s.c.stage == Stage.COMPLETE, *self._open(now))
+        rows = self._db.read(lambda c: c.execute(query.where(*its).order_by(s.c.id.desc())).all())
+        return [SessionRecord(*row) for row in rows]
+
+
+def hashed(token: str) -> str:
+    """What is kept of a token, which is random: it needs no salt."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def csrf_of(token: str) -> str:
+    """What the forms of a session carry; it tells nothing of the token."""
+    return hmac.new(token.encode(), b"csrf", hashlib.sha256).hexdigest()
