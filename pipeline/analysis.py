@@ -17,11 +17,12 @@ from pipeline.bundles.models import Models
 from pipeline.errors import DecodeBudgetSpent, ImageError, PipelineError
 from pipeline.faces.embedder import Embedder
 from pipeline.faces.people import ObservedFace, observe, refine
+from pipeline.faces.places import box_in_photo, landmarks_in_photo
 from pipeline.faces.same_picture import Structure, fine_structure
-from pipeline.faces.types import Embeddings, Rgb
+from pipeline.faces.types import Detection, Embeddings, Rgb
 from pipeline.images.decode import decode
 from pipeline.images.limits import DecodeBudget
-from pipeline.verdict import Fault, NotFetched, Outcome, Photo, PhotoFinding
+from pipeline.verdict import Box, Fault, Landmarks, NotFetched, Outcome, Photo, PhotoFinding
 
 FaceKey = tuple[int, int]
 """A photo's position, and the index of a face in it; the largest face has index 0."""
@@ -33,6 +34,9 @@ class AnalysedFace(ObservedFace):
 
     crops: Mapping[Embedder, Rgb]
     structure: Structure
+    box: Box
+    landmarks: Landmarks
+    """Both in pixels of the photo as it was decoded, however the detector turned it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,7 +116,7 @@ def _analyse_photo(
     with analysis.stage("quality"):
         observed = observe(detection.rgb, found, picture.scale)
     embedders = {models.embedders[name] for models in heads for name in models.params.dimensions}
-    faces = tuple(_analyse_face(embedders, analysis, detection.rgb, one) for one in observed)
+    faces = tuple(_analyse_face(embedders, analysis, detection, one) for one in observed)
     finding = PhotoFinding(
         position, Outcome.NO_FACE, Fault.MEMBER, sha256=picture.sha256, hashes=picture.hashes
     )
@@ -120,13 +124,22 @@ def _analyse_photo(
 
 
 def _analyse_face(
-    embedders: Iterable[Embedder], analysis: PhotoAnalysis, rgb: Rgb, one: ObservedFace
+    embedders: Iterable[Embedder], analysis: PhotoAnalysis, detection: Detection, one: ObservedFace
 ) -> AnalysedFace:
     with analysis.stage("align"):
-        crops = {embedder: embedder.crop(rgb, one.face) for embedder in embedders}
+        crops = {embedder: embedder.crop(detection.rgb, one.face) for embedder in embedders}
     with analysis.stage("same_picture"):
-        structure = fine_structure(rgb, one.face)
-    return AnalysedFace(one.face, one.cut_off, one.quality, one.occlusion, crops=crops, structure=structure)
+        structure = fine_structure(detection.rgb, one.face)
+    return AnalysedFace(
+        one.face,
+        one.cut_off,
+        one.quality,
+        one.occlusion,
+        crops=crops,
+        structure=structure,
+        box=box_in_photo(detection, one.face),
+        landmarks=landmarks_in_photo(detection, one.face),
+    )
 
 
 def _not_decoded(position: int, error: PipelineError) -> PhotoFinding:

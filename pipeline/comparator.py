@@ -98,7 +98,7 @@ class Comparator:
             return Subject(photo, photo.finding)
         main = persons[0][1] if persons else 0
         face = photo.faces[main]
-        finding = replace(photo.finding, faces=max(len(persons), 1), box=face.face.box)
+        finding = replace(photo.finding, faces=max(len(persons), 1), box=face.box, landmarks=face.landmarks)
         if len(persons) > 1:
             return Subject(photo, _several_people(finding), main)
         usable = Outcome.USABLE if finding.position == 0 else Outcome.NOT_COMPARED
@@ -211,8 +211,9 @@ class Comparator:
         comparison = self._comparison(selfie.key, best)
         if comparison.score < self.models.params.scorer.thresholds.approve_among(len(photo.faces)):
             return finding if finding.solo else replace(finding, comparison=comparison)
-        box, persons = photo.analysed.faces[best[1]].face.box, max(finding.faces, 2)
-        return replace(finding, outcome=Outcome.GROUP_SAME, faces=persons, box=box, comparison=comparison)
+        face, persons = photo.analysed.faces[best[1]], max(finding.faces, 2)
+        found = replace(finding, box=face.box, landmarks=face.landmarks, comparison=comparison)
+        return replace(found, outcome=Outcome.GROUP_SAME, faces=persons)
 
     def _score(self, one: FaceKey, other: FaceKey) -> float:
         scorer = self.models.params.scorer

@@ -189,7 +189,7 @@ Photo = bytes | NotFetched
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A face box in pixels of the upright photo: left, top, width, height."""
+    """A face box in pixels: left, top, width, height."""
 
     x: float
     y: float
@@ -203,6 +203,22 @@ class Box:
     @property
     def centre(self) -> tuple[float, float]:
         return self.x + self.width / 2, self.y + self.height / 2
+
+
+class Landmark(StrEnum):
+    """A point of a face; right and left are the person's own."""
+
+    RIGHT_EYE = "right_eye"
+    LEFT_EYE = "left_eye"
+    NOSE = "nose"
+    MOUTH = "mouth"
+    """Its middle, where the corners are not known."""
+    MOUTH_RIGHT = "mouth_right"
+    MOUTH_LEFT = "mouth_left"
+
+
+Landmarks = Mapping[Landmark, tuple[float, float]]
+"""Points of one face by which it was aligned, as (x, y)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +282,9 @@ class PhotoFinding:
     faces: int = 0
     """Number of people; one person who appears several times counts once."""
     box: Box | None = None
-    """The face that was compared."""
+    """The face that was compared, in pixels of the picture as `pipeline.images.decode` returns it."""
+    landmarks: Landmarks | None = None
+    """Of the same face, in the same pixels; None where there is no box, and in findings of older versions."""
     gate: GateResult | None = None
     quality: Mapping[str, float] = field(default_factory=dict)
     comparison: Comparison | None = None

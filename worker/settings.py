@@ -256,7 +256,7 @@ class Settings(BaseSettings):
     """Who runs the commands, for the records of decisions, labels and looks at members. Empty: the login
     name."""
     retention_days: Days = 180
-    """Days until the numbers of each photo (scores, quality, face box) are purged. Verdicts stay."""
+    """Days until the numbers of each photo (scores, quality, place of the face) are purged. Verdicts stay."""
     dead_job_days: Days = 30
     """Days until the message of a dead job is purged, which may name people and their photos."""
     access_log_days: Days = 730

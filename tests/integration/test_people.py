@@ -15,7 +15,7 @@ from click.testing import Result
 import celeryconfig
 from pipeline.verdict import Reason, Status
 from support import reviews
-from support.jobs import KIM, LEASE, MOST, NOW, SELFIE, a_job, a_message, a_verdict, later
+from support.jobs import KIM, LEASE, MOST, NOW, PHOTOS, SELFIE, a_job, a_message, a_verdict, later
 from worker import runtime, tasks
 from worker.jobs import queues
 from worker.settings import load_settings
@@ -204,8 +204,10 @@ def test_old_numbers_bodies_and_looks_go_and_verdicts_stay(store: Store) -> None
     assert new is not None
     assert (old.status, old.photos[0].outcome) == (new.status, new.photos[0].outcome)
     assert new.photos[0].comparison is not None
+    assert new.photos[0].landmarks == PHOTOS[0].landmarks
     for finding in (old.selfie or SELFIE, *old.photos):
         assert (finding.comparison, finding.box, finding.gate, finding.quality) == (None, None, None, {})
+        assert finding.landmarks is None
     assert [bool(row["message_head"]) for row in rows_of(store, store.database.t.dead_job)] == [False, True]
     assert len(store.accesses.of_member("m1")) == 1
 

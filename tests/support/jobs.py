@@ -14,6 +14,7 @@ from pipeline.verdict import (
     FetchProblem,
     GateResult,
     Gender,
+    Landmark,
     Outcome,
     PhotoFinding,
     Reason,
@@ -71,7 +72,12 @@ def a_comparison(score: float = 0.71) -> Comparison:
 
 
 SELFIE = PhotoFinding(
-    position=0, outcome=Outcome.USABLE, sha256="a" * 64, faces=1, box=Box(10.5, 20.25, 200.0, 210.0)
+    position=0,
+    outcome=Outcome.USABLE,
+    sha256="a" * 64,
+    faces=1,
+    box=Box(10.5, 20.25, 200.0, 210.0),
+    landmarks={Landmark.RIGHT_EYE: (60.5, 90.0), Landmark.LEFT_EYE: (150.2, 91.5)},
 )
 PHOTOS = (
     PhotoFinding(
@@ -80,6 +86,7 @@ PHOTOS = (
         sha256="b" * 64,
         faces=1,
         box=Box(1.0, 2.0, 3.0, 4.0),
+        landmarks={Landmark.RIGHT_EYE: (1.5, 3.0), Landmark.LEFT_EYE: (3.0, 3.1), Landmark.NOSE: (2.2, 4.0)},
         quality={"sharpness": 120.5, "yaw": -0.25},
         comparison=a_comparison(),
     ),

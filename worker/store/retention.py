@@ -17,7 +17,8 @@ from worker.store.members.members import Members
 _AT_ONCE: Final = 500
 """Rows of one transaction: its locks are short."""
 _NUMBERS: Final = (
-    *("box_x", "box_y", "box_width", "box_height", "gate", "gate_value", "gate_limit", "quality"),
+    *("box_x", "box_y", "box_width", "box_height", "landmarks"),
+    *("gate", "gate_value", "gate_limit", "quality"),
     *("score", "similarity", "approve_edge", "different_edge", "cosines", "distances"),
 )
 

@@ -34,7 +34,7 @@ def purge(as_json: bool) -> None:
     """Purge data older than the retention settings; beat does the same once a day.
 
     \b
-    VERIFY_RETENTION_DAYS    the numbers of each photo: scores, quality, face box; shadow verdicts
+    VERIFY_RETENTION_DAYS    the numbers of each photo: scores, quality, place of the face; shadow verdicts
     VERIFY_DEAD_JOB_DAYS     the messages of dead jobs
     VERIFY_ACCESS_LOG_DAYS   who looked at a member
     VERIFY_EVENT_DAYS        events that have arrived or are parked

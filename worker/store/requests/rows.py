@@ -14,6 +14,8 @@ from pipeline.verdict import (
     FetchProblem,
     GateResult,
     Gender,
+    Landmark,
+    Landmarks,
     Outcome,
     PhotoFinding,
     Reason,
@@ -76,6 +78,7 @@ def finding_values(finding: PhotoFinding) -> dict[str, Any]:
         "sha256": finding.sha256,
         "faces": finding.faces,
         **_box_values(finding.box),
+        "landmarks": _landmark_values(finding.landmarks),
         **_gate_values(finding.gate),
         "quality": _finite_map(finding.quality),
         **_comparison_values(finding.comparison),
@@ -90,6 +93,18 @@ def finding_values(finding: PhotoFinding) -> dict[str, Any]:
 def _box_values(box: Box | None) -> dict[str, Any]:
     numbers = (None,) * 4 if box is None else (box.x, box.y, box.width, box.height)
     return _finite_columns(("box_x", "box_y", "box_width", "box_height"), numbers)
+
+
+def _landmark_values(landmarks: Landmarks | None) -> dict[str, list[float]] | None:
+    if landmarks is None:
+        return None
+    return {str(name): [float(x), float(y)] for name, (x, y) in landmarks.items()}
+
+
+def _landmarks_of(row: AnyRow) -> Landmarks | None:
+    if row.landmarks is None:
+        return None
+    return {Landmark(name): (x, y) for name, (x, y) in row.landmarks.items()}
 
 
 def _gate_values(gate: GateResult | None) -> dict[str, Any]:
@@ -129,6 +144,7 @@ def finding_of(row: AnyRow) -> PhotoFinding:
         sha256=row.sha256,
         faces=row.faces,
         box=None if row.box_x is None else Box(row.box_x, row.box_y, row.box_width, row.box_height),
+        landmarks=_landmarks_of(row),
         gate=row.gate and GateResult(row.gate, row.gate_value, row.gate_limit),
         quality=row.quality or {},
         comparison=_comparison_of(row),

@@ -315,6 +315,8 @@ def _verification_photo(build: TableBuilder) -> sa.Table:
         sa.Column("phash", sa.BigInteger),
         sa.Column("phash_fine", ascii_text(64)),
         *(sa.Column(band, sa.Integer) for band in BANDS),
+        # Of the face in the box, by name: a few points that say where it lies and how it is turned.
+        sa.Column("landmarks", json_map()),
         build.parent("verification.request_id"),
         sa.Index(None, "sha256"),
         # With the hash, so that a search reads nothing else.
