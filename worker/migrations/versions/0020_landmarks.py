@@ -7,8 +7,8 @@ import sqlalchemy as sa
 from worker.migrations.steps import add_column, table_prefix
 from worker.store.tables.columns import json_map
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 
 
 def upgrade() -> None:
