@@ -73,7 +73,7 @@ def in_words(problem: ErrorDetails) -> str:
     return "".join(f"item {at + 1} " if isinstance(at, int) else f'"{at}" ' for at in within) + text
 
 
-def _split(value: object) -> object:
+def split_list(value: object) -> object:
     """`a, b` to `("a", "b")`; other values stay as they are."""
     return (
         tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
@@ -228,25 +228,25 @@ Host = Annotated[
         "*.example.com for every name below it",
     ),
 ]
-Hosts = Annotated[tuple[Host, ...], NoDecode, BeforeValidator(_split)]
+Hosts = Annotated[tuple[Host, ...], NoDecode, BeforeValidator(split_list)]
 ExactHost = Annotated[
     str,
     _form(
         rf"(?!\*){_HOST}", "must be the name of one host, without *, https://, port and path: app.example.com"
     ),
 ]
-ExactHosts = Annotated[tuple[ExactHost, ...], NoDecode, BeforeValidator(_split)]
+ExactHosts = Annotated[tuple[ExactHost, ...], NoDecode, BeforeValidator(split_list)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
-Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(_split), Field(min_length=1)]
+Ports = Annotated[tuple[Port, ...], NoDecode, BeforeValidator(split_list), Field(min_length=1)]
 _PORT: Final = TypeAdapter(Port)
 MetricsAddress = Annotated[str, AfterValidator(_metrics_address)]
 MetricsToken = Annotated[SecretStr, AfterValidator(_metrics_token)]
 Seconds = Annotated[float, Field(gt=0, le=_WEEK)]
-Waits = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(_split)]
+Waits = Annotated[tuple[Seconds, ...], NoDecode, BeforeValidator(split_list)]
 Days = Annotated[int, Field(ge=1, le=36_500)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Name = Annotated[str, _form(r"\w*", "must be a name of letters, digits and underscores")]
-PersonNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+PersonNames = Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_list)]
 Names = Annotated[dict[str, Name], NoDecode, BeforeValidator(_mapping)]
 Numbers = Annotated[
     dict[str, Annotated[float, Field(allow_inf_nan=False)]], NoDecode, BeforeValidator(_mapping)
@@ -257,10 +257,10 @@ Headers = Annotated[dict[Host, dict[HeaderName, HeaderValue]], NoDecode, BeforeV
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]
 AppUrl = Annotated[SecretStr, AfterValidator(_app_url)]
 """Secret, for its query may be a key."""
-WebhookSecrets = Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(_split)]
+WebhookSecrets = Annotated[tuple[WebhookSecret, ...], NoDecode, BeforeValidator(split_list)]
 SentryDsn = Annotated[SecretStr, AfterValidator(_sentry_dsn)]
 VectorKey = Annotated[SecretStr, AfterValidator(_vector_key)]
-VectorKeys = Annotated[tuple[VectorKey, ...], NoDecode, BeforeValidator(_split)]
+VectorKeys = Annotated[tuple[VectorKey, ...], NoDecode, BeforeValidator(split_list)]
 
 
 class Webhook(BaseModel):

@@ -1,8 +1,7 @@
 """The settings: environment variables with the prefix `VERIFY_`, read once, frozen.
 
 With nothing set everything is embedded: SQLite and the filesystem broker under `var/`. A list is written with
-commas (`VERIFY_PHOTO_HOSTS=cdn.example.com,*.photos.example.com`), a mapping as JSON. `make docs` writes
-`.env.example` and `docs/settings.md` from the class `Settings`: its groups, defaults and docstrings.
+commas, a mapping as JSON. `make docs` writes `.env.example` and `docs/settings.md` from `Settings`.
 """
 
 from __future__ import annotations
@@ -16,9 +15,10 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 from pydantic_core import ErrorDetails
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from worker.client.broker import Access, is_redis, scheme_of
+from worker.console_settings import ConsoleSettings
 from worker.errors import BadSettings
 from worker.setting_names import ENCODING, ENV_FILE, PREFIX, mistakes
 from worker.setting_values import (
@@ -57,7 +57,7 @@ from worker.setting_values import (
 _FOLLOWS: Final = "default_factory_not_called"  # says only that another variable is wrong
 
 
-class Settings(BaseSettings):
+class Settings(ConsoleSettings):
     """Each field is the variable `VERIFY_` + its name in capitals."""
 
     model_config = SettingsConfigDict(

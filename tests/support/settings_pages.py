@@ -15,6 +15,7 @@ from typing import Any, Final
 from pydantic import SecretStr
 
 from support.bundle import ROOT
+from worker.console_settings import ConsoleSettings
 from worker.setting_names import PREFIX
 from worker.settings import Settings
 
@@ -48,7 +49,11 @@ class Setting:
 
 def settings() -> list[Setting]:
     """All fields in their order."""
-    source = textwrap.dedent(inspect.getsource(Settings))
+    return [*_fields_of(Settings), *_fields_of(ConsoleSettings)]
+
+
+def _fields_of(model: type[ConsoleSettings]) -> list[Setting]:
+    source = textwrap.dedent(inspect.getsource(model))
     lines = source.splitlines()
     kinds = Settings.model_json_schema()["properties"]
     groups = {number: line[6:] for number, line in enumerate(lines, 1) if re.match(r" {4}# ", line)}

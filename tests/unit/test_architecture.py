@@ -37,6 +37,7 @@ LAYERS = (
     {"worker.client"},
     {"worker.errors", "worker.logs", "worker.clock", "worker.urls", "worker.fetch_weights"},
     {"worker.setting_names", "worker.setting_values", "worker.telemetry"},
+    {"worker.console_settings"},
     {"worker.settings"},
     {"worker.jobs", "worker.health", "worker.results"},
     {"worker.broker", "worker.store", "worker.downloads"},
@@ -44,7 +45,7 @@ LAYERS = (
     {"worker.serving", "worker.metrics"},
     {"worker.retraining"},
     {"worker.runtime"},
-    {"worker.app", "worker.demo"},
+    {"worker.app", "worker.demo", "worker.console"},
     {"worker.tasks"},
     {"worker.cli"},
 )

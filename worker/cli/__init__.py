@@ -25,6 +25,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "show": ("worker.cli.members.show:show", "Show a member, the photos and the verdict."),
     "explain": ("worker.cli.members.explain:explain", "Explain to a member what was decided, and how."),
     "review": ("worker.cli.reviews.commands:review", "Take cases, answer about photos, and decide."),
+    "console": ("worker.cli.system.console:console", "Serve the review console for a browser."),
     "consent": ("worker.cli.members.consent:consent", "Record a member's consent to training."),
     "access": ("worker.cli.members.access:access", "Report a month's looks at members, by account."),
     "forget": ("worker.cli.members.forget:forget", "Erase all that is stored about a member."),

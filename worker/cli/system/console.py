@@ -1,0 +1,35 @@
+"""`python -m worker console`."""
+
+from __future__ import annotations
+
+import click
+
+from worker import logs, runtime
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def console(context: click.Context) -> None:
+    """Serve the review console for a browser, at VERIFY_CONSOLE_ADDRESS.
+
+    It is a process of its own, needs no models, and runs until it is told to end (TERM, or Ctrl-C).
+    """
+    if context.invoked_subcommand is None:
+        _serve()
+
+
+def _serve() -> None:
+    # Only this command needs the packages of the extra `console`.
+    try:
+        from worker.console.serve import application, serve
+    except ModuleNotFoundError as error:
+        raise click.ClickException(
+            f"the packages of the console are missing ({error.name}): "
+            "pip install -r worker/requirements-console.txt"
+        ) from None
+    config = runtime.settings()
+    logs.configure(config.log_level, config.log_format)
+    app = application()
+    url = config.console_url or f"http://{config.console_address}"
+    click.echo(f"The console is at {url} (Ctrl-C ends it)")
+    serve(app)

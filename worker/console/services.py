@@ -1,0 +1,43 @@
+"""What the pages of the console work with; built once in `worker.runtime`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from worker.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleRules:
+    """How the console is reached and what it shows."""
+
+    url: str
+    """Where people open it, without a slash at the end."""
+    proxies: tuple[str, ...] = ()
+    sign_on_header: str = ""
+    blur: bool = True
+    zone: ZoneInfo
+
+    @property
+    def secure(self) -> bool:
+        """Whether people reach it over TLS."""
+        return self.url.startswith("https://")
+
+    @property
+    def hosts(self) -> list[str]:
+        """Names that a request may be for."""
+        host = urlsplit(self.url).hostname or ""
+        return [host] if self.secure else [host, "localhost", "127.0.0.1"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What the pages work with."""
+
+    store: Store
+    rules: ConsoleRules
+    clock: Callable[[], datetime]

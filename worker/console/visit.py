@@ -1,0 +1,133 @@
+"""One request as a page sees it: who asks, what for, in which language, and how to answer."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from worker.console.render import render
+from worker.console.roles import Permission, permissions_of
+from worker.console.services import Services
+from worker.console.words import Words
+from worker.results.texts import Language
+from worker.store import Access
+from worker.store.staff.records import Person
+
+LANGUAGE_COOKIE: Final = "language"
+LOGIN: Final = "console"
+"""Stands where the commands record the account of the operating system."""
+_HOST: Final = socket.gethostname()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A request by somebody who has not signed in."""
+
+    request: Request
+    services: Services
+    form: Mapping[str, str]
+    """The fields of a posted form; empty for others."""
+    now: datetime
+    menu: tuple[tuple[str, str], ...] = ()
+    """Entries of the menu for this person: key of the words, path."""
+
+    @property
+    def path(self) -> str:
+        return self.request.url.path
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return self.request.client.host if self.request.client else "-"
+
+    @property
+    def is_fragment(self) -> bool:
+        """Whether htmx asks, for a part of a page."""
+        return "hx-request" in self.request.headers
+
+    @property
+    def language(self) -> Language:
+        """The one that was chosen in this browser; Korean where none was."""
+        return _language(self.request)
+
+    @property
+    def words(self) -> Words:
+        return Words(self.language)
+
+    def query(self, name: str) -> str | None:
+        """A value out of the address; None where it is missing or empty."""
+        return self.request.query_params.get(name) or None
+
+    def page(self, template: str, /, status: int = 200, **values: Any) -> Response:
+        """A page, or a part of one, made from a template."""
+        return HTMLResponse(render(template, self.words, {**self._common(), **values}), status)
+
+    def go(self, path: str) -> Response:
+        """Send the browser to another page of the console, whoever asks: it, or htmx."""
+        if self.is_fragment:
+            return Response(status_code=204, headers={"HX-Redirect": path})
+        return RedirectResponse(path, 303)
+
+    def _common(self) -> dict[str, Any]:
+        rules = self.services.rules
+        return {
+            "visit": self,
+            "person": None,
+            "csrf": "",
+            "menu": self.menu,
+            "zone": rules.zone,
+            "blur": rules.blur,
+            "now": self.now,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit(Guest):
+    """A request by somebody who has signed in and may make it."""
+
+    person: Person
+    permissions: frozenset[Permission] = field(init=False)
+
+    @property
+    def language(self) -> Language:
+        """The one that was chosen in this browser, else the account's."""
+        return _language(self.request, self.person.language)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "permissions", permissions_of(self.person.roles))
+
+    def may(self, permission: Permission | str) -> bool:
+        """Whether the person may do this."""
+        return permission in self.permissions
+
+    def access(self, action: str, way: str) -> Access:
+        """For the record of what this person does."""
+        return Access(self.person.name, action, way, _HOST, self.address, LOGIN)
+
+    def note_list(self, action: str, way: str = "page") -> None:
+        """Write down that the person sees a page that may name any member. Call it before it is shown."""
+        self.services.store.accesses.note_list(self.access(action, way), self.now)
+
+    def note_member(self, member_id: str, action: str, way: str = "page") -> bool:
+        """The same about one member; whether there is such a member."""
+        return bool(self.services.store.accesses.note([member_id], self.access(action, way), self.now))
+
+    def _common(self) -> dict[str, Any]:
+        return {**Guest._common(self), "person": self.person, "csrf": self.person.csrf_token}  # noqa: SLF001
+
+
+def _language(request: Request, account: str | None = None) -> Language:
+    chosen = request.cookies.get(LANGUAGE_COOKIE, account)
+    return Language.EN if chosen == Language.EN else Language.KO
+
+
+def is_same_token(given: str, right: str) -> bool:
+    """Compared in constant time; an empty one is never right."""
+    return bool(right) and secrets.compare_digest(given.encode(), right.encode())
