@@ -1,0 +1,87 @@
+"""What stands before every page of the console."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from starlette.testclient import TestClient
+
+from worker.console.app import build
+from worker.console.guard import MAX_BODY
+from worker.console.pages.home import own_path
+from worker.console.services import ConsoleRules, Services
+from worker.store import Store
+
+URL = "https://review.example.com"
+
+
+@pytest.fixture
+def browser(store: Store) -> TestClient:
+    """Somebody who has not signed in."""
+    rules = ConsoleRules(url=URL, zone=ZoneInfo("Asia/Seoul"))
+    services = Services(store=store, rules=rules, clock=lambda: datetime.now(UTC))
+    return TestClient(build(services), base_url=URL, follow_redirects=False)
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+class TestBeforeAnybodyHasSignedIn:
+    def test_a_page_leads_to_the_sign_in_and_back(self, browser: TestClient) -> None:
+        answer = browser.get("/")
+        assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=/")
+
+    def test_htmx_leads_the_whole_page_there(self, browser: TestClient) -> None:
+        answer = browser.get("/", headers={"hx-request": "true"})
+        assert (answer.status_code, answer.headers["hx-redirect"]) == (204, "/sign-in?next=/")
+
+    @pytest.mark.parametrize("path", ["/", "/nothing", "/healthz", "/static/console.css"])
+    def test_every_answer_has_the_headers_of_safety(self, browser: TestClient, path: str) -> None:
+        headers = browser.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert "unsafe" not in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["strict-transport-security"].startswith("max-age=")
+        assert "server" not in headers
+
+    def test_pages_are_kept_by_nobody(self, browser: TestClient) -> None:
+        assert browser.get("/").headers["cache-control"] == "no-store"
+
+    def test_a_request_for_another_host_is_refused(self, browser: TestClient) -> None:
+        assert browser.get("/", headers={"host": "elsewhere.example.com"}).status_code == 400
+
+    def test_a_form_that_is_too_large_is_refused(self, browser: TestClient) -> None:
+        assert browser.post("/language", data={"next": "x" * MAX_BODY}).status_code == 413
+
+    def test_a_form_without_a_length_is_refused_as_soon_as_it_is_too_large(self, browser: TestClient) -> None:
+        pieces = (b"next=" + b"x" * 1000 for _ in range(1000))
+        form = {"content-type": "application/x-www-form-urlencoded"}
+        assert browser.post("/language", content=pieces, headers=form).status_code == 413
+
+    def test_what_is_not_there_is_said_in_the_readers_language(self, browser: TestClient) -> None:
+        assert "찾을 수 없습니다" in browser.get("/nothing").text
+        browser.post("/language", data={"next": "/"})
+        assert "There is nothing here" in browser.get("/nothing").text
+
+    def test_an_address_is_never_taken_for_a_script(self, browser: TestClient) -> None:
+        assert "<script>alert" not in browser.get("/<script>alert(1)</script>").text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "//elsewhere.example.com",
+        "https://elsewhere.example.com",
+        "/\\elsewhere",
+        "javascript:x",
+        "",
+        None,
+        "/\n",
+    ],
+)
+def test_after_the_sign_in_nobody_is_led_to_another_site(path: str | None) -> None:
+    assert own_path(path) == "/"
+
+
+def test_after_the_sign_in_people_come_to_the_page_they_wanted() -> None:
+    assert own_path("/review") == "/review"
