@@ -23,6 +23,7 @@ from worker.retraining.packages import PACKAGES
 from worker.store import Store
 from worker.store.tables.states import State
 
+OF_THE_CONSOLE: Final = ("starlette", "uvicorn", "jinja2", "argon2", "pyotp", "segno")
 TO_INSTALL: Final = "pip install -r pipeline/requirements.txt"
 ASK: Final = """
 import sys
@@ -98,13 +99,13 @@ def test_the_packages_agree_with_each_other(built: Image) -> None:
     assert done.returncode == 0, done.stdout
 
 
-def test_every_module_of_the_worker_is_there_but_for_what_training_and_traces_need(
+def test_every_module_of_the_worker_is_there_but_for_what_training_traces_and_the_console_need(
     embedded: Host,
 ) -> None:
     files = [name_of(path).removesuffix(".py") for path in WORKER if path.name != "__main__.py"]
     modules = [file.replace("/", ".") for file in files if "migrations/" not in file]
     missing = embedded.printed("python", "-c", LOAD_EVERYTHING, *modules).split()
-    assert {*missing} <= {*PACKAGES, "opentelemetry"}
+    assert {*missing} <= {*PACKAGES, "opentelemetry", *OF_THE_CONSOLE}
 
 
 def test_every_command_can_say_what_it_does(embedded: Host) -> None:

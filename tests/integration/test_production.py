@@ -202,7 +202,12 @@ def test_redis_answers_nobody_else(tls_redis: TlsRedis, tls: Path, old: str, new
 
 @pytest.mark.parametrize(
     ("service", "account"),
-    [("verify", "verify_worker"), ("retrain", "verify_worker"), ("operator", "verify_operator")],
+    [
+        ("verify", "verify_worker"),
+        ("retrain", "verify_worker"),
+        ("operator", "verify_operator"),
+        ("console", "verify_console"),
+    ],
 )
 def test_each_service_reaches_mysql_with_its_own_account_over_tls(
     tls_mariadb: TlsMariaDb, tls: Path, service: str, account: str
@@ -277,7 +282,7 @@ def test_only_what_people_look_at_is_published_on_the_host_alone() -> None:
         for name, one in merged(COMPOSE_BASE, COMPOSE_PRODUCTION)["services"].items()
         if "ports" in one
     }
-    assert set(published) == {"flower", "prometheus", "grafana"}
+    assert set(published) == {"console", "flower", "prometheus", "grafana"}
     assert all(port.startswith("127.0.0.1:") for ports in published.values() for port in ports)
 
 

@@ -18,6 +18,8 @@ SETTINGS = {PREFIX + field.upper() for field in Settings.model_fields}
 PASSWORDS = {name for file in (BASE, PRODUCTION) for name in variables_in(file) if name.endswith("_PASSWORD")}
 OWN = {"VERIFY_HOME", "VERIFY_BUNDLE", "VERIFY_DATABASE_URL", "VERIFY_BROKER_URL"}
 """What Compose must set itself, whatever `.env` says."""
+OF_THE_CONSOLE = {"VERIFY_CONSOLE_ADDRESS", "VERIFY_CONSOLE_URL"}
+"""Where it listens in its container; where people find it, if `.env` does not say."""
 KEYS = {"VERIFY_HEAD_PUBLIC_KEY", "VERIFY_HEAD_SIGNING_KEY"}
 """Likewise in production, where it mounts them."""
 SERVICES = [
@@ -37,7 +39,7 @@ def secrets_in(service: dict[str, Any]) -> set[str]:
 
 
 def test_our_services_are_found() -> None:
-    assert len(SERVICES) == 4 + 5
+    assert len(SERVICES) == 5 + 6
     assert len(PASSWORDS) == 9
 
 
@@ -45,7 +47,7 @@ def test_our_services_are_found() -> None:
 def test_every_setting_in_env_reaches_a_service(service: dict[str, Any]) -> None:
     environment = environment_of(service, FILE)
     others = {name for name in SETTINGS if environment.get(name) != FILE[name]}
-    assert others - KEYS == OWN
+    assert others - KEYS - {"VERIFY_CONSOLE_ADDRESS"} == OWN
     assert all(environment[name].startswith("/") for name in others & KEYS)
     assert environment["VERIFY_HOME"] == "/var/lib/verify"
 
@@ -54,7 +56,9 @@ def test_every_setting_in_env_reaches_a_service(service: dict[str, Any]) -> None
 def test_nothing_is_set_where_env_says_nothing(service: dict[str, Any]) -> None:
     must_be_chosen = {*PASSWORDS, "VERIFY_TOMBSTONE_KEY", "VERIFY_PHOTO_HOSTS"}
     environment = environment_of(service, {name: FILE[name] for name in must_be_chosen})
-    assert {name for name in environment if name.startswith(PREFIX)} <= OWN | KEYS | must_be_chosen
+    assert {
+        name for name in environment if name.startswith(PREFIX)
+    } <= OWN | OF_THE_CONSOLE | KEYS | must_be_chosen
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -77,6 +81,7 @@ def test_no_password_reaches_a_service_by_its_name(service: dict[str, Any]) -> N
         ("migrate", {"MYSQL_PASSWORD", "REDIS_PASSWORD"}),
         ("flower", {"FLOWER_PASSWORD", "REDIS_PASSWORD"}),
         ("operator", {"OPERATOR_PASSWORD", "REDIS_PASSWORD"}),
+        ("console", {"CONSOLE_PASSWORD", "REDIS_PASSWORD"}),
         ("prometheus", set()),
         ("grafana", {"GRAFANA_PASSWORD"}),
         ("redis", {"REDIS_PASSWORD"}),

@@ -193,6 +193,13 @@ def test_the_image_of_the_verify_workers_holds_the_models_but_no_tensorflow() ->
     assert not re.search(r"(?m)^(tensorflow|keras|mediapipe)", serving)
 
 
+def test_the_image_of_the_console_holds_no_models() -> None:
+    assert not [step for step in steps_of("console", "COPY") if "models" in step]
+    assert [step for step in steps_of("console", "RUN") if step.startswith("pip ")] == [
+        f"pip install --require-hashes -r worker/requirements{part}.lock" for part in ("", "-console")
+    ]
+
+
 def test_what_the_image_copies_exists() -> None:
     for stage in stages():
         for step in steps_of(stage, "COPY"):

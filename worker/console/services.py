@@ -29,9 +29,8 @@ class ConsoleRules:
 
     @property
     def hosts(self) -> list[str]:
-        """Names that a request may be for."""
-        host = urlsplit(self.url).hostname or ""
-        return [host] if self.secure else [host, "localhost", "127.0.0.1"]
+        """Names that a request may be for; those of this machine are for the check whether it is alive."""
+        return [urlsplit(self.url).hostname or "", "localhost", "127.0.0.1"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
