@@ -18,10 +18,13 @@ Errors of sending (`NotSent`) and of what an app asks for are the client's: `wor
       - CaseChanged           a case with a newer request, or with other photos than were looked at
       - CaseSuspended         a case of a member who has withdrawn consent to verification
       - ObjectionRefused      an objection that nobody can decide about; carries a stable code
+      - WeakPassword          a password that is not accepted; carries a stable code
+      - LastAdmin             nobody could give roles any more
     - StoreRefused            the database does not take the values
     - BadSettings             an environment variable is wrong; its name is in the text
     - SchemaConflict          tables of other people stand where ours should be
     - MappingError            the app's member table is not as the settings say
+    - Undecipherable          a value in the database that our keys do not decrypt; carries a stable code
     - TrainingFailed          the members' faces give no new model; the text says why
 """
 
@@ -109,6 +112,29 @@ class ObjectionRefused(NotPossible):
 
     def __init__(self, code: str, text: str) -> None:
         super().__init__(text)
+        self.code = code
+
+
+class WeakPassword(NotPossible):
+    """A password that is not accepted; ``code`` is stable and meant for programs."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class LastAdmin(NotPossible):
+    """After this nobody could give roles any more."""
+
+
+class Undecipherable(PermanentError):
+    """A value in the database that our keys do not decrypt.
+
+    ``code``: `other_key`, `not_encrypted`, or `damaged` (which one from another row is, too).
+    """
+
+    def __init__(self, code: str) -> None:
+        super().__init__(f"a value in the database cannot be decrypted ({code})")
         self.code = code
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from pipeline.verdict import Gender, Reason, Status
-from support import reviews
+from support import reviews, staff
 from support.broker import Lists
 from support.bundle import ROOT
 from support.grants import ACCOUNTS, Granted, granted_database
@@ -32,8 +32,10 @@ from worker.serving.registry import publish
 from worker.settings import load_settings
 from worker.store import Attempt, Cutoffs, DeadJob, NewMember, NewObjection, Store, build_engine
 from worker.store.outbox.records import Tried
+from worker.store.staff.enrolment import Enrolled
+from worker.store.staff.roles import checkers
 from worker.store.tables.schema import tables
-from worker.store.tables.states import PairLabel, Purpose, RunState, State
+from worker.store.tables.states import PairLabel, Purpose, Role, RunState, State
 from worker.verification.maintenance import sweep
 
 DOCUMENTED = re.findall(r"```sql\n(.*?)```", (ROOT / "worker" / "MESSAGE.md").read_text(), re.DOTALL)
@@ -49,7 +51,7 @@ SINGLE_CHANGES = (
 WRITTEN = ("label", "decision", "review_vote", "access_log")
 """What people write."""
 VIEWS = (
-    *("member_decided", "result_decided", "consent_open", "staff_account_expired"),
+    *("member_decided", "result_decided", "consent_open"),
     *(f"{name}_of_forgotten" for name in (*WRITTEN, "review_case", "verification", "result")),
 )
 VIEWS_OF_SANDBOX = tuple(
@@ -133,7 +135,11 @@ def asked(store: Store, first: int, last: int) -> dict[str, VerifyJob]:
 def test_every_table_is_thought_of() -> None:
     named = set(re.findall(r"\bON (\w+) TO", SQL))
     assert named == {*tables().metadata.tables, version_table("")}
-    assert set(re.findall(r"\bON TABLE (\w+) TO", SQL)) == {*VIEWS, *VIEWS_OF_SANDBOX}
+    assert set(re.findall(r"\bON TABLE (\w+) TO", SQL)) == {
+        *VIEWS,
+        *VIEWS_OF_SANDBOX,
+        "staff_account_expired",
+    }
 
 
 def test_the_worker_reads_whether_the_tables_are_as_new_as_it_is(
@@ -344,6 +350,28 @@ def test_the_console_does_what_its_pages_do(engine_of: Callable[[str], sa.Engine
     assert behind(engine_of("verify_console")) is None
 
 
+def test_the_console_keeps_accounts_and_roles_and_lets_people_in(
+    engine_of: Callable[[str], sa.Engine], granted: Granted
+) -> None:
+    console = staff.with_cheap_hashes(store_of(engine_of("verify_console")))
+    kim = staff.enrolled(console, "Kim", Role.ADMIN)
+    lee = staff.enrolled(console, "Lee", Role.CHECKER)
+    _, person = staff.signed_in(console, kim, staff.minutes(2))
+    assert console.staff.profile.new_factor(person, staff.PASSWORD, staff.DESK, staff.minutes(3)) is None
+    made = console.staff.profile.new_recovery(person, staff.PASSWORD, staff.DESK, staff.minutes(3))
+    assert isinstance(made, Enrolled)
+    console.staff.profile.set_language(person, "en")
+    operator = store_of(engine_of("verify_operator"))
+    assert operator.database.read(lambda c: checkers(c, tables().staff)) == {"lee"}
+    console.staff.accounts.reset(lee.account_id, "Kim", NOW)
+    console.staff.accounts.close(lee.account_id, "Kim", NOW)
+    with granted.admin.begin() as c:
+        c.exec_driver_sql("UPDATE staff_account SET closed_at = '2021-01-01' WHERE name = 'Lee'")
+    old = dict.fromkeys((field.name for field in fields(Cutoffs)), NOW)
+    assert store_of(engine_of("verify_worker")).retention.purge(Cutoffs(**old), endpoints=()).staff == 1
+    assert {row.name for row in console.staff.accounts.history()} == {"Kim"}
+
+
 def test_an_objection_that_came_while_a_request_ran_is_answered(
     engine_of: Callable[[str], sa.Engine],
 ) -> None:
@@ -473,6 +501,18 @@ def test_the_operator_runs_the_commands_about_models(
         *(("verify_console", f"DELETE FROM {view}") for view in (*VIEWS, *VIEWS_OF_SANDBOX)),
         *(("verify_console", f"SELECT * FROM {view}") for view in VIEWS if "decided" not in view),
         ("verify_console", "SELECT * FROM training_face"),
+        ("verify_console", "DELETE FROM staff_grant"),
+        ("verify_console", "UPDATE staff_grant SET role = 'admin'"),
+        ("verify_console", "DELETE FROM staff_account"),
+        ("verify_console", "UPDATE staff_account SET name = 'x'"),
+        ("verify_console", "UPDATE staff_session SET account_id = 1"),
+        ("verify_operator", "SELECT password FROM staff_account"),
+        *((who, "DELETE FROM staff_account_expired") for who in ACCOUNTS if who != "verify_worker"),
+        ("verify_worker", "DELETE FROM staff_account"),
+        ("verify_worker", "DELETE FROM staff_grant"),
+        ("verify_operator", "INSERT INTO staff_grant (account_id) VALUES (1)"),
+        *((who, "SELECT * FROM staff_session") for who in ("verify_worker", "verify_app", "verify_operator")),
+        *((who, "SELECT * FROM staff_account") for who in ("verify_worker", "verify_app", "verify_operator")),
         ("verify_console", "UPDATE member SET verification_status = 'approved'"),
         ("verify_console", "UPDATE member SET similarity = 1"),
         ("verify_console", "UPDATE member SET training_consent = TRUE"),

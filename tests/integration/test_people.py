@@ -196,9 +196,9 @@ def test_old_numbers_bodies_and_looks_go_and_verdicts_stay(store: Store) -> None
         judged_at = NOW - timedelta(days=200 if request == "old" else 0)
         assert store.shadows.note(request, a_verdict(), a_verdict(), judged_at)
     assert purge_old(store.retention, load_settings(), NOW) == Purged(
-        photos=4, dead_jobs=1, looks=1, shadows=1, events=0, links=1, member_links=0, sandbox=0
+        photos=4, dead_jobs=1, looks=1, shadows=1, events=0, links=1, member_links=0, sandbox=0, staff=0
     )
-    assert purge_old(store.retention, load_settings(), NOW) == Purged(0, 0, 0, 0, 0, 0, 0, 0)
+    assert purge_old(store.retention, load_settings(), NOW) == Purged(0, 0, 0, 0, 0, 0, 0, 0, 0)
     old, new = store.requests.find("old"), store.requests.find("new")
     assert old is not None
     assert new is not None
@@ -250,5 +250,6 @@ def test_purged_photos_can_still_be_shown_and_a_command_says_how_many(here: Cli,
         "links": 0,
         "member_links": 0,
         "sandbox": 0,
+        "staff": 0,
     }
     assert "too_dark" in here("show", "m1").stdout

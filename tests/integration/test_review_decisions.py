@@ -31,7 +31,7 @@ from support.jobs import KIM, NOW, later
 from worker.errors import NotPossible
 from worker.results.reviewer_reasons import ReviewReason
 from worker.store import Effect, Ruling, Store, ruling
-from worker.store.tables.states import Choice, PairLabel
+from worker.store.tables.states import Choice, PairLabel, Role
 
 
 @pytest.fixture
@@ -172,6 +172,21 @@ def test_what_is_escalated_goes_to_those_named_or_to_anybody_else(engine: sa.Eng
     others.reviews.decisions.decide(answered(others), ESCALATE, later(1))
     assert others.reviews.queue.claim_next("kim", later(2)) is None
     assert claimed(others, "lee", 2).member_id == "m2"
+
+
+def test_what_is_escalated_goes_to_the_checkers_of_the_console_as_well(engine: sa.Engine) -> None:
+    store = a_store(engine)
+    judged(store)
+    accounts = store.staff.accounts
+    accounts.add("Choi", [Role.CHECKER], "root", NOW)
+    store.reviews.decisions.decide(answered(store), ESCALATE, later(1))
+    assert store.reviews.queue.claim_next("lee", later(2)) is None
+    choi = answered(store, "choi", 3)
+    with pytest.raises(NotPossible, match="to you"):
+        store.reviews.decisions.decide(choi, ESCALATE, later(4))
+    store.reviews.queue.release(choi, later(4))
+    accounts.set_roles(accounts.find("choi") or 0, [Role.REVIEWER], "root", later(5))
+    assert claimed(store, "lee", 6).member_id == "m1"  # there is no checker any more
 
 
 # Undo

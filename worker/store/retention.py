@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from worker.store.database import Database, within
 from worker.store.link_retention import LinkRetention
 from worker.store.members.members import Members
+from worker.store.tables.views import expired
 
 _AT_ONCE: Final = 500
 """Rows of one transaction: its locks are short."""
@@ -37,6 +38,8 @@ class Cutoffs:
     member_links: datetime | None
     """None: links of members stay."""
     sandbox: datetime
+    staff: datetime
+    """Accounts of the console that were closed before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,8 @@ class Purged:
     """Members whose links did."""
     sandbox: int
     """Members of the sandbox who went, with all of theirs."""
+    staff: int
+    """Accounts of the console that went, with the history of their roles."""
 
 
 class Retention:
@@ -84,6 +89,7 @@ class Retention:
             links=self._links.purge_messages(old.links),
             member_links=self._links.purge_members(old.member_links) if old.member_links else 0,
             sandbox=self._members.purge_sandbox(old.sandbox),
+            staff=self._purge_staff(old.staff),
         )
         self._db.empty_write_ahead_log()
         return purged
@@ -124,6 +130,13 @@ class Retention:
         waits = sa.exists().where(d.c.id == e.c.id, d.c.endpoint.in_(endpoints), d.c.due_at.is_not(None))
         old = sa.select(e.c.id).where(e.c.occurred_at < before, e.c.dispatched, ~waits)
         return self._in_steps(old, lambda ids: sa.delete(e).where(e.c.id.in_(ids)))
+
+    def _purge_staff(self, before: datetime) -> int:
+        return self._db.write(lambda c: self._delete_staff(c, before))
+
+    def _delete_staff(self, c: sa.Connection, before: datetime) -> int:
+        a = expired(c, self._t.staff.account)
+        return c.execute(sa.delete(a).where(a.c.closed_at < before)).rowcount
 
     def _in_steps(self, old: sa.Select[Any], change: Any) -> int:
         """Rows changed, in small transactions, until nothing old is left."""

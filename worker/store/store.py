@@ -9,9 +9,11 @@ from typing import Final
 import sqlalchemy as sa
 
 from worker.settings import Settings
+from worker.store import encryption
 from worker.store.counts.failing import MissedFailures
 from worker.store.counts.tally import Tally
 from worker.store.database import Database, build_engine
+from worker.store.encryption import Cipher, Keys
 from worker.store.explanations import Explanations
 from worker.store.mapped import MappedMember
 from worker.store.members.accesses import AccessLog
@@ -38,9 +40,11 @@ from worker.store.requests.tries import DEFAULT_LIMIT, Tries, TryLimit
 from worker.store.retention import Retention
 from worker.store.reviews.records import ReviewRules
 from worker.store.reviews.reviews import Reviews
+from worker.store.staff import factors
+from worker.store.staff.passwords import Passwords
 from worker.store.staff.staff import Staff
 from worker.store.tables.schema import Tables, tables
-from worker.store.training.encryption import VectorCipher, VectorKeys, derived_keys, keys_of
+from worker.store.training.encryption import VectorCipher, derived_keys, keys_of
 from worker.store.training.labels import Labels
 from worker.store.training.members import TrainingMembers
 from worker.store.training.runs import TrainingRuns
@@ -64,11 +68,12 @@ class Store:
         sandbox_prefix: str = "",
         try_limit: TryLimit = DEFAULT_LIMIT,
         review_reused_photos: bool = False,
-        vector_keys: VectorKeys | None = None,
+        vector_keys: Keys | None = None,
+        staff_keys: Keys | None = None,
         review_rules: ReviewRules = _RULES,
     ) -> None:
-        """``listening``: whether there is an endpoint for events. ``vector_keys``: of `VectorCipher`;
-        without, one that follows from ``tombstone_key``."""
+        """``listening``: whether there is an endpoint for events. ``vector_keys``, ``staff_keys``:
+        encrypt vectors and second factors; without, each follows from ``tombstone_key``."""
         self.database = database = Database(engine, schema)
         tombstones = Tombstones(database.t, tombstone_key)
         outcomes = Outcomes(database.t, mapped, listening, decision_hold, sandbox_prefix)
@@ -92,7 +97,8 @@ class Store:
         self._add_members(tombstones, mapped, outcomes)
         self.untold = Untold(database, outcomes)
         self._add_training(vector_keys or partial(derived_keys, tombstone_key), stale_after)
-        self.staff = Staff(database)
+        staff_keys = staff_keys or partial(encryption.derived_keys, tombstone_key, factors.PURPOSE)
+        self.staff = Staff(database, Cipher(staff_keys), self.accesses, Passwords())
         self._add_reports()
 
     def _add_members(self, tombstones: Tombstones, mapped: MappedMember | None, outcomes: Outcomes) -> None:
@@ -100,7 +106,7 @@ class Store:
             self.database, tombstones, mapped, outcomes, accesses=self.accesses, consents=self.consents
         )
 
-    def _add_training(self, vector_keys: VectorKeys, stale_after: timedelta) -> None:
+    def _add_training(self, vector_keys: Keys, stale_after: timedelta) -> None:
         self.models = Models(self.database)
         self.shadows = Shadows(self.database)
         self.labels = Labels(self.database)
@@ -153,6 +159,9 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         try_limit=TryLimit(settings.max_tries, timedelta(days=settings.tries_days)),
         review_reused_photos=settings.review_reused_photos,
         vector_keys=partial(keys_of, settings),
+        staff_keys=partial(
+            encryption.derived_or_own, settings, factors.PURPOSE, factors.KEY_FILE, "VERIFY_TOMBSTONE_KEY"
+        ),
         review_rules=ReviewRules(
             due_after=timedelta(hours=settings.review_hours),
             second_share=settings.second_review_share,

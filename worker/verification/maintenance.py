@@ -25,6 +25,8 @@ MAX_JOBS: Final = 500
 
 SANDBOX_KEPT: Final = timedelta(days=1)
 """After the last change of a member of the sandbox."""
+GRANTS_KEPT: Final = timedelta(days=3 * 366)
+"""Who had which role in the console, after the account was closed: three years, as the law asks."""
 
 
 class Requests(Protocol):
@@ -106,12 +108,13 @@ def purge_old(retention: Retention, settings: Settings, now: datetime) -> Purged
         links=links,
         member_links=None if settings.photo_resolver is None else links,
         sandbox=now - SANDBOX_KEPT,
+        staff=now - GRANTS_KEPT,
     )
     purged = retention.purge(old, settings.endpoints)
     logger.info(
         "purged: %d photos, %d dead jobs, %d looks, %d shadow verdicts, %d events, links of %d requests and "
-        "%d members, %d of the sandbox",
+        "%d members, %d of the sandbox, %d accounts of the console",
         *(purged.photos, purged.dead_jobs, purged.looks, purged.shadows, purged.events),
-        *(purged.links, purged.member_links, purged.sandbox),
+        *(purged.links, purged.member_links, purged.sandbox, purged.staff),
     )
     return purged

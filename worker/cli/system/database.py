@@ -40,6 +40,7 @@ def purge(as_json: bool) -> None:
     VERIFY_EVENT_DAYS        events that have arrived or are parked
     VERIFY_LINK_DAYS         the queries of photo links, which are keys
     one day                  members of the sandbox (VERIFY_SANDBOX_PREFIX), with all of theirs
+    three years              closed accounts of the console, with the history of their roles
     Verdicts and reasons stay.
     """
     purged = purge_old(runtime.store().retention, runtime.settings(), utc_now())
@@ -51,5 +52,5 @@ def purge(as_json: bool) -> None:
         f"{purged.looks:,} entries of the access log, {purged.shadows:,} verdicts of heads in shadow, "
         f"{purged.events:,} events, "
         f"the queries of the links of {purged.links:,} requests and {purged.member_links:,} members, "
-        f"{purged.sandbox:,} members of the sandbox."
+        f"{purged.sandbox:,} members of the sandbox, {purged.staff:,} closed accounts of the console."
     )

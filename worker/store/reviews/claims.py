@@ -15,7 +15,8 @@ from worker.jobs.links import urls_of
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_leased
 from worker.store.reviews.cases import contents_hash
-from worker.store.reviews.records import Claim
+from worker.store.reviews.records import Claim, ReviewRules
+from worker.store.staff.roles import checkers
 from worker.store.tables.schema import Tables
 from worker.store.tables.states import Cause, PairLabel, Phase, State
 
@@ -122,6 +123,11 @@ def objections_to(t: Tables, reviewer: str, case_id: sa.ColumnElement[int] | int
     voted = sa.select(sa.func.count()).where(*theirs).correlate(d).scalar_subquery() > 0
     query = sa.select(sa.func.count()).select_from(o).join(d, d.c.id == o.c.against)
     return query.where(o.c.case_id == case_id, sa.or_(named(d.c.decided_by, reviewer), voted))
+
+
+def seniors_of(c: sa.Connection, t: Tables, rules: ReviewRules) -> frozenset[str]:
+    """Who escalated cases go to, in small letters: the setting's names, and the checkers of the console."""
+    return frozenset(name.lower() for name in rules.seniors) | checkers(c, t.staff)
 
 
 def check_name(reviewer: str) -> None:

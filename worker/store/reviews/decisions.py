@@ -28,6 +28,7 @@ from worker.store.reviews.claims import (
     has_answered,
     hold,
     same_person,
+    seniors_of,
 )
 from worker.store.reviews.records import Claim, Effect, ReviewRules, Ruled
 from worker.store.reviews.ruling import STATUSES, Ruling
@@ -79,7 +80,7 @@ class Decisions:
         _check_agrees(answers_of(c, self._t, held, claim.reviewer), ruling)
         earlier = self._earlier(c, held.case, claim.reviewer)
         effect, decision = self._effect(held.case, ruling, earlier), None
-        if ruling.choice is Choice.ESCALATE and self._is_at_the_top(held.case):
+        if ruling.choice is Choice.ESCALATE and self._is_at_the_top(c, held.case):
             raise NotPossible("the case was escalated already, to you: decide it")
         if effect is Effect.DECIDED:
             decision = self._take_effect(c, held, ruling, claim.reviewer, now)
@@ -100,8 +101,8 @@ class Decisions:
             held.member.reason and Reason(held.member.reason),
         )
 
-    def _is_at_the_top(self, case: AnyRow) -> bool:
-        return case.escalated_at is not None and bool(self._rules.seniors)
+    def _is_at_the_top(self, c: sa.Connection, case: AnyRow) -> bool:
+        return case.escalated_at is not None and bool(seniors_of(c, self._t, self._rules))
 
     def _earlier(self, c: sa.Connection, case: AnyRow, reviewer: str) -> list[AnyRow]:
         """What others have voted in this round."""

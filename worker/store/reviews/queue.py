@@ -5,7 +5,7 @@ Whatever opened a case, the same statements run and the same is shown until the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any, Final
@@ -39,6 +39,7 @@ from worker.store.reviews.claims import (
     not_about,
     objections_to,
     same_person,
+    seniors_of,
 )
 from worker.store.reviews.records import (
     CaseList,
@@ -110,7 +111,8 @@ class ReviewQueue:
         self, c: sa.Connection, reviewer: str, now: datetime, which: sa.ColumnElement[bool]
     ) -> tuple[Sequence[int], Claim | None]:
         case = self._t.review_case
-        claimable = self._claimable(reviewer).where(which)
+        seniors = seniors_of(c, self._t, self._rules)
+        claimable = self._claimable(reviewer, seniors).where(which)
         own = sa.and_(case.c.reviewer.is_not(None), named(case.c.reviewer, reviewer))
         ids = c.scalars(claimable.where(own).limit(1)).all()
         ids = ids or c.scalars(claimable.where(is_free(case, now)).limit(_CANDIDATES)).all()
@@ -135,7 +137,7 @@ class ReviewQueue:
             if (row := c.execute(one).one_or_none()) is not None:
                 self._cases.release(c, row)
 
-    def _claimable(self, reviewer: str) -> sa.Select[Any]:
+    def _claimable(self, reviewer: str, seniors: Collection[str]) -> sa.Select[Any]:
         """IDs of the cases that this person may have, in their order."""
         case, m, vote = self._t.review_case, self._t.member, self._t.review_vote
         ended = m.c.requested_state.in_([State.DONE, State.DEAD])
@@ -143,9 +145,9 @@ class ReviewQueue:
         # Counted, for MariaDB may answer an EXISTS by reading all votes of all cases.
         voted = sa.select(sa.func.count()).where(*theirs).correlate(case).scalar_subquery() > 0
         escalated, open_to_all = case.c.escalated_at.is_not(None), case.c.escalated_at.is_(None)
-        if self._rules.is_senior(reviewer):
+        if reviewer.lower() in seniors:
             may = sa.or_(escalated, ~voted)
-        elif self._rules.seniors:
+        elif seniors:
             may = sa.and_(open_to_all, ~voted)
         else:
             others = ~named(sa.func.coalesce(case.c.escalated_by, ""), reviewer)

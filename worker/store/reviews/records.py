@@ -24,7 +24,8 @@ class ReviewRules:
     rejection_votes: int = 1
     """How many people it takes to reject a member."""
     seniors: frozenset[str] = frozenset()
-    """Who decides what was escalated; empty: anybody but who escalated it."""
+    """Who decides what was escalated, besides the checkers of the console; nobody at all: anybody but who
+    escalated it."""
     key: bytes = b""
     lease: timedelta = timedelta(minutes=5)
     undo_within: timedelta = timedelta(seconds=60)
@@ -34,10 +35,6 @@ class ReviewRules:
     """How long before that ends `status` says so."""
     other_person: bool = True
     """Whether whoever decided last may not decide about an objection to that."""
-
-    def is_senior(self, reviewer: str) -> bool:
-        """Whether escalated cases go to this person by name."""
-        return reviewer.lower() in {name.lower() for name in self.seniors}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,15 @@ def all_roles(c: sa.Connection, t: StaffTables) -> dict[int, frozenset[Role]]:
     return {account: folded(its) for account, its in rows.items()}
 
 
+def checkers(c: sa.Connection, t: StaffTables) -> frozenset[str]:
+    """The names of those who are, in small letters."""
+    a, g = t.account, t.grant
+    query = sa.select(a.c.folded, g.c.action).join(a, a.c.id == g.c.account_id)
+    query = query.where(g.c.role == Role.CHECKER, a.c.closed_at.is_(None)).order_by(g.c.id)
+    last = {row.folded: row.action for row in c.execute(query)}
+    return frozenset(name for name, action in last.items() if action == StaffAction.GIVEN)
+
+
 def _history(t: StaffTables) -> sa.Select[tuple[int, str, str]]:
     g = t.grant
     query = sa.select(g.c.account_id, g.c.role, g.c.action).where(g.c.role.is_not(None))

@@ -105,6 +105,24 @@ class Sessions:
         c.execute(sa.insert(s).values(**row))
         return token
 
+    def count(self, c: sa.Connection, now: datetime) -> dict[int, int]:
+        """How many open sessions each account has."""
+        s = self._t.session
+        query = sa.select(s.c.account_id, sa.func.count()).where(
+            s.c.stage == Stage.COMPLETE, *self._open(now)
+        )
+        return {row[0]: row[1] for row in c.execute(query.group_by(s.c.account_id))}
+
+    def new_factor(self, c: sa.Connection, session_id: int) -> bytes:
+        """The second factor that a session is about to prove, encrypted; empty where there is none."""
+        s = self._t.session
+        return c.scalar(sa.select(s.c.totp).where(s.c.id == session_id)) or b""
+
+    def set_new_factor(self, c: sa.Connection, session_id: int, stored: bytes) -> None:
+        """Keep one for a session."""
+        s = self._t.session
+        c.execute(sa.update(s).where(s.c.id == session_id).values(totp=stored))
+
     def of(self, account_id: int, now: datetime) -> list[SessionRecord]:
         """The open sessions of an account, the latest first."""
         s = self._t.session

@@ -229,6 +229,24 @@ def label(build: TableBuilder) -> sa.Table:
     )
 
 
+def tombstone(build: TableBuilder) -> sa.Table:
+    """Keyed hashes of forgotten members; who they were cannot be read from it.
+
+    An ID is barred while one of its rows was not lifted. Rows are never deleted, so a member who was
+    forgotten, let in and forgotten again has two. ``erases`` is the member's ID until the member's row
+    goes: what people wrote about a member can be deleted only then (see `worker.store.tables.views`).
+    """
+    return build.table(
+        "tombstone",
+        sa.Column("member_hash", sha256(), primary_key=True),
+        sa.Column("forgotten_at", UtcDateTime, primary_key=True),
+        sa.Column("lifted_at", UtcDateTime),
+        sa.Column("lifted_by", CutText(255)),
+        sa.Column("erases", identifier()),
+        sa.ForeignKeyConstraint(["erases"], [f"{build.prefix}member.member_id"], ondelete="SET NULL"),
+    )
+
+
 def is_waiting(case: sa.Table) -> sa.ColumnElement[bool]:
     """Whether a person must still decide. (`IS NOT NULL` would not let the index say the order.)"""
     return case.c.unfinished == sa.true()

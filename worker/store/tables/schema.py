@@ -47,6 +47,7 @@ from worker.store.tables.people import (
     objection,
     review_case,
     review_vote,
+    tombstone,
 )
 from worker.store.tables.staff import StaffTables, staff_tables
 from worker.store.tables.states import MEMBER_STATES, Decider, State
@@ -119,7 +120,7 @@ def tables(prefix: str = "") -> Tables:
         model_refusal=model_refusal(build),
         shadow_verdict=shadow_verdict(build),
         dead_job=_dead_job(build),
-        tombstone=_tombstone(build),
+        tombstone=tombstone(build),
         decision=decision(build),
         review_case=review_case(build),
         review_vote=review_vote(build),
@@ -376,24 +377,6 @@ def _tally(build: TableBuilder) -> sa.Table:
         sa.Column("name", code(), primary_key=True),
         sa.Column("counted_at", UtcDateTime, nullable=False),
         sa.Column("counts", json_map(), nullable=False),
-    )
-
-
-def _tombstone(build: TableBuilder) -> sa.Table:
-    """Keyed hashes of forgotten members; who they were cannot be read from it.
-
-    An ID is barred while one of its rows was not lifted. Rows are never deleted, so a member who was
-    forgotten, let in and forgotten again has two. ``erases`` is the member's ID until the member's row
-    goes: what people wrote about a member can be deleted only then (see `worker.store.tables.views`).
-    """
-    return build.table(
-        "tombstone",
-        sa.Column("member_hash", sha256(), primary_key=True),
-        sa.Column("forgotten_at", UtcDateTime, primary_key=True),
-        sa.Column("lifted_at", UtcDateTime),
-        sa.Column("lifted_by", CutText(255)),
-        sa.Column("erases", identifier()),
-        sa.ForeignKeyConstraint(["erases"], [f"{build.prefix}member.member_id"], ondelete="SET NULL"),
     )
 
 
