@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -147,11 +148,19 @@ def objections() -> ObjectionDelivery:
 
 @lru_cache(maxsize=1)
 def _fetcher() -> LinkFetcher:
+    return build_fetcher()
+
+
+def build_fetcher(job_bytes: int | None = None) -> LinkFetcher:
+    """Fetches photos as the settings say; ``job_bytes``: most bytes of all photos of a request together."""
     from worker.downloads.fetcher import FetchLimits, PhotoFetcher
     from worker.downloads.link_fetcher import LinkFetcher
     from worker.downloads.resolver import PhotoResolver
 
-    photos = PhotoFetcher(FetchLimits.of(settings()), opened=counting.circuit_opened)
+    limits = FetchLimits.of(settings())
+    if job_bytes is not None:
+        limits = replace(limits, job_bytes=job_bytes)
+    photos = PhotoFetcher(limits, opened=counting.circuit_opened)
     return LinkFetcher(photos, PhotoResolver.of(settings()))
 
 

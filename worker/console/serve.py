@@ -10,6 +10,7 @@ from starlette.applications import Starlette
 from worker import runtime
 from worker.clock import utc_now
 from worker.console.app import build
+from worker.console.photos.loading import CASE_BYTES
 from worker.console.services import ConsoleRules, Services
 from worker.setting_values import split_address
 
@@ -24,7 +25,8 @@ def application() -> Starlette:
         blur=config.console_blur,
         zone=ZoneInfo(config.time_zone),
     )
-    return build(Services(store=runtime.store(), rules=rules, clock=utc_now))
+    fetch = runtime.build_fetcher(CASE_BYTES).fetch_all
+    return build(Services(store=runtime.store(), rules=rules, clock=utc_now, fetch=fetch))
 
 
 def serve(app: Starlette) -> None:

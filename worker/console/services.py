@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
+from worker.console.photos.cache import PhotoCache
+from worker.console.photos.loading import Fetch, PhotoLoader, without_photos
+from worker.console.photos.service import ReviewPhotos
 from worker.store import Store
 
 
@@ -40,3 +43,10 @@ class Services:
     store: Store
     rules: ConsoleRules
     clock: Callable[[], datetime]
+    fetch: Fetch = without_photos
+    """How photos are fetched."""
+    photos: ReviewPhotos = field(init=False)
+
+    def __post_init__(self) -> None:
+        loader = PhotoLoader(self.fetch, PhotoCache())
+        object.__setattr__(self, "photos", ReviewPhotos(self.store.case_photos, loader))

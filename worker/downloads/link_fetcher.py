@@ -9,7 +9,7 @@ and the photo's detail says why.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -25,6 +25,13 @@ _DEAD: Final = (FetchProblem.EXPIRED, FetchProblem.FORBIDDEN, FetchProblem.GONE)
 _OVER: Final = FetchError(FetchProblem.EXPIRED, "the address's own date is over")
 
 
+Arrived = Callable[[str, bytes], None]
+
+
+def _nothing(_url: str, _photo: bytes) -> None:
+    """Nobody waits for single photos."""
+
+
 class LinkFetcher:
     """Fetches the photos of one request after the other; without a ``resolver`` the app is never asked."""
 
@@ -32,12 +39,24 @@ class LinkFetcher:
         self._photos = photos
         self._resolver = resolver
 
-    def fetch_all(self, links: Sequence[PhotoLink]) -> list[Photo]:
-        """One entry for each link, in their order; the questions to the app take part of the same time."""
+    def fetch_all(self, links: Sequence[PhotoLink], arrived: Arrived = _nothing) -> list[Photo]:
+        """One entry for each link, in their order; the questions to the app take part of the same time.
+
+        ``arrived`` gets the URL of a link and its photo as soon as it is there, in the thread that fetched
+        it; must not raise.
+        """
         by_url = {link.url: link for link in links}
-        return self._photos.fetch_all(
-            [link.url for link in links], lambda url, get: self._fetch(by_url[url], get)
-        )
+
+        def fetch(url: str, get: Getter) -> bytes | FetchError:
+            got = self._fetch(by_url[url], get)
+            if isinstance(got, bytes):
+                arrived(url, got)
+            return got
+
+        return self._photos.fetch_all([link.url for link in links], fetch)
+
+    def close(self) -> None:
+        self._photos.close()
 
     def _fetch(self, link: PhotoLink, get: Getter) -> bytes | FetchError:
         known_dead = self._resolver is not None and expired(link.url, utc_now())

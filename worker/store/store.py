@@ -40,6 +40,7 @@ from worker.store.requests.tries import DEFAULT_LIMIT, Tries, TryLimit
 from worker.store.retention import Retention
 from worker.store.reviews.records import ReviewRules
 from worker.store.reviews.reviews import Reviews
+from worker.store.shown_photos import CasePhotos
 from worker.store.staff import factors
 from worker.store.staff.passwords import Passwords
 from worker.store.staff.staff import Staff
@@ -82,6 +83,7 @@ class Store:
         tries = Tries(database.t, try_limit)
         looks = SecondLooks(Copies(database.t), tries, review_reused_photos)
         self.accesses = AccessLog(database, tombstones)
+        self.case_photos = CasePhotos(database, self.accesses)
         self.reviews = Reviews(
             database, review_rules, outcomes, accesses=self.accesses, tries=tries, tombstones=tombstones
         )

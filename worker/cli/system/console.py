@@ -19,6 +19,7 @@ def console(context: click.Context) -> None:
 
 
 def _serve() -> None:
+    runtime.one_thread()  # for OpenCV, before it is imported: many photos are decoded beside each other
     # Only this command needs the packages of the extra `console`.
     try:
         from worker.console.serve import application, serve

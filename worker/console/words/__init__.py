@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from worker.console.words import common, errors, home
+from worker.console.words import common, errors, home, photos
 from worker.results.texts import Both, Language
 
-_MODULES: Final = (common, errors, home)
+_MODULES: Final = (common, errors, home, photos)
 
 
 def _all() -> Mapping[str, Both]:
