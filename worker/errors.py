@@ -84,7 +84,14 @@ class NotRequeueable(PermanentError):
 
 
 class NotPossible(PermanentError):
-    """What a person asked for does not fit what stands in the database; the text says why."""
+    """What a person asked for does not fit what stands in the database; the text says why.
+
+    ``code``: stable, where a page says the same in its own words; else empty.
+    """
+
+    def __init__(self, text: str, code: str = "") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class CaseGone(NotPossible):
@@ -111,8 +118,7 @@ class ObjectionRefused(NotPossible):
     """An objection that nobody can decide about; ``code`` is stable and meant for programs."""
 
     def __init__(self, code: str, text: str) -> None:
-        super().__init__(text)
-        self.code = code
+        super().__init__(text, code)
 
 
 class WeakPassword(NotPossible):

@@ -6,6 +6,7 @@ what takes a connection works within the transaction of another. Times go in as 
 """
 
 from worker.store.counts.backlog import OpenCases
+from worker.store.counts.open_cases import CaseFilter, CaseState, WhyOpen
 from worker.store.database import build_engine
 from worker.store.mapped import MappedMember
 from worker.store.members.records import Access, AccessRecord, Change, Forgotten, MemberRecord, NewMember
@@ -31,6 +32,8 @@ from worker.store.reviews.records import (
     Claim,
     Effect,
     Evidence,
+    LastChoice,
+    ListedCase,
     NewObjection,
     Objection,
     ObjectionCounts,
@@ -63,7 +66,9 @@ __all__ = [
     "Audit",
     "AuditReport",
     "CaseCounts",
+    "CaseFilter",
     "CaseList",
+    "CaseState",
     "CaseView",
     "Change",
     "Claim",
@@ -78,7 +83,9 @@ __all__ = [
     "Flip",
     "Forgotten",
     "HeadsInUse",
+    "LastChoice",
     "LearnedFace",
+    "ListedCase",
     "MappedMember",
     "MemberRecord",
     "ModelRecord",
@@ -111,6 +118,7 @@ __all__ = [
     "StudiedPhoto",
     "ToStudy",
     "TruePhoto",
+    "WhyOpen",
     "build_engine",
     "open_store",
     "ruling",

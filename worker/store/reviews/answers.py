@@ -95,7 +95,8 @@ def _check_positions(held: HeldCase, positions: set[int]) -> None:
 def _check_complete(held: HeldCase, words: Mapping[int, PairLabel]) -> None:
     missing = set(held.to_answer) - words.keys()
     if missing:
-        raise NotPossible(f"every photo needs an answer before anything else is shown: {_numbers(missing)}")
+        text = f"every photo needs an answer before anything else is shown: {_numbers(missing)}"
+        raise NotPossible(text, "answers_missing")
 
 
 def _numbers(positions: set[int] | list[int]) -> str:

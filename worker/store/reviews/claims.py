@@ -104,13 +104,15 @@ def check_not_suspended(member: AnyRow, request: AnyRow | None) -> None:
 def check_account(reviewer: str, member_id: str) -> None:
     """Nobody decides about themselves. Raises NotPossible."""
     if same_person(reviewer, member_id):
-        raise NotPossible(f"{reviewer} is the member's own account: somebody else must decide")
+        text = f"{reviewer} is the member's own account: somebody else must decide"
+        raise NotPossible(text, "own_account")
 
 
 def check_other_person(c: sa.Connection, t: Tables, case: AnyRow, reviewer: str) -> None:
     """An objection is not for whoever made the decision that it is against. Raises NotPossible."""
     if case.cause == Cause.OBJECTION and c.scalar(objections_to(t, reviewer, case.id)):
-        raise NotPossible(f"{case.member_id} objects to what you decided: somebody else must decide now")
+        text = f"{case.member_id} objects to what you decided: somebody else must decide now"
+        raise NotPossible(text, "objects_to_yours")
 
 
 def objections_to(t: Tables, reviewer: str, case_id: sa.ColumnElement[int] | int) -> sa.Select[int]:
@@ -139,7 +141,8 @@ def check_name(reviewer: str) -> None:
 def check_looked(held: HeldCase) -> None:
     """Raises NotPossible before a look, CaseChanged where other photos were seen."""
     if held.case.looked_at is None:
-        raise NotPossible(f"nobody has looked at {held.member.member_id} since the claim: `review show`")
+        text = f"nobody has looked at {held.member.member_id} since the claim: `review show`"
+        raise NotPossible(text, "not_looked")
     if held.case.looked_hash != contents_hash(held.photos):
         raise CaseChanged(f"the photos of {held.member.member_id} are others than you saw: `review show`")
 

@@ -75,13 +75,14 @@ class Decisions:
         if self._rules.other_person:
             check_other_person(c, self._t, held.case, claim.reviewer)
         if not has_answered(c, self._t, held, claim.reviewer):
-            raise NotPossible(f"the photos of {claim.member_id} come first: `review answer`")
+            text = f"the photos of {claim.member_id} come first: `review answer`"
+            raise NotPossible(text, "answers_missing")
         _check_decidable(held, ruling)
         _check_agrees(answers_of(c, self._t, held, claim.reviewer), ruling)
         earlier = self._earlier(c, held.case, claim.reviewer)
         effect, decision = self._effect(held.case, ruling, earlier), None
         if ruling.choice is Choice.ESCALATE and self._is_at_the_top(c, held.case):
-            raise NotPossible("the case was escalated already, to you: decide it")
+            raise NotPossible("the case was escalated already, to you: decide it", "escalated_to_you")
         if effect is Effect.DECIDED:
             decision = self._take_effect(c, held, ruling, claim.reviewer, now)
         self._note_vote(c, held, ruling, claim.reviewer, now=now, decision=decision)
@@ -221,14 +222,16 @@ def _standing(held: HeldCase) -> Status:
 def _check_decidable(held: HeldCase, ruling: Ruling) -> None:
     photos = [photo.position for photo in held.photos]
     if ruling.photo is not None and photos and ruling.photo not in photos:
-        raise NotPossible(f"no photo {ruling.photo}: there are {photos[0]} to {photos[-1]}")
+        text = f"no photo {ruling.photo}: there are {photos[0]} to {photos[-1]}"
+        raise NotPossible(text, "no_such_photo")
     # Photos that could not be fetched cannot be approved; but failing links must not end a review.
     if ruling.choice is not Choice.APPROVE:
         return
     if not _is_judged(held.request):
-        raise NotPossible(f"the newest request {_stands(held.request)}: it cannot be approved")
+        raise NotPossible(f"the newest request {_stands(held.request)}: it cannot be approved", "not_judged")
     if held.request.reason == Reason.MANUAL and not held.case.sandbox and not _was_fetched(held):
-        raise NotPossible("the selfie, or every photo, could not be fetched: it cannot be approved")
+        text = "the selfie, or every photo, could not be fetched: it cannot be approved"
+        raise NotPossible(text, "not_fetched")
 
 
 def _check_agrees(answers: Mapping[int, PairLabel], ruling: Ruling) -> None:
@@ -237,7 +240,8 @@ def _check_agrees(answers: Mapping[int, PairLabel], ruling: Ruling) -> None:
     if answers and {*answers.values()} == {against}:
         raise NotPossible(
             f"you have answered the opposite of {ruling.code} for every photo: correct the answers "
-            "(`review answer`), or give another reason"
+            "(`review answer`), or give another reason",
+            "opposite",
         )
 
 

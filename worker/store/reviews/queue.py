@@ -5,8 +5,8 @@ Whatever opened a case, the same statements run and the same is shown until the 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,10 +14,11 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Reason
 from worker.client.identifiers import is_identifier
-from worker.errors import NotPossible
+from worker.errors import CaseGone, NotPossible
 from worker.jobs.links import current_links, urls_of
 from worker.results.reviewer_reasons import ReviewReason
 from worker.store.counts.backlog import OpenCases, open_cases_on
+from worker.store.counts.open_cases import EVERYTHING, CaseFilter, WhyOpen, causes_on, page_on
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_free, is_leased, update_leased
 from worker.store.members.accesses import AccessLog
@@ -48,7 +49,6 @@ from worker.store.reviews.records import (
     Claim,
     EarlierVote,
     Evidence,
-    ListedCase,
     ReviewRules,
 )
 from worker.store.tables.people import is_waiting
@@ -130,7 +130,8 @@ class ReviewQueue:
         Else what is answered next could be said of a case that was not shown.
         """
         case = self._t.review_case
-        its = (is_waiting(case), named(case.c.reviewer, reviewer), case.c.id != taken.id)
+        theirs = sa.and_(case.c.reviewer.is_not(None), named(case.c.reviewer, reviewer))
+        its = (is_waiting(case), theirs, case.c.id != taken.id)
         others = c.scalars(sa.select(case.c.id).where(*its)).all()
         for case_id in others:  # by its number: looking for the name would lock every case that is open
             one = sa.select(case).where(case.c.id == case_id, *its).with_for_update(skip_locked=True)
@@ -174,15 +175,60 @@ class ReviewQueue:
         update_leased(c, case, row.attempts, case.c.id == row.id, lease_until=until, **fresh)
         return Claim(row.id, row.member_id, row.request_id, reviewer, number, until)
 
-    def claim_of(self, reviewer: str) -> Claim | None:
-        """The claim that this person had last, if nobody else has the case by now; it may have run out."""
+    def claim_of(self, reviewer: str, *, sandbox: bool | None = None) -> Claim | None:
+        """The claim that this person had last, if nobody else has the case by now; it may have run out.
+
+        ``sandbox``: only of one, or only of real members.
+        """
         case = self._t.review_case
-        its = (is_waiting(case), named(case.c.reviewer, reviewer))
+        its = [is_waiting(case), case.c.reviewer.is_not(None), named(case.c.reviewer, reviewer)]
+        if sandbox is not None:
+            its.append(case.c.sandbox == sandbox)
         query = sa.select(case).where(*its).order_by(case.c.claimed_at.desc()).limit(1)
         row = self._db.read(lambda c: c.execute(query).one_or_none())
         if row is None:
             return None
         return Claim(row.id, row.member_id, row.request_id, reviewer, row.attempts, row.lease_until)
+
+    def claim_again(self, case_id: int, attempt: int, reviewer: str) -> Claim:
+        """The claim that a page was made for, whether it holds or not: whatever is done with it checks that.
+
+        Raises CaseGone where the member was erased.
+        """
+        case = self._t.review_case
+        query = sa.select(case).where(case.c.id == case_id)
+        row = self._db.read(lambda c: c.execute(query).one_or_none())
+        if row is None:
+            raise CaseGone("there is no such case any more: the member was erased")
+        until = row.lease_until or row.opened_at
+        return Claim(row.id, row.member_id, row.request_id, reviewer, attempt, until)
+
+    def renew(self, claim: Claim, now: datetime) -> Claim:
+        """Extend a claim that holds, without a look. Raises CaseGone, ClaimLost, CaseChanged, NotPossible."""
+        until = now + self._rules.lease
+
+        def write(c: sa.Connection) -> Claim:
+            self._cases.update(c, hold(c, self._db, claim, now).case, lease_until=until)
+            return replace(claim, until=until)
+
+        return self._db.write(write)
+
+    def peek(self, reviewer: str, now: datetime) -> str | None:
+        """The request of the case that this person would get next, besides the one in hand.
+
+        Nothing is taken, and by the time it is asked for somebody else may have it.
+        """
+        check_name(reviewer)
+        case = self._t.review_case
+        others = ~named(sa.func.coalesce(case.c.reviewer, ""), reviewer)
+        free = (case.c.sandbox == sa.false(), is_free(case, now), others)
+
+        def read(c: sa.Connection) -> str | None:
+            claimable = self._claimable(reviewer, seniors_of(c, self._t, self._rules))
+            which = claimable.where(*free).with_only_columns(case.c.request_id).limit(1)
+            return c.scalar(which)
+
+        return self._db.read(read)
 
     def holder_of(self, member_id: str, now: datetime) -> str | None:
         """Who has the member's case now. Raises NotPossible where there is no open one."""
@@ -281,59 +327,30 @@ class ReviewQueue:
         )
 
     def page(
-        self, now: datetime, limit: int = 50, after: int | None = None, *, sandbox: bool = False
+        self,
+        now: datetime,
+        limit: int = 50,
+        after: int | None = None,
+        *,
+        sandbox: bool = False,
+        only: CaseFilter = EVERYTHING,
     ) -> CaseList:
         """Open cases in the queue's order, from the one after ``after``, with the counts of all.
 
         Raises NotPossible where there was never a case ``after``.
         """
-        return self._db.read(lambda c: self._page(c, now, limit, after, sandbox=sandbox))
 
-    def _page(
-        self, c: sa.Connection, now: datetime, limit: int, after: int | None, *, sandbox: bool
-    ) -> CaseList:
-        case, m = self._t.review_case, self._t.member
-        order = (case.c.priority, case.c.due_at, case.c.id)
-        query = sa.select(case, is_suspended(self._t).label("suspended"))
-        query = query.join(m, m.c.member_id == case.c.member_id)
-        query = query.where(is_waiting(case), case.c.sandbox == sandbox).order_by(*order).limit(limit + 1)
-        if after is not None:
-            last = c.execute(sa.select(*order).where(case.c.id == after)).one_or_none()
-            if last is None:
-                raise NotPossible(f"there is no case {after}: begin with the first page")
-            query = query.where(_is_after(case, last))
-        rows = c.execute(query).all()
-        return CaseList(
-            **asdict(open_cases_on(c, self._t, now, sandbox=sandbox)),
-            objections=self._objections.counts_on(c, now),
-            cases=tuple(_listed(row, now) for row in rows[:limit]),
-            after=rows[limit - 1].id if len(rows) > limit else None,
-        )
+        def read(c: sa.Connection) -> CaseList:
+            objections = self._objections.counts_on(c, now)
+            return page_on(c, self._t, now, objections, limit=limit, after=after, sandbox=sandbox, only=only)
+
+        return self._db.read(read)
+
+    def why_open(self, case_ids: Collection[int]) -> Mapping[int, WhyOpen]:
+        """What opened these cases, by their numbers. Not for whoever reviews."""
+        return self._db.read(lambda c: causes_on(c, self._t, case_ids))
 
 
 def _without_gender(request: RequestRecord) -> RequestRecord:
     """The machine's guess could influence whoever has not decided yet."""
     return replace(request, gender=None, gender_probability=None)
-
-
-def _is_after(case: sa.Table, last: AnyRow) -> sa.ColumnElement[bool]:
-    """In the queue's order."""
-    same_priority = case.c.priority == last.priority
-    same_time = sa.and_(same_priority, case.c.due_at == last.due_at)
-    return sa.or_(
-        case.c.priority > last.priority,
-        sa.and_(same_priority, case.c.due_at > last.due_at),
-        sa.and_(same_time, case.c.id > last.id),
-    )
-
-
-def _listed(row: AnyRow, now: datetime) -> ListedCase:
-    return ListedCase(
-        member_id=row.member_id,
-        opened_at=row.opened_at,
-        due_at=row.due_at,
-        overdue=row.due_at <= now and not row.suspended,
-        escalated=row.escalated_at is not None,
-        suspended=bool(row.suspended),
-        reviewer=row.reviewer if is_leased(row, now) else None,
-    )

@@ -193,6 +193,18 @@ class Ruled:
 
 
 @dataclass(frozen=True, slots=True)
+class LastChoice:
+    """What a reviewer has decided last, and can still take back."""
+
+    choice: Choice
+    effect: Effect
+    member_id: str
+    request_id: str
+    until: datetime
+    """How long it can be taken back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Undone:
     """Returned by undo; ``status`` and ``reason`` are the member's verdict again."""
 
@@ -206,6 +218,7 @@ class Undone:
 class ListedCase:
     """An open case in the list."""
 
+    case_id: int
     member_id: str
     opened_at: datetime
     due_at: datetime
@@ -228,6 +241,8 @@ class CaseList:
     suspended: int
     """How many wait for their members' consent to verification: nobody gets these."""
     objections: ObjectionCounts
+    matching: int
+    """Of the open ones, those that the list is about."""
     cases: tuple[ListedCase, ...]
     after: int | None
     """Where the next page begins; None on the last one."""

@@ -31,6 +31,7 @@ class Reviews:
         tries: Tries,
         tombstones: Tombstones,
     ) -> None:
+        self.rules = rules
         self.cases = cases = Cases(database.t, rules)
         self.objections = objections = Objections(database, tombstones, cases, rules)
         self.queue = ReviewQueue(

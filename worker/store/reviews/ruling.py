@@ -47,19 +47,20 @@ def ruling(choice: Choice, code: str, photo: int | None = None, note: str | None
         raise NotPossible(f"{choice} is no decision: approve, reject, new_photo or escalate")
     if code not in fitting:
         there = ", ".join(reason for reason in ReviewReason if reason in fitting)
-        raise NotPossible(f"{code[:40]!r} is no reason to {choice}: there are {there}")
+        raise NotPossible(f"{code[:40]!r} is no reason to {choice}: there are {there}", "no_reason")
     if (photo is not None) != (choice is Choice.NEW_PHOTO):
-        raise NotPossible("a new photo, and nothing else, needs the number of a photo (0 is the selfie)")
+        problem = "a new photo, and nothing else, needs the number of a photo (0 is the selfie)"
+        raise NotPossible(problem, "photo_needed")
     reason, text = ReviewReason(code), _checked(note)
     if reason is ReviewReason.OTHER and text is None:
-        raise NotPossible(f"the reason {reason} needs a note that says what it is")
+        raise NotPossible(f"the reason {reason} needs a note that says what it is", "note_needed")
     return Ruling(choice, reason, photo, text)
 
 
 def _checked(note: str | None) -> str | None:
     text = (note or "").strip()
     if len(text) > NOTE_LENGTH:
-        raise NotPossible(f"the note has {len(text):,} characters, and may have {NOTE_LENGTH:,}")
+        raise NotPossible(f"the note has {len(text):,} characters, and may have {NOTE_LENGTH:,}", "note_long")
     if any(unicodedata.category(character) in _REFUSED for character in text):
-        raise NotPossible("the note has control characters or others that cannot be seen")
+        raise NotPossible("the note has control characters or others that cannot be seen", "note_signs")
     return text or None

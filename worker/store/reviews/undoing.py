@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -14,10 +14,14 @@ from worker.store.members.members import existing_member
 from worker.store.members.records import BY_PERSON
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.reviews.cases import Cases
-from worker.store.reviews.claims import locked_case, named
+from worker.store.reviews.claims import locked_case, named, same_person
 from worker.store.reviews.decisions import Decisions
-from worker.store.reviews.records import ReviewRules, Undone
+from worker.store.reviews.records import Effect, LastChoice, ReviewRules, Undone
 from worker.store.tables.states import Choice
+
+_GONE_ON: Final = "gone_on"
+_NEWEST: Final = 200
+"""Votes of all reviewers within a minute, at most: beyond that nobody is told what can be undone."""
 
 
 class Undoing:
@@ -40,16 +44,33 @@ class Undoing:
         """
         return self._db.write(lambda c: self._undo(c, reviewer, now))
 
+    def last_of(self, reviewer: str, now: datetime) -> LastChoice | None:
+        """What this reviewer may still take back, so far as time is concerned."""
+        vote, case = self._t.review_vote, self._t.review_case
+        newest = sa.select(vote, case.c.member_id, case.c.escalated_at)
+        # Votes are only added: the last have the last IDs.
+        newest = newest.join(case, case.c.id == vote.c.case_id).order_by(vote.c.id.desc()).limit(_NEWEST)
+        rows = self._db.read(lambda c: c.execute(newest).all())
+        row = next((row for row in rows if same_person(row.voted_by, reviewer)), None)
+        if row is None or row.choice == Choice.UNDO or row.voted_at + self._rules.undo_within < now:
+            return None
+        effect = Effect.ESCALATED if row.escalated_at == row.voted_at else Effect.WAITS
+        if row.decision_id is not None:
+            effect = Effect.DECIDED
+        until = row.voted_at + self._rules.undo_within
+        return LastChoice(Choice(row.choice), effect, row.member_id, row.request_id, until)
+
     def _undo(self, c: sa.Connection, reviewer: str, now: datetime) -> Undone:
         vote, case = self._t.review_vote, self._t.review_case
         its = sa.select(vote, case.c.member_id).join(case, case.c.id == vote.c.case_id)
         last = its.where(named(vote.c.voted_by, reviewer)).order_by(vote.c.id.desc()).limit(1)
         row = c.execute(last).one_or_none()
         if row is None or row.choice == Choice.UNDO:
-            raise NotPossible(f"{reviewer} has decided nothing that could be undone")
+            raise NotPossible(f"{reviewer} has decided nothing that could be undone", "nothing_to_undo")
         if row.voted_at + self._rules.undo_within < now:
             seconds = f"{self._rules.undo_within.total_seconds():.0f} seconds"
-            raise NotPossible(f"after {seconds} nothing is undone: `review reopen {row.member_id}`")
+            text = f"after {seconds} nothing is undone: `review reopen {row.member_id}`"
+            raise NotPossible(text, "undo_late")
         member = existing_member(c, self._db, row.member_id)
         self._check_last(c, row, locked_case(c, self._t, row.case_id))
         if row.decision_id is not None:
@@ -68,17 +89,17 @@ class Undoing:
         vote = self._t.review_vote
         newest = c.scalar(sa.select(sa.func.max(vote.c.id)).where(vote.c.case_id == case.id))
         if newest != row.id or case.round != row.round:
-            raise NotPossible(f"the case of {row.member_id} has gone on since: it cannot be undone")
+            raise NotPossible(f"the case of {row.member_id} has gone on since: it cannot be undone", _GONE_ON)
         other = self._cases.open_of(c, row.member_id)
         if other is not None and other.id != case.id:
-            raise NotPossible(f"{row.member_id} has another case since: it cannot be undone")
+            raise NotPossible(f"{row.member_id} has another case since: it cannot be undone", _GONE_ON)
 
     def _restore(self, c: sa.Connection, member: AnyRow, row: AnyRow, by: str, now: datetime) -> None:
         d = self._t.decision
         decision = c.execute(sa.select(d).where(d.c.id == row.decision_id)).one()
         still = (member.request_id, member.verified_request_id, member.verification_status)
         if still != (decision.request_id, decision.request_id, decision.status):
-            raise NotPossible(f"{row.member_id} has sent something since: it cannot be undone")
+            raise NotPossible(f"{row.member_id} has sent something since: it cannot be undone", _GONE_ON)
         undone = {
             "request_id": decision.request_id,
             "status": decision.previous_status,
