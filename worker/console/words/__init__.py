@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from worker.console.words import common, errors, home, photos
+from worker.console.words import case, common, errors, home, machine, photos, queue
 from worker.results.texts import Both, Language
 
-_MODULES: Final = (common, errors, home, photos)
+_MODULES: Final = (common, errors, home, machine, queue, case, photos)
 
 
 def _all() -> Mapping[str, Both]:

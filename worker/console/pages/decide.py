@@ -1,0 +1,92 @@
+"""What a reviewer makes of the case in hand, and taking it back within a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+
+from starlette.responses import Response
+from starlette.routing import Route
+
+from worker.console.guard import Guard, MenuEntry
+from worker.console.pages.case import (
+    PATH,
+    Notice,
+    posted_claim,
+    refused,
+    show_claim,
+    start,
+    take_next,
+    why,
+)
+from worker.console.roles import Permission
+from worker.console.visit import Visit
+from worker.errors import NotPossible
+from worker.store import Ruling, ruling
+from worker.store.tables.states import Choice
+
+MENU: tuple[MenuEntry, ...] = ()
+
+
+def routes(guard: Guard) -> list[Route]:
+    """Of deciding."""
+    posts = {"decide": _decide, "undo": _undo}
+    return [
+        guard.page(f"{PATH}/{name}", handler, Permission.REVIEW, method="POST")
+        for name, handler in posts.items()
+    ]
+
+
+def _decide(visit: Visit) -> Response:
+    """Written down; the next case comes at once."""
+    store = visit.services.store
+    try:
+        claim, what = posted_claim(visit), _ruling(visit.form)
+        visit.note_member(claim.member_id, "review", what.choice)
+        store.reviews.decisions.decide(claim, what, visit.now)
+    except NotPossible as error:
+        return refused(visit, error, given=visit.form)
+    following = take_next(visit)
+    if not visit.is_fragment:
+        return visit.go(PATH)
+    return start(visit, asked=True) if following is None else show_claim(visit, following)
+
+
+def _ruling(form: Mapping[str, str]) -> Ruling:
+    """Raises NotPossible."""
+    word = form.get("choice", "")
+    if word not in [*Choice]:
+        raise NotPossible("nothing was chosen", "no_choice")
+    choice, photo = Choice(word), form.get("photo", "")
+    number = int(photo) if photo.isascii() and photo.isdigit() and len(photo) < 4 else None
+    note = form.get("note", "").replace("\r\n", "\n").replace("\n", " ")
+    code = form.get(f"code-{choice}", "")
+    return ruling(choice, code, number if choice is Choice.NEW_PHOTO else None, note)
+
+
+def _undo(visit: Visit) -> Response:
+    """The case waits again, for anybody; the one in hand goes back, so that the next is most likely this."""
+    try:
+        undone = visit.services.store.reviews.undoing.undo(visit.person.name, visit.now)
+    except NotPossible as error:
+        notice = why(error, visit.words)
+        claim = visit.services.store.reviews.queue.claim_of(visit.person.name, sandbox=False)
+        if claim is None or claim.until <= visit.now:
+            return start(visit, notice, status=409)
+        return show_claim(visit, claim, notice)
+    visit.note_member(undone.member_id, "review", "undo")
+    _give_back(visit)
+    claim = take_next(visit)
+    if not visit.is_fragment:
+        return visit.go(PATH)
+    notice = Notice("good", visit.words("undo.done", member=undone.member_id))
+    return start(visit, notice) if claim is None else show_claim(visit, claim, notice)
+
+
+def _give_back(visit: Visit) -> None:
+    """What was answered of it stays."""
+    queue = visit.services.store.reviews.queue
+    claim = queue.claim_of(visit.person.name, sandbox=False)
+    if claim is not None:
+        with suppress(NotPossible):  # it has run out
+            queue.release(claim, visit.now)
