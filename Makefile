@@ -18,6 +18,9 @@ RUN_PINS := pipeline/requirements.lock
 RUN := $(VENV)/installed-run-$(call hash,$(RUN_PINS))
 TEST := $(VENV)/installed-test-$(call hash,tests/requirements.lock $(RUN_PINS))
 
+CONSOLE_PINS := worker/requirements-console.lock
+CONSOLE_PACKAGES := $(VENV)/installed-console-$(call hash,$(CONSOLE_PINS))
+
 # Compiling 30,000 files takes longer than unpacking them, and most are never imported.
 PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes
 
@@ -29,8 +32,8 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 help:  ## Say what there is
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-demo: $(BUNDLE)/manifest.json  ## Verify a handful of members, end to end, and show the outcome
-	@$(PY) -m worker demo
+demo: $(BUNDLE)/manifest.json $(if $(CONSOLE),$(CONSOLE_PACKAGES))  ## Verify a handful of members, end to end (CONSOLE=1: then review some)
+	@$(PY) -m worker demo $(if $(CONSOLE),--console)
 
 test: setup $(BUNDLE)/manifest.json  ## Check everything, against real MariaDB and Redis
 	@$(MAKE) --no-print-directory lint
@@ -97,6 +100,11 @@ $(TEST): $(RUN)
 	@echo "Installing the packages of the tests"
 	@$(PIP) -r tests/requirements.lock
 	@$(PY) -m pip check
+	@touch $@
+
+$(CONSOLE_PACKAGES): $(CONSOLE_PINS) $(RUN)
+	@echo "Installing the packages of the console"
+	@$(PIP) -r $(CONSOLE_PINS)
 	@touch $@
 
 # What it is made from: the fitted heads, and the code that converts the networks. Networks that are

@@ -45,7 +45,8 @@ LAYERS = (
     {"worker.serving", "worker.metrics"},
     {"worker.retraining"},
     {"worker.runtime"},
-    {"worker.app", "worker.demo", "worker.console"},
+    {"worker.console"},
+    {"worker.app", "worker.demo"},
     {"worker.tasks"},
     {"worker.cli"},
 )

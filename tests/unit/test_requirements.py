@@ -68,7 +68,8 @@ def test_the_top_level_file_is_made_of_the_parts() -> None:
     assert lines("requirements.txt") == [f"-r {part}" for part in PARTS]
 
 
-TELEMETRY, CONSOLE = "worker/telemetry/", ("worker/console/", "worker/store/staff/")
+TELEMETRY = "worker/telemetry/"
+CONSOLE = ("worker/console/", "worker/store/staff/", "worker/demo/doorway.py")
 LOCKS = {
     "worker/requirements.lock": PARTS[:1],
     "pipeline/requirements.lock": PARTS[:2],

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.types import ASGIApp
 
 from worker import runtime
 from worker.clock import utc_now
@@ -17,6 +18,11 @@ from worker.setting_values import split_address
 
 def application() -> Starlette:
     """The console that the settings describe. Raises what `runtime.store` raises."""
+    return build(services())
+
+
+def services() -> Services:
+    """What its pages work with. Raises what `runtime.store` raises."""
     config = runtime.settings()
     rules = ConsoleRules(
         url=config.console_url or f"http://{config.console_address}",
@@ -26,10 +32,10 @@ def application() -> Starlette:
         zone=ZoneInfo(config.time_zone),
     )
     fetch = runtime.build_fetcher(CASE_BYTES).fetch_all
-    return build(Services(store=runtime.store(), rules=rules, clock=utc_now, fetch=fetch))
+    return Services(store=runtime.store(), rules=rules, clock=utc_now, fetch=fetch)
 
 
-def serve(app: Starlette) -> None:
+def serve(app: ASGIApp) -> None:
     """Until the process is told to end."""
     host, port = split_address(runtime.settings().console_address)
     # Who asks for what is in the records of access; addresses in a log would say it again.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ from worker.store.tables.states import State
 
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _TIMEOUT_SECONDS: Final = 120.0
+_CONSOLE_PORT: Final = 8300
 _ENDED: Final = (State.DONE, State.DEAD, State.SUPERSEDED)
 
 Say = Callable[[str | Text], None]
@@ -77,13 +79,49 @@ def use_demo_settings(home: Path, bundle: Path) -> None:
     runtime.reset()
 
 
+def use_console_settings() -> None:
+    """The same for what the console needs beyond that."""
+    os.environ.update(
+        VERIFY_CONSOLE_ADDRESS=f"127.0.0.1:{_port()}",
+        VERIFY_BLIND_AUDIT_SHARE="1",  # some of what waits are approvals
+        VERIFY_SECOND_REVIEW_SHARE="0",  # there is no other reviewer
+    )
+    runtime.reset()
+
+
+def _port() -> int:
+    """The usual one, or one that is free."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        for wanted in (_CONSOLE_PORT, 0):
+            with suppress(OSError):
+                probe.bind(("127.0.0.1", wanted))
+                break
+        port: int = probe.getsockname()[1]
+        return port
+
+
 def run_scenarios(scenarios: Sequence[Scenario], photos_url: str, say: Say) -> list[Result]:
     """Import the scenarios' members and let a worker verify them. Raises DemoFailed."""
-    write_workbook(Path("members.xlsx"), photos_url, scenarios)
     _command(say, "init-db")
+    return _verified(scenarios, photos_url, say, Path("members.xlsx"))
+
+
+def run_for_the_console(
+    scenarios: Sequence[Scenario], objects: str, photos_url: str, say: Say
+) -> list[Result]:
+    """The same for more members, whose approvals are sampled, and one who objects. Raises DemoFailed."""
+    results = _verified(scenarios, photos_url, say, Path("more-members.xlsx"))
+    _command(say, "review", "object", objects)
+    return results
+
+
+def _verified(scenarios: Sequence[Scenario], photos_url: str, say: Say, workbook: Path) -> list[Result]:
+    write_workbook(workbook, photos_url, scenarios)
     with _worker(say) as worker:
-        _command(say, "import", "members.xlsx")
-        _wait(worker, len(scenarios))
+        before = _ended()
+        _command(say, "import", str(workbook))
+        _wait(worker, before + len(scenarios))
     return [Result(one, runtime.store().requests.of_member(one.member_id)[0]) for one in scenarios]
 
 
@@ -121,9 +159,15 @@ def _worker(say: Say) -> Iterator[subprocess.Popen[bytes]]:
                 process.wait()
 
 
+def _ended() -> int:
+    """How many requests have."""
+    requests = runtime.store().reports.status(utc_now()).requests
+    return sum(requests[state] for state in _ENDED)
+
+
 def _wait(worker: subprocess.Popen[bytes], members: int) -> None:
     deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while sum(runtime.store().reports.status(utc_now()).requests[state] for state in _ENDED) < members:
+    while _ended() < members:
         if worker.poll() is not None:
             raise DemoFailed(f"the worker ended: {_log_tail()}")
         if time.monotonic() > deadline:

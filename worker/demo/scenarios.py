@@ -67,6 +67,51 @@ SCENARIOS: Final = (
     ),
 )
 
+_OBAMA: Final = "obama.jpg"
+FOR_THE_CONSOLE: Final = (
+    Scenario(
+        *("m-2001", "A second photo of another person", _MALE, "obama2.jpg", ("obama3.jpg", "biden.jpg")),
+        expected=(Status.REVIEW, Reason.DIFFERENT_PERSON),
+    ),
+    Scenario(
+        *("m-2002", "A sampled approval", _MALE, "obama3.jpg", (_OBAMA,)),
+        expected=(Status.REVIEW, Reason.BLIND_AUDIT),
+    ),
+    Scenario(
+        *("m-2003", "A man's selfie, a woman's photo", _FEMALE, "biden.jpg", ("astronaut.png",)),
+        expected=(Status.REVIEW, Reason.DIFFERENT_PERSON),
+    ),
+    Scenario(
+        *("m-2004", "Another picture, saved anew", _MALE, "32bit.png", ("obama2.jpg", _OBAMA)),
+        expected=(Status.REVIEW, Reason.SAME_PICTURE),
+    ),
+    Scenario(
+        *(
+            "m-2005",
+            "Three photos, the last of another",
+            _MALE,
+            _OBAMA,
+            ("obama2.jpg", "obama3.jpg", "biden.jpg"),
+        ),
+        expected=(Status.REVIEW, Reason.DIFFERENT_PERSON),
+    ),
+    Scenario(
+        *("m-2006", "A sampled approval with a group", _MALE, _OBAMA, ("obama2.jpg", "group.jpg")),
+        expected=(Status.REVIEW, Reason.BLIND_AUDIT),
+    ),
+    Scenario(
+        *("m-2007", "Declared as a woman, two photos", _FEMALE, "obama2.jpg", (_OBAMA, "obama3.jpg")),
+        expected=(Status.REVIEW, Reason.GENDER_CONFLICT),
+    ),
+    Scenario(
+        *("m-2008", "A woman's selfie, a man's photo", _FEMALE, "astronaut.png", ("biden.jpg",)),
+        expected=(Status.REVIEW, Reason.DIFFERENT_PERSON),
+    ),
+)
+"""Members whom people must look at; their approvals are sampled for the blind audit, all of them."""
+OBJECTS: Final = "m-1004"
+"""The member who does not agree with the machine, and asks for a person."""
+
 
 def write_workbook(path: Path, base_url: str, scenarios: Sequence[Scenario] = SCENARIOS) -> None:
     """The Excel file as a company would hand it over, with Korean headers and several photo columns."""

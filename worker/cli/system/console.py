@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
 import click
 
 from worker import logs, runtime
@@ -18,16 +20,22 @@ def console(context: click.Context) -> None:
         _serve()
 
 
-def _serve() -> None:
-    runtime.one_thread()  # for OpenCV, before it is imported: many photos are decoded beside each other
-    # Only this command needs the packages of the extra `console`.
+def require_packages() -> None:
+    """Those of the extra `console`, which few commands need. Raises ClickException."""
     try:
-        from worker.console.serve import application, serve
+        import_module("worker.console.serve")
     except ModuleNotFoundError as error:
         raise click.ClickException(
             f"the packages of the console are missing ({error.name}): "
             "pip install -r worker/requirements-console.txt"
         ) from None
+
+
+def _serve() -> None:
+    runtime.one_thread()  # for OpenCV, before it is imported: many photos are decoded beside each other
+    require_packages()
+    from worker.console.serve import application, serve
+
     config = runtime.settings()
     logs.configure(config.log_level, config.log_format)
     app = application()

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 import click
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -16,9 +18,17 @@ from pipeline.terminal import console, new_table
 from pipeline.verdict import Gender, Outcome, PhotoFinding
 from worker import runtime
 from worker.cli.output import STYLES
+from worker.cli.system.console import require_packages
 from worker.demo import contact_sheet, photos
-from worker.demo.run import Result, run_scenarios, show_texts, use_demo_settings
-from worker.demo.scenarios import SCENARIOS
+from worker.demo.run import (
+    Result,
+    run_for_the_console,
+    run_scenarios,
+    show_texts,
+    use_console_settings,
+    use_demo_settings,
+)
+from worker.demo.scenarios import FOR_THE_CONSOLE, OBJECTS, SCENARIOS
 from worker.errors import PermanentError
 from worker.jobs.queues import JUDGING
 from worker.store import RequestRecord
@@ -28,13 +38,16 @@ _SHOWN: Final = "m-1005"
 
 
 @click.command()
-def demo() -> None:
+@click.option("--console", "with_console", is_flag=True, help="Then serve the review console, until Ctrl-C.")
+def demo(with_console: bool) -> None:
     """Verify a handful of members, end to end.
 
     \b
     An Excel file, an embedded database and queue, a worker process, real photos of public persons:
     everything lies in VERIFY_HOME/demo. Exit status 0 if every verdict is the expected one.
     """
+    if with_console:
+        require_packages()
     started = time.monotonic()
     out = console()
     settings = runtime.settings()
@@ -45,18 +58,33 @@ def demo() -> None:
     use_demo_settings(home, settings.bundle.resolve())
     with out.status("photos"):
         photos.gather(home / "photos", top / "downloads")
-    with photos.photo_host(home / "photos") as url, out.status("working"):
-        results = run_scenarios(SCENARIOS, url, out.print)
-    out.print(table_of(results))
-    show_texts(_SHOWN, out.print)
-    picture = contact_sheet.draw(results, home / "photos", home / "contact-sheet.png")
-    out.print(Text.assemble("\nThe same as a picture: ", (str(_relative_to(folder, picture)), "bold")))
-    unexpected = sum(not result.as_expected for result in results)
-    out.print(
-        f"{len(results) - unexpected} of {len(results)} as expected, in {time.monotonic() - started:.0f} s"
-    )
+    with photos.photo_host(home / "photos") as url:
+        with out.status("working"):
+            results = run_scenarios(SCENARIOS, url, out.print)
+        out.print(table_of(results))
+        show_texts(_SHOWN, out.print)
+        picture = contact_sheet.draw(results, home / "photos", home / "contact-sheet.png")
+        out.print(Text.assemble("\nThe same as a picture: ", (str(_relative_to(folder, picture)), "bold")))
+        unexpected = sum(not result.as_expected for result in results)
+        seconds = time.monotonic() - started
+        out.print(f"{len(results) - unexpected} of {len(results)} as expected, in {seconds:.0f} s")
+        if with_console:
+            _serve_console(out, url)
     if unexpected:
         raise SystemExit(1)
+
+
+def _serve_console(out: Console, photos_url: str) -> None:
+    """With more members than the table has, for people look at few of those."""
+    from worker.demo.doorway import open_console
+
+    use_console_settings()
+    out.print("\nMore members, whom people look at:")
+    with out.status("working"):
+        run_for_the_console(FOR_THE_CONSOLE, OBJECTS, photos_url, out.print)
+    out.print("\nThey wait in the console. Ctrl-C ends it. Each link opens it once:")
+    with suppress(KeyboardInterrupt):
+        open_console(lambda link: out.print(Text(link, "bold"), soft_wrap=True))
 
 
 def _relative_to(folder: Path, file: Path) -> Path:

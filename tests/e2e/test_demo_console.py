@@ -1,0 +1,61 @@
+"""`make demo CONSOLE=1`: the demo ends with a console in which members wait, and a link into it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from support.bundle import ROOT
+from support.system import LONG
+from support.workers import wait_until
+from worker.demo.scenarios import FOR_THE_CONSOLE, SCENARIOS
+
+LINK = re.compile(r"http://127\.0\.0\.1:\d+/demo/\S+")
+SECONDS = 300
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The demo's, with the photos that other tests have fetched."""
+    downloads = ROOT / "var" / "downloads"
+    downloads.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "downloads").symlink_to(downloads)
+    return tmp_path
+
+
+@LONG
+def test_the_demo_ends_with_a_console_full_of_cases_and_a_link_that_is_good_once(
+    home: Path, bundle_dir: Path
+) -> None:
+    log = home / "demo.log"
+    with log.open("wb") as file:
+        demo = subprocess.Popen(
+            [sys.executable, "-m", "worker", "demo", "--console"],
+            env=os.environ | {"VERIFY_HOME": str(home), "VERIFY_BUNDLE": str(bundle_dir.absolute())},
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
+        )
+    try:
+        wait_until(lambda: demo.poll() is not None or LINK.search(log.read_text()), SECONDS, every=0.2)
+        [link] = LINK.findall(log.read_text())
+        assert log.read_text().count("✓") == len(SCENARIOS)
+        with requests.Session() as browser:
+            page = browser.get(link, timeout=60)
+            assert page.status_code == 200
+            queue = browser.get(requests.compat.urljoin(link, "/queue"), timeout=60).text
+            assert {one.member_id for one in FOR_THE_CONSOLE if one.member_id not in queue} == set()
+        assert requests.get(link, timeout=60).status_code == 410
+        wait_until(lambda: len(LINK.findall(log.read_text())) == 2, SECONDS)
+        demo.send_signal(signal.SIGINT)
+        assert demo.wait(60) == 0
+    finally:
+        demo.kill()
+        demo.wait()

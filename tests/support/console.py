@@ -1,0 +1,182 @@
+"""The console as a process for a test: its own database, people who sign in, cases with drawn photos."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import requests
+from PIL import Image, ImageDraw
+from playwright.sync_api import BrowserContext
+
+from pipeline.verdict import Box, Landmark, Outcome, PhotoFinding, Reason, Status
+from support.jobs import LEASE, MOST, a_comparison, a_job, a_verdict
+from support.photo_server import PhotoServer
+from support.servers import free_port
+from support.webhook_receiver import SECRET
+from support.workers import Worker, open_store_at, wait_until
+from worker.clock import utc_now
+from worker.store import Attempt, Store
+from worker.store.staff.records import Browser
+from worker.store.staff.sessions import csrf_of
+from worker.store.staff.sign_in import Passed
+from worker.store.tables.states import Role
+
+KEY: Final = "a key of the tests"
+SECONDS: Final = 120
+_ADMIN: Final = "admin"
+_SIZE: Final = (480, 600)
+_FACE: Final = Box(120.0, 130.0, 240.0, 300.0)
+_PLACES: Final = {
+    Landmark.RIGHT_EYE: (190.0, 250.0),
+    Landmark.LEFT_EYE: (290.0, 250.0),
+    Landmark.NOSE: (240.0, 310.0),
+    Landmark.MOUTH: (240.0, 365.0),
+}
+
+
+@dataclass
+class Console:
+    """One that runs, its database from outside, and the host of its members' photos."""
+
+    url: str
+    store: Store
+    photos: PhotoServer
+    worker: Worker
+    home: Path
+
+    def at(self, path: str) -> str:
+        """The address of a page."""
+        return self.url + path
+
+    def person(self, name: str, *roles: Role) -> str:
+        """The token of a new session of an account, which is made if there is none."""
+        staff, now = self.store.staff, utc_now()
+        if staff.accounts.find(name) is None:
+            staff.accounts.add(name, roles or (Role.REVIEWER,), _ADMIN, now)
+        passed = staff.sign_in.trusted(name, Browser("127.0.0.1", "a test"), now)
+        assert isinstance(passed, Passed)
+        return passed.token
+
+    def enter(self, context: BrowserContext, name: str, *roles: Role) -> None:
+        """Let a browser have a session of this account, as if somebody had signed in there."""
+        context.add_cookies([{"name": "session", "value": self.person(name, *roles), "url": self.url}])
+
+    def visitor(self, name: str, *roles: Role) -> Visitor:
+        """Somebody who has signed in and uses no browser."""
+        return Visitor(self, self.person(name, *roles))
+
+    def case(self, number: int, at: datetime | None = None, **verdict: Any) -> str:
+        """A member of this number who waits for a person, with drawn photos; the member's ID."""
+        member_id, when = f"m{number}", at or utc_now() - timedelta(hours=1)
+        photos = verdict.pop("gallery", 2)
+        urls = [
+            self.photos.add_photo(f"{member_id}/{position}.jpg", drawn(number, position))
+            for position in range(photos + 1)
+        ]
+        job = a_job(f"r{number}", member_id, when, selfie_url=urls[0], photo_urls=urls[1:])
+        self.store.requests.accept(job, "verify", when)
+        attempt = self.store.requests.acquire(job.request_id, "w", LEASE, MOST, when)
+        assert isinstance(attempt, Attempt)
+        findings = tuple(found(number, position) for position in range(1, photos + 1))
+        said = {"status": Status.REVIEW, "reason": Reason.DIFFERENT_PERSON, **verdict}
+        said = {"selfie": found(number, 0), "photos": findings, **said}
+        assert self.store.requests.finish(attempt, a_verdict(**said), when)
+        return member_id
+
+
+class Visitor:
+    """Requests of one session, as its browser sends them but for what a test changes."""
+
+    def __init__(self, console: Console, token: str) -> None:
+        self._console = console
+        self.csrf = csrf_of(token)
+        self._session = requests.Session()
+        self._session.cookies.set("session", token)
+
+    def get(self, path: str) -> requests.Response:
+        """A page; it is not followed to another one."""
+        return self._session.get(self._console.at(path), allow_redirects=False, timeout=SECONDS)
+
+    def post(self, path: str, **values: str) -> requests.Response:
+        """A form, with this session's token if no other is given."""
+        form = {"csrf": self.csrf, **values}
+        address, headers = self._console.at(path), {"hx-request": "true"}
+        return self._session.post(address, data=form, headers=headers, allow_redirects=False, timeout=SECONDS)
+
+
+def drawn(person: int, position: int) -> bytes:
+    """A photo of nobody: a face of a few strokes, coloured by its person."""
+    picture = Image.new("RGB", _SIZE, f"hsl({person * 47 % 360}, 35%, {70 - 5 * position}%)")
+    pen = ImageDraw.Draw(picture)
+    pen.ellipse((_FACE.x, _FACE.y, _FACE.x + _FACE.width, _FACE.y + _FACE.height), "#e9c9a8", "#5b4636", 4)
+    for eye in (Landmark.RIGHT_EYE, Landmark.LEFT_EYE):
+        x, y = _PLACES[eye]
+        pen.ellipse((x - 14, y - 9, x + 14, y + 9), "white", "#5b4636", 3)
+        pen.ellipse((x - 5, y - 6, x + 5, y + 6), "#3a2c22")
+    x, y = _PLACES[Landmark.NOSE]
+    pen.line((x, y - 30, x - 12, y + 6, x + 4, y + 8), "#5b4636", 4)
+    x, y = _PLACES[Landmark.MOUTH]
+    pen.arc((x - 45, y - 30, x + 45, y + 18), 20, 160, "#9c4a3c", 6)
+    pen.text((20, 20), f"{person}-{position}", "black")
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=90)
+    return file.getvalue()
+
+
+def found(person: int, position: int) -> PhotoFinding:
+    """What the machine has found in such a photo."""
+    compared = {"comparison": a_comparison(), "outcome": Outcome.SAME}
+    return PhotoFinding(
+        position=position,
+        sha256=hashlib.sha256(drawn(person, position)).hexdigest(),
+        faces=1,
+        box=_FACE,
+        landmarks=_PLACES,
+        quality={"sharpness": 120.5, "yaw": -0.05},
+        **({"outcome": Outcome.USABLE} if position == 0 else compared),
+    )
+
+
+@contextmanager
+def running_console(folder: Path, database_url: str, owner_url: str, **settings: str) -> Iterator[Console]:
+    """`python -m worker console` as its operator starts it; the test fills the tables as their owner."""
+    url = f"http://127.0.0.1:{free_port()}"
+    home, temporary = folder / "home", folder / "tmp"
+    temporary.mkdir(parents=True)
+    chosen = {
+        "VERIFY_HOME": str(home),
+        "VERIFY_DATABASE_URL": database_url,
+        "VERIFY_BROKER_URL": "filesystem://",
+        "VERIFY_TOMBSTONE_KEY": KEY,
+        "VERIFY_CONSOLE_ADDRESS": urlsplit(url).netloc,
+        "VERIFY_ALLOW_HTTP": "true",
+        "VERIFY_ALLOW_PRIVATE_ADDRESSES": "true",
+        "VERIFY_SECOND_REVIEW_SHARE": "0",
+        "VERIFY_WEBHOOKS": json.dumps(
+            {"app": {"url": "https://app.example.com/events", "secrets": [SECRET]}}
+        ),
+        "TMPDIR": str(temporary),
+        **settings,
+    }
+    store = open_store_at(owner_url, tombstone_key=KEY)
+    with PhotoServer() as photos, Worker(chosen, folder, program="worker console") as worker:
+        wait_until(lambda: not worker.running or _answers(url), SECONDS)
+        assert worker.running, worker.words[-3000:]
+        yield Console(url, store, photos, worker, home)
+    store.close()
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/healthz", timeout=5).ok
+    except requests.RequestException:
+        return False
