@@ -87,10 +87,9 @@ class Store:
         self.reviews = Reviews(
             database, review_rules, outcomes, accesses=self.accesses, tries=tries, tombstones=tombstones
         )
-        cases = self.reviews.cases
         refused_consent = RefusedConsent(database, dead_letters, outcomes)
         results = Results(
-            database, mapped, outcomes, looks=looks, cases=cases, refused_consent=refused_consent
+            database, mapped, outcomes, looks=looks, cases=self.reviews.cases, refused_consent=refused_consent
         )
         self.requests = Requests(database, acceptance, results, outcomes, stale_after)
         self.dead_jobs = DeadJobs(database, tombstones, dead_letters, acceptance)
