@@ -98,14 +98,16 @@ class Store:
         self._add_members(tombstones, mapped, outcomes)
         self.untold = Untold(database, outcomes)
         self._add_training(vector_keys or partial(derived_keys, tombstone_key), stale_after)
-        staff_keys = staff_keys or partial(encryption.derived_keys, tombstone_key, factors.PURPOSE)
-        self.staff = Staff(database, Cipher(staff_keys), self.accesses, Passwords())
+        self._add_staff(staff_keys or partial(encryption.derived_keys, tombstone_key, factors.PURPOSE))
         self._add_reports()
 
     def _add_members(self, tombstones: Tombstones, mapped: MappedMember | None, outcomes: Outcomes) -> None:
         self.members = Members(
             self.database, tombstones, mapped, outcomes, accesses=self.accesses, consents=self.consents
         )
+
+    def _add_staff(self, keys: Keys) -> None:
+        self.staff = Staff(self.database, Cipher(keys), self.accesses, Passwords())
 
     def _add_training(self, vector_keys: Keys, stale_after: timedelta) -> None:
         self.models = Models(self.database)
@@ -163,14 +165,18 @@ def open_store(settings: Settings, engine: sa.Engine | None = None) -> Store:
         staff_keys=partial(
             encryption.derived_or_own, settings, factors.PURPOSE, factors.KEY_FILE, "VERIFY_TOMBSTONE_KEY"
         ),
-        review_rules=ReviewRules(
-            due_after=timedelta(hours=settings.review_hours),
-            second_share=settings.second_review_share,
-            rejection_votes=settings.rejection_votes,
-            seniors=frozenset(settings.senior_reviewers),
-            key=settings.secret,
-            answer_within=timedelta(days=settings.objection_days),
-            alarm_before=timedelta(days=settings.objection_alarm_days),
-            other_person=settings.objection_other_person,
-        ),
+        review_rules=_review_rules(settings),
+    )
+
+
+def _review_rules(settings: Settings) -> ReviewRules:
+    return ReviewRules(
+        due_after=timedelta(hours=settings.review_hours),
+        second_share=settings.second_review_share,
+        rejection_votes=settings.rejection_votes,
+        seniors=frozenset(settings.senior_reviewers),
+        key=settings.secret,
+        answer_within=timedelta(days=settings.objection_days),
+        alarm_before=timedelta(days=settings.objection_alarm_days),
+        other_person=settings.objection_other_person,
     )

@@ -7,6 +7,7 @@ from importlib import import_module
 import click
 
 from worker import logs, runtime
+from worker.cli.system.console_people import add, close, list_people, reset
 
 
 @click.group(invoke_without_command=True)
@@ -18,6 +19,10 @@ def console(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         _serve()
+
+
+for _command in (add, list_people, reset, close):
+    console.add_command(_command)
 
 
 def require_packages() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from worker.console.words import case, common, errors, home, machine, photos, queue
+from worker.console.words import case, common, errors, home, machine, people, photos, queue, signing_in
 from worker.results.texts import Both, Language
 
-_MODULES: Final = (common, errors, home, machine, queue, case, photos)
+_MODULES: Final = (common, errors, home, machine, queue, case, photos, people, signing_in)
 
 
 def _all() -> Mapping[str, Both]:
