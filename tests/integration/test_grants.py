@@ -350,6 +350,18 @@ def test_the_console_does_what_its_pages_do(engine_of: Callable[[str], sa.Engine
     assert behind(engine_of("verify_console")) is None
 
 
+def test_the_console_shows_photos_of_a_case_and_records_it(engine_of: Callable[[str], sa.Engine]) -> None:
+    console, worker = store_of(engine_of("verify_console")), store_of(engine_of("verify_worker"))
+    worker.requests.accept(a_job("r1", "m1"), "verify", NOW)
+    judged(worker, "r1")
+    claim, _ = reviews.looked(console, "m1")
+    assert console.case_photos.waiting("r1") is not None
+    photos = console.case_photos.held(claim, NOW)
+    assert [photo.position for photo in photos.photos] == [0, 1, 2]
+    console.case_photos.record(claim, KIM, NOW)
+    assert len(console.accesses.of_member("m1")) == 2
+
+
 def test_the_console_keeps_accounts_and_roles_and_lets_people_in(
     engine_of: Callable[[str], sa.Engine], granted: Granted
 ) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,7 @@ from support.webhook_receiver import WebhookReceiver
 from support.workers import wait_until
 from worker.console.pages.photos import address_of, told_facts
 from worker.console.photos.crops import EYES, SIDE
+from worker.console.photos.loading import MOST_WAITS
 from worker.console.photos.pictures import Fitted, ReadyPhoto, Shape, pixels
 from worker.console.photos.problems import PhotoProblem
 from worker.console.words import Words
@@ -354,6 +356,30 @@ def test_a_photo_that_is_too_large_among_the_others_is_fetched_by_itself(
     fetcher.close()
     assert answers == [200] * 3
     assert set(photo_server.hits.values()) == {2}
+
+
+def test_a_host_that_hangs_holds_up_some_requests_and_not_the_console(
+    photos: PhotoDesk, photo_server: PhotoServer
+) -> None:
+    judged(photos.store, photo_server)
+    released = threading.Event()
+
+    def late(_: int) -> Answer:
+        released.wait(30)
+        return Answer(FILES[2])
+
+    photo_server.add("r1/2.jpg", late)
+    claim = photos.claim()
+    held = photos.store.case_photos.held(claim, NOW)
+    load = partial(photos.services.photos._loader.load, held, 2)
+    with ThreadPoolExecutor(MOST_WAITS + 4) as pool:
+        waiting = [pool.submit(load) for _ in range(MOST_WAITS + 4)]
+        wait_until(lambda: sum(future.done() for future in waiting) == 4)
+        assert {future.result() for future in waiting if future.done()} == {PhotoProblem.BUSY}
+        assert photos.client.get(address_of(claim, 0, Shape.FACE)).status_code in (200, 502)
+        released.set()
+    assert sum(isinstance(future.result(), ReadyPhoto) for future in waiting) == MOST_WAITS
+    assert photos.client.get(address_of(claim, 2, Shape.FACE)).status_code == 200
 
 
 def test_of_a_case_that_has_ended_nothing_is_held(photos: PhotoDesk, photo_server: PhotoServer) -> None:

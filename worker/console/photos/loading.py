@@ -35,8 +35,10 @@ _MOST_WAITING: Final = 4
 """Cases that wait to be fetched ahead; more are left out."""
 _DECODES: Final = 1
 """Photos decoded at one time: 250 MB at the worst, and as a rule a tenth of a second."""
-_LONGEST: Final = 60.0
+_LONGEST: Final = 30.0
 """Seconds that a page waits for a photo: the fetch has 20 of its own, and others may come before it."""
+MOST_WAITS: Final = 16
+"""Requests that wait for photos at one time: the console has 40 threads, and other pages need some."""
 
 
 _NOTHING: Final = NotFetched(FetchProblem.UNREACHABLE, Fault.OURS)
@@ -67,6 +69,7 @@ class PhotoLoader:
         self._fetch, self._cache = fetch, cache
         self._pending: dict[Key, _Pending] = {}
         self._lock = threading.Lock()
+        self._waits = threading.BoundedSemaphore(MOST_WAITS)
         self._ahead_waiting = 0
         self._fetching = ThreadPoolExecutor(_FETCHES, thread_name_prefix="case-photos")
         self._ahead = ThreadPoolExecutor(_AHEAD, thread_name_prefix="case-photos-ahead")
@@ -89,10 +92,17 @@ class PhotoLoader:
         if pending is None:  # it has just arrived
             return self._cache.get(key) or PhotoProblem.OUR_FAULT
         self._fetching.submit(pending.run)
+        return self._wait(pending.future)
+
+    def _wait(self, future: Future[Loaded]) -> Loaded:
+        if not self._waits.acquire(blocking=False):
+            return PhotoProblem.BUSY
         try:
-            return pending.future.result(_LONGEST)
+            return future.result(_LONGEST)
         except TooLate:
             return PhotoProblem.NOT_REACHED
+        finally:
+            self._waits.release()
 
     def warm(self, photos: ShownPhotos) -> None:
         """Load the photos in the background; left out where enough others wait."""

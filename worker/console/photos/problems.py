@@ -20,6 +20,8 @@ class PhotoProblem(StrEnum):
     GONE = "gone"
     NOT_REACHED = "not_reached"
     """Its host does not answer, or not now."""
+    BUSY = "busy"
+    """Too many wait for photos already."""
     NOT_ALLOWED = "not_allowed"
     """Not an address that photos may be fetched from."""
     NOT_A_PHOTO = "not_a_photo"
@@ -37,7 +39,7 @@ class PhotoProblem(StrEnum):
 
 _PASSING: Final = frozenset(
     {
-        *(PhotoProblem.LINK_EXPIRED, PhotoProblem.GONE, PhotoProblem.NOT_REACHED),
+        *(PhotoProblem.LINK_EXPIRED, PhotoProblem.GONE, PhotoProblem.NOT_REACHED, PhotoProblem.BUSY),
         *(PhotoProblem.NOT_A_PHOTO, PhotoProblem.OTHER_FILE, PhotoProblem.OUR_FAULT),
     }
 )

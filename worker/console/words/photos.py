@@ -36,6 +36,10 @@ WORDS: Final[Mapping[str, Both]] = {
         "사진 서버가 응답하지 않습니다. 잠시 후 다시 불러와 주세요.",
         "The photo's server does not answer. Please load it again in a while.",
     ),
+    "photo.problem.busy": (
+        "많은 사진을 불러오는 중입니다. 잠시 후 다시 불러와 주세요.",
+        "Many photos are being loaded just now. Please load it again in a while.",
+    ),
     "photo.problem.not_allowed": (
         "허용되지 않은 주소의 사진입니다. 운영자에게 알려 주세요.",
         "The photo is at an address that is not allowed. Please tell your operator.",
