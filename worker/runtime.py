@@ -27,6 +27,7 @@ from worker.health import HealthFiles
 from worker.jobs.embed_job import EmbedJob
 from worker.jobs.queues import IN_ORDER, JUDGING, MAINTENANCE, RETRAIN
 from worker.metrics import counting
+from worker.operating.heads import HeadChecks
 from worker.retraining.embedding import Embedding, EmbeddingRules, embed_labelled
 from worker.retraining.packages import missing_packages
 from worker.serving.champion import Serving
@@ -108,6 +109,15 @@ def signatures() -> HeadSignatures:
 
 def network_files() -> NetworkFiles:
     return NetworkFiles(settings().backbones, settings().home / "backbones")
+
+
+def head_checks() -> HeadChecks:
+    return HeadChecks(
+        models=store().models,
+        bundle=settings().bundle,
+        networks=network_files(),
+        signatures=signatures,
+    )
 
 
 @lru_cache(maxsize=1)

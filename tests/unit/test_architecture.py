@@ -43,7 +43,7 @@ LAYERS = (
     {"worker.broker", "worker.store", "worker.downloads"},
     {"worker.verification", "worker.events", "worker.importing", "worker.migrations"},
     {"worker.serving", "worker.metrics"},
-    {"worker.retraining"},
+    {"worker.retraining", "worker.operating"},
     {"worker.runtime"},
     {"worker.console"},
     {"worker.app", "worker.demo"},

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import click
 from rich.console import Console
@@ -64,14 +63,6 @@ def plain(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
     return value.total_seconds() if isinstance(value, timedelta) else value
-
-
-def without_query(url: str | None) -> str:
-    """A photo's address as it may be shown: the query of a signed one is a key."""
-    if not url:
-        return "-"
-    parts = urlsplit(url)
-    return parts._replace(query="…" if parts.query else "", fragment="").geturl()
 
 
 @contextmanager

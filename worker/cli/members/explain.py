@@ -13,6 +13,7 @@ from worker.cli.output import print_json, viewer
 from worker.cli.records import note_absent, note_access
 from worker.client.identifiers import is_identifier
 from worker.clock import utc_now
+from worker.operating.member_file import has_claim_on
 from worker.results.explained import Terms
 from worker.results.letter import Letter, letter
 from worker.results.texts import Language
@@ -58,8 +59,7 @@ def _nobody(store: Store, member_id: str, way: str) -> str:
 
 def _refuse_who_decides(store: Store, member_id: str) -> None:
     """What was decided before must not influence who decides now."""
-    claim = store.reviews.queue.claim_of(viewer())
-    if claim is not None and claim.member_id == member_id and claim.until > utc_now():
+    if has_claim_on(store, viewer(), member_id, utc_now()):
         raise click.ClickException(
             f"you have the case of {member_id}: decide first, or let somebody else explain"
         )

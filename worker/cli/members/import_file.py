@@ -13,12 +13,13 @@ from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.broker.publisher import Publisher
 from worker.cli.output import print_json, progress, version_option
-from worker.cli.queue.enqueue import Sent, enqueue_pending, report
+from worker.cli.queue.enqueue import enqueue_pending, report
 from worker.cli.records import access_by
 from worker.errors import StoreUnavailable
 from worker.importing.error_workbook import RefusedRow
 from worker.importing.run import Report, import_workbook
 from worker.jobs import queues
+from worker.operating.sending import Sent
 from worker.store import Change, Store
 
 _MAX_SHOWN: Final = 100

@@ -10,9 +10,11 @@ from rich.text import Text
 
 from pipeline.terminal import new_table
 from pipeline.verdict import PhotoFinding, Reason
-from worker.cli.output import STYLES, without_query
+from worker.cli.output import STYLES
+from worker.operating.member_file import without_query
 from worker.results.texts import fetch_text, operator_text
 from worker.store import Objection, RequestRecord
+from worker.store.tables.states import State
 
 _SWAPPED: Final = "another picture than the verdict before saw at this address"
 
@@ -67,23 +69,27 @@ def _remark(finding: PhotoFinding) -> str:
 
 
 def history_table(requests: Sequence[RequestRecord]) -> Table:
-    """One line for each request."""
-    names = ("request", "why", "state", "verdict", "reason", "similarity", "attempts", "requested", "ms")
-    table = new_table(*names, title="Requests")
+    """One row for each request, in as few columns as a terminal of 80 can show."""
+    table = new_table("requested (UTC)", "request", "result", title="Requests")
     for one in requests:
         total = sum(one.timings.values())
+        tries = f"{one.why}, {one.attempts} attempt{'' if one.attempts == 1 else 's'}"
         table.add_row(
+            f"{one.requested_at:%Y-%m-%d %H:%M:%S}\n{tries}" + (f", {total:.0f} ms" if total else ""),
             one.request_id,
-            one.why,
-            one.state,
-            Text(one.status or "-", STYLES[one.status]),
-            one.reason or one.problem or "-",
-            number(one.similarity),
-            str(one.attempts),
-            f"{one.requested_at:%Y-%m-%d %H:%M:%S}",
-            f"{total:.0f}" if total else "-",
+            _result(one),
         )
     return table
+
+
+def _result(request: RequestRecord) -> Text:
+    """What became of it; the number is the machine's."""
+    text = Text(request.status or request.state, STYLES[request.status])
+    if request.status and request.state is not State.DONE:
+        text.append(f" ({request.state})", "")
+    if request.similarity is not None:
+        text.append(f", similarity {number(request.similarity)}", "default")
+    return text.append(f"\n{request.reason or request.problem or '-'}", "default")
 
 
 def objections_table(objections: Sequence[Objection]) -> Table:

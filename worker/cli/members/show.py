@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -10,14 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.terminal import console, new_table
-from pipeline.verdict import PhotoFinding, Reason, Status
+from pipeline.verdict import Status
 from worker import runtime
 from worker.cli.members.pages import history_table, in_words, number, objections_table, photos_table
-from worker.cli.output import STYLES, plain, print_json, without_query
+from worker.cli.output import STYLES, plain, print_json
 from worker.cli.records import note_access
-from worker.results.reviewer_reasons import new_photo_text
-from worker.results.texts import Language, member_text
-from worker.store import AccessRecord, MemberRecord, Objection, RequestRecord, Store
+from worker.operating.member_file import MemberFile, member_file, without_query
+from worker.results.texts import Language
+from worker.store import AccessRecord, MemberRecord, RequestRecord
 
 _BLIND: Final = ("member_id", "request_id", "training_consent", "sandbox")
 _BLIND_REQUEST: Final = ("request_id", "why", "state", "requested_at")
@@ -41,75 +40,47 @@ def show(member_id: str, as_json: bool, ko: bool, en: bool, looks: bool) -> None
     way = "json" if as_json else "text" if ko or en else "looks" if looks else "show"
     # Before anything is shown: where it cannot be written down, nothing is.
     note_access([member_id], "show", way)
-    member = store.members.find(member_id)
-    if member is None:
+    file = member_file(store, member_id)
+    if file is None:
         raise click.ClickException(f"no member {member_id}")
-    requests = _with_standing(store, member, store.requests.of_member(member_id))
-    open_case = _is_open(store, member)
-    # An open one is not shown: see `review next`.
-    objections = () if open_case else store.reviews.objections.of_member(member_id)
     if looks:
-        _print_looks(store.accesses.of_member(member_id), open_case=open_case)
+        _print_looks(store.accesses.of_member(member_id), open_case=file.open_case)
     elif ko or en:
-        click.echo(_text(member, requests, Language.KO if ko else Language.EN))
+        click.echo(file.text(Language.KO if ko else Language.EN))
     elif as_json:
-        found = _blind_json(member, requests) if open_case else _as_json(member, requests, objections)
-        print_json(found | {"consents": store.consents.of_member(member_id)})
-    elif open_case:
-        _print_blind(member, requests)
+        found = _blind_json(file) if file.open_case else _as_json(file)
+        print_json(found | {"consents": file.consents})
+    elif file.open_case:
+        _print_blind(file)
     else:
-        _print(member, requests, objections)
+        _print(file)
 
 
-def _is_open(store: Store, member: MemberRecord) -> bool:
-    """Whether a person must still decide. In the photos of the sandbox there is nobody to be told apart."""
-    waits = member.status is Status.REVIEW or store.reviews.queue.is_open(member.member_id)
-    return waits and not member.sandbox
+def _as_json(file: MemberFile) -> dict[str, Any]:
+    member: dict[str, Any] = plain(file.member)
+    member |= _addresses_and_texts(file)
+    return {"member": member, "requests": plain(file.requests), "objections": plain(file.objections)}
 
 
-def _with_standing(store: Store, member: MemberRecord, requests: list[RequestRecord]) -> list[RequestRecord]:
-    """The latest requests, and the one that the standing verdict is from if it is older than those."""
-    wanted = member.verified_request_id
-    if wanted is None or wanted in [one.request_id for one in requests]:
-        return requests
-    older = store.requests.find(wanted)
-    return requests if older is None else [*requests, older]
+def _addresses_and_texts(file: MemberFile) -> dict[str, Any]:
+    return {
+        "selfie_url": without_query(file.member.selfie_url),
+        "photo_urls": [without_query(url) for url in file.member.photo_urls],
+        "texts": {language: file.text(language) for language in Language},
+    }
 
 
-def _as_json(
-    member: MemberRecord, requests: list[RequestRecord], objections: Sequence[Objection]
-) -> dict[str, Any]:
-    found: dict[str, Any] = plain(member)
-    shown = plain(requests)
-    found["selfie_url"] = without_query(member.selfie_url)
-    found["photo_urls"] = [without_query(url) for url in member.photo_urls]
-    found["texts"] = {language: _text(member, requests, language) for language in Language}
-    return {"member": found, "requests": shown, "objections": plain(objections)}
-
-
-def _text(member: MemberRecord, requests: list[RequestRecord], language: Language) -> str:
-    """What the member reads of the standing verdict."""
-    if member.status is None or member.reason is None:
-        return ("아직 확인 전입니다.", "Not verified yet.")[language is Language.EN]
-    standing = _standing(member, requests)
-    if member.reason is Reason.RETRY_PHOTO_BY_PERSON and standing and standing.photo is not None:
-        return new_photo_text(standing.code, standing.photo, language)
-    return member_text(member.status, member.reason, language, _named(standing))
-
-
-def _blind_json(member: MemberRecord, requests: list[RequestRecord]) -> dict[str, Any]:
+def _blind_json(file: MemberFile) -> dict[str, Any]:
     """Without anything that could influence whoever decides, or tell an audited approval from a review."""
-    about = {name: plain(getattr(member, name)) for name in _BLIND}
+    about = {name: plain(getattr(file.member, name)) for name in _BLIND}
     about["status"] = Status.REVIEW  # whatever stands until then
-    about["selfie_url"] = without_query(member.selfie_url)
-    about["photo_urls"] = [without_query(url) for url in member.photo_urls]
-    about["texts"] = {language: _text(member, requests, language) for language in Language}
-    sent = [{name: plain(getattr(one, name)) for name in _BLIND_REQUEST} for one in requests]
+    about |= _addresses_and_texts(file)
+    sent = [{name: plain(getattr(one, name)) for name in _BLIND_REQUEST} for one in file.requests]
     return {"member": about, "requests": sent, "open_case": True}
 
 
-def _print_blind(member: MemberRecord, requests: list[RequestRecord]) -> None:
-    out = console()
+def _print_blind(file: MemberFile) -> None:
+    out, member = console(), file.member
     table = new_table("member", f"{member.member_id}{' (sandbox)' if member.sandbox else ''}")
     table.add_row("verdict", "a person is to decide: nothing more is shown before")
     table.add_row("training consent", "yes" if member.training_consent else "no")
@@ -117,8 +88,12 @@ def _print_blind(member: MemberRecord, requests: list[RequestRecord]) -> None:
     for position, url in enumerate([member.selfie_url, *member.photo_urls]):
         table.add_row(f"photo {position}" if position else "selfie", without_query(url))
     out.print(table)
+    _print_texts(file)
+
+
+def _print_texts(file: MemberFile) -> None:
     for language in Language:
-        out.print(Text.assemble((language, "bold"), "  ", _text(member, requests, language)))
+        console().print(Text.assemble((language, "bold"), "  ", file.text(language)))
 
 
 def _gender(member: MemberRecord) -> str:
@@ -126,33 +101,16 @@ def _gender(member: MemberRecord) -> str:
     return f"{guess}, declared {member.declared_gender or '-'}"
 
 
-def _standing(member: MemberRecord, requests: list[RequestRecord]) -> RequestRecord | None:
-    """The request that the member's verdict is from: a later one may have ended without any."""
-    if member.verified_request_id is not None:
-        return next((one for one in requests if one.request_id == member.verified_request_id), None)
-    verdict = (member.status, member.reason)  # of a time when nobody wrote the request down
-    return next((one for one in requests if (one.status, one.reason) == verdict), None)
-
-
-def _named(request: RequestRecord | None) -> PhotoFinding | None:
-    """The photo that the reason speaks of."""
-    if request is None:
-        return None
-    return next((finding for finding in request.findings if finding.position == request.photo), None)
-
-
-def _print(member: MemberRecord, requests: list[RequestRecord], objections: Sequence[Objection]) -> None:
-    out = console()
-    newest = next((one for one in requests if one.request_id == member.request_id), None)
-    out.print(_facts(member, _standing(member, requests), newest))
+def _print(file: MemberFile) -> None:
+    out, requests = console(), file.requests
+    out.print(_facts(file.member, file.standing, file.newest))
     if requests and requests[0].selfie:
-        out.print(photos_table(requests[0], _urls(member, requests[0])))
+        out.print(photos_table(requests[0], _urls(file.member, requests[0])))
     if requests:
         out.print(history_table(requests))
-    if objections:
-        out.print(objections_table(objections))
-    for language in Language:
-        out.print(Text.assemble((language, "bold"), "  ", _text(member, requests, language)))
+    if file.objections:
+        out.print(objections_table(file.objections))
+    _print_texts(file)
 
 
 def _urls(member: MemberRecord, request: RequestRecord) -> list[str | None]:

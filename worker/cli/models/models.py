@@ -15,8 +15,8 @@ from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.cli.output import print_json
 from worker.clock import utc_now
-from worker.serving.registry import check_head, foreign_networks, publish, shipped_version
-from worker.store import ModelRecord, Replaced, ShadowReport, Store
+from worker.serving.registry import foreign_networks, publish
+from worker.store import ModelRecord, Replaced, ShadowReport
 from worker.store.tables.states import ModelState
 
 _STYLES: Final = {
@@ -48,7 +48,7 @@ def list_(as_json: bool) -> None:
     if records:
         _print_list(records)
     if not any(record.state is ModelState.CHAMPION for record in records):
-        here = shipped_version(runtime.settings().bundle)
+        here = runtime.head_checks().shipped
         click.echo(f"No champion: each host serves the bundle it was shipped with ({here or 'none'} here).")
 
 
@@ -81,7 +81,7 @@ def promote(version: str, force: bool) -> None:
     """
     store = runtime.store()
     with _refusing(force):
-        _check(store, version)
+        runtime.head_checks().check(version)
     _say(store.models.promote(version, utc_now(), force=force))
 
 
@@ -92,7 +92,7 @@ def rollback(force: bool) -> None:
     store = runtime.store()
     back_to = store.models.previous_champion()
     with _refusing(force):
-        _check(store, back_to)
+        runtime.head_checks().check(back_to)
     _say(store.models.rollback(to=back_to))
 
 
@@ -104,7 +104,7 @@ def shadow(version: str, off: bool) -> None:
     store = runtime.store()
     if not off:
         with _refusing(force=False):
-            _check(store, version)
+            runtime.head_checks().check(version)
     changed = store.models.set_shadow(version, on=not off)
     state = "not in shadow" if off else "in shadow"
     click.echo(f"{version} is {state}" + (" from now on." if changed else " already."))
@@ -170,16 +170,6 @@ def sign(version: str) -> None:
     with _refusing(force=False):
         store.models.sign(runtime.signatures().sign(head))
     click.echo(f"{version} is signed. Hosts that refused it try again within five minutes.")
-
-
-def _check(store: Store, version: str | None) -> None:
-    """Whether a worker here could judge with it. Raises ModelError; an unknown version passes."""
-    bundle = runtime.settings().bundle
-    head = None if version is None else store.models.head(version)
-    if version is None and shipped_version(bundle) is None:
-        raise ModelError(f"there is no bundle at {bundle} to go back to")
-    if head is not None:
-        check_head(head, bundle, runtime.network_files(), runtime.signatures())
 
 
 @contextmanager

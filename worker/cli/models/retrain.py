@@ -12,8 +12,8 @@ from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.broker.publisher import Publisher
 from worker.cli.output import print_json, progress, viewer
-from worker.client.errors import NotSent
 from worker.clock import utc_now
+from worker.operating.retraining import ask
 from worker.store import RunRecord, Store
 from worker.store.tables.states import RunState
 
@@ -71,18 +71,16 @@ def _ask(store: Store, at_least: int) -> int:
     )
     if not truth.labels:
         raise click.ClickException("there is nothing to learn from: answer in `review`, note `consent`")
-    asked = store.training_runs.ask(viewer(), utc_now(), at_least=at_least)
-    if asked is None:
+    with Publisher.of(runtime.settings()) as publisher:
+        done = ask(store, publisher, viewer(), utc_now(), at_least=at_least)
+    if done.run is None:
         raise click.ClickException(
             f"fewer than {at_least:,} new labels (VERIFY_RETRAIN_MIN_LABELS); --force goes ahead all the same"
         )
-    click.echo(f"Retraining {asked.run_id} {'is queued' if asked.new else 'is under way already'}.")
-    try:
-        with Publisher.of(runtime.settings()) as publisher:
-            publisher.send_retrain()
-    except NotSent as error:
-        click.echo(f"Warning: {error}; the sweep will send it.", err=True)
-    return asked.run_id
+    click.echo(f"Retraining {done.run.run_id} {'is queued' if done.run.new else 'is under way already'}.")
+    if done.unsent:
+        click.echo(f"Warning: {done.unsent}; the sweep will send it.", err=True)
+    return done.run.run_id
 
 
 def _wait(store: Store, run_id: int) -> None:

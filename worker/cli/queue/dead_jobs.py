@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 
 import click
+from rich.table import Table
 
 from pipeline.terminal import console, new_table
 from worker import runtime
 from worker.broker.publisher import Publisher
 from worker.cli.output import by_option, operator, print_json
-from worker.cli.queue.enqueue import Sent, report, send_all
+from worker.cli.queue.enqueue import report
 from worker.cli.records import note_access, note_list
 from worker.clock import utc_now
-from worker.errors import ConsentWithdrawn, MemberForgotten, NotPossible, NotRequeueable
+from worker.operating.dead_jobs import dismiss_all, put_back
 from worker.store import Queued, Store
+from worker.store.requests.records import DeadJobRecord
 from worker.store.tables.columns import NOTE_LENGTH
 
 
@@ -38,14 +40,15 @@ def requeue(numbers: tuple[int, ...], everything: bool, requests: tuple[str, ...
         return
     if everything:
         numbers = tuple(sorted({*numbers, *(dead.id for dead in store.dead_jobs.latest(10_000))}))
-    sent = Sent()
     with Publisher.of(runtime.settings()) as publisher:
-        for queued in _revived(store, numbers, requests, sent):
-            note_access([queued.job.member_id], "requeue", queued.queue)
-            send_all(publisher, [queued], sent)
+        sent = put_back(store, publisher, numbers, requests, note=_note, now=utc_now)
     report(sent)
     if sent.refused:
         sys.exit(1)
+
+
+def _note(queued: Queued) -> None:
+    note_access([queued.job.member_id], "requeue", queued.queue)
 
 
 def _list(store: Store, as_json: bool) -> None:
@@ -56,35 +59,22 @@ def _list(store: Store, as_json: bool) -> None:
     if not dead:
         click.echo("No dead jobs.")
         return
-    table = new_table("number", "since", "reason", "error", "member", "request", "tries", "bytes")
+    console().print(dead_jobs_table(dead))
+
+
+def dead_jobs_table(dead: Sequence[DeadJobRecord]) -> Table:
+    """In as few columns as a terminal of 80 can show."""
+    table = new_table("number", "since (UTC)", "reason", "of")
     for job in dead:
+        kept = f"{job.message_length:,} bytes{'' if job.message_kept else ', gone'}"
+        whose = job.member_id or ("somebody who is barred" if job.member_hash else "-")
         table.add_row(
             str(job.id),
             f"{job.created_at:%Y-%m-%d %H:%M}",
-            job.reason,
-            job.error,
-            job.member_id or ("barred" if job.member_hash else "-"),
-            job.request_id or "-",
-            str(job.attempts),
-            f"{job.message_length:,}{'' if job.message_kept else ', gone'}",
+            f"{job.reason}\n{job.error}",
+            f"{whose}\nrequest {job.request_id or '-'}\n{job.attempts} attempts, {kept}",
         )
-    console().print(table)
-
-
-def _revived(store: Store, numbers: Iterable[int], requests: Iterable[str], sent: Sent) -> Iterable[Queued]:
-    """Those that can be put back; why others cannot is noted in ``sent``."""
-    todo: list[tuple[str, Callable[[], Queued]]] = [
-        *(
-            (f"dead job {number}", lambda n=number: store.dead_jobs.requeue(n, utc_now()))
-            for number in numbers
-        ),
-        *((f"request {one}", lambda i=one: store.requests.requeue(i, utc_now())) for one in requests),
-    ]
-    for name, revive in todo:
-        try:
-            yield revive()
-        except (NotRequeueable, MemberForgotten, ConsentWithdrawn) as error:
-            sent.refused[name] = str(error)
+    return table
 
 
 def _short(_: click.Context, __: click.Parameter, note: str) -> str:
@@ -108,14 +98,9 @@ def dismiss(numbers: tuple[int, ...], reason: str | None, by: str | None, note: 
         raise click.UsageError("name dead jobs by their NUMBER (see `requeue`), or give --reason")
     name, store = operator(by), runtime.store()
     alike = [dead.id for dead in store.dead_jobs.latest(10_000, reason=reason)] if reason else []
-    done, failed = 0, 0
-    for number in sorted({*numbers, *alike}):
-        try:
-            store.dead_jobs.dismiss(number, name, note, utc_now())
-            done += 1
-        except NotPossible as error:
-            failed += 1
-            click.echo(f"dead job {number}: {error}", err=True)
+    done, refused = dismiss_all(store, {*numbers, *alike}, name, note, utc_now())
+    for number, why in refused.items():
+        click.echo(f"dead job {number}: {why}", err=True)
     click.echo(f"{done:,} dismissed, says {name}.")
-    if failed:
+    if refused:
         sys.exit(1)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import click
@@ -13,10 +12,10 @@ from worker import runtime
 from worker.broker.publisher import Publisher
 from worker.cli.output import progress
 from worker.cli.records import note_access, note_list
-from worker.client.errors import NotSent
 from worker.clock import utc_now
 from worker.jobs import queues
-from worker.store import Queued, Store
+from worker.operating.sending import Sent, send_all
+from worker.store import Store
 
 BATCH: Final = 200
 """Members in one transaction."""
@@ -62,16 +61,6 @@ def enqueue(members: tuple[str, ...], pending: bool, queue: str, manual: bool | 
         sys.exit(1)
 
 
-@dataclass(slots=True)
-class Sent:
-    accepted: int = 0
-    """In the database: they will be done, whatever became of their message."""
-    unsent: int = 0
-    """Of these; the sweep sends them."""
-    refused: dict[str, str] = field(default_factory=dict)
-    """Member IDs with why not."""
-
-
 def enqueue_pending(
     store: Store, publisher: Publisher, queue: str, progress: Callable[[int, int | None], None]
 ) -> Sent:
@@ -86,24 +75,12 @@ def enqueue_pending(
             return sent
 
 
-def send_all(publisher: Publisher, jobs: Iterable[Queued], sent: Sent) -> None:
-    """Onto the broker; after it has failed once it is not asked again."""
-    for queued in jobs:
-        sent.accepted += 1
-        if sent.unsent:
-            sent.unsent += 1
-            continue
-        try:
-            publisher.send(queued.job, queued.queue)
-        except NotSent as error:
-            sent.unsent += 1
-            click.echo(f"Warning: {error}; the sweep will send what is left.", err=True)
-
-
 def report(sent: Sent) -> None:
+    """What became of them, for people."""
     plural = "" if sent.accepted == 1 else "s"
     click.echo(f"{sent.accepted:,} request{plural} queued." if sent.accepted else "No requests queued.")
     if sent.unsent:
+        click.echo(f"Warning: {sent.problem}; the sweep will send what is left.", err=True)
         click.echo(f"{sent.unsent:,} of them wait in the database for the sweep to send them.")
     show_refused(sent.refused)
 

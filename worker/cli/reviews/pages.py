@@ -12,7 +12,8 @@ from rich.text import Text
 
 from pipeline.terminal import console, new_table
 from worker.cli.members.pages import in_words, number, photos_table
-from worker.cli.output import STYLES, plain, without_query
+from worker.cli.output import STYLES, plain
+from worker.operating.member_file import without_query
 from worker.results.reviewer_reasons import ReviewReason
 from worker.store import CaseView, Evidence, ObjectionCounts, RequestRecord
 from worker.store.tables.states import Cause, Choice, PairLabel
