@@ -145,8 +145,9 @@ GRANT LOCK TABLES ON * TO 'verify_operator'@'%';
 
 -- verify_console: the review console, `python -m worker console`. -----------------------------------
 -- What its pages do: reviews, objections, dead jobs, a retraining that is asked for. A dead job that is put back is
--- accepted like a new one, with its member. It erases nobody, lifts no tombstone, records no consent, publishes and
--- promotes no head, sends no event again, and reads no vectors.
+-- accepted like a new one, with its member. It promotes a head that was published and rolls
+-- back. It erases nobody, lifts no tombstone, records no consent, publishes and signs no head, sends no event again,
+-- and reads no vectors.
 GRANT SELECT ON verify_schema_version TO 'verify_console'@'%';
 GRANT SELECT,
     INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at),
@@ -165,8 +166,8 @@ GRANT SELECT ON verification_photo TO 'verify_console'@'%';
 GRANT SELECT ON photo_reuse TO 'verify_console'@'%';
 GRANT SELECT, INSERT, UPDATE (requeued_at, dismissed_at, dismissed_by, dismissed_note)
     ON dead_job TO 'verify_console'@'%';
-GRANT SELECT ON model_version TO 'verify_console'@'%';
-GRANT SELECT ON model_refusal TO 'verify_console'@'%';
+GRANT SELECT, UPDATE (state, promoted_at) ON model_version TO 'verify_console'@'%';
+GRANT SELECT, DELETE ON model_refusal TO 'verify_console'@'%';
 GRANT SELECT ON shadow_verdict TO 'verify_console'@'%';
 GRANT SELECT, INSERT ON training_run TO 'verify_console'@'%';
 GRANT SELECT ON training_member TO 'verify_console'@'%';

@@ -339,8 +339,16 @@ def test_the_console_does_what_its_pages_do(engine_of: Callable[[str], sa.Engine
     *back, dismissed = console.dead_jobs.latest()
     assert [console.dead_jobs.requeue(dead.id, NOW).job.member_id for dead in back] == ["m5", "m4"]
     console.dead_jobs.dismiss(dismissed.id, "kim", "the app sent it again", NOW)
-    publish(worker.models, a_bundle(tmp_path / "bundle"), NOW)
-    assert len(console.models.latest()) == 1
+    version = publish(worker.models, a_bundle(tmp_path / "bundle"), NOW)
+    worker.models.note_problem(version, "here", "damaged", NOW)
+    console.models.set_shadow(version, on=True)
+    assert console.models.promote(version, NOW, over=None).champion == version
+    assert [one.refused for one in console.models.latest()] == [()]
+    assert console.models.rollback(to=None).champion is None
+    assert console.shadows.report(version).verdicts == 0
+    assert [one.version for one in console.hosts.in_use(NOW)] == ["base-1"]
+    assert console.accesses.of_member("m1")
+    assert len(console.reviews.objections.waiting(NOW)) == 1
     assert console.training_runs.ask("kim", NOW)
     assert console.training_runs.latest()[0].state is RunState.QUEUED
     assert console.reports.status(NOW).members == 5
@@ -546,7 +554,8 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_console", "UPDATE objection SET due_at = NOW()"),
         ("verify_console", "UPDATE dead_job SET reason = 'x'"),
         ("verify_console", "UPDATE training_run SET state = 'promoted'"),
-        ("verify_console", "UPDATE model_version SET state = 'champion'"),
+        ("verify_console", "UPDATE model_version SET head = 'x'"),
+        ("verify_console", "UPDATE model_version SET signature = 'x'"),
         ("verify_console", "INSERT INTO model_version (version) VALUES ('x')"),
         ("verify_console", "UPDATE event_delivery SET delivered_at = NOW()"),
         *(("verify_console", f"DELETE FROM {name}") for name in (*WRITTEN, "review_case", "dead_job")),

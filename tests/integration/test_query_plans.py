@@ -124,12 +124,23 @@ def quietly(_name: str, call: Callable[[], Any]) -> Any:
     return call()
 
 
+def pages_of_operators(scene: Scene) -> None:
+    """What they read besides the counts of `status`."""
+    store, now = scene.store, utc_now()
+    for reason in store.dead_jobs.count_open():
+        store.dead_jobs.latest(50, reason=reason)
+    store.dead_jobs.latest(50, closed=True, before=10)
+    store.reviews.objections.waiting(now)
+    store.hosts.in_use(now)
+
+
 WORK: Final[Mapping[str, Callable[[Scene], Any]]] = {
     "status": Scene.status,
     "review list": Scene.review_list,
     "review": lambda scene: scene.review(quietly),
     "verify": lambda scene: scene.verify(quietly),
     "show": Scene.show,
+    "pages of operators": pages_of_operators,
     "sweep": Scene.sweep,
     "forget": lambda scene: scene.forget(quietly),
 }

@@ -10,7 +10,15 @@ from worker.store.counts.open_cases import CaseFilter, CaseState, WhyOpen
 from worker.store.database import build_engine
 from worker.store.mapped import MappedMember
 from worker.store.members.records import Access, AccessRecord, Change, Forgotten, MemberRecord, NewMember
-from worker.store.models.records import Flip, HeadsInUse, ModelRecord, PublishedHead, Replaced, ShadowReport
+from worker.store.models.records import (
+    Flip,
+    HeadsInUse,
+    HostUse,
+    ModelRecord,
+    PublishedHead,
+    Replaced,
+    ShadowReport,
+)
 from worker.store.outbox.records import EndpointReport, OutboxReport, ParkedEvent
 from worker.store.reports import StatusReport
 from worker.store.requests.records import (
@@ -42,6 +50,7 @@ from worker.store.reviews.records import (
     ReviewReport,
     ReviewRules,
     Ruled,
+    WaitingObjection,
 )
 from worker.store.reviews.ruling import Ruling, ruling
 from worker.store.store import Store, open_store
@@ -83,6 +92,7 @@ __all__ = [
     "Flip",
     "Forgotten",
     "HeadsInUse",
+    "HostUse",
     "LastChoice",
     "LearnedFace",
     "ListedCase",
@@ -118,6 +128,7 @@ __all__ = [
     "StudiedPhoto",
     "ToStudy",
     "TruePhoto",
+    "WaitingObjection",
     "WhyOpen",
     "build_engine",
     "open_store",

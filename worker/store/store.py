@@ -21,6 +21,7 @@ from worker.store.members.consents import Consents
 from worker.store.members.members import Members
 from worker.store.members.refused_consent import RefusedConsent
 from worker.store.members.tombstones import Tombstones
+from worker.store.models.hosts import Hosts
 from worker.store.models.models import Models
 from worker.store.models.shadows import Shadows
 from worker.store.outbox.deliveries import Deliveries
@@ -111,6 +112,7 @@ class Store:
 
     def _add_training(self, vector_keys: Keys, stale_after: timedelta) -> None:
         self.models = Models(self.database)
+        self.hosts = Hosts(self.database)
         self.shadows = Shadows(self.database)
         self.labels = Labels(self.database)
         self.training_runs = TrainingRuns(self.database, self.labels, self.models, stale_after)

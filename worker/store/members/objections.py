@@ -19,7 +19,13 @@ from worker.store.database import AnyRow, Database
 from worker.store.members.tombstones import Tombstones
 from worker.store.reviews.cases import PRIORITIES, Cases
 from worker.store.reviews.claims import check_account, check_name, check_not_suspended, is_suspended
-from worker.store.reviews.records import NewObjection, Objection, ObjectionCounts, ReviewRules
+from worker.store.reviews.records import (
+    NewObjection,
+    Objection,
+    ObjectionCounts,
+    ReviewRules,
+    WaitingObjection,
+)
 from worker.store.tables.people import is_undone, is_waiting
 from worker.store.tables.states import Cause, ObjectionWay, State
 
@@ -131,6 +137,30 @@ class Objections:
         answers = {row.case_id: row for row in decisions}
         return tuple(_objection(row, answers.get(row.case_id)) for row in rows)
 
+    def waiting(self, now: datetime, limit: int = 50, *, after: int | None = None) -> list[WaitingObjection]:
+        """Those without an answer, the nearest deadline first; none of the sandbox.
+
+        ``after``: those that follow the objection of this number, which is passed over where it is not there.
+        """
+        return self._db.read(lambda c: self._waiting_page(c, now, limit, after))
+
+    def _waiting_page(
+        self, c: sa.Connection, now: datetime, limit: int, after: int | None
+    ) -> list[WaitingObjection]:
+        o, m, case = self._t.objection, self._t.member, self._t.review_case
+        query = sa.select(o, is_suspended(self._t).label("suspended")).join(m, m.c.member_id == o.c.member_id)
+        query = query.where(sa.not_(m.c.sandbox)).order_by(o.c.due_at, o.c.id).limit(limit)
+        last = after and c.execute(sa.select(o.c.due_at, o.c.id).where(o.c.id == after)).one_or_none()
+        if last:
+            same = sa.and_(o.c.due_at == last.due_at, o.c.id > last.id)
+            query = query.where(sa.or_(o.c.due_at > last.due_at, same))
+        # Two queries, for each finds its own by an index.
+        top = (is_waiting(case), case.c.priority == PRIORITIES[Cause.OBJECTION])
+        opened = c.execute(query.join(case, case.c.id == o.c.case_id).where(*top)).all()
+        to_come = c.execute(query.where(o.c.case_id.is_(None))).all()
+        rows = sorted([*opened, *to_come], key=lambda row: (row.due_at, row.id))
+        return [_waiting_objection(row, now, self._rules) for row in rows[:limit]]
+
     def counts(self, now: datetime) -> ObjectionCounts:
         """How many wait for an answer."""
         return self._db.read(lambda c: self.counts_on(c, now))
@@ -160,6 +190,21 @@ def _objection(row: AnyRow, decision: AnyRow | None) -> Objection:
         }
     way = ObjectionWay(row.way)
     return Objection(row.received_at, way, row.recorded_by, row.due_at, **answer)
+
+
+def _waiting_objection(row: AnyRow, now: datetime, rules: ReviewRules) -> WaitingObjection:
+    counts = not row.suspended
+    return WaitingObjection(
+        id=row.id,
+        member_id=row.member_id,
+        received_at=row.received_at,
+        way=ObjectionWay(row.way),
+        recorded_by=row.recorded_by,
+        due_at=row.due_at,
+        soon=counts and row.due_at <= now + rules.alarm_before,
+        overdue=counts and row.due_at <= now,
+        suspended=bool(row.suspended),
+    )
 
 
 def _already(member_id: str, waiting: AnyRow) -> str:

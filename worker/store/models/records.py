@@ -55,6 +55,15 @@ class HeadProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class HostUse:
+    """The head that a host has judged with last."""
+
+    host: str
+    version: str
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class ModelRecord:
     """One version, without its head."""
 

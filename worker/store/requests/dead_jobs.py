@@ -36,9 +36,12 @@ class DeadJobs:
         return self._db.write(lambda c: self._dead_letters.write(c, dead, now))
 
     def latest(
-        self, limit: int = 100, *, reason: str | None = None, closed: bool = False
+        self, limit: int = 100, *, reason: str | None = None, closed: bool = False, before: int | None = None
     ) -> list[DeadJobRecord]:
-        """The latest first, of one reason if named; with ``closed`` also those put back or dismissed."""
+        """The latest first, of one reason if named; with ``closed`` also those put back or dismissed.
+
+        ``before``: only those with a smaller number.
+        """
         d = self._t.dead_job
         columns = [c for c in d.c if c.name != "message_head"]
         kept = (sa.func.length(d.c.message_head) > 0).label("message_kept")
@@ -47,8 +50,23 @@ class DeadJobs:
             query = query.where(is_open(d))
         if reason is not None:
             query = query.where(d.c.reason == reason)
+        if before is not None:
+            query = query.where(d.c.id < before)
         rows = self._db.read(lambda c: c.execute(query).mappings().all())
         return [DeadJobRecord(**{**row, "message_kept": bool(row["message_kept"])}) for row in rows]
+
+    def find(self, number: int) -> DeadJobRecord | None:
+        """One of them, open or closed; None if there is none of that number."""
+        found = self.latest(1, closed=True, before=number + 1)
+        return found[0] if found and found[0].id == number else None
+
+    def count_open(self) -> dict[str, int]:
+        """How many are open, by reason; most first."""
+        d = self._t.dead_job
+        count = sa.func.count()
+        query = sa.select(d.c.reason, count).where(is_open(d)).group_by(d.c.reason)
+        rows = self._db.read(lambda c: c.execute(query.order_by(count.desc(), d.c.reason)).all())
+        return {row[0]: row[1] for row in rows}
 
     def dismiss(self, number: int, by: str, note: str, now: datetime) -> None:
         """Close a dead job for good, on record; it is not counted any more. Raises NotPossible."""

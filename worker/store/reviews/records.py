@@ -64,6 +64,23 @@ class Objection:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingObjection:
+    """An objection that nobody has answered yet."""
+
+    id: int
+    member_id: str
+    received_at: datetime
+    way: ObjectionWay
+    recorded_by: str | None
+    due_at: datetime
+    soon: bool
+    """Its deadline comes within the days of the alarm, or has gone by."""
+    overdue: bool
+    suspended: bool
+    """The member has withdrawn consent to verification: nobody decides, and no deadline counts."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectionCounts:
     """Members of whom an objection waits for its answer; none of the sandbox."""
 
