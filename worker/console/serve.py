@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import uvicorn
@@ -13,6 +14,9 @@ from worker.clock import utc_now
 from worker.console.app import build
 from worker.console.photos.loading import CASE_BYTES
 from worker.console.services import ConsoleRules, Services
+from worker.operating.broker import BrokerCheck
+from worker.operating.operations import Operations
+from worker.results.explained import Terms
 from worker.setting_values import split_address
 
 
@@ -32,7 +36,25 @@ def services() -> Services:
         zone=ZoneInfo(config.time_zone),
     )
     fetch = runtime.build_fetcher(CASE_BYTES).fetch_all
-    return Services(store=runtime.store(), rules=rules, clock=utc_now, fetch=fetch)
+    return Services(
+        store=runtime.store(),
+        rules=rules,
+        clock=utc_now,
+        fetch=fetch,
+        operations_of=lru_cache(maxsize=1)(_operations),
+    )
+
+
+def _operations() -> Operations:
+    publisher, config = runtime.publisher(), runtime.settings()
+    return Operations(
+        publisher=publisher,
+        broker=BrokerCheck(publisher),
+        heads=runtime.head_checks(),
+        terms=Terms.of(config),
+        retrain_problem=runtime.retrain_problem,
+        min_labels=config.retrain_min_labels,
+    )
 
 
 def serve(app: ASGIApp) -> None:

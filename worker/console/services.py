@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from worker.console.photos.cache import PhotoCache
 from worker.console.photos.loading import Fetch, PhotoLoader, without_photos
 from worker.console.photos.service import ReviewPhotos
+from worker.operating.operations import Operations
 from worker.store import Store
 
 
@@ -36,6 +37,10 @@ class ConsoleRules:
         return [urlsplit(self.url).hostname or "", "localhost", "127.0.0.1"]
 
 
+def _nothing_to_operate() -> Operations:
+    raise LookupError("this console was built for reviewers alone")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """What the pages work with."""
@@ -46,7 +51,14 @@ class Services:
     fetch: Fetch = without_photos
     """How photos are fetched."""
     photos: ReviewPhotos = field(init=False)
+    operations_of: Callable[[], Operations] = _nothing_to_operate
+    """Only the pages of operators ask for it."""
 
     def __post_init__(self) -> None:
         loader = PhotoLoader(self.fetch, PhotoCache())
         object.__setattr__(self, "photos", ReviewPhotos(self.store.case_photos, loader))
+
+    @property
+    def operations(self) -> Operations:
+        """What operators do besides reading: always the same."""
+        return self.operations_of()

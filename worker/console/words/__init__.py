@@ -5,10 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from worker.console.words import case, common, errors, home, machine, people, photos, queue, signing_in
+from worker.console.words import (
+    case,
+    common,
+    errors,
+    home,
+    jobs,
+    machine,
+    members,
+    people,
+    photos,
+    queue,
+    signing_in,
+    training,
+)
 from worker.results.texts import Both, Language
 
-_MODULES: Final = (common, errors, home, machine, queue, case, photos, people, signing_in)
+_MODULES: Final = (
+    *(common, errors, home, machine, queue, case, photos),
+    *(members, jobs, training, people, signing_in),
+)
 
 
 def _all() -> Mapping[str, Both]:

@@ -1,0 +1,1 @@
+"""Pages of operators: members, objections, dead jobs, retraining and models."""
