@@ -397,18 +397,20 @@ def test_the_queue_has_its_order_its_counts_and_a_next_page(office: Office, kim:
 
 def test_whoever_reviews_cannot_filter_by_reasons_nor_see_whose_a_case_is(office: Office) -> None:
     judged(office.store, reason=Reason.BLIND_AUDIT)
-    judged(office.store, "r2", "m2", at=1, reason=Reason.SAME_PICTURE)
-    audits = "/queue?reason=blind_audit&cause=verdict"
+    judged(office.store, "r2", "m2", at=1, reason=Reason.MANUAL)
+    by_cause = "/queue?cause=manual"
     for roles in ((Role.REVIEWER,), (Role.CHECKER,), (Role.OPERATOR, Role.REVIEWER)):
         desk = office.person("-".join(roles), *roles)
-        page = desk.get(audits).text
+        page = desk.get(by_cause).text
         assert page == desk.get("/queue").text
-        for word in ("점검", "같은 사진", "m2", "접수 사유</label>"):
+        for word in ("점검", "앱이 사람의 심사를", "m2", "접수 사유</label>"):
             assert word not in page
-    page = office.person("op", Role.OPERATOR).get(audits).text
+    operator = office.person("op", Role.OPERATOR)
+    assert "점검용으로 뽑혔습니다." in operator.get("/queue").text
+    page = operator.get(by_cause).text
     assert "조건에 맞는 건 1건" in page
-    assert "m1" in page
-    assert "m2" not in page
+    assert "m2" in page
+    assert "m1" not in page
 
 
 def test_an_audit_cannot_be_told_from_another_case_by_a_single_byte(

@@ -21,7 +21,8 @@ from support.databases import fresh_database
 from worker.client.results import Results
 from worker.clock import utc_now
 from worker.migrations import migrate
-from worker.store import Store, build_engine
+from worker.store import CaseFilter, CaseList, CaseState, Store, build_engine
+from worker.store.tables.states import Cause
 
 MEMBERS: Final = 6000
 LARGE: Final = 20
@@ -134,9 +135,23 @@ def pages_of_operators(scene: Scene) -> None:
     store.hosts.in_use(now)
 
 
+FILTERS: Final = (
+    *(CaseFilter(state=state) for state in CaseState),
+    *(CaseFilter(cause=cause) for cause in Cause),
+    CaseFilter(opened_before=utc_now() - timedelta(days=7)),
+)
+
+
+def _some(scene: Scene, only: CaseFilter) -> CaseList:
+    return scene.store.reviews.queue.page(utc_now(), only=only)
+
+
 WORK: Final[Mapping[str, Callable[[Scene], Any]]] = {
     "status": Scene.status,
     "review list": Scene.review_list,
+    "review list of some": lambda scene: [_some(scene, only) for only in FILTERS],
+    "review ahead": lambda scene: scene.store.reviews.queue.peek("kim", utc_now()),
+    "review undo bar": lambda scene: scene.store.reviews.undoing.last_of("kim", utc_now()),
     "review": lambda scene: scene.review(quietly),
     "verify": lambda scene: scene.verify(quietly),
     "show": Scene.show,

@@ -6,6 +6,7 @@ What may be seen, answered and decided, and by whom, are the store's rules; here
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,6 +16,8 @@ from starlette.routing import Route
 
 from worker.console.guard import Guard, MenuEntry
 from worker.console.pages.evidence import evidence_values
+from worker.console.pages.photos import address_of
+from worker.console.photos.pictures import Shape
 from worker.console.roles import Permission
 from worker.console.visit import Visit
 from worker.console.words import Words
@@ -102,6 +105,7 @@ def _release(visit: Visit) -> Response:
         claim = posted_claim(visit)
         visit.note_member(claim.member_id, "review", "release")
         visit.services.store.reviews.queue.release(claim, visit.now)
+        visit.services.photos.drop(claim.request_id)
     except NotPossible as error:
         return refused(visit, error)
     return start(visit, Notice("good", visit.words("case.released"))) if visit.is_fragment else visit.go(PATH)
@@ -116,8 +120,11 @@ def _renew(visit: Visit) -> Response:
     return JSONResponse({"left": seconds_until(claim.until, visit.now)})
 
 
-def _ahead(_visit: Visit) -> Response:
+def _ahead(visit: Visit) -> Response:
     """The photos of the case that comes next are fetched meanwhile; nothing of it is shown."""
+    request_id = visit.services.store.reviews.queue.peek(visit.person.name, visit.now)
+    if request_id is not None:
+        visit.services.photos.prefetch(request_id)
     return Response(status_code=204)
 
 
@@ -125,8 +132,12 @@ def _ahead(_visit: Visit) -> Response:
 
 
 def take_next(visit: Visit) -> Claim | None:
-    """The case in hand, else the next; of real members alone."""
-    return visit.services.store.reviews.queue.claim_next(visit.person.name, visit.now)
+    """The case in hand, else the next; of real members alone. Its photos are fetched from now on."""
+    claim = visit.services.store.reviews.queue.claim_next(visit.person.name, visit.now)
+    if claim is not None:
+        with suppress(NotPossible):  # the look that follows says why
+            visit.services.photos.begin(claim, visit.now)
+    return claim
 
 
 def posted_claim(visit: Visit) -> Claim:
@@ -161,7 +172,8 @@ def show_claim(
 
 def start(visit: Visit, notice: Notice | None = None, *, asked: bool = False, status: int = 200) -> Response:
     """Without a case: how many wait, and the button that takes the next; ``asked``: there is none."""
-    return _page(visit, "case_none.html", notice, status=status, nothing_for_you=asked)
+    values = {"nothing_for_you": asked, "waiting": _waiting(visit)}
+    return _page(visit, "case_none.html", notice, status=status, **values)
 
 
 def refused(visit: Visit, error: NotPossible, *, given: Mapping[str, str] = _NOTHING) -> Response:
@@ -220,7 +232,6 @@ def _page(visit: Visit, part: str, notice: Notice | None, *, status: int, **valu
         "part": part,
         "notice": notice,
         "undo": last and _undo_values(visit, last),
-        "waiting": _waiting(visit),
         "decided_today": store.reviews.reports.decided_since(visit.person.name, _midnight(visit)),
     }
     return visit.page(part if visit.is_fragment else "case.html", status=status, **values)
@@ -255,8 +266,8 @@ def _case_values(visit: Visit, view: CaseView) -> dict[str, Any]:
             name=visit.words("case.photo" if photo.position else "case.selfie", n=photo.position),
             fetched=photo.fetched,
             answer=photo.answer,
-            face=f"/case/photo/{photo.position}/face?case={view.claim.case_id}",
-            whole=f"/case/photo/{photo.position}/whole?case={view.claim.case_id}",
+            face=address_of(view.claim, photo.position, Shape.FACE),
+            whole=address_of(view.claim, photo.position, Shape.WHOLE),
         )
         for photo in view.photos
     ]

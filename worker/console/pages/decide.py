@@ -44,6 +44,7 @@ def _decide(visit: Visit) -> Response:
         claim, what = posted_claim(visit), _ruling(visit.form)
         visit.note_member(claim.member_id, "review", what.choice)
         store.reviews.decisions.decide(claim, what, visit.now)
+        visit.services.photos.drop(claim.request_id)
     except NotPossible as error:
         return refused(visit, error, given=visit.form)
     following = take_next(visit)

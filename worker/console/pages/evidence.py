@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from pipeline.faces.quality import QualityLimits
 from pipeline.verdict import PhotoFinding, Reason, Status
+from worker.console.pages.photos import told_facts
+from worker.console.photos.crops import Marks
+from worker.console.photos.pictures import ReadyPhoto, Shape
 from worker.console.visit import Visit
 from worker.results.reviewer_reasons import ReviewReason, new_photo_text, review_reason_text
 from worker.results.texts import Language, member_text
@@ -57,6 +60,10 @@ class FoundPhoto:
     measured: tuple[Measured, ...]
     reuses: tuple[PhotoReuse, ...]
     swapped: bool
+    marks: Mapping[Shape, Marks]
+    """Of the pictures that are shown; empty where the photo is not here."""
+    facts: Sequence[tuple[str, str]]
+    """What the file says of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ def evidence_values(visit: Visit, view: CaseView) -> dict[str, Any]:
     rules = visit.services.store.reviews.rules
     return {
         "evidence": view.evidence,
-        "found": {one.finding.position: one for one in _found(view.evidence)},
+        "found": {one.finding.position: one for one in _found(visit, view, view.evidence)},
         "standing": _standing(view.evidence),
         "choices": CHOICES,
         "keys": KEYS,
@@ -90,17 +97,20 @@ def evidence_values(visit: Visit, view: CaseView) -> dict[str, Any]:
     }
 
 
-def _found(evidence: Evidence) -> list[FoundPhoto]:
+def _found(visit: Visit, view: CaseView, evidence: Evidence) -> Iterator[FoundPhoto]:
     request = evidence.request
-    return [
-        FoundPhoto(
+    known = visit.services.photos.known(view.claim, visit.now)
+    for finding in request.findings:
+        photo = known.get(finding.position)
+        ready = photo if isinstance(photo, ReadyPhoto) else None
+        yield FoundPhoto(
             finding,
             tuple(_measured(finding)),
             tuple(one for one in request.reuses if one.position == finding.position),
             finding.position in request.swapped,
+            ready.marks if ready else {},
+            told_facts(ready.facts, visit.words) if ready else (),
         )
-        for finding in request.findings
-    ]
 
 
 def _measured(finding: PhotoFinding) -> list[Measured]:

@@ -12,7 +12,6 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipeline.verdict import Reason
 from worker.console.guard import Guard, MenuEntry
 from worker.console.roles import Permission
 from worker.console.visit import Visit
@@ -99,7 +98,6 @@ def _queue(visit: Visit) -> Response:
         counts=_counts(page),
         states=[*CaseState],
         causes=[*Cause],
-        reasons=[*Reason],
         ages=[*AGES],
     )
 
@@ -108,7 +106,7 @@ def _asked(visit: Visit, open_to: bool) -> dict[str, str]:
     """What of the address is a filter that this person may use."""
     known: dict[str, list[str]] = {"state": [*CaseState], "age": [*AGES]}
     if open_to:
-        known |= {"cause": [*Cause], "reason": [*Reason]}
+        known["cause"] = [*Cause]
     asked = {name: visit.query(name) or "" for name in known}
     return {name: value for name, value in asked.items() if value in known[name]}
 
@@ -120,7 +118,6 @@ def _filter(asked: Mapping[str, str], now: datetime) -> CaseFilter:
     return CaseFilter(
         state=_code(CaseState, asked.get("state")),
         cause=_code(Cause, asked.get("cause")),
-        reason=_code(Reason, asked.get("reason")),
         opened_from=now - newer if newer else None,
         opened_before=now - older if older else None,
     )

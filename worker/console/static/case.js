@@ -203,11 +203,9 @@
 
   const wholePhotos = (on) => {
     page.whole = on;
-    if (!on) page.marks = false;
     for (const image of page.all(".layer img")) image.hidden = image.classList.contains("whole") !== on;
-    for (const marks of page.all(".marks")) marks.toggleAttribute("hidden", !page.marks);
+    showMarks(page.marks);
     pressed("whole", page.whole);
-    pressed("marks", page.marks);
     zoomTo({ scale: 1, x: 0, y: 0 });
     fetchWhole();
   };
@@ -217,23 +215,15 @@
     for (const image of page.all(".pane:not([hidden]) img.whole:not([src])")) image.src = image.dataset.src;
   };
 
-  const showMarks = () => {
-    page.marks = !page.marks;
-    wholePhotos(page.whole || page.marks);
-  };
-
-  // Boxes and points are in pixels of the original; the picture that is shown may be a smaller copy.
-  const scaleMarks = (image) => {
-    const marks = image.parentElement.querySelector(".marks");
-    if (!marks || !image.classList.contains("whole")) return;
-    const shorter = Number(marks.dataset.shorter) || Math.min(image.naturalWidth, image.naturalHeight);
-    const by = shorter / Math.min(image.naturalWidth, image.naturalHeight);
-    marks.setAttribute("viewBox", `0 0 ${image.naturalWidth * by} ${image.naturalHeight * by}`);
+  const showMarks = (on) => {
+    page.marks = on;
+    const shape = page.whole ? "whole" : "face";
+    for (const marks of page.all(".marks")) marks.toggleAttribute("hidden", !on || marks.dataset.shape !== shape);
+    pressed("marks", on);
   };
 
   const loaded = (image) => {
     image.closest(".view").querySelector(".failed").hidden = true;
-    scaleMarks(image);
     const pane = image.closest(".pane");
     const canvas = image.classList.contains("face") && page.one(`.thumb[data-show="${pane.dataset.position}"] canvas`);
     if (!canvas) return;
@@ -242,8 +232,14 @@
     canvas.getContext("2d").drawImage(image, left, top, side, side, 0, 0, canvas.width, canvas.height);
   };
 
-  const failed = (image) => {
-    if (!image.hidden) image.closest(".view").querySelector(".failed").hidden = false;
+  const failed = async (image) => {
+    if (image.hidden) return;
+    const place = image.closest(".view").querySelector(".failed");
+    place.hidden = false;
+    try {  // why, in words
+      const said = await (await fetch(image.src)).json();
+      place.querySelector(".failed-text").textContent = said.text;
+    } catch { /* what stands there is enough */ }
   };
 
   const retry = (button) => {
@@ -310,7 +306,7 @@
     KeyJ: () => move(1),
     KeyK: () => move(-1),
     KeyF: () => wholePhotos(!page.whole),
-    KeyM: () => page.step === "evidence" && showMarks(),
+    KeyM: () => page.step === "evidence" && showMarks(!page.marks),
     Equal: () => zoomBy(1.4),
     NumpadAdd: () => zoomBy(1.4),
     Minus: () => zoomBy(1 / 1.4),
@@ -352,7 +348,7 @@
 
   const DO = {
     whole: () => wholePhotos(!page.whole),
-    marks: showMarks,
+    marks: () => showMarks(!page.marks),
     "zoom-in": () => zoomBy(1.4),
     "zoom-out": () => zoomBy(1 / 1.4),
     "zoom-reset": () => zoomTo({ scale: 1, x: 0, y: 0 }),

@@ -9,7 +9,7 @@ from worker.results.texts import Both
 
 WORDS: Final[Mapping[str, Both]] = {
     "case.title": ("사진 심사", "Review"),
-    "case.progress": ("오늘 결정 {done}건 · 대기 {waiting}건", "{done} decided today · {waiting} waiting"),
+    "case.progress": ("오늘 결정 {done}건", "{done} decided today"),
     "case.none": ("지금 맡은 건이 없습니다.", "You have no case in hand."),
     "case.none.waiting": (
         "대기 중인 건이 {n}건 있습니다. 순서대로 배정되며, 맡은 건은 5분 동안 본인 것입니다.",
@@ -116,6 +116,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "evidence.fine": ("적합", "fine"),
     "evidence.not_fine": ("벗어남", "beyond"),
     "evidence.not_compared": ("비교한 얼굴이 없습니다.", "No face was compared."),
+    "evidence.file": ("파일 정보", "The file"),
     "evidence.earlier": ("이전 요청", "Earlier requests"),
     "evidence.requested": ("요청 시각", "Requested"),
     "evidence.said": ("이전 결정과 의견", "Earlier decisions and opinions"),

@@ -5,7 +5,7 @@ Whoever reviews sees nothing here of what opened a case. That is asked for apart
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -18,6 +18,7 @@ from worker.errors import NotPossible
 from worker.store.counts.backlog import open_cases_on
 from worker.store.database import AnyRow
 from worker.store.leases import is_free, is_leased
+from worker.store.reviews.cases import ORDINARY, PRIORITIES
 from worker.store.reviews.claims import is_suspended
 from worker.store.reviews.records import CaseList, ListedCase, ObjectionCounts
 from worker.store.tables.people import is_waiting
@@ -42,13 +43,25 @@ class CaseFilter:
 
     state: CaseState | None = None
     cause: Cause | None = None
-    reason: Reason | None = None
-    """Of the member's verdict."""
     opened_from: datetime | None = None
     opened_before: datetime | None = None
 
 
 EVERYTHING: Final = CaseFilter()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A state as conditions: on the case alone, and on whether it is suspended, where that matters."""
+
+    by_case: tuple[sa.ColumnElement[bool], ...] = ()
+    suspended: bool | None = None
+
+    def conditions(self, t: Tables) -> Iterator[sa.ColumnElement[bool]]:
+        """All of them, for a query that has the member."""
+        yield from self.by_case
+        if self.suspended is not None:
+            yield is_suspended(t) if self.suspended else ~is_suspended(t)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +87,11 @@ def page_on(
     """Within the transaction of another. Raises NotPossible where there was never a case ``after``."""
     case, m = t.review_case, t.member
     order = (case.c.priority, case.c.due_at, case.c.id)
-    which = (is_waiting(case), case.c.sandbox == sandbox, *_conditions(t, only, now))
+    state = _standing(t, only.state, now)
+    which = (is_waiting(case), case.c.sandbox == sandbox, *_conditions(case, only))
     query = sa.select(case, is_suspended(t).label("suspended"))
-    query = query.join(m, m.c.member_id == case.c.member_id).where(*which).order_by(*order).limit(limit + 1)
+    query = query.join(m, m.c.member_id == case.c.member_id).where(*which, *state.conditions(t))
+    query = query.order_by(*order).limit(limit + 1)
     if after is not None:
         last = c.execute(sa.select(*order).where(case.c.id == after)).one_or_none()
         if last is None:
@@ -87,7 +102,7 @@ def page_on(
     return CaseList(
         **asdict(counts),
         objections=objections,
-        matching=counts.open if only == EVERYTHING else _number(c, t, which, only),
+        matching=counts.open if only == EVERYTHING else _number(c, t, which, state),
         cases=tuple(_listed(row, now) for row in rows[:limit]),
         after=rows[limit - 1].id if len(rows) > limit else None,
     )
@@ -101,40 +116,38 @@ def causes_on(c: sa.Connection, t: Tables, case_ids: Collection[int]) -> Mapping
     return {row.id: WhyOpen(Cause(row.cause), row.reason and Reason(row.reason)) for row in rows}
 
 
-def _number(c: sa.Connection, t: Tables, which: tuple[sa.ColumnElement[bool], ...], only: CaseFilter) -> int:
-    """How many in all; members are read only where the filter is about them."""
+def _number(c: sa.Connection, t: Tables, which: Sequence[sa.ColumnElement[bool]], state: Standing) -> int:
+    """How many in all. What is suspended is found by the members who have withdrawn consent: they are few,
+    and no other member is read."""
     case, m = t.review_case, t.member
-    query = sa.select(sa.func.count()).select_from(case)
-    if only.reason is not None or only.state in _OF_MEMBERS:
-        query = query.join(m, m.c.member_id == case.c.member_id)
-    return c.scalar(query.where(*which)) or 0
+    query = sa.select(sa.func.count()).select_from(case).where(*which, *state.by_case)
+    suspended = query.join(m, m.c.member_id == case.c.member_id).where(is_suspended(t))
+    if state.suspended is None:
+        return c.scalar(query) or 0
+    only_these = c.scalar(suspended) or 0
+    return only_these if state.suspended else (c.scalar(query) or 0) - only_these
 
 
-_OF_MEMBERS: Final = frozenset({CaseState.WAITING, CaseState.OVERDUE, CaseState.SUSPENDED})
-
-
-def _conditions(t: Tables, only: CaseFilter, now: datetime) -> Iterator[sa.ColumnElement[bool]]:
-    case = t.review_case
-    if only.state is not None:
-        yield _stands(t, only.state, now)
+def _conditions(case: sa.Table, only: CaseFilter) -> Iterator[sa.ColumnElement[bool]]:
     if only.cause is not None:
         yield case.c.cause == only.cause
-    if only.reason is not None:
-        yield t.member.c.reason == only.reason
+        yield case.c.priority == PRIORITIES.get(only.cause, ORDINARY)  # the index has it
     if only.opened_from is not None:
         yield case.c.opened_at >= only.opened_from
     if only.opened_before is not None:
         yield case.c.opened_at < only.opened_before
 
 
-def _stands(t: Tables, state: CaseState, now: datetime) -> sa.ColumnElement[bool]:
-    case, suspended = t.review_case, is_suspended(t)
+def _standing(t: Tables, state: CaseState | None, now: datetime) -> Standing:
+    case = t.review_case
+    if state is None:
+        return Standing()
     return {
-        CaseState.WAITING: sa.and_(is_free(case, now), ~suspended),
-        CaseState.TAKEN: case.c.lease_until > now,
-        CaseState.ESCALATED: case.c.escalated_at.is_not(None),
-        CaseState.OVERDUE: sa.and_(case.c.due_at <= now, ~suspended),
-        CaseState.SUSPENDED: suspended,
+        CaseState.WAITING: Standing((is_free(case, now),), suspended=False),
+        CaseState.TAKEN: Standing((case.c.lease_until > now,)),
+        CaseState.ESCALATED: Standing((case.c.escalated_at.is_not(None),)),
+        CaseState.OVERDUE: Standing((case.c.due_at <= now,), suspended=False),
+        CaseState.SUSPENDED: Standing(suspended=True),
     }[state]
 
 

@@ -14,14 +14,12 @@ from worker.store.members.members import existing_member
 from worker.store.members.records import BY_PERSON
 from worker.store.outbox.outcomes import Outcomes
 from worker.store.reviews.cases import Cases
-from worker.store.reviews.claims import locked_case, named, same_person
+from worker.store.reviews.claims import locked_case, named
 from worker.store.reviews.decisions import Decisions
 from worker.store.reviews.records import Effect, LastChoice, ReviewRules, Undone
 from worker.store.tables.states import Choice
 
 _GONE_ON: Final = "gone_on"
-_NEWEST: Final = 200
-"""Votes of all reviewers within a minute, at most: beyond that nobody is told what can be undone."""
 
 
 class Undoing:
@@ -47,11 +45,9 @@ class Undoing:
     def last_of(self, reviewer: str, now: datetime) -> LastChoice | None:
         """What this reviewer may still take back, so far as time is concerned."""
         vote, case = self._t.review_vote, self._t.review_case
-        newest = sa.select(vote, case.c.member_id, case.c.escalated_at)
-        # Votes are only added: the last have the last IDs.
-        newest = newest.join(case, case.c.id == vote.c.case_id).order_by(vote.c.id.desc()).limit(_NEWEST)
-        rows = self._db.read(lambda c: c.execute(newest).all())
-        row = next((row for row in rows if same_person(row.voted_by, reviewer)), None)
+        theirs = sa.select(vote, case.c.member_id, case.c.escalated_at).where(vote.c.voted_by == reviewer)
+        newest = theirs.join(case, case.c.id == vote.c.case_id).order_by(vote.c.id.desc()).limit(1)
+        row = self._db.read(lambda c: c.execute(newest).one_or_none())
         if row is None or row.choice == Choice.UNDO or row.voted_at + self._rules.undo_within < now:
             return None
         effect = Effect.ESCALATED if row.escalated_at == row.voted_at else Effect.WAITS
