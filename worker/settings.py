@@ -198,8 +198,8 @@ class Settings(ConsoleSettings):
     rejection_votes: Annotated[int, Field(ge=1, le=2)] = 1
     """How many people it takes to reject a member."""
     senior_reviewers: PersonNames = ()
-    """Who decides the cases that a reviewer escalates, by the names that they work under. Empty: anybody but
-    who escalated it."""
+    """Who decides the cases that a reviewer escalates, by the names that they work under, besides the
+    checkers of the console. Where there is nobody of either: anybody but who escalated it."""
     objection_days: Annotated[int, Field(ge=1, le=365)] = 30
     """Days within which a person answers a member who objects."""
     objection_alarm_days: Annotated[int, Field(ge=0, le=365)] = 7
