@@ -117,8 +117,10 @@ worker_cancel_long_running_tasks_on_connection_loss = False
 task_soft_time_limit = _settings.time_limit_seconds
 task_time_limit = (_settings.time_limit_seconds + _settings.lease_seconds) / 2
 
-# A retraining and a delivery limit their own time; these limits are for one that hangs.
+# A retraining and a delivery limit their own time; these limits are for one that hangs. The purge follows the
+# whole chain of the access log first: a million records take about a minute.
 task_annotations = {
+    PURGE: {"soft_time_limit": 600, "time_limit": 660},
     DELIVER_EVENTS: {"soft_time_limit": 60, "time_limit": 70},
     RETRAIN_STEP: {
         "soft_time_limit": _settings.retrain_time_limit_seconds + 240,

@@ -56,7 +56,10 @@ GRANT SELECT ON decision TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON review_case TO 'verify_worker'@'%';
 GRANT SELECT ON review_vote TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE (case_id) ON objection TO 'verify_worker'@'%';
-GRANT SELECT, DELETE ON access_log TO 'verify_worker'@'%';
+-- The purge removes the oldest, and takes the IDs of the sandbox's members out; the chain shows any other change.
+GRANT SELECT, DELETE, UPDATE (member_id, member_hash) ON access_log TO 'verify_worker'@'%';
+GRANT SELECT, UPDATE (anchor_number, anchor_link, anchor_breaks, anchor_seal) ON access_chain TO 'verify_worker'@'%';
+GRANT SELECT ON access_review TO 'verify_worker'@'%';
 GRANT SELECT, INSERT ON consent TO 'verify_worker'@'%';
 GRANT SELECT, UPDATE (withdrawn_at, withdrawn_source) ON TABLE consent_open TO 'verify_worker'@'%';
 GRANT SELECT ON tombstone TO 'verify_worker'@'%';
@@ -125,6 +128,9 @@ GRANT SELECT, INSERT, UPDATE (cause, priority, due_at, unfinished, closed_at, es
 GRANT SELECT, INSERT ON review_vote TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (case_id) ON objection TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_operator'@'%';
+-- The head of the chain, which each record moves.
+GRANT SELECT, INSERT (name), UPDATE (number, link, seal) ON access_chain TO 'verify_operator'@'%';
+GRANT SELECT, INSERT ON access_review TO 'verify_operator'@'%';
 GRANT SELECT, INSERT ON consent TO 'verify_operator'@'%';
 GRANT SELECT, UPDATE (withdrawn_at, withdrawn_source) ON TABLE consent_open TO 'verify_operator'@'%';
 GRANT SELECT, INSERT, UPDATE (lifted_at, lifted_by) ON tombstone TO 'verify_operator'@'%';
@@ -179,6 +185,8 @@ GRANT SELECT, INSERT, UPDATE (cause, priority, due_at, unfinished, closed_at, es
 GRANT SELECT, INSERT ON review_vote TO 'verify_console'@'%';
 GRANT SELECT, INSERT, UPDATE (case_id) ON objection TO 'verify_console'@'%';
 GRANT SELECT, INSERT ON access_log TO 'verify_console'@'%';
+GRANT SELECT, INSERT (name), UPDATE (number, link, seal) ON access_chain TO 'verify_console'@'%';
+GRANT SELECT, INSERT ON access_review TO 'verify_console'@'%';
 GRANT SELECT ON consent TO 'verify_console'@'%';
 GRANT SELECT ON tombstone TO 'verify_console'@'%';
 GRANT SELECT,

@@ -22,7 +22,7 @@ from worker.jobs import queues
 from worker.jobs.embed_job import EmbedJob
 from worker.retraining.embedding import Remaining
 from worker.verification.dead_letters import parse_dead_letter
-from worker.verification.maintenance import purge_old
+from worker.verification.maintenance import check_access_chain, purge_old
 from worker.verification.maintenance import sweep as sweep_once
 
 logger = logging.getLogger(__name__)
@@ -115,6 +115,7 @@ def sweep() -> str:
         if not publisher.waiting(queues.RETRAIN) and runtime.store().training_runs.due(utc_now()):
             publisher.send_retrain()
         runtime.store().tally.renew(utc_now())
+        runtime.store().access_watch.look(utc_now())
     except NotSent as error:
         logger.warning("%s; the next sweep goes on", error)
         return str(error)
@@ -130,13 +131,15 @@ def deliver_events() -> str:
 
 @app.task(name=queues.PURGE, base=DatabaseTask)
 def purge() -> str:
-    """Do what an earlier version left undone; purge data older than the retention settings."""
+    """Do what an earlier version left undone; follow the access log's chain; purge what is old."""
     if missed := runtime.store().reviews.missed.follow(utc_now()):
         logger.info("%d cases were behind their members' requests", missed)
     if missed := runtime.store().missed_failures.follow(utc_now()):
         logger.info("%d requests that an earlier version ended have failed since the verdict", missed)
     if untold := runtime.store().untold.tell(utc_now()):
         logger.info("%d results of requests that an earlier version ended were not told before", untold)
+    # Before the purge: what was removed by hand at the old end is seen then.
+    check_access_chain(runtime.store().access_watch, utc_now())
     return str(purge_old(runtime.store().retention, runtime.settings(), utc_now()))
 
 

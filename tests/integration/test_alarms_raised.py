@@ -22,7 +22,7 @@ from pipeline.verdict import Reason, Status
 from support import dashboard
 from support.bundle import ROOT
 from support.heads import a_bundle
-from support.jobs import LEASE, MOST, a_job, a_verdict
+from support.jobs import KIM, LEASE, MOST, a_job, a_verdict
 from support.prometheus import ALERTS, RULES, Prometheus, hurried
 from support.servers import Redis, free_port
 from support.workers import Worker, wait_until
@@ -31,6 +31,7 @@ from worker.jobs.queues import VERIFY
 from worker.metrics.families import ALL
 from worker.serving.registry import publish
 from worker.store import Attempt, DeadJob, NewMember, NewObjection, Store, build_engine
+from worker.store.access.month import MANY
 from worker.store.outbox.records import Tried
 from worker.store.tables.states import RunState
 
@@ -139,6 +140,12 @@ def much(its: Monitored) -> None:
     its.judge("refused", "m-objects", 29 * DAY, status=Status.RETRY_PHOTO, reason=Reason.NO_USABLE_PHOTO)
     then = now - 28 * DAY
     store.reviews.objections.record(NewObjection("m-objects", then, "o1"), then)
+    seen = [NewMember(f"m-seen{number}", None, "https://h/s.jpg", ()) for number in range(MANY)]
+    store.members.import_list(seen, now)
+    store.accesses.note([one.member_id for one in seen], KIM, now)
+    store.database.write(lambda c: c.execute(sa.delete(store.database.t.access_log).where(sa.text("id = 7"))))
+    assert store.access_watch.look(now)
+    assert not store.access_watch.check_chain(now).holds
     version = publish(store.models, a_bundle(its.folder / "head", "head"), now)
     store.models.promote(version, now)
     store.models.note_problem(version, "host-1", "damaged", now)
@@ -148,6 +155,7 @@ def much(its: Monitored) -> None:
     its.until_raised(
         *("VerifySignupsWait", "VerifyOldestWaiting", "VerifyLapsed", "VerifyDeadJobs", "VerifyPending"),
         *("VerifyErrors", "VerifyFailedSinceVerdict", "VerifyReviewsOverdue", "VerifyObjections"),
+        *("VerifyUnusualAccess", "VerifyAccessLogBroken"),
         *("VerifyHeadRefused", "VerifyTrainingFailed", "VerifyEventsWait", "VerifyReasonJumps"),
         *("VerifyPhotoHost", "VerifyErrorLines", "VerifyRedisRefuses", "VerifyRedisSettings"),
         *("VerifyResolver", "VerifyAppTable", "VerifyPhotosSwapped", "VerifyPurgeMissing"),

@@ -6,8 +6,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -30,7 +32,7 @@ from worker.migrations.migrate import version_table
 from worker.results.explained import Terms
 from worker.serving.registry import publish
 from worker.settings import load_settings
-from worker.store import Attempt, Cutoffs, DeadJob, NewMember, NewObjection, Store, build_engine
+from worker.store import Attempt, Cutoffs, DeadJob, NewMember, NewObjection, Store, build_engine, month_of
 from worker.store.outbox.records import Tried
 from worker.store.staff.enrolment import Enrolled
 from worker.store.staff.roles import checkers
@@ -50,6 +52,8 @@ SINGLE_CHANGES = (
 )
 WRITTEN = ("label", "decision", "review_vote", "access_log")
 """What people write."""
+WRITERS = ("verify_operator", "verify_console")
+"""Who writes records of access."""
 VIEWS = (
     *("member_decided", "result_decided", "consent_open"),
     *(f"{name}_of_forgotten" for name in (*WRITTEN, "review_case", "verification", "result")),
@@ -452,6 +456,14 @@ def test_the_operator_runs_the_commands_about_models(
         ("verify_worker", "DELETE FROM label"),
         ("verify_worker", "INSERT INTO decision (request_id) VALUES ('r')"),
         ("verify_worker", "UPDATE access_log SET looked_by = 'x'"),
+        ("verify_worker", "UPDATE access_log SET link = 'x'"),
+        ("verify_worker", "UPDATE access_chain SET number = 1"),
+        ("verify_worker", "INSERT INTO access_review (month) VALUES ('2026-11')"),
+        *((who, "UPDATE access_chain SET anchor_number = 1") for who in WRITERS),
+        *((who, "INSERT INTO access_chain (name, number) VALUES ('x', 1)") for who in WRITERS),
+        *((who, "UPDATE access_log SET link = NULL") for who in WRITERS),
+        *((who, "UPDATE access_review SET note = 'x'") for who in ACCOUNTS),
+        *((who, f"DELETE FROM {name}") for who in ACCOUNTS for name in ("access_chain", "access_review")),
         ("verify_app", "UPDATE member SET verification_status = 'approved'"),
         ("verify_app", "UPDATE member SET request_id = 'x'"),
         ("verify_app", "INSERT INTO member (member_id, verification_status) VALUES ('x', 'approved')"),
@@ -637,6 +649,23 @@ def test_the_worker_deletes_no_requests_with_their_member(engine_of: Callable[[s
     store_of(engine).requests.accept(a_job("r1"), "verify", NOW)
     assert done(engine, "DELETE FROM member") == 0
     assert number_of(engine, "verification") == 1
+
+
+def test_records_of_access_are_chained_by_who_writes_them_and_checked_by_who_purges_them(
+    watched: Callable[[str], sa.Engine],
+) -> None:
+    worker, month = store_of(watched("verify_worker")), month_of(date(2026, 10, 1), ZoneInfo("UTC"))
+    for number, account in enumerate(WRITERS, 1):
+        store = store_of(watched(account))
+        store.accesses.note_list(KIM, NOW)
+        assert store.access_chain.verify(NOW).holds
+        assert store.access_reviews.sign(month, KIM, "nothing", NOW, breaks=0).records == 0
+        assert len(store.access_reviews.months(NOW, ZoneInfo("UTC"))[0].signed) == number
+    assert worker.access_watch.look(NOW)
+    records = worker.access_watch.check_chain(NOW).records
+    old = NOW + timedelta(days=1)
+    assert worker.accesses.purge(old) == records
+    assert worker.access_chain.verify(old).purged == records
 
 
 def test_the_operator_deletes_what_people_wrote_only_of_whom_a_tombstone_names(

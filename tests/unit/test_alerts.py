@@ -51,6 +51,8 @@ QUIET: Mapping[str, str] = {
     'verify_review_cases{state="overdue"}': "0",
     'verify_objections{state="due_soon"}': "0",
     'verify_objections{state="overdue"}': "0",
+    "verify_access_unusual_accounts": "0",
+    "verify_access_log_breaks": "0",
     'verify_outbox_endpoint_paused{endpoint="app"}': "0",
     "verify_outbox_oldest_seconds": "4",
     'verify_outbox_events{state="parked"}': "0",
@@ -150,6 +152,13 @@ FAULTS: Mapping[str, Fault] = {
     "VerifyObjections": Fault(
         {'verify_objections{state="due_soon"}': "1"},
         "Objections are due soon or overdue, 1 of them; the law sets that time.",
+    ),
+    "VerifyUnusualAccess": Fault(
+        {"verify_access_unusual_accounts": "1"},
+        "Accounts that opened far more members in a day than the other reviewers, 1 of them.",
+    ),
+    "VerifyAccessLogBroken": Fault(
+        {"verify_access_log_breaks": "2"}, "Records of access were changed or removed, at 2 places."
     ),
     "VerifyReceiverDown": Fault(
         {'verify_outbox_endpoint_paused{endpoint="app"}': "1"},

@@ -142,6 +142,16 @@ REVIEW_VOTES: Final = Family(
 REVIEW_MEDIAN: Final = Family(
     "verify_review_median_seconds", "gauge", "Median of those from the claim to the decision; 0 without any."
 )
+ACCESS_UNUSUAL: Final = Family(
+    "verify_access_unusual_accounts",
+    "gauge",
+    "Accounts that opened far more members in the last 24 hours than the other reviewers do in a day.",
+)
+ACCESS_BREAKS: Final = Family(
+    "verify_access_log_breaks",
+    "gauge",
+    "Places where the records of access do not hold together that no signed review knows.",
+)
 TRAINING_STATE: Final = Family(
     "verify_training_state",
     "gauge",
@@ -186,7 +196,16 @@ OF_BROKER: Final = (QUEUE_MESSAGES, QUEUE_OLDEST)
 OF_DATABASE: Final = (
     *(UNFINISHED, OLDEST_UNFINISHED, LAPSED, REQUESTS, MEMBERS, WITHOUT_REQUEST, FAILED_SINCE_VERDICT),
     *(DEAD_JOBS, OUTBOX_EVENTS, OUTBOX_OLDEST, ENDPOINT_PAUSED, REVIEW_CASES, REVIEW_OLDEST, REVIEW_VOTES),
-    *(REVIEW_MEDIAN, OBJECTIONS, TRAINING_STATE, TRAINING_SECONDS, MODEL_INFO, HEADS_REFUSED),
+    *(
+        REVIEW_MEDIAN,
+        OBJECTIONS,
+        ACCESS_UNUSUAL,
+        ACCESS_BREAKS,
+        TRAINING_STATE,
+        TRAINING_SECONDS,
+        MODEL_INFO,
+        HEADS_REFUSED,
+    ),
 )
 ALL: Final = (*COUNTED, *OF_WORKER, *OF_BROKER, *OF_DATABASE, SOURCE_UP, SOURCE_SECONDS)
 

@@ -59,6 +59,8 @@ def read_database(store: Store, endpoints: Collection[str], now: Callable[[], da
     yield from _outbox(report, endpoints)
     yield from _reviews(store.reviews.queue.counts(at), store.reviews.reports.pace(at))
     yield _objections(report.objections)
+    yield gauge(families.ACCESS_UNUSUAL, len(report.access.unusual))
+    yield gauge(families.ACCESS_BREAKS, report.access.unsigned_breaks)
     yield from _models(report)
     yield from _training(report.training, at)
 

@@ -5,6 +5,17 @@ may be called by many processes at once, and raises `StoreUnavailable` when tryi
 what takes a connection works within the transaction of another. Times go in as `now` and come out in UTC.
 """
 
+from worker.store.access.month import Account, Month, month_before, month_of
+from worker.store.access.records import (
+    AccessState,
+    Break,
+    BreakKind,
+    ChainReport,
+    MonthState,
+    ReviewState,
+    SignedReview,
+    UnusualAccount,
+)
 from worker.store.counts.backlog import OpenCases
 from worker.store.counts.open_cases import CaseFilter, CaseState, WhyOpen
 from worker.store.database import build_engine
@@ -71,14 +82,19 @@ __all__ = [
     "Accepted",
     "Access",
     "AccessRecord",
+    "AccessState",
+    "Account",
     "Attempt",
     "Audit",
     "AuditReport",
+    "Break",
+    "BreakKind",
     "CaseCounts",
     "CaseFilter",
     "CaseList",
     "CaseState",
     "CaseView",
+    "ChainReport",
     "Change",
     "Claim",
     "Consenting",
@@ -99,6 +115,8 @@ __all__ = [
     "MappedMember",
     "MemberRecord",
     "ModelRecord",
+    "Month",
+    "MonthState",
     "NewMember",
     "NewObjection",
     "Objection",
@@ -117,20 +135,25 @@ __all__ = [
     "ReviewPace",
     "ReviewReport",
     "ReviewRules",
+    "ReviewState",
     "ReviewerReport",
     "Ruled",
     "Ruling",
     "RunLease",
     "RunRecord",
     "ShadowReport",
+    "SignedReview",
     "StatusReport",
     "Store",
     "StudiedPhoto",
     "ToStudy",
     "TruePhoto",
+    "UnusualAccount",
     "WaitingObjection",
     "WhyOpen",
     "build_engine",
+    "month_before",
+    "month_of",
     "open_store",
     "ruling",
 ]

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 import sqlalchemy as sa
 
 from pipeline.verdict import Status
+from worker.store.access.records import AccessState
+from worker.store.access.watch import AccessWatch
 from worker.store.counts.backlog import backlog_on, open_cases_on
 from worker.store.counts.tally import Tally
 from worker.store.database import Database
@@ -65,6 +67,8 @@ class StatusReport:
     """Events that the app has not had yet."""
     training: RunRecord | None
     """The latest retraining, without its report."""
+    access: AccessState
+    """What is unusual about the records of access."""
 
 
 class Reports:
@@ -79,6 +83,7 @@ class Reports:
         replays: Replays,
         objections: Objections,
         tally: Tally,
+        accesses: AccessWatch,
     ) -> None:
         self._db = database
         self._t = database.t
@@ -87,6 +92,7 @@ class Reports:
         self._replays = replays
         self._objections = objections
         self._tally = tally
+        self._accesses = accesses
 
     def status(self, now: datetime) -> StatusReport:
         """The counts, all of one moment."""
@@ -105,6 +111,7 @@ class Reports:
             objections=self._objections.counts_on(c, now),
             outbox=self._replays.summary_on(c, now),
             training=self._runs.latest_on(c),
+            access=self._accesses.state_on(c),
             champion=heads.champion,
             shadows=heads.shadows,
             refused_heads=tuple(one for one in self._models.problems_on(c) if one.version in in_use),

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from worker.store.access.log import AccessLog
 from worker.store.database import Database, within
 from worker.store.link_retention import LinkRetention
 from worker.store.members.members import Members
@@ -69,9 +70,10 @@ class Purged:
 class Retention:
     """Removes what was kept long enough."""
 
-    def __init__(self, database: Database, members: Members) -> None:
+    def __init__(self, database: Database, members: Members, accesses: AccessLog) -> None:
         self._db = database
         self._members = members
+        self._accesses = accesses
         self._t = database.t
         self._links = LinkRetention(database)
 
@@ -120,9 +122,10 @@ class Retention:
         return self._in_steps(old, lambda ids: sa.update(d).where(d.c.id.in_(ids)).values(message_head=b""))
 
     def _purge_looks(self, before: datetime) -> int:
-        log = self._t.access_log
-        old = sa.select(log.c.id).where(log.c.looked_at < before)
-        return self._in_steps(old, lambda ids: sa.delete(log).where(log.c.id.in_(ids)))
+        purged = 0
+        while step := self._accesses.purge(before):
+            purged += step
+        return purged
 
     def _purge_events(self, before: datetime, endpoints: Collection[str]) -> int:
         """With their deliveries; also those that wait for an endpoint that there is no more."""

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from pipeline.verdict import Box, Landmarks, PhotoFinding
 from worker.jobs.links import PhotoLink, current_links, urls_of
+from worker.store.access.log import AccessLog
 from worker.store.database import AnyRow, Database
-from worker.store.members.accesses import AccessLog
 from worker.store.members.galleries import Galleries
 from worker.store.members.records import Access
 from worker.store.requests.rows import finding_of

@@ -10,13 +10,17 @@ import sqlalchemy as sa
 
 from worker.settings import Settings
 from worker.store import encryption
+from worker.store.access.chain import AccessChain
+from worker.store.access.log import AccessLog
+from worker.store.access.reviews import AccessReviews
+from worker.store.access.verification import ChainVerification
+from worker.store.access.watch import AccessWatch
 from worker.store.counts.failing import MissedFailures
 from worker.store.counts.tally import Tally
 from worker.store.database import Database, build_engine
 from worker.store.encryption import Cipher, Keys
 from worker.store.explanations import Explanations
 from worker.store.mapped import MappedMember
-from worker.store.members.accesses import AccessLog
 from worker.store.members.consents import Consents
 from worker.store.members.members import Members
 from worker.store.members.refused_consent import RefusedConsent
@@ -83,7 +87,7 @@ class Store:
         acceptance = Acceptance(database, tombstones, dead_letters, outcomes, stale_after)
         tries = Tries(database.t, try_limit)
         looks = SecondLooks(Copies(database.t), tries, review_reused_photos)
-        self.accesses = AccessLog(database, tombstones)
+        self._add_accesses(AccessChain(database.t, tombstones, tombstone_key), tombstones)
         self.case_photos = CasePhotos(database, self.accesses)
         self.reviews = Reviews(
             database, review_rules, outcomes, accesses=self.accesses, tries=tries, tombstones=tombstones
@@ -101,6 +105,12 @@ class Store:
         self._add_training(vector_keys or partial(derived_keys, tombstone_key), stale_after)
         self._add_staff(staff_keys or partial(encryption.derived_keys, tombstone_key, factors.PURPOSE))
         self._add_reports()
+
+    def _add_accesses(self, chain: AccessChain, tombstones: Tombstones) -> None:
+        self.accesses = AccessLog(self.database, tombstones, chain)
+        self.access_reviews = AccessReviews(self.database, self.accesses, chain)
+        self.access_chain = ChainVerification(self.database, chain)
+        self.access_watch = AccessWatch(self.database, self.access_chain)
 
     def _add_members(self, tombstones: Tombstones, mapped: MappedMember | None, outcomes: Outcomes) -> None:
         self.members = Members(
@@ -133,8 +143,9 @@ class Store:
             replays=self.replays,
             objections=self.reviews.objections,
             tally=self.tally,
+            accesses=self.access_watch,
         )
-        self.retention = Retention(self.database, self.members)
+        self.retention = Retention(self.database, self.members, self.accesses)
 
     def close(self) -> None:
         """Give the connections back; the store can still be used, with new ones."""

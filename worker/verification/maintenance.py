@@ -16,7 +16,7 @@ from typing import Final, Protocol
 from worker.jobs.queues import BULK, JUDGING
 from worker.jobs.verify_job import VerifyJob
 from worker.settings import Settings
-from worker.store import Cutoffs, Enqueued, Purged, Queued
+from worker.store import ChainReport, Cutoffs, Enqueued, Purged, Queued
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +53,13 @@ class Broker(Protocol):
         """How many messages are on a queue."""
 
     def send(self, job: VerifyJob, queue: str) -> None: ...
+
+
+class AccessWatch(Protocol):
+    """The part of the store that follows the chain of the records of access."""
+
+    def check_chain(self, now: datetime) -> ChainReport:
+        """Follow the whole chain and keep what was found."""
 
 
 class Retention(Protocol):
@@ -95,6 +102,18 @@ def sweep(
 def _send(broker: Broker, jobs: Sequence[Queued]) -> None:
     for queued in jobs:
         broker.send(queued.job, queued.queue)
+
+
+def check_access_chain(watch: AccessWatch, now: datetime) -> ChainReport:
+    """Whether the records of access are as they were written; the log says where the chain ends, so that
+    something outside the database knows. Raises StoreUnavailable."""
+    report = watch.check_chain(now)
+    end = f"{report.records} records, up to number {report.number} with the link {report.link or 'none'}"
+    if report.alarming:
+        logger.warning("the access log does not hold together: %d places; %s", report.breaks, end)
+    else:
+        logger.info("the access log was followed: %s, %d places known to be broken", end, report.breaks)
+    return report
 
 
 def purge_old(retention: Retention, settings: Settings, now: datetime) -> Purged:

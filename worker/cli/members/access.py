@@ -2,89 +2,26 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from statistics import median
+from collections.abc import Sequence
+from datetime import date
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
+from rich.table import Table
 
 from pipeline.terminal import console, new_table
 from worker import runtime
-from worker.cli.output import print_json
-from worker.cli.records import note_list
+from worker.cli.members.chain import chain_lines
+from worker.cli.output import by_option, plain, print_json, viewer
+from worker.cli.records import access_by, note_list
 from worker.clock import utc_now
-from worker.store import AccessRecord
+from worker.errors import NotPossible
+from worker.store import Month, MonthState, ReviewState, SignedReview, month_before, month_of
 
-_BEFORE: Final = timedelta(days=90)
-"""What a day is held against lies in the month and in so many days before it."""
-_MANY: Final = 20
-_TIMES: Final = 3
-"""A day is unusual with so many members at least, and so many times as many as the account's usual day."""
-_WEEKEND: Final = (5, 6)
-
-
-@dataclass(slots=True, eq=False)
-class Account:
-    """What one account has done from one host."""
-
-    name: str
-    host: str | None
-    logins: set[str] = field(default_factory=set)
-    clients: set[str] = field(default_factory=set)
-    """Addresses that it was reached from over SSH."""
-    actions: Counter[str] = field(default_factory=Counter)
-    members_by_day: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    outside_hours: int = 0
-    as_json: int = 0
-    """What may have left as a file."""
-    days: dict[str, int] = field(default_factory=dict)
-    """Members by day, from all hosts, in the months before as well."""
-
-    def note(self, whose: str | None, record: AccessRecord, at: datetime, *, outside: bool) -> None:
-        """Count a record."""
-        self.logins |= {record.login} if record.login else set()
-        self.clients |= {record.client} if record.client else set()
-        self.actions[record.action] += 1
-        self.outside_hours += outside
-        self.as_json += record.way == "json"
-        self.members_by_day[f"{at:%Y-%m-%d}"] |= {whose} if whose else set()
-
-    def as_row(self) -> dict[str, Any]:
-        """For JSON and the table."""
-        mine = {day: len(members) for day, members in sorted(self.members_by_day.items())}
-        return {
-            "account": self.name,
-            "host": self.host,
-            "logins": sorted(self.logins),
-            "from": sorted(self.clients),
-            "members": len(set[str]().union(*self.members_by_day.values())),
-            "actions": dict(sorted(self.actions.items())),
-            "outside_hours": self.outside_hours,
-            "as_json": self.as_json,
-            "unusual_days": {day: n for day, n in mine.items() if n >= max(_MANY, _TIMES * self._usual(day))},
-        }
-
-    def _usual(self, day: str) -> float:
-        """Members of the median of all other days on which the account did anything."""
-        return median([n for other, n in self.days.items() if other != day] or [0])
-
-
-@dataclass(frozen=True, slots=True)
-class Month:
-    """A month, and the working hours, by the clocks of a place."""
-
-    first: datetime
-    after: datetime
-    opens: int
-    closes: int
-
-    def is_outside(self, at: datetime) -> bool:
-        """Whether nobody is expected to work then: nights and weekends; holidays it does not know."""
-        return at.weekday() in _WEEKEND or not self.opens <= at.hour < self.closes
+_WIDTHS_OF_COUNTS: Final = (22, 7, 7, 4, 22)
+_WIDTHS_OF_PLACES: Final = (22, 20, 26)
+"""With their frames both tables fit into 80 columns."""
 
 
 def _zone(_: click.Context, __: click.Parameter, value: str) -> ZoneInfo:
@@ -114,76 +51,139 @@ def _hours(_: click.Context, __: click.Parameter, value: str) -> tuple[int, int]
     "--hours", callback=_hours, default="9-19", show_default=True, help="Working hours, Mon to Fri."
 )
 @click.option("--zone", callback=_zone, default="Asia/Seoul", show_default=True, help="By whose clocks.")
+@click.option("--verify", is_flag=True, help="Whether all records are as they were written, of any month.")
+@click.option("--sign", is_flag=True, help="Write down that you have checked the month; with --note.")
+@click.option("--note", metavar="TEXT", default="", help="What you have checked and found.")
+@by_option
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
-def access(month: date | None, hours: tuple[int, int], zone: ZoneInfo, as_json: bool) -> None:
+def access(
+    month: date | None,
+    hours: tuple[int, int],
+    zone: ZoneInfo,
+    verify: bool,
+    sign: bool,
+    note: str,
+    by: str | None,
+    as_json: bool,
+) -> None:
     """Show who looked at members or changed something of them in a month, by account and host.
 
     Whoever is responsible for personal data checks this once a month: accounts and hosts that nobody knows,
     work at night, days with more members than usual, and results that were taken out as JSON. It names no
-    member; `show MEMBER --looks` names who looked at one.
+    member; `show MEMBER --looks` names who looked at one. Then `--sign --note TEXT` says that it was done;
+    where your own work is in it, another person signs as well.
+
+    `--verify` follows the chain of all records, and ends with code 1 where one was changed, removed or put
+    in.
     """
-    note_list("access", "json" if as_json else "show")
-    wanted = _month(month, hours, zone)
-    rows = [one.as_row() for one in accounts_of(_records(wanted), wanted)]
-    if as_json:
-        print_json({"month": f"{wanted.first:%Y-%m}", "zone": str(zone), "hours": hours, "accounts": rows})
+    if verify and sign:
+        raise click.UsageError("either --verify or --sign: signing follows the chain as well")
+    wanted = month_before(utc_now(), zone, hours) if month is None else month_of(month, zone, hours)
+    if verify:
+        _verify(as_json)
+    elif sign:
+        _sign(wanted, note, by or viewer(), as_json)
     else:
-        _show(f"{wanted.first:%Y-%m}", rows)
+        _report(wanted, zone, as_json)
 
 
-def _month(first: date | None, hours: tuple[int, int], zone: ZoneInfo) -> Month:
-    if first is None:
-        this = utc_now().astimezone(zone).replace(day=1)
-        first = this - timedelta(days=1)
-    start = datetime(first.year, first.month, 1, tzinfo=zone)
-    following = start.replace(day=28) + timedelta(days=4)
-    return Month(start, following.replace(day=1), *hours)
+def _verify(as_json: bool) -> None:
+    note_list("access", "verify")
+    report = runtime.store().access_chain.verify(utc_now())
+    if as_json:
+        print_json({"holds": report.holds, **plain(report)})
+    else:
+        click.echo("\n".join(chain_lines(report)))
+    if not report.holds:
+        raise SystemExit(1)
 
 
-def _records(month: Month) -> Sequence[tuple[str | None, AccessRecord]]:
-    return runtime.store().accesses.between(month.first - _BEFORE, month.after)
+def _sign(month: Month, note: str, by: str, as_json: bool) -> None:
+    store = runtime.store()
+    chain = store.access_chain.verify(utc_now())
+    try:
+        signed = store.access_reviews.sign(
+            month, access_by("access", f"sign {month.name}", by), note, utc_now(), breaks=chain.breaks
+        )
+    except NotPossible as error:
+        raise click.ClickException(f"{error}.") from None
+    if as_json:
+        print_json(signed)
+        return
+    click.echo("\n".join([_signed_line(signed), *chain_lines(chain)]))
+    if store.access_reviews.signed(month.name).state is ReviewState.NEEDS_ANOTHER:
+        click.echo("Your own work is in that month: another person must sign it as well.")
 
 
-def accounts_of(records: Iterable[tuple[str | None, AccessRecord]], month: Month) -> list[Account]:
-    """Those with a record in the month, whoever had most members first."""
-    accounts: dict[tuple[str, str | None], Account] = {}
-    days: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for whose, record in records:
-        at = record.looked_at.astimezone(month.first.tzinfo)
-        days[record.looked_by][f"{at:%Y-%m-%d}"] |= {whose} if whose else set()
-        if at >= month.first:
-            key = (record.looked_by, record.host)
-            account = accounts.setdefault(key, Account(*key))
-            account.note(whose, record, at, outside=month.is_outside(at))
-    for account in accounts.values():
-        account.days = {day: len(members) for day, members in days[account.name].items() if members}
-    return sorted(accounts.values(), key=lambda one: -sum(map(len, one.members_by_day.values())))
+def _report(month: Month, zone: ZoneInfo, as_json: bool) -> None:
+    note_list("access", "json" if as_json else "show")
+    store = runtime.store()
+    rows = [one.as_row() for one in store.access_reviews.accounts(month)]
+    state = store.access_reviews.signed(month.name)
+    if as_json:
+        hours = (month.opens, month.closes)
+        told = {"month": month.name, "zone": str(zone), "hours": hours, "accounts": rows}
+        print_json({**told, "state": state.state, "signed": state.signed})
+    else:
+        _show(month.name, rows)
+        click.echo("\n".join(_signatures(state, store.access_reviews.months(utc_now(), zone))))
 
 
 def _show(month: str, rows: Sequence[dict[str, Any]]) -> None:
     if not rows:
         click.echo(f"No records of {month}.")
         return
-    names = (
-        "account",
-        "login",
-        "host",
-        "from",
-        "members",
-        "what",
-        "outside hours",
-        "as JSON",
-        "unusual days",
-    )
-    table = new_table(*names, title=month)
+    out = console()
+    out.print(_counts(month, rows))
+    out.print(_places(rows))
+
+
+def _counts(month: str, rows: Sequence[dict[str, Any]]) -> Table:
+    names = ("account, host", "members", "outside hours", "as JSON", "unusual days")
+    table = _narrow(_WIDTHS_OF_COUNTS, *names, title=month)
+    for row in rows:
+        counts = (f"{row[name]:,}" for name in ("members", "outside_hours", "as_json"))
+        table.add_row(f"{row['account']}, {row['host'] or '-'}", *counts, _days(row))
+    return table
+
+
+def _places(rows: Sequence[dict[str, Any]]) -> Table:
+    table = _narrow(_WIDTHS_OF_PLACES, "account, host", "login, from", "what")
     for row in rows:
         what = ", ".join(f"{action} {n:,}" for action, n in row["actions"].items())
-        unusual = ", ".join(f"{day}: {n:,}" for day, n in row["unusual_days"].items())
-        place = (_joined(row["logins"]), row["host"] or "-", _joined(row["from"]))
-        counts = (f"{row['outside_hours']:,}", f"{row['as_json']:,}", unusual or "-")
-        table.add_row(row["account"], *place, f"{row['members']:,}", what, *counts)
-    console().print(table)
+        table.add_row(
+            row["account"], row["host"] or "-", ", ".join([*row["logins"], *row["from"]]) or "-", what
+        )
+    return table
 
 
-def _joined(words: Sequence[str]) -> str:
-    return ", ".join(words) or "-"
+def _narrow(widths: Sequence[int], *names: str, title: str | None = None) -> Table:
+    table = new_table(*names, title=title)
+    for column, width in zip(table.columns, widths, strict=True):
+        column.max_width = width
+    return table
+
+
+def _days(row: dict[str, Any]) -> str:
+    """Against the account's own days, and those on which it opened more than the other reviewers do."""
+    more = row["more_than_others"]
+    days = {**row["unusual_days"], **more}
+    lines = (f"{day}: {n:,}{', more than others' if day in more else ''}" for day, n in sorted(days.items()))
+    return "\n".join(lines) or "-"
+
+
+def _signatures(state: MonthState, months: Sequence[MonthState]) -> list[str]:
+    """Of this month; and which of the others are open."""
+    lines = [_signed_line(one) for one in state.signed] or [f"{state.month} is not signed."]
+    if state.state is ReviewState.NEEDS_ANOTHER:
+        lines.append("Whoever signed has own work in that month: another person must sign as well.")
+    others = [one.month for one in months if one.state is not ReviewState.DONE and one.month != state.month]
+    return lines + ([f"Other months to be signed: {', '.join(others)}"] if others else [])
+
+
+def _signed_line(signed: SignedReview) -> str:
+    own = f", {signed.own_records:,} of them their own" if signed.own_records else ""
+    return (
+        f"{signed.month} was signed by {signed.checked_by}, {signed.checked_at:%Y-%m-%d %H:%M} UTC "
+        f"({signed.records:,} records{own}): {signed.note}"
+    )

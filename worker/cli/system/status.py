@@ -18,7 +18,7 @@ from worker.cli.models.retrain import outcome
 from worker.cli.output import STYLES, print_json
 from worker.cli.reviews.pages import objections_line
 from worker.clock import utc_now
-from worker.store import OutboxReport, StatusReport, Store
+from worker.store import AccessState, OutboxReport, StatusReport, Store
 
 _EVERY_SECONDS: Final = 2.0
 
@@ -69,6 +69,8 @@ def _picture(report: StatusReport) -> Group:
         parts.insert(2, Text(f"Counted at {report.counted_at:%H:%M:%S} UTC; all that follows is of now"))
     if report.cases.open or report.objections.open:
         parts.append(_people(report))
+    if report.access.unusual or report.access.unsigned_breaks:
+        parts.append(_access(report.access))
     if report.outbox.waiting or report.outbox.parked or report.outbox.paused:
         parts.append(_outbox(report.outbox))
     if report.sandbox:
@@ -120,6 +122,18 @@ def _people(report: StatusReport) -> Text:
         red = objections.due_soon or objections.overdue
         text.append(f"\n{objections_line(objections)}", "red" if red else "")
     return text
+
+
+def _access(access: AccessState) -> Text:
+    """What is unusual about the records of access."""
+    lines = [
+        f"{one.account} opened {one.members:,} members in a day; the other reviewers: {one.usual:,.0f}"
+        for one in access.unusual
+    ]
+    if access.unsigned_breaks:
+        places = f"{access.unsigned_breaks:,} places"
+        lines.append(f"The access log does not hold together, at {places}: `access --verify`")
+    return Text("\n".join(lines), "red")
 
 
 def _outbox(outbox: OutboxReport) -> Text:

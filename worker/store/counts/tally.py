@@ -59,14 +59,9 @@ class Tally:
         last = self._db.read(lambda c: c.scalar(query))
         if last is not None and now - _EVERY < last <= now:
             return False
-        values = {"counts": asdict(self._db.read(self._count)), "counted_at": now}
-        self._db.write(lambda c: self._keep(c, values))
+        counts = asdict(self._db.read(self._count))
+        self._db.write(lambda c: keep_count(c, self._t.tally, _NAME, counts, now))
         return True
-
-    def _keep(self, c: sa.Connection, values: Mapping[str, Any]) -> None:
-        t = self._t.tally
-        if not c.execute(sa.update(t).where(t.c.name == _NAME).values(**values)).rowcount:
-            c.execute(sa.insert(t).values(name=_NAME, **values))
 
     def _count(self, c: sa.Connection) -> Counts:
         m, number = self._t.member, sa.func.count()
@@ -88,6 +83,15 @@ class Tally:
         few = dict(map(tuple, c.execute(every.join(m, of_sandbox))))
         found = dict(map(tuple, c.execute(every)))
         return {state: found.get(state, 0) - few.get(state, 0) for state in State}
+
+
+def keep_count(
+    c: sa.Connection, tally: sa.Table, name: str, counts: Mapping[str, Any], now: datetime
+) -> None:
+    """Put what was counted in place of what was counted under this name before."""
+    values = {"counts": counts, "counted_at": now}
+    if not c.execute(sa.update(tally).where(tally.c.name == name).values(**values)).rowcount:
+        c.execute(sa.insert(tally).values(name=name, **values))
 
 
 def _counts_of(counts: Mapping[str, Any]) -> Counts:

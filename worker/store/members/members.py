@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from pipeline.verdict import Gender, Reason, Status
 from worker.client.identifiers import is_identifier
 from worker.errors import NotPossible
+from worker.store.access.log import AccessLog
 from worker.store.database import BATCH, AnyRow, Database, fields_of
 from worker.store.mapped import MappedMember
-from worker.store.members.accesses import AccessLog
 from worker.store.members.consents import Consents
 from worker.store.members.galleries import Galleries, Gallery
 from worker.store.members.records import Access, Agreement, Change, Forgotten, Lifted, MemberRecord, NewMember
@@ -99,8 +99,6 @@ class Members:
             for member_id, new in news.items()
         }
         written = [new for i, new in news.items() if changes[i] in (Change.CREATED, Change.CHANGED)]
-        if by is not None:
-            self._accesses.write(c, [new.member_id for new in written], by, now)
         self._note_consents(c, written, version, now)
         # A consent alone is no reason to verify the member again.
         others = [new for new in written if not _same_photos(new, known.get(new.member_id), galleries)]
@@ -109,6 +107,8 @@ class Members:
         links = {i: (row.selfie_url, *galleries[i]) for i, row in known.items()}
         fresh = [new for new in unchanged if links[new.member_id] != (new.selfie_url, *new.photo_urls)]
         self._freshen(c, fresh, now)
+        if by is not None:  # the last: other records wait until this transaction ends
+            self._accesses.write(c, [new.member_id for new in written], by, now)
         return changes
 
     def _freshen(self, c: sa.Connection, news: Sequence[NewMember], now: datetime) -> None:
@@ -249,8 +249,7 @@ class Members:
         query = sa.select(m.c.member_id).where(m.c.member_id == member_id, old)
         if c.scalar(query.with_for_update()) is None:
             return 0
-        log = self._t.access_log
-        c.execute(sa.delete(log).where(log.c.member_id == member_id))
+        self._accesses.blank_sandbox(c, member_id)
         self._erase(c, member_id, of_sandbox)
         if self._mapped is not None:
             self._mapped.clear(c, member_id)

@@ -17,11 +17,11 @@ from worker.client.identifiers import is_identifier
 from worker.errors import CaseGone, NotPossible
 from worker.jobs.links import current_links, urls_of
 from worker.results.reviewer_reasons import ReviewReason
+from worker.store.access.log import AccessLog
 from worker.store.counts.backlog import OpenCases, open_cases_on
 from worker.store.counts.open_cases import EVERYTHING, CaseFilter, WhyOpen, causes_on, page_on
 from worker.store.database import AnyRow, Database
 from worker.store.leases import is_free, is_leased, update_leased
-from worker.store.members.accesses import AccessLog
 from worker.store.members.galleries import Galleries
 from worker.store.members.objections import Objections
 from worker.store.members.records import Access
@@ -266,12 +266,14 @@ class ReviewQueue:
 
     def _look(self, c: sa.Connection, claim: Claim, access: Access, now: datetime) -> CaseView:
         held = hold(c, self._db, claim, now)
-        self._accesses.write(c, [claim.member_id], replace(access, by=claim.reviewer), now)
         until, seen = now + self._rules.lease, contents_hash(held.photos)
         self._cases.update(c, held.case, looked_at=now, looked_hash=seen, lease_until=until)
         answered = has_answered(c, self._t, held, claim.reviewer)
         evidence = self._evidence(c, held) if answered else None
-        return CaseView(replace(claim, until=until), self._photos(c, held, claim.reviewer), evidence)
+        view = CaseView(replace(claim, until=until), self._photos(c, held, claim.reviewer), evidence)
+        # The last: other records wait until this transaction ends.
+        self._accesses.write(c, [claim.member_id], replace(access, by=claim.reviewer), now)
+        return view
 
     def _photos(self, c: sa.Connection, held: HeldCase, reviewer: str) -> tuple[CasePhoto, ...]:
         """By the links of now."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from worker.store.access.log import AccessLog
 from worker.store.database import Database
-from worker.store.members.accesses import AccessLog
 from worker.store.members.objections import Objections
 from worker.store.members.tombstones import Tombstones
 from worker.store.outbox.outcomes import Outcomes

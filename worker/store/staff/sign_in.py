@@ -13,8 +13,8 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from worker.store.access.log import AccessLog
 from worker.store.database import AnyRow, Database
-from worker.store.members.accesses import AccessLog
 from worker.store.members.records import Access
 from worker.store.staff.account_rows import change, find_open, folded_name, locked
 from worker.store.staff.attempts import Attempts, Tried

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from worker.store.access.log import AccessLog
 from worker.store.database import Database
 from worker.store.encryption import Cipher
-from worker.store.members.accesses import AccessLog
 from worker.store.staff.accounts import Accounts
 from worker.store.staff.attempts import Attempts
 from worker.store.staff.enrolment import Enrolment

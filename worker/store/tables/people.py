@@ -162,31 +162,6 @@ def objection(build: TableBuilder) -> sa.Table:
     )
 
 
-def access_log(build: TableBuilder) -> sa.Table:
-    """Who looked at members or changed something of them: what (``action``), how (``way``), from where.
-
-    The member is NULL in a record of a list; of one who was erased the keyed hash stays.
-    """
-    return build.table(
-        "access_log",
-        sa.Column("id", row_number(), primary_key=True),
-        sa.Column("member_id", identifier()),
-        sa.Column("looked_by", CutText(255), nullable=False),
-        sa.Column("way", CutText(32, ascii_only=True), nullable=False),
-        sa.Column("looked_at", UtcDateTime, nullable=False),
-        sa.Column("member_hash", sha256()),
-        sa.Column("action", code(), nullable=False, server_default="show"),
-        # Of the machine, and the address that the person came from over SSH.
-        sa.Column("host", CutText(255)),
-        sa.Column("client", CutText(64, ascii_only=True)),
-        sa.Column("login", CutText(255)),
-        build.parent("member.member_id", cascade=False),
-        sa.Index(None, "member_hash"),
-        sa.Index(None, "member_id", "looked_at"),
-        sa.Index(None, "looked_at"),
-    )
-
-
 def consent(build: TableBuilder) -> sa.Table:
     """What a member agreed to; rows are added, and closed once, by a withdrawal. They go with the member."""
     return build.table(

@@ -22,6 +22,7 @@ from sqlalchemy.dialects import mysql
 from pipeline.verdict import Fault, FetchProblem, Gender, Outcome, PhotoVerdict, Status
 from worker.client.message import MAX_URL
 from worker.jobs.verify_job import Why
+from worker.store.tables.access import access_chain, access_log, access_review
 from worker.store.tables.columns import (
     NAMING,
     NOTE_LENGTH,
@@ -40,7 +41,6 @@ from worker.store.tables.columns import (
 from worker.store.tables.models import model_refusal, model_version, shadow_verdict
 from worker.store.tables.outbox import event, event_delivery, event_endpoint, result
 from worker.store.tables.people import (
-    access_log,
     consent,
     decision,
     label,
@@ -89,6 +89,8 @@ class Tables:
     review_vote: sa.Table
     objection: sa.Table
     access_log: sa.Table
+    access_chain: sa.Table
+    access_review: sa.Table
     consent: sa.Table
     training_run: sa.Table
     training_member: sa.Table
@@ -126,6 +128,8 @@ def tables(prefix: str = "") -> Tables:
         review_vote=review_vote(build),
         objection=objection(build),
         access_log=access_log(build),
+        access_chain=access_chain(build),
+        access_review=access_review(build),
         consent=consent(build),
         training_run=training_run(build),
         training_member=training_member(build),
@@ -371,7 +375,7 @@ def _dead_job(build: TableBuilder) -> sa.Table:
 
 
 def _tally(build: TableBuilder) -> sa.Table:
-    """How many members and requests there were when they were counted last: one row, of one moment."""
+    """What was counted last: members and requests, and what is unusual about the records of access."""
     return build.table(
         "tally",
         sa.Column("name", code(), primary_key=True),
