@@ -17,13 +17,26 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from worker.console.guard import BodyLimit, Guard, Headers, MenuEntry, Peer
-from worker.console.pages import account, case, decide, home, people, photos, queue, signing_in
+from worker.console.pages import account, case, decide, home, people, photos, queue, records, signing_in
 from worker.console.pages.operating import jobs, members, training
 from worker.console.services import Services
 from worker.console.sessions import person_of
 
 _STATIC: Final = Path(__file__).parent / "static"
-PAGES: Final = (home, case, decide, queue, photos, members, jobs, training, signing_in, account, people)
+PAGES: Final = (
+    home,
+    case,
+    decide,
+    queue,
+    photos,
+    members,
+    jobs,
+    training,
+    records,
+    signing_in,
+    account,
+    people,
+)
 """Each has `MENU`, the entries of the menu that lead to it, and `routes`."""
 
 

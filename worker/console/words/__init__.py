@@ -16,6 +16,7 @@ from worker.console.words import (
     people,
     photos,
     queue,
+    records,
     signing_in,
     training,
 )
@@ -23,7 +24,7 @@ from worker.results.texts import Both, Language
 
 _MODULES: Final = (
     *(common, errors, home, machine, queue, case, photos),
-    *(members, jobs, training, people, signing_in),
+    *(members, jobs, training, records, people, signing_in),
 )
 
 
