@@ -49,8 +49,8 @@ def landmarks_of(eyes: Sequence[Point]) -> Landmarks:
 def box_of(eyes: Sequence[Point]) -> Box:
     """About as large as the detector's."""
     (x, y), (x2, y2) = eyes
-    side = float(np.hypot(x2 - x, y2 - y)) * 2.3
-    return Box((x + x2) / 2 - side / 2, (y + y2) / 2 - 0.4 * side, side, side)
+    side = float(np.hypot(x2 - x, y2 - y)) / 0.4
+    return Box((x + x2) / 2 - side / 2, (y + y2) / 2 - 0.25 * side, side, side)
 
 
 def phone_exif(orientation: int = 1) -> Image.Exif:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from dataclasses import fields
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -12,6 +16,7 @@ import pillow_heif
 import pytest
 from PIL import ExifTags, Image
 
+from support.bundle import ROOT
 from support.console_photos import OWNER, SECRET, face_picture, landmarks_of, phone_exif, saved, turned_pair
 from worker.console.photos.facts import FileFacts
 from worker.console.photos.pictures import Shape, jpeg, pixels, ready
@@ -145,3 +150,24 @@ def test_the_mark_is_seen_at_the_borders_on_any_photo_and_leaves_the_middle_alon
         assert ((rows < 0.1) | (rows > 0.9)).all()
         assert (rows < 0.1).any()
         assert (rows > 0.9).any()
+
+
+def test_no_format_leaves_a_file_behind(tmp_path: Path) -> None:
+    """In a process whose folders for temporary and own files, and working folder, are empty."""
+    files, empty = tmp_path / "files", tmp_path / "empty"
+    for folder in (files, empty):
+        folder.mkdir()
+    for form, data in FILES.items():
+        (files / form).write_bytes(data)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from worker.console.photos.pictures import Shape, ready\n"
+        "from worker.console.photos.watermark import marked\n"
+        "for path in Path(sys.argv[1]).iterdir():\n"
+        "    photo = ready(path.read_bytes(), None, None)\n"
+        "    assert all(marked(photo.pictures[shape], 'kim') for shape in Shape)\n"
+    )
+    env = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]}
+    env |= dict.fromkeys(("TMPDIR", "TEMP", "HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR"), str(empty))
+    subprocess.run([sys.executable, "-c", code, files], env=env, cwd=empty, check=True)
+    assert list(empty.rglob("*")) == []
