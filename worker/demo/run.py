@@ -112,7 +112,7 @@ def run_for_the_console(
 ) -> list[Result]:
     """The same for more members, whose approvals are sampled, and one who objects. Raises DemoFailed."""
     results = _verified(scenarios, photos_url, say, Path("more-members.xlsx"))
-    _command(say, "review", "object", objects)
+    _command(say, "review", "object", objects, "--by", "demo")
     return results
 
 
