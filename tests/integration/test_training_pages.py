@@ -181,6 +181,22 @@ def test_what_the_gate_rejected_or_no_host_could_use_must_be_wanted_twice(
     assert "could not judge with it" in desk.say("/training/shadow", version=foreign, sure="yes")
 
 
+def test_a_host_without_models_checks_the_head_alone_and_says_so(
+    store: Store, version: str, tmp_path: Path
+) -> None:
+    desk = Desk(store, settings(tmp_path))
+    assert "There are no models here" in desk.say("/training/promote", version=version)
+    desk.say("/training/promote", version=version, before="", sure="yes")
+    assert store.models.champion() == version
+    damaged = replace(a_head(tmp_path / "other", "other"), data=b"damaged")
+    store.models.add(damaged, NOW)
+    asked = desk.say("/training/promote", version=damaged.version, before=version, sure="yes")
+    assert "could not judge with it" in asked
+    assert "There are no models here" in desk.say("/training/rollback")
+    desk.say("/training/rollback", to="", sure="yes")
+    assert store.models.champion() is None
+
+
 def replaced_networks(tmp_path: Path) -> Path:
     """A bundle with a network that no host has."""
     from pipeline.bundles.bundle import NetworkFile, Origin, write_bundle

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipeline.bundles.bundle import open_head, open_manifest
 from pipeline.errors import ModelError
 from worker.serving.registry import NetworkFiles, check_head, shipped_version
 from worker.serving.signatures import HeadSignatures
@@ -25,6 +26,16 @@ class HeadChecks:
     def shipped(self) -> str | None:
         """The version of the bundle that this host was shipped with."""
         return shipped_version(self.bundle)
+
+    def check_itself(self, version: str | None) -> None:
+        """Whether the head is whole and signed, whatever networks it needs: for a host without models.
+
+        Raises ModelError; an unknown version, and the shipped bundle, pass.
+        """
+        head = None if version is None else self.models.head(version)
+        if head is not None:
+            self.signatures().check(head)
+            open_head(open_manifest(head.manifest), head.data)
 
     def check(self, version: str | None) -> None:
         """Of a version, or of the shipped bundle. Raises ModelError; an unknown version passes."""

@@ -104,6 +104,10 @@ WORDS: Final[Mapping[str, Both]] = {
         "이 서버에서는 쓸 수 없는 모델입니다. 쓸 수 없는 서버는 지금 모델을 계속 쓰고 여기에 표시됩니다.",
         "A worker of this host could not judge with it. Such hosts keep their head, and are named here.",
     ),
+    "models.unchecked": (
+        "여기에는 모델이 없어 서버에서 쓸 수 있는지 확인하지 않았습니다. 못 쓰는 서버는 여기에 나옵니다.",
+        "There are no models here, so no host was checked: those that cannot use it are named here.",
+    ),
     "models.force": ("그래도 바꿉니다", "Change it all the same"),
     "models.shadow": ("그림자 판정 시작", "Put in shadow"),
     "models.shadow.ask": ("{version}을(를) 그림자로 판정할까요?", "Put {version} in shadow?"),

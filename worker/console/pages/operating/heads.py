@@ -70,7 +70,7 @@ def _promote(visit: Visit, page: Page) -> Response:
         warned = t("models.was_rejected") if rejected else t("models.unusable") if problem else ""
         question = Question(
             title=t("models.promote.ask", version=version),
-            says=(_changes(visit, before, version), t("models.promote.then"), t("models.promote.stands")),
+            says=_says(visit, before, version),
             yes=t("models.promote"),
             fields={"version": version, "before": before or ""},
             warning=warned,
@@ -92,7 +92,7 @@ def _rollback(visit: Visit, page: Page) -> Response:
     if not is_sure(visit) or (problem and not force):
         question = Question(
             title=t("models.rollback.ask"),
-            says=(_changes(visit, champion, back_to), t("models.promote.then"), t("models.promote.stands")),
+            says=_says(visit, champion, back_to),
             yes=t("models.rollback"),
             fields={"to": back_to or ""},
             danger=True,
@@ -136,15 +136,24 @@ def _changed(visit: Visit, way: str, page: Page, change: Callable[[], Replaced])
     return page(visit, Notice(_changes(visit, done.before, done.champion)))
 
 
+def _says(visit: Visit, before: str | None, champion: str | None) -> tuple[str, ...]:
+    """What a change of the champion means."""
+    t = visit.words
+    unchecked = () if visit.services.operations.heads.shipped else (t("models.unchecked"),)
+    changes = _changes(visit, before, champion)
+    return (changes, t("models.promote.then"), t("models.promote.stands"), *unchecked)
+
+
 def _changes(visit: Visit, before: str | None, champion: str | None) -> str:
     shipped = visit.words("models.shipped")
     return visit.words("models.changes", before=before or shipped, champion=champion or shipped)
 
 
 def _problem(visit: Visit, version: str | None) -> str | None:
-    """Why a worker of this host could not judge with it; hosts have the same bundle."""
+    """Why a worker of this host could not judge with it; of a host without models, what is wrong with it."""
+    heads = visit.services.operations.heads
     try:
-        visit.services.operations.heads.check(version)
+        (heads.check if heads.shipped else heads.check_itself)(version)
     except ModelError as error:
         return str(error)
     return None
