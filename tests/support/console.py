@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -74,19 +74,18 @@ class Console:
         """Somebody who has signed in and uses no browser."""
         return Visitor(self, self.person(name, *roles))
 
-    def case(self, number: int, at: datetime | None = None, **verdict: Any) -> str:
+    def case(self, number: int, member_id: str = "", *, gallery: int = 2, **verdict: Any) -> str:
         """A member of this number who waits for a person, with drawn photos; the member's ID."""
-        member_id, when = f"m{number}", at or utc_now() - timedelta(hours=1)
-        photos = verdict.pop("gallery", 2)
+        member_id, when = member_id or f"m{number}", utc_now() - timedelta(hours=1)
         urls = [
-            self.photos.add_photo(f"{member_id}/{position}.jpg", drawn(number, position))
-            for position in range(photos + 1)
+            self.photos.add_photo(f"m{number}/{position}.jpg", drawn(number, position))
+            for position in range(gallery + 1)
         ]
         job = a_job(f"r{number}", member_id, when, selfie_url=urls[0], photo_urls=urls[1:])
         self.store.requests.accept(job, "verify", when)
         attempt = self.store.requests.acquire(job.request_id, "w", LEASE, MOST, when)
         assert isinstance(attempt, Attempt)
-        findings = tuple(found(number, position) for position in range(1, photos + 1))
+        findings = tuple(found(number, position) for position in range(1, gallery + 1))
         said = {"status": Status.REVIEW, "reason": Reason.DIFFERENT_PERSON, **verdict}
         said = {"selfie": found(number, 0), "photos": findings, **said}
         assert self.store.requests.finish(attempt, a_verdict(**said), when)
