@@ -167,7 +167,7 @@ def test_a_session_ends_after_a_quarter_of_an_hour_without_a_page_and_after_twel
     assert store.staff.sessions.person_of(idle, minutes(31.8))
     assert store.staff.sessions.person_of(idle, minutes(47)) is None
     busy, _ = signed_in(store, kim, minutes(100))
-    for at in range(100, 820, 10):
+    for at in range(100, 820, 14):
         assert store.staff.sessions.person_of(busy, minutes(at)), at
     assert store.staff.sessions.person_of(busy, minutes(820)) is None
 
@@ -349,6 +349,22 @@ def test_a_reset_makes_the_old_password_void_and_invites_anew(store: Store) -> N
     assert store.staff.sessions.person_of(kim.token, minutes(1)) is None
     assert store.staff.sign_in.password("Kim", PASSWORD, DESK, minutes(1)) == Refused()
     assert isinstance(sign_in(store, answered(store, again, minutes(2)), minutes(4)), Passed)
+
+
+def test_what_was_begun_before_a_reset_cannot_be_finished_after_it(store: Store) -> None:
+    kim = enrolled(store, "Kim", REVIEWER)
+    half = store.staff.sign_in.password("Kim", PASSWORD, DESK, minutes(2))
+    assert isinstance(half, Passed)
+    newcomer = store.staff.sessions.newcomer_of(half.token, minutes(2))
+    person = store.staff.sessions.person_of(kim.token, minutes(2))
+    assert newcomer
+    assert person
+    store.staff.accounts.reset(kim.account_id, "boss", minutes(2))
+    assert store.staff.sign_in.code(newcomer, kim.code(minutes(2)), DESK, minutes(2)) == Refused()
+    assert store.staff.profile.prove_factor(person, "123456", DESK, minutes(2)) == Refused()
+    change = store.staff.profile.change_password
+    assert change(person, PASSWORD, "another horse battery", DESK, minutes(2)) == Refused()
+    assert store.staff.sessions.of(kim.account_id, minutes(2)) == []
 
 
 def test_a_company_s_sign_on_says_who_it_is_and_the_roles_stay_ours(store: Store) -> None:

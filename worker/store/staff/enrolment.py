@@ -104,7 +104,7 @@ class Enrolment:
         nothing = {"invite_hash": None, "invite_until": None}
         change(c, self._t, row.id, totp=stored, totp_step=step, **chosen, **nothing)
         self._sessions.end(c, self._t.session.c.account_id == row.id)
-        return self._sign_in.complete(c, newcomer, browser, now)
+        return self._sign_in.let_in(c, row.id, browser, now)
 
 
 def _is_invited(row: AnyRow, newcomer: Newcomer, now: datetime) -> bool:

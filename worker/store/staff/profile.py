@@ -10,6 +10,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
+from worker.errors import NotPossible
 from worker.store.database import Database
 from worker.store.staff.account_rows import change, existing
 from worker.store.staff.enrolment import Enrolled
@@ -69,6 +70,8 @@ class Profile:
         self, c: sa.Connection, person: Person, browser: Browser, now: datetime, values: dict[str, object]
     ) -> str:
         row = existing(c, self._t, person.account_id)
+        if not self._sessions.end(c, self._t.session.c.id == person.session_id):
+            raise NotPossible("the session was ended meanwhile: sign in again")
         change(c, self._t, row.id, **values)
         self._sessions.end(c, self._t.session.c.account_id == row.id)
         return self._sessions.start(c, row.id, Stage.COMPLETE, browser, now)

@@ -94,7 +94,8 @@ class SignIn:
         if found is None:
             return Refused()
         self._attempts.succeeded(tried, _TRIES, now)
-        return Passed(self._db.write(lambda c: self.complete(c, newcomer, browser, now)))
+        token = self._db.write(lambda c: self._complete(c, newcomer, browser, now))
+        return Refused() if token is None else Passed(token)
 
     def _check_code(self, c: sa.Connection, newcomer: Newcomer, code: str, now: datetime) -> str | None:
         """How it was proved, in a word for the record."""
@@ -112,11 +113,17 @@ class SignIn:
         change(c, self._t, row.id, recovery=left)
         return "recovery"
 
-    def complete(self, c: sa.Connection, newcomer: Newcomer, browser: Browser, now: datetime) -> str:
-        """A whole session in place of the one that was half way; its token."""
-        self._sessions.end(c, self._t.session.c.id == newcomer.session_id)
-        change(c, self._t, newcomer.account_id, signed_in_at=now)
-        return self._sessions.start(c, newcomer.account_id, Stage.COMPLETE, browser, now)
+    def _complete(self, c: sa.Connection, newcomer: Newcomer, browser: Browser, now: datetime) -> str | None:
+        """A whole session in place of the one that was half way; None where that was ended meanwhile."""
+        row = locked(c, self._t, newcomer.account_id)
+        if row is None or not self._sessions.end(c, self._t.session.c.id == newcomer.session_id):
+            return None
+        return self.let_in(c, row.id, browser, now)
+
+    def let_in(self, c: sa.Connection, account_id: int, browser: Browser, now: datetime) -> str:
+        """A session of somebody who has proved who they are; its token."""
+        change(c, self._t, account_id, signed_in_at=now)
+        return self._sessions.start(c, account_id, Stage.COMPLETE, browser, now)
 
     def trusted(self, name: str, browser: Browser, now: datetime) -> Passed | Refused:
         """For a company's own sign-on, which has checked who this is. Accounts and roles are ours."""
@@ -124,11 +131,7 @@ class SignIn:
         self.record(row.name if row else _UNKNOWN, "sign_on" if row else "refused", browser, now)
         if row is None:
             return Refused()
-        return Passed(self._db.write(lambda c: self._trusted(c, row, browser, now)))
-
-    def _trusted(self, c: sa.Connection, row: AnyRow, browser: Browser, now: datetime) -> str:
-        change(c, self._t, row.id, signed_in_at=now)
-        return self._sessions.start(c, row.id, Stage.COMPLETE, browser, now)
+        return Passed(self._db.write(lambda c: self.let_in(c, row.id, browser, now)))
 
     def prove(self, account_id: int, password: str, browser: Browser, now: datetime) -> Refused | None:
         """Whether somebody who is signed in knows the password, before they change how one signs in."""
