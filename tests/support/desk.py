@@ -91,15 +91,8 @@ class Desk:
     @contextmanager
     def served(self) -> Iterator[str]:
         """For a browser: the address while it is served."""
-        with socket.socket() as listening:
-            listening.bind(("127.0.0.1", 0))
-            listening.listen()
-            server = uvicorn.Server(uvicorn.Config(self.application, log_level="warning", access_log=False))
-            thread = Thread(target=server.run, args=([listening],), daemon=True)
-            thread.start()
-            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-            server.should_exit = True
-            thread.join()
+        with served(self.application) as address:
+            yield address
 
     def see(self, path: str, status: int = 200, *, language: str = "en") -> str:
         """The words of a page, without its markup."""
@@ -121,6 +114,20 @@ class Desk:
         )
         assert answer.status_code == status, answer.text
         return words_of(answer.text)
+
+
+@contextmanager
+def served(application: Starlette) -> Iterator[str]:
+    """The address of an application while it is served."""
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        server = uvicorn.Server(uvicorn.Config(application, log_level="warning", access_log=False))
+        thread = Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        server.should_exit = True
+        thread.join()
 
 
 def words_of(html: str) -> str:
