@@ -38,7 +38,7 @@
 
   const say = (text) => { if (text) window.say(text, "warn"); };
 
-  const show = (position, { focus = false } = {}) => {
+  const show = (position) => {
     if (!page.positions.includes(position)) return;
     page.current = position;
     for (const pane of page.all(".pane.gallery[data-position]")) pane.hidden = Number(pane.dataset.position) !== position;
@@ -51,7 +51,6 @@
       const mine = Number(thumb.dataset.show) === position;
       mine ? thumb.setAttribute("aria-current", "true") : thumb.removeAttribute("aria-current");
       if (mine) thumb.scrollIntoView({ block: "nearest", inline: "nearest" });
-      if (mine && focus) thumb.focus();
     }
     zoomTo({ scale: 1, x: 0, y: 0 });
     fetchWhole();
@@ -91,10 +90,11 @@
     if (place) place.textContent = page.root.dataset.wordsAnswered.replace("#", all - unanswered().length).replace("$", all);
   };
 
-  const submitAnswers = (form) => {
+  const submitAnswers = () => {
     const left = unanswered();
     if (!left.length) return true;
-    show(left[0], { focus: true });
+    show(left[0]);
+    page.one(`input[name="answer-${left[0]}"]`).focus({ preventScroll: true });
     say(page.root.dataset.wordsMissing);
     return false;
   };
@@ -369,6 +369,7 @@
     root.addEventListener("click", (event) => {
       const button = event.target.closest("button");
       if (!button) return;
+      if (event.detail > 0) button.blur();  // after a click the keys belong to the page again
       if (button.dataset.do) DO[button.dataset.do]();
       if (button.dataset.show) show(Number(button.dataset.show));
       if (button.classList.contains("retry")) retry(button);
