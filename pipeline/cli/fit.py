@@ -8,9 +8,11 @@ from pathlib import Path
 
 import click
 
+from pipeline.bundles.head import Head
 from pipeline.bundles.identities import FittedOn
 from pipeline.bundles.load import load_models
-from pipeline.bundles.models import HeadParams, compose
+from pipeline.bundles.models import HeadParams, compose, read_head_params
+from pipeline.bundles.reference import KEY, write_beside
 from pipeline.cli import FILE, PATH, bundle_option, cache_option, images_option
 from pipeline.datasets.corrections import read_corrected
 from pipeline.datasets.data import LabelledFace, read_faces
@@ -18,6 +20,7 @@ from pipeline.datasets.degraded import degraded_copies
 from pipeline.datasets.embeddings import Dataset
 from pipeline.datasets.tables import PersonCodes, added_faces, face_table, for_gender_head, labels_of
 from pipeline.evaluation.protocol import NOBODY, require_enough
+from pipeline.evaluation.reference import cross_fit_reference
 from pipeline.fitting.fit import (
     FaceTable,
     FitSettings,
@@ -50,6 +53,11 @@ from pipeline.fitting.fit import (
     metavar="NETWORK",
     help="Leave it out, for bundles that are made where its weights cannot be had.",
 )
+@click.option(
+    "--reference-only",
+    is_flag=True,
+    help="Fit no head: measure the reference of the one at OUT, and write it beside.",
+)
 def command(
     faces: tuple[Path, ...],
     genders: tuple[Path, ...],
@@ -58,14 +66,19 @@ def command(
     out: Path,
     cache: Path | None,
     without: tuple[str, ...],
+    reference_only: bool,
 ) -> None:
     """Fit means, projection, thresholds and gender; the bundle's occlusion arrays are kept.
 
     Use only photos that may be used in what is shipped. `python -m pipeline weights`
-    puts the new head into a bundle.
+    puts the new head into a bundle. With the head goes its reference: where the similarities of genuine
+    and impostor pairs lie, by fits without the people of each pair.
     """
     dataset = Dataset(load_models(bundle), bundle, images, cache)
     people_faces = read_corrected(faces)
+    if reference_only:
+        _measure(dataset, people_faces, out)
+        return
     require_enough([NOBODY], labels_of(people_faces, PersonCodes(people_faces)))
     gender_faces = for_gender_head(face for path in genders for face in read_faces(path))
     everything = dataset.embed([face.file for face in [*people_faces, *gender_faces]])
@@ -87,11 +100,37 @@ def command(
         replay=replay_limits(scorer, table),
     )
     names = {face.identity for face in [*people_faces, *gender_faces] if face.file in embedded.row}
-    compose(params, _facts(dataset, params, table, gender_faces), FittedOn.people(names)).save(out)
+    facts = _facts(dataset, params, table, gender_faces) | _reference(table, settings)
+    compose(params, facts, FittedOn.people(names)).save(out)
     for name in added_embedders(table, settings):
         weight = scorer.towers[name].weight if name in scorer.towers else 0
         click.echo(f"{name} counts {weight:g} times as much as SFace" if weight else f"{name} adds nothing")
     click.echo(f"{out}: fitted on {len(table.identity)} faces of {len(set(table.identity.tolist()))} people")
+
+
+def _measure(dataset: Dataset, people_faces: list[LabelledFace], path: Path) -> None:
+    """The reference of a head that was fitted before there were references; the head stays as it is."""
+    head = Head.load(path)
+    towers = read_head_params(head).scorer.towers
+    embedded = dataset.embed([face.file for face in people_faces])
+    if missing := sorted(towers.keys() - embedded.embeddings.keys()):
+        raise click.UsageError(f"the bundle lacks {missing[0]}, which the head compares with")
+    kept = {name: rows for name, rows in embedded.embeddings.items() if name in towers}
+    table = face_table(people_faces, replace(embedded, embeddings=kept), PersonCodes(people_faces))
+    reference = cross_fit_reference(table, FitSettings())
+    if reference is None:
+        raise click.ClickException("without the people of a fold too few faces are left")
+    beside = write_beside(path, head, reference)
+    click.echo(
+        f"{beside}: {reference.genuine_pairs:,} genuine pairs of {reference.genuine_people:,} people, "
+        f"{reference.impostor_pairs:,} impostor pairs of {reference.impostor_people:,}"
+    )
+
+
+def _reference(table: FaceTable, settings: FitSettings) -> dict[str, object]:
+    """Where similarities lie, by fits without the people of each pair; nothing if the faces are too few."""
+    reference = cross_fit_reference(table, settings)
+    return {} if reference is None else {KEY: reference.facts()}
 
 
 def _facts(

@@ -6,17 +6,20 @@ Pairs that share a person are not independent, so the bootstrap resamples people
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from pipeline.bundles.head import CALIBRATED, Head
 from pipeline.bundles.identities import FittedOn
+from pipeline.bundles.models import read_head_params
+from pipeline.bundles.reference import KEY, Reference, reference_of, sha256_of
 from pipeline.errors import DataError
 from pipeline.faces.types import Codes, EmbeddingsByName, Flags, Rows, Scores
 from pipeline.fitting import metrics
 from pipeline.fitting.fit import FitSettings, thresholds_at
+from pipeline.fitting.reference import completed, reference_of_pairs
 from pipeline.score import Scorer, Thresholds
 
 ROUNDS = 500
@@ -45,6 +48,12 @@ class Calibration:
     impostors: int
     people: int
     warnings: tuple[str, ...]
+    reference: Reference | None = field(default=None, repr=False)
+    """Where the similarities of these pairs lie."""
+
+    def facts(self) -> dict[str, Any]:
+        """For JSON, without the reference."""
+        return {name: value for name, value in asdict(self).items() if name != KEY}
 
 
 def require_impostors(count: int, fmr: float) -> None:
@@ -72,14 +81,16 @@ def calibrate(pairs: ScoredPairs, settings: FitSettings, before: Thresholds, see
         thresholds = thresholds_at(impostors, impostors, settings)
         thresholds = replace(thresholds, different=min(before.different, thresholds.approve))
     approve, different = _intervals(pairs, settings, seed)
+    thresholds = thresholds.keeping(before)
     return Calibration(
-        thresholds=thresholds.keeping(before),
+        thresholds=thresholds,
         approve95=approve,
         different95=different if len(genuine) else None,
         genuine=len(genuine),
         impostors=len(impostors),
         people=len(np.unique(np.concatenate([pairs.first, pairs.second]))),
         warnings=tuple(_warnings(len(genuine), len(impostors), settings)),
+        reference=reference_of_pairs(pairs.scores, pairs.first, pairs.second, thresholds),
     )
 
 
@@ -115,7 +126,7 @@ def with_genuine(impostors: ScoredPairs, scores: Scores, members: Codes) -> Scor
 
 def recalibrated(head: Head, result: Calibration, fmr: float, people: FittedOn | None = None) -> Head:
     """The head with these thresholds, which were set on ``people``, marked as calibrated."""
-    facts: dict[str, Any] = {**asdict(result), "fmr": fmr}
+    facts = {**result.facts(), "fmr": fmr}
     del facts["thresholds"]
     before = head.fitted_on
     everybody = before.joined(people) if people else before
@@ -125,8 +136,18 @@ def recalibrated(head: Head, result: Calibration, fmr: float, people: FittedOn |
         "calibration": CALIBRATED,
         "calibrated_on": facts,
         "fitted_on": everybody.facts(),
+        KEY: _reference(head, result),
     }
     return Head({**head.arrays, **everybody.arrays()}, metadata)
+
+
+def _reference(head: Head, result: Calibration) -> dict[str, Any] | None:
+    """The reference under the new thresholds: that of before is wrong now."""
+    if result.reference is None:
+        return None
+    before = reference_of(sha256_of(head), head.metadata)
+    old = read_head_params(head).scorer.thresholds
+    return completed(result.reference, before, old, result.thresholds).facts()
 
 
 def _warnings(genuine: int, impostors: int, settings: FitSettings) -> Sequence[str]:

@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from pipeline.bundles.head import CALIBRATED, UNCALIBRATED, Head
 from pipeline.bundles.identities import FittedOn, Group, Hashes, Learner
 from pipeline.bundles.models import HeadParams, compose
+from pipeline.bundles.reference import KEY, Measured
 from pipeline.datasets.tables import CODES, NO_AGE
 from pipeline.errors import DataError
 from pipeline.faces.types import Codes, Doubles, Flags, Floats, Rows
 from pipeline.fitting.fit import MALE, UNKNOWN, FaceTable, FitSettings, fit_gender
+from pipeline.fitting.reference import reference_on
 from pipeline.promotion.bootstrap import difference, draw_people, shares_of_faces
 from pipeline.promotion.gate import GateReport, GateRules, check_challenger
 from pipeline.promotion.label_checks import label_figures
@@ -138,9 +140,16 @@ def retrain(
         "calibration": _calibration(champion, training.table, recipe.fit),
         "embedders": champion.metadata["embedders"],
         "training": facts,
+        KEY: _reference(params, test.table),
     }
     head = compose(params, description, _people(champion, base, params, training))
     return Retrained(head, gate, facts)
+
+
+def _reference(params: HeadParams, test: FaceTable) -> dict[str, Any] | None:
+    """On the test set, of which nobody was trained on."""
+    found = reference_on(params.scorer, test, Measured.TEST_SET)
+    return None if found is None else found.facts()
 
 
 def _split(faces: MemberFaces, base: HeadParams) -> tuple[MemberFaces, MemberFaces, dict[str, int]]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -192,7 +192,7 @@ class Recalibrated:
             "fmr_before": measured.fmr_before,
             "fmr_before95": measured.fmr_before95,
             "twins": measured.twins,
-            **asdict(measured.calibration),
+            **measured.calibration.facts(),
         }
 
 
