@@ -71,6 +71,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON event_endpoint TO 'verify_worker'@'%';
 GRANT SELECT, INSERT, UPDATE ON tally TO 'verify_worker'@'%';
 -- Accounts of the console that were closed three years ago go, with the history of their roles.
 GRANT SELECT, DELETE ON TABLE staff_account_expired TO 'verify_worker'@'%';
+GRANT SELECT, INSERT, UPDATE ON day_tally TO 'verify_worker'@'%';
 -- For SELECT ... FOR UPDATE on what it may only read.
 GRANT LOCK TABLES ON * TO 'verify_worker'@'%';
 
@@ -147,6 +148,8 @@ GRANT SELECT ON tally TO 'verify_operator'@'%';
 -- Who is a checker.
 GRANT SELECT (id, name, folded, closed_at) ON staff_account TO 'verify_operator'@'%';
 GRANT SELECT (id, account_id, role, action) ON staff_grant TO 'verify_operator'@'%';
+-- Who erases somebody or puts a request back says of which days the counts are to be counted again.
+GRANT SELECT, UPDATE (counted_at, changes) ON day_tally TO 'verify_operator'@'%';
 GRANT LOCK TABLES ON * TO 'verify_operator'@'%';
 
 -- verify_console: the review console, `python -m worker console`. -----------------------------------
@@ -197,6 +200,7 @@ GRANT SELECT, INSERT, DELETE ON event TO 'verify_console'@'%';
 GRANT SELECT ON event_delivery TO 'verify_console'@'%';
 GRANT SELECT ON event_endpoint TO 'verify_console'@'%';
 GRANT SELECT ON tally TO 'verify_console'@'%';
+GRANT SELECT, UPDATE (counted_at, changes) ON day_tally TO 'verify_console'@'%';
 -- Its people. What was done to an account, a role that was given or taken, can be added and not changed.
 GRANT SELECT, INSERT,
     UPDATE (language, signed_in_at, closed_at, invite_hash, invite_until, password, password_at, totp, totp_step, recovery)

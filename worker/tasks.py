@@ -115,6 +115,8 @@ def sweep() -> str:
         if not publisher.waiting(queues.RETRAIN) and runtime.store().training_runs.due(utc_now()):
             publisher.send_retrain()
         runtime.store().tally.renew(utc_now())
+        runtime.store().days.renew(utc_now())
+        runtime.store().kept_report.renew(utc_now())
         runtime.store().access_watch.look(utc_now())
     except NotSent as error:
         logger.warning("%s; the next sweep goes on", error)

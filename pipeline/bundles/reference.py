@@ -143,12 +143,29 @@ def sha256_of(head: AnyHead) -> str:
     return hashlib.sha256(head.pack()).hexdigest()
 
 
-def write_beside(path: Path, head: AnyHead, reference: Reference) -> Path:
-    """Write the file beside a head that was fitted before there were references; where it lies."""
+def write_beside(path: Path, head: AnyHead, reference: Reference, version: str) -> Path:
+    """Write the file beside a head that was fitted before there were references; where it lies.
+
+    ``version`` is that of the bundle with this head.
+    """
     path = path.with_name(path.stem + SUFFIX)
-    record = {"head": fingerprint(sha256_of(head), head.metadata), **reference.facts()}
+    facts = {"head": fingerprint(sha256_of(head), head.metadata), "version": version}
+    record = {**facts, **reference.facts()}
     path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+@cache
+def shipped_as(version: str) -> tuple[str, Mapping[str, Any]] | None:
+    """The sha256 and the metadata of the head that came with this version of the bundle; None of others.
+
+    For a process that has no bundle.
+    """
+    for path in HEADS.glob(f"*{SUFFIX}"):
+        if json.loads(path.read_text("utf-8"))["version"] == version:
+            metadata = json.loads((HEADS / f"{path.name.removesuffix(SUFFIX)}.json").read_text("utf-8"))
+            return str(metadata.pop("arrays_sha256")), metadata
+    return None
 
 
 @cache

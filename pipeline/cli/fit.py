@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.bundles.bundle import with_head
 from pipeline.bundles.head import Head
 from pipeline.bundles.identities import FittedOn
 from pipeline.bundles.load import load_models
@@ -120,11 +121,19 @@ def _measure(dataset: Dataset, people_faces: list[LabelledFace], path: Path) -> 
     reference = cross_fit_reference(table, FitSettings())
     if reference is None:
         raise click.ClickException("without the people of a fold too few faces are left")
-    beside = write_beside(path, head, reference)
+    beside = write_beside(path, head, reference, _version_with(dataset, head))
     click.echo(
         f"{beside}: {reference.genuine_pairs:,} genuine pairs of {reference.genuine_people:,} people, "
         f"{reference.impostor_pairs:,} impostor pairs of {reference.impostor_people:,}"
     )
+
+
+def _version_with(dataset: Dataset, head: Head) -> str:
+    """The version of a bundle of this head and the networks that it needs."""
+    base = dataset.models.manifest
+    unused = dataset.models.embedders.keys() - head.metadata["embedders"].keys()
+    parts = {name: part for name, part in base.parts.items() if name not in unused}
+    return with_head(replace(base, parts=parts), head)[0].version
 
 
 def _reference(table: FaceTable, settings: FitSettings) -> dict[str, object]:

@@ -13,7 +13,6 @@ import numpy as np
 
 from pipeline.bundles.head import CALIBRATED, Head
 from pipeline.bundles.identities import FittedOn
-from pipeline.bundles.models import read_head_params
 from pipeline.bundles.reference import KEY, Reference, reference_of, sha256_of
 from pipeline.errors import DataError
 from pipeline.faces.types import Codes, EmbeddingsByName, Flags, Rows, Scores
@@ -146,7 +145,9 @@ def _reference(head: Head, result: Calibration) -> dict[str, Any] | None:
     if result.reference is None:
         return None
     before = reference_of(sha256_of(head), head.metadata)
-    old = read_head_params(head).scorer.thresholds
+    if before is None:
+        return result.reference.facts()
+    old = Thresholds(**head.metadata["edges"])
     return completed(result.reference, before, old, result.thresholds).facts()
 
 

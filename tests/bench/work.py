@@ -72,6 +72,11 @@ class Scene:
         self.store.database.write(lambda c: c.execute(old))
         self.store.tally.renew(utc_now())
 
+    def count_days(self) -> None:
+        """What it does every ten minutes of today, and of all days once."""
+        while self.store.days.renew(utc_now()):
+            pass
+
     def review_list(self) -> None:
         self.store.reviews.queue.page(utc_now())
 
@@ -82,6 +87,8 @@ class Scene:
         sweep(self.store.requests, self.store.pending, QuietBroker(), utc_now())
         self.store.training_runs.due(utc_now())
         self.store.tally.renew(utc_now())
+        self.store.days.renew(utc_now())
+        self.store.kept_report.renew(utc_now())
 
     def show(self) -> None:
         """What `python -m worker show` asks."""

@@ -322,6 +322,26 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     assert worker.requests.accept(a_job("r9", "m1"), "verify", NOW).new
 
 
+def test_the_worker_counts_days_and_whoever_changes_one_says_so(
+    engine_of: Callable[[str], sa.Engine],
+) -> None:
+    worker, operator, console = (
+        store_of(engine_of(f"verify_{who}")) for who in ("worker", "operator", "console")
+    )
+    for number in (1, 2):
+        worker.requests.accept(a_job(f"r{number}", f"m{number}"), "verify", NOW)
+    judged(worker, "r1")
+    assert worker.requests.give_up("r2", "poison", "boom", NOW)
+    assert (worker.days.renew(NOW), worker.kept_report.renew(NOW), worker.tally.renew(NOW)) == (1, True, True)
+    assert sum(console.days.latest(NOW, 1)[0].counts.verdicts.values()) == 2
+    assert console.kept_report.report(NOW)[0].reviewers == ()
+    assert console.dead_jobs.requeue(console.dead_jobs.latest()[0].id, NOW)
+    assert worker.days.renew(NOW) == 1
+    operator.members.forget("m1", NOW)
+    assert worker.days.renew(NOW) == 1
+    assert not console.days.latest(NOW, 1)[0].counts.verdicts
+
+
 def test_the_console_does_what_its_pages_do(engine_of: Callable[[str], sa.Engine], tmp_path: Path) -> None:
     console, worker = store_of(engine_of("verify_console")), store_of(engine_of("verify_worker"))
     for number in range(1, 5):

@@ -12,6 +12,7 @@ from support import reviews
 from support.cases import APPROVE, DIFFERENT, REJECT, SAME, a_store, answered, judged, rows
 from support.jobs import KIM, NOW, later
 from worker.store import CaseView, Ruling, Store
+from worker.store.counts.kept_report import SPAN, KeptReport
 from worker.store.tables.states import PairLabel
 
 
@@ -105,3 +106,24 @@ def test_the_audit_counts_as_wrong_what_is_rejected_and_nothing_that_is_undone_o
     audit = store.reviews.reports.report(NOW).audit
     assert (audit.counts.sampled, audit.counts.judged, audit.counts.wrong, audit.open) == (5, 2, 1, 2)
     assert store.labels.audit() == audit.counts
+
+
+# The report that is kept
+
+
+def test_of_few_the_report_is_of_now_and_of_many_of_the_last_sweep(store: Store) -> None:
+    for n in range(3):
+        approved_wrongly(store, n, wrong=n == 1)
+    works_through(store, lambda view: DIFFERENT if view.claim.member_id == "m1" else SAME)
+    few, many = (KeptReport(store.database, store.reviews.reports, size) for size in (100, 0))
+    assert many.report(later(0)) == (store.reviews.reports.report(later(0) - SPAN), None)
+    assert many.renew(later(0))
+    kept, counted_at = many.report(later(1))
+    assert (kept, counted_at) == (store.reviews.reports.report(later(0) - SPAN), later(0))
+    assert kept.audit.counts.wrong == 1
+    approved_wrongly(store, 3, wrong=False)
+    assert few.report(later(1))[0].audit.counts.sampled == 4
+    assert many.report(later(1))[0].audit.counts.sampled == 3
+    assert not many.renew(later(599))
+    assert many.renew(later(600))
+    assert many.report(later(600))[0].audit.counts.sampled == 4

@@ -17,7 +17,18 @@ from starlette.staticfiles import StaticFiles
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
 from worker.console.guard import BodyLimit, Guard, Headers, MenuEntry, Peer
-from worker.console.pages import account, case, decide, home, people, photos, queue, records, signing_in
+from worker.console.pages import (
+    account,
+    case,
+    dashboard,
+    decide,
+    home,
+    people,
+    photos,
+    queue,
+    records,
+    signing_in,
+)
 from worker.console.pages.operating import jobs, members, training
 from worker.console.services import Services
 from worker.console.sessions import person_of
@@ -29,6 +40,7 @@ PAGES: Final = (
     decide,
     queue,
     photos,
+    dashboard,
     members,
     jobs,
     training,

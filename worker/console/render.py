@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from worker.console.charts import similarity_of
 from worker.console.words import Words
 
 HTMX: Final = json.dumps(
@@ -33,6 +34,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    env.globals["similarity_of"] = similarity_of
     env.filters["clock"] = _clock
     env.filters["thousands"] = lambda number: f"{number:,}"
     return env

@@ -17,6 +17,7 @@ from worker.console.services import ConsoleRules, Services
 from worker.operating.broker import BrokerCheck
 from worker.operating.operations import Operations
 from worker.results.explained import Terms
+from worker.serving.references import References
 from worker.setting_values import split_address
 
 
@@ -35,12 +36,13 @@ def services() -> Services:
         blur=config.console_blur,
         zone=ZoneInfo(config.time_zone),
     )
-    fetch = runtime.build_fetcher(CASE_BYTES).fetch_all
+    store, fetch = runtime.store(), runtime.build_fetcher(CASE_BYTES).fetch_all
     return Services(
-        store=runtime.store(),
+        store=store,
         rules=rules,
         clock=utc_now,
         fetch=fetch,
+        references=References(store.models, config.bundle),
         operations_of=lru_cache(maxsize=1)(_operations),
     )
 

@@ -12,6 +12,7 @@ from worker.console.photos.cache import PhotoCache
 from worker.console.photos.loading import Fetch, PhotoLoader, without_photos
 from worker.console.photos.service import ReviewPhotos
 from worker.operating.operations import Operations
+from worker.serving.references import References
 from worker.store import Store
 
 
@@ -50,6 +51,8 @@ class Services:
     clock: Callable[[], datetime]
     fetch: Fetch = without_photos
     """How photos are fetched."""
+    references: References | None = None
+    """None where nothing can be known of heads."""
     photos: ReviewPhotos = field(init=False)
     operations_of: Callable[[], Operations] = _nothing_to_operate
     """Only the pages of operators ask for it."""

@@ -15,7 +15,9 @@ from worker.store.access.log import AccessLog
 from worker.store.access.reviews import AccessReviews
 from worker.store.access.verification import ChainVerification
 from worker.store.access.watch import AccessWatch
+from worker.store.counts.days import Days
 from worker.store.counts.failing import MissedFailures
+from worker.store.counts.kept_report import KeptReport
 from worker.store.counts.tally import Tally
 from worker.store.database import Database, build_engine
 from worker.store.encryption import Cipher, Keys
@@ -136,6 +138,8 @@ class Store:
         self.explanations = Explanations(self.database, self.models, self.reviews.objections)
         self.missed_failures = MissedFailures(self.database)
         self.tally = Tally(self.database)
+        self.days = Days(self.database)
+        self.kept_report = KeptReport(self.database, self.reviews.reports)
         self.reports = Reports(
             self.database,
             models=self.models,

@@ -20,10 +20,11 @@ from worker.console.words import (
     signing_in,
     training,
 )
+from worker.console.words.figures import dashboard, similarity
 from worker.results.texts import Both, Language
 
 _MODULES: Final = (
-    *(common, errors, home, machine, queue, case, photos),
+    *(common, errors, home, machine, queue, case, photos, dashboard, similarity),
     *(members, jobs, training, records, people, signing_in),
 )
 

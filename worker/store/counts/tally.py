@@ -6,7 +6,7 @@ for each other. So the counts of many are those of the last ten minutes, and say
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -14,13 +14,12 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from pipeline.verdict import Status
-from worker.store.database import Database
+from worker.store.database import AnyRow, Database
 from worker.store.tables.states import State
 
 COUNTED_NOW: Final = 10_000
 """Up to so many requests, as they were counted last, each question is answered by a count."""
 _EVERY: Final = timedelta(minutes=10)
-_NAME: Final = "all"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,33 +34,50 @@ class Counts:
     """They add up to all that were ever accepted."""
 
 
+class Kept:
+    """A row of `tally`: what was counted of one thing, again every ten minutes at most."""
+
+    def __init__(self, database: Database, name: str) -> None:
+        self._db = database
+        self._t = database.t.tally
+        self._name = name
+
+    def row_on(self, c: sa.Connection) -> AnyRow | None:
+        """Its ``counts`` and ``counted_at``; None where nobody has counted yet."""
+        query = sa.select(self._t.c.counts, self._t.c.counted_at).where(self._t.c.name == self._name)
+        return c.execute(query).one_or_none()
+
+    def renew(self, now: datetime, count: Callable[[], Mapping[str, Any]]) -> bool:
+        """Count again where the last time is ten minutes ago; whether it was so. Locks nobody out."""
+        query = sa.select(self._t.c.counted_at).where(self._t.c.name == self._name)
+        last = self._db.read(lambda c: c.scalar(query))
+        if last is not None and now - _EVERY < last <= now:
+            return False
+        counts = count()
+        self._db.write(lambda c: keep_count(c, self._t, self._name, counts, now))
+        return True
+
+
 class Tally:
-    """The row of `tally`."""
+    """All members and requests."""
 
     def __init__(self, database: Database, counted_now: int = COUNTED_NOW) -> None:
         """``counted_now``: see `COUNTED_NOW`."""
         self._db = database
         self._t = database.t
+        self._kept = Kept(database, "all")
         self._counted_now = counted_now
 
     def counts_on(self, c: sa.Connection) -> tuple[Counts, datetime | None]:
         """The counts, and when they were counted: None for just now."""
-        t = self._t.tally
-        row = c.execute(sa.select(t.c.counts, t.c.counted_at).where(t.c.name == _NAME)).one_or_none()
+        row = self._kept.row_on(c)
         if row is not None and sum(row.counts["requests"].values()) > self._counted_now:
             return _counts_of(row.counts), row.counted_at
         return self._count(c), None
 
     def renew(self, now: datetime) -> bool:
-        """Count again where the last time is ten minutes ago; whether it was so. Locks nobody out."""
-        t = self._t.tally
-        query = sa.select(t.c.counted_at).where(t.c.name == _NAME)
-        last = self._db.read(lambda c: c.scalar(query))
-        if last is not None and now - _EVERY < last <= now:
-            return False
-        counts = asdict(self._db.read(self._count))
-        self._db.write(lambda c: keep_count(c, self._t.tally, _NAME, counts, now))
-        return True
+        """Count again where the last time is ten minutes ago; whether it was so."""
+        return self._kept.renew(now, lambda: asdict(self._db.read(self._count)))
 
     def _count(self, c: sa.Connection) -> Counts:
         m, number = self._t.member, sa.func.count()

@@ -12,6 +12,7 @@ from pipeline.verdict import Gender, Reason, Status
 from worker.client.identifiers import is_identifier
 from worker.errors import NotPossible
 from worker.store.access.log import AccessLog
+from worker.store.counts.days import days_changed
 from worker.store.database import BATCH, AnyRow, Database, fields_of
 from worker.store.mapped import MappedMember
 from worker.store.members.consents import Consents
@@ -216,11 +217,20 @@ class Members:
         self._raise_tombstones(c, member_id, now)
         sandbox = c.scalar(sa.select(m.c.sandbox).where(m.c.member_id == member_id))
         records = self._accesses.blank(c, member_id)
+        self._note_days(c, member_id)
         gone = self._erase(c, member_id, of_forgotten)
         if gone[m.name]:
             self._outcomes.erased(c, member_id, now, sandbox=bool(sandbox))
         not_emptied = self._mapped.clear(c, member_id) if self._mapped is not None else ()
         return Forgotten(gone, records, not_emptied)
+
+    def _note_days(self, c: sa.Connection, member_id: str) -> None:
+        """On which days something of the member was counted that goes now."""
+        v, d = self._t.verification, self._t.decision
+        ended = sa.select(v.c.finished_at).where(v.c.member_id == member_id)
+        decided = sa.select(d.c.decided_at).join(v, v.c.request_id == d.c.request_id)
+        moments = [*c.scalars(ended), *c.scalars(decided.where(v.c.member_id == member_id))]
+        days_changed(c, self._t, moments)
 
     def count_real(self, prefix: str) -> int:
         """How many members whose ID begins so are none of the sandbox: no verdict of theirs is made up."""

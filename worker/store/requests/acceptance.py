@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from pipeline.verdict import Status
 from worker.errors import BadMessage, ConsentWithdrawn, MemberForgotten, NotRequeueable, RequestConflict
 from worker.jobs.verify_job import VerifyJob, parse_stored_job
+from worker.store.counts.days import days_changed
 from worker.store.database import AnyRow, Database
 from worker.store.members.galleries import Galleries
 from worker.store.members.refused_consent import WITHDRAWN
@@ -184,6 +185,7 @@ class Acceptance:
         if not member.verification_consent and not is_manual(member, request.message):
             raise NotRequeueable(WITHDRAWN)
         job = _readable(request.message)
+        days_changed(c, self._t, [request.finished_at])
         self._db.update_request(
             c,
             request_id,

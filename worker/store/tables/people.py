@@ -59,6 +59,7 @@ def decision(build: TableBuilder) -> sa.Table:
         sa.Index(None, "request_id"),
         sa.Index(None, "case_id"),
         sa.Index(None, "undoes"),
+        sa.Index(None, "decided_at"),
     )
 
 
@@ -130,6 +131,7 @@ def review_vote(build: TableBuilder) -> sa.Table:
         sa.Index(None, "case_id"),
         sa.Index(None, "request_id"),
         sa.Index(None, "voted_by"),
+        sa.Index(None, "voted_at"),
     )
 
 
@@ -201,6 +203,7 @@ def label(build: TableBuilder) -> sa.Table:
         build.parent("verification.request_id", cascade=False),
         sa.Index(None, "request_id", "position"),
         sa.Index(None, "case_id"),
+        sa.Index(None, "labelled_at"),
     )
 
 

@@ -38,6 +38,7 @@ from worker.store.tables.columns import (
     row_number,
     sha256,
 )
+from worker.store.tables.counts import day_tally, tally
 from worker.store.tables.models import model_refusal, model_version, shadow_verdict
 from worker.store.tables.outbox import event, event_delivery, event_endpoint, result
 from worker.store.tables.people import (
@@ -101,6 +102,7 @@ class Tables:
     event_endpoint: sa.Table
     tally: sa.Table
     staff: StaffTables
+    day_tally: sa.Table
 
 
 @lru_cache
@@ -138,8 +140,9 @@ def tables(prefix: str = "") -> Tables:
         event=event(build),
         event_delivery=event_delivery(build),
         event_endpoint=event_endpoint(build),
-        tally=_tally(build),
         staff=staff_tables(build),
+        tally=tally(build),
+        day_tally=day_tally(build),
     )
 
 
@@ -264,6 +267,8 @@ def _verification(build: TableBuilder) -> sa.Table:
         sa.Index(None, "refetch_at"),
         sa.Index(None, "state"),
         sa.Index(None, "has_links", "finished_at"),
+        # The approvals that were sampled for the blind audit, among all.
+        sa.Index(None, "reason", "sandbox"),
         # All that is counted of requests that have not ended.
         sa.Index(
             build.index_name("verification", "waiting"),
@@ -371,16 +376,6 @@ def _dead_job(build: TableBuilder) -> sa.Table:
         sa.Index(None, "member_id"),
         sa.Index(None, "created_at"),
         sa.Index(None, "requeued_at", "dismissed_at"),
-    )
-
-
-def _tally(build: TableBuilder) -> sa.Table:
-    """What was counted last: members and requests, and what is unusual about the records of access."""
-    return build.table(
-        "tally",
-        sa.Column("name", code(), primary_key=True),
-        sa.Column("counted_at", UtcDateTime, nullable=False),
-        sa.Column("counts", json_map(), nullable=False),
     )
 
 

@@ -1,0 +1,1 @@
+"""Words of figures and charts."""
