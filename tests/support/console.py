@@ -113,19 +113,26 @@ class Visitor:
 
 
 def drawn(person: int, position: int) -> bytes:
-    """A photo of nobody: a face of a few strokes, coloured by its person."""
-    picture = Image.new("RGB", _SIZE, f"hsl({person * 47 % 360}, 35%, {70 - 5 * position}%)")
+    """A photo of nobody: a face of a few strokes, in the colours of its person."""
+    skin = f"hsl({24 + person * 7 % 14}, 45%, {66 + person * 5 % 16}%)"
+    hair = f"hsl({20 + person * 31 % 40}, 18%, {22 + person * 13 % 50}%)"
+    picture = Image.new("RGB", _SIZE, f"hsl({(person * 47 + position * 80) % 360}, 22%, 72%)")
     pen = ImageDraw.Draw(picture)
-    pen.ellipse((_FACE.x, _FACE.y, _FACE.x + _FACE.width, _FACE.y + _FACE.height), "#e9c9a8", "#5b4636", 4)
+    left, top, right, bottom = _FACE.x, _FACE.y, _FACE.x + _FACE.width, _FACE.y + _FACE.height
+    pen.ellipse((60, 440, 420, 800), f"hsl({(person * 83 + position * 40) % 360}, 30%, 42%)")
+    pen.rectangle((205, 380, 275, 480), skin)
+    pen.ellipse((left - 22, top - 34, right + 22, bottom - 60), hair)
+    pen.ellipse((left, top, right, bottom), skin)
+    pen.pieslice((left - 6, top - 30, right + 6, top + 150), 180, 360, hair)
     for eye in (Landmark.RIGHT_EYE, Landmark.LEFT_EYE):
         x, y = _PLACES[eye]
-        pen.ellipse((x - 14, y - 9, x + 14, y + 9), "white", "#5b4636", 3)
-        pen.ellipse((x - 5, y - 6, x + 5, y + 6), "#3a2c22")
+        pen.ellipse((x - 16, y - 9, x + 16, y + 9), "white", "#4a3a30", 2)
+        pen.ellipse((x - 7, y - 7, x + 7, y + 7), "#33261e")
+        pen.arc((x - 26, y - 38, x + 26, y - 8), 200, 340, hair, 6)
     x, y = _PLACES[Landmark.NOSE]
-    pen.line((x, y - 30, x - 12, y + 6, x + 4, y + 8), "#5b4636", 4)
+    pen.line((x, y - 36, x - 13, y + 4, x + 5, y + 7), "#8a6248", 4, joint="curve")
     x, y = _PLACES[Landmark.MOUTH]
-    pen.arc((x - 45, y - 30, x + 45, y + 18), 20, 160, "#9c4a3c", 6)
-    pen.text((20, 20), f"{person}-{position}", "black")
+    pen.arc((x - 44, y - 30, x + 44, y + 18), 20, 160, "#9c4a3c", 7)
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=90)
     return file.getvalue()
