@@ -112,12 +112,8 @@ def network_files() -> NetworkFiles:
 
 
 def head_checks() -> HeadChecks:
-    return HeadChecks(
-        models=store().models,
-        bundle=settings().bundle,
-        networks=network_files(),
-        signatures=signatures,
-    )
+    bundle, networks = settings().bundle, network_files()
+    return HeadChecks(models=store().models, bundle=bundle, networks=networks, signatures=signatures)
 
 
 @lru_cache(maxsize=1)
