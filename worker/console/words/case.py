@@ -44,7 +44,6 @@ WORDS: Final[Mapping[str, Both]] = {
     ),
     "case.failed": ("사진을 불러오지 못했습니다.", "The photo could not be loaded."),
     "case.retry": ("다시 불러오기", "Try again"),
-    "case.loading": ("불러오는 중", "Loading"),
     "case.question": ("{photo}: 셀카와 같은 사람입니까?", "{photo}: is it the person of the selfie?"),
     "case.step.blind": ("1단계 · 사진만 보고 답하기", "Step 1 · Answer by the photos alone"),
     "case.step.evidence": ("2단계 · 근거를 보고 결정하기", "Step 2 · See the evidence and decide"),
@@ -56,7 +55,6 @@ WORDS: Final[Mapping[str, Both]] = {
     "case.answered": ("{all}장 중 {n}장 답함", "{n} of {all} answered"),
     "case.answer.none": ("아직", "not yet"),
     "case.answer.yours": ("내 답변", "Your answer"),
-    "case.answer.change": ("답변 고치기", "Correct your answers"),
     "case.answer.save": ("고친 답변 저장", "Save the corrections"),
     "case.tools": ("사진 보기", "View"),
     "case.whole": ("전체 사진", "Whole photo"),
@@ -65,8 +63,6 @@ WORDS: Final[Mapping[str, Both]] = {
     "case.zoom_out": ("축소", "Zoom out"),
     "case.zoom_reset": ("원래 크기", "Original size"),
     "case.help": ("도움말", "Help"),
-    "case.previous": ("이전 사진", "Previous photo"),
-    "case.following": ("다음 사진", "Next photo"),
     "case.lease": ("{time} 뒤에 이 건을 놓게 됩니다.", "This case goes back in {time}."),
     "case.lease.stay": ("계속 심사", "Keep it"),
     "case.lease.lost": (
@@ -118,7 +114,6 @@ WORDS: Final[Mapping[str, Both]] = {
     "evidence.not_compared": ("비교한 얼굴이 없습니다.", "No face was compared."),
     "evidence.file": ("파일 정보", "The file"),
     "evidence.earlier": ("이전 요청", "Earlier requests"),
-    "evidence.requested": ("요청 시각", "Requested"),
     "evidence.said": ("이전 결정과 의견", "Earlier decisions and opinions"),
     # Deciding
     "decide.title": ("결정", "Decision"),
