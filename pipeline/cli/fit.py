@@ -31,6 +31,7 @@ from pipeline.fitting.fit import (
     fit_scorer,
     replay_limits,
 )
+from pipeline.score import Scorer
 
 
 @click.command()
@@ -86,10 +87,8 @@ def command(
     kept = {name: rows for name, rows in everything.embeddings.items() if name not in without}
     embedded = replace(everything, embeddings=kept)
     table, settings = face_table(people_faces, embedded, PersonCodes(people_faces)), FitSettings()
-    scorer, everybody = (
-        fit_scorer(table, settings),
-        FaceTable.joined([table, added_faces(gender_faces, embedded)]),
-    )
+    scorer = fit_scorer(table, settings)
+    everybody = FaceTable.joined([table, added_faces(gender_faces, embedded)])
     files = [face.file for face in people_faces if face.file in embedded.row]
     refused = fit_refused(scorer, table, degraded_copies(dataset, files, table.identity), settings)
     scorer = replace(scorer, thresholds=replace(scorer.thresholds, refused=refused))
@@ -103,10 +102,15 @@ def command(
     names = {face.identity for face in [*people_faces, *gender_faces] if face.file in embedded.row}
     facts = _facts(dataset, params, table, gender_faces) | _reference(table, settings)
     compose(params, facts, FittedOn.people(names)).save(out)
+    _tell(scorer, table, settings)
+    click.echo(f"{out}: fitted on {len(table.identity)} faces of {len(set(table.identity.tolist()))} people")
+
+
+def _tell(scorer: Scorer, table: FaceTable, settings: FitSettings) -> None:
+    """What the added embedders count for."""
     for name in added_embedders(table, settings):
         weight = scorer.towers[name].weight if name in scorer.towers else 0
         click.echo(f"{name} counts {weight:g} times as much as SFace" if weight else f"{name} adds nothing")
-    click.echo(f"{out}: fitted on {len(table.identity)} faces of {len(set(table.identity.tolist()))} people")
 
 
 def _measure(dataset: Dataset, people_faces: list[LabelledFace], path: Path) -> None:
