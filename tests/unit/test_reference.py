@@ -9,11 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.bundles.bundle import read_bundle
 from pipeline.bundles.head import Head
 from pipeline.bundles.reference import (
     BINS,
+    HEADS,
     KEY,
     REACH,
+    SUFFIX,
     Measured,
     Reference,
     bin_of,
@@ -23,6 +26,7 @@ from pipeline.bundles.reference import (
     read_reference,
     reference_of,
     sha256_of,
+    shipped_as,
     similarity_at,
     write_beside,
 )
@@ -31,6 +35,7 @@ from pipeline.fitting.calibration import ScoredPairs, calibrate, recalibrated
 from pipeline.fitting.fit import fit_scorer
 from pipeline.fitting.reference import moved, reference_on
 from pipeline.score import Thresholds
+from support.bundle import bundle_folder
 from support.made_up_faces import SETTINGS, Town
 
 FLAT = Reference(Measured.CROSS_FIT, (1 / BINS,) * BINS, 5000, 23, (1 / BINS,) * BINS, 9000, 1600)
@@ -135,3 +140,26 @@ def test_a_head_of_before_has_its_reference_in_a_file_that_names_it(tmp_path: Pa
     other = a_head(edges=asdict(replace(BEFORE, approve=0.6)))
     assert record["head"] != fingerprint(sha256_of(other), other.metadata)
     assert reference_of(sha256_of(head), head.metadata) is None  # it is none of those that were shipped
+
+
+@pytest.mark.parametrize("name", ["default", "spare"])
+def test_a_shipped_head_has_a_reference_of_its_own(name: str) -> None:
+    head = Head.load(HEADS / f"{name}.npz")
+    found = reference_of(sha256_of(head), head.metadata)
+    assert found is not None
+    assert found.genuine is not None
+    assert found.genuine_pairs > 10_000
+    assert sum(found.impostor[MIDDLE:]) < 0.01
+    assert sum(found.genuine[MIDDLE:]) > 0.9
+    version = json.loads((HEADS / f"{name}{SUFFIX}").read_text("utf-8"))["version"]
+    known = shipped_as(version)
+    assert known is not None
+    assert reference_of(*known) == found
+
+
+def test_the_bundle_here_is_the_one_that_a_reference_names() -> None:
+    if not (bundle_folder() / "manifest.json").is_file():
+        pytest.skip("no bundle here")
+    manifest = read_bundle(bundle_folder()).manifest
+    if manifest.name == "default" and KEY not in manifest.head:
+        assert shipped_as(manifest.version) is not None
