@@ -27,11 +27,11 @@ WORDS: Final[Mapping[str, Both]] = {
     "similarity.different": ("다른 사람 기준", "different"),
     "similarity.words": (
         "유사도 {similarity}: 다른 사람 쌍 가운데 이만큼 비슷한 것은 {above}입니다.",
-        "Similarity {similarity}: {above} of the pairs of two people are as similar.",
+        "Similarity {similarity}: of the pairs of two people {above} are as similar.",
     ),
     "similarity.words.genuine": (
         "같은 사람 쌍의 {below}는 이보다 덜 비슷합니다.",
-        "{below} of the pairs of one person are less similar.",
+        "Of the pairs of one person {below} are less similar.",
     ),
     "similarity.words.about": ("약 {value}", "about {value}"),
     "similarity.words.under": ("{value} 미만", "fewer than {value}"),
