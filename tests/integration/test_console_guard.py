@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+import sqlalchemy as sa
+from click.testing import Result
 from starlette.testclient import TestClient
 
 from worker.console.app import build
@@ -14,6 +17,7 @@ from worker.console.pages.home import own_path
 from worker.console.services import ConsoleRules, Services
 from worker.store import Store
 
+Cli = Callable[..., Result]
 URL = "https://review.example.com"
 
 
@@ -85,3 +89,12 @@ def test_after_the_sign_in_nobody_is_led_to_another_site(path: str | None) -> No
 
 def test_after_the_sign_in_people_come_to_the_page_they_wanted() -> None:
     assert own_path("/review") == "/review"
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+def test_it_does_not_start_on_tables_that_are_older_than_it(here: Cli, engine: sa.Engine) -> None:
+    with engine.begin() as c:
+        c.execute(sa.text("UPDATE verify_schema_version SET version_num = '0018'"))
+    refused = here("console")
+    assert refused.exit_code == 1
+    assert "the tables are at revision 0018" in refused.output

@@ -191,6 +191,13 @@ def test_a_session_that_nobody_used_for_a_quarter_of_an_hour_has_ended(desk: Des
     assert browser.get("/account").headers["location"] == "/sign-in?next=/account"
 
 
+def test_whoever_comes_back_to_a_session_that_has_ended_is_told(desk: Desk) -> None:
+    browser, said = desk.signed_in(enrolled(desk.store, "Kim")), "제출하지 않은 답은 저장되지 않았습니다"
+    assert said not in desk.browser().get("/sign-in").text
+    desk.wait(15.1)
+    assert said in browser.get("/sign-in").text
+
+
 @pytest.mark.parametrize("token", ["", "0" * 64])
 def test_a_form_without_the_session_s_token_changes_nothing(desk: Desk, token: str) -> None:
     kim = enrolled(desk.store, "Kim", Role.ADMIN)

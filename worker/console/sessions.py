@@ -40,6 +40,11 @@ def newcomer_of(guest: Guest) -> Newcomer | None:
     return guest.services.store.staff.sessions.newcomer_of(token, guest.now) if token else None
 
 
+def has_ended(guest: Guest) -> bool:
+    """Whether the browser still has the cookie of a session that is over."""
+    return cookie_name(guest.services.rules) in guest.request.cookies and newcomer_of(guest) is None
+
+
 def browser_of(guest: Guest) -> Browser:
     """Where the request comes from."""
     return Browser(guest.address, guest.request.headers.get("user-agent"))

@@ -43,6 +43,8 @@ def _serve() -> None:
 
     config = runtime.settings()
     logs.configure(config.log_level, config.log_format)
+    if problem := runtime.tables_behind():
+        raise click.ClickException(problem)
     app = application()
     url = config.console_url or f"http://{config.console_address}"
     click.echo(f"The console is at {url} (Ctrl-C ends it)")

@@ -14,6 +14,7 @@ from worker.console.guard import SIGN_IN, Guard, MenuEntry, error_page
 from worker.console.pages.home import own_path
 from worker.console.sessions import (
     browser_of,
+    has_ended,
     is_ours,
     newcomer_of,
     signed_on_as,
@@ -55,7 +56,7 @@ def _sign_in(guard: Guard, guest: Guest) -> Response:
         return guest.go(following)
     rules = guest.services.rules
     if not rules.sign_on_header:
-        return _password_page(guest, following)
+        return _password_page(guest, following, ended=has_ended(guest))
     name = signed_on_as(guest.request, rules)
     if name is None:
         return guest.page("sign_on.html", 403, text=guest.words("sign_on.missing"))
@@ -66,9 +67,15 @@ def _sign_in(guard: Guard, guest: Guest) -> Response:
 
 
 def _password_page(
-    guest: Guest, following: str, status: int = 200, wrong: str | None = None, name: str = ""
+    guest: Guest,
+    following: str,
+    status: int = 200,
+    wrong: str | None = None,
+    name: str = "",
+    *,
+    ended: bool = False,
 ) -> Response:
-    return guest.page("sign_in.html", status, next=following, wrong=wrong, name=name)
+    return guest.page("sign_in.html", status, next=following, wrong=wrong, name=name, ended=ended)
 
 
 def _check_password(guest: Guest) -> Response:

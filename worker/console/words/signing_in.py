@@ -29,6 +29,10 @@ WORDS: Final[Mapping[str, Both]] = {
         "이름, 비밀번호 또는 인증번호가 맞지 않습니다.",
         "The name, the password or the code is not right.",
     ),
+    "sign_in.ended": (
+        "오래 사용하지 않아 로그아웃되었습니다. 제출하지 않은 답은 저장되지 않았습니다.",
+        "You were signed out because nothing was done for a while. Answers that were not sent are not kept.",
+    ),
     "sign_in.late": (
         "시간이 지났습니다. 처음부터 다시 로그인해 주세요.",
         "That took too long. Please sign in again from the start.",
