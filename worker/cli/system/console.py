@@ -41,10 +41,10 @@ def _serve() -> None:
     require_packages()
     from worker.console.serve import application, serve
 
-    config = runtime.settings()
-    logs.configure(config.log_level, config.log_format)
     if problem := runtime.tables_behind():
         raise click.ClickException(problem)
+    config = runtime.settings()
+    logs.configure(config.log_level, config.log_format)
     app = application()
     url = config.console_url or f"http://{config.console_address}"
     click.echo(f"The console is at {url} (Ctrl-C ends it)")
