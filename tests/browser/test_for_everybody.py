@@ -7,12 +7,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from support.browser import DESK, PHONE, a_page, serious_findings
 from support.console import Console
+from support.system import LONG
 from worker.console.visit import LANGUAGE_COOKIE
 from worker.store.tables.states import Role
 
 OTHERS = ("/account", "/members?id=m2", "/nothing")
 """Pages that no entry of the menu leads to."""
-SIZES = {"desk": DESK, "phone": PHONE}
 
 
 def findings_of(page: Page) -> list[str]:
@@ -23,8 +23,15 @@ def findings_of(page: Page) -> list[str]:
     return [f"{page.url}: {one}" for one in found]
 
 
-@pytest.mark.parametrize("language", ["ko", "en"])
-@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+@pytest.mark.parametrize(
+    ("size", "language"),
+    [
+        pytest.param(DESK, "ko", id="desk-ko"),
+        pytest.param(PHONE, "en", id="phone-en"),
+        pytest.param(DESK, "en", id="desk-en", marks=LONG),
+        pytest.param(PHONE, "ko", id="phone-ko", marks=LONG),
+    ],
+)
 def test_axe_finds_nothing_serious_on_any_page(
     console: Console, browser: Browser, size: tuple[int, int], language: str
 ) -> None:

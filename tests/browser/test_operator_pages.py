@@ -16,6 +16,7 @@ from support.cases import a_store, judged
 from support.desk import Desk
 from support.heads import a_bundle, a_head
 from support.jobs import LEASE, MOST, NOW, later
+from support.system import LONG
 from worker.migrations import migrate
 from worker.serving.registry import publish
 from worker.settings import load_settings
@@ -28,6 +29,12 @@ PATHS = (
     *("/members/letter?id=m1&in=ko", "/members/object?id=m1", "/members/objections"),
     *("/jobs?reason=no_task", "/training", "/training/run?number=1"),
 )
+
+
+OFFICE_AND_TELEPHONE = [
+    pytest.param(DESK, "ko", id="desk", marks=LONG),
+    pytest.param(PHONE, "en", id="phone"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +76,7 @@ def visit(page: Page, url: str, path: str, language: str = "ko") -> None:
     page.goto(url + path)
 
 
-@pytest.mark.parametrize(("size", "language"), [(DESK, "ko"), (PHONE, "en")], ids=["desk", "phone"])
+@pytest.mark.parametrize(("size", "language"), OFFICE_AND_TELEPHONE)
 def test_everybody_can_use_every_page_and_none_is_wider_than_the_screen(
     browser: Browser, scene: tuple[Desk, str], size: tuple[int, int], language: str
 ) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from support.browser import DESK, PHONE, a_page, serious_findings
 from support.console import Console
+from support.system import LONG
 from worker.clock import utc_now
 from worker.store.tables.states import Role
 
@@ -61,7 +62,7 @@ def test_an_invitation_is_answered_and_its_code_goes_to_no_server(console: Conso
     page.wait_for_url(console.at("/people"))
 
 
-@pytest.mark.parametrize("language", ["ko", "en"])
+@pytest.mark.parametrize("language", ["ko", pytest.param("en", marks=LONG)])
 def test_everybody_can_use_the_pages_about_accounts(
     console: Console, browser: Browser, language: str
 ) -> None:

@@ -39,13 +39,13 @@ def enrol(page: Page, console: Console, code: str) -> pyotp.TOTP:
     return telephone
 
 
-def sign_in(page: Page, console: Console, name: str, telephone: pyotp.TOTP, *, later: int = 1) -> None:
+def sign_in(page: Page, console: Console, name: str, telephone: pyotp.TOTP) -> None:
     """With the code that the telephone shows next: each is good once."""
     page.goto(console.at("/review"))
     page.locator("input[name=username]").fill(name)
     page.locator("input[name=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.locator("input[name=code]").fill(telephone.at(utc_now() + timedelta(seconds=30 * later)))
+    page.locator("input[name=code]").fill(telephone.at(utc_now() + timedelta(seconds=30)))
     page.keyboard.press("Enter")
 
 
@@ -59,14 +59,3 @@ def test_an_invitation_a_password_and_a_telephone_lead_to_the_first_case(
         expect(again.locator("form[data-enter]")).to_be_visible()
         again.keyboard.press("Enter")
         expect(again.locator(".case[data-step=blind][data-ready]")).to_be_visible()
-
-
-def test_a_right_password_with_a_wrong_code_opens_nothing(
-    console: Console, browser: Browser, page: Page
-) -> None:
-    telephone = enrol(page, console, invited(console, "kim"))
-    with a_page(browser) as again:
-        sign_in(again, console, "kim", telephone, later=1000)
-        expect(again.get_by_role("alert")).to_be_visible()
-        again.goto(console.at("/queue"))
-        expect(again.locator("input[name=username]")).to_be_visible()
