@@ -213,6 +213,18 @@ def test_an_account_that_is_attacked_from_many_addresses_is_open_where_it_is_use
     assert isinstance(sign_in(store, kim, minutes(5)), Passed)
 
 
+def test_a_colleague_at_the_same_address_keeps_nobody_out_who_works_there(store: Store) -> None:
+    kim = enrolled(store)
+    signed_in(store, kim, minutes(2))
+    guess = store.staff.sign_in.password
+    for number in range(40):
+        guess(f"name-{number}", "x", DESK, minutes(3))
+    new = guess("nobody", "x", DESK, minutes(3))
+    assert isinstance(new, Refused)
+    assert new.wait
+    assert isinstance(sign_in(store, kim, minutes(5)), Passed)
+
+
 def test_an_address_that_tries_many_names_waits_and_a_whole_network_of_ipv6_is_one(store: Store) -> None:
     for number in range(30):
         store.staff.sign_in.password(f"name-{number}", "x", Browser(f"2001:db8::{number:x}"), NOW)
