@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from unicodedata import normalize
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -344,6 +345,13 @@ class TestWithACompanysSignOn:
         assert browser.get("/people").status_code == 200
         assert ("김가을", "sign_in", "sign_on") in actions(desk.store)
         assert "회사의 통합 로그인" in browser.get("/account").text
+
+    def test_letters_in_parts_are_the_same_name(self, desk: Desk) -> None:
+        invited(desk.store, "김가을", Role.ADMIN)
+        browser = desk.browser(PROXY)
+        browser.headers = Headers({"x-forwarded-user": normalize("NFD", "김가을")}, encoding="utf-8")
+        assert browser.get("/sign-in?next=/people").headers["location"] == "/people"
+        assert browser.get("/people").status_code == 200
 
     def test_from_another_address_the_header_is_not_believed(self, desk: Desk) -> None:
         invited(desk.store, "Kim", Role.ADMIN)

@@ -97,7 +97,7 @@ def test_the_guess_at_the_gender_comes_after_the_decision_alone(office: Office, 
     pages = [kim.get("/review").text, kim.post("/review/answers", {"case": case, **ANSWERS}).text]
     assert all("성별 추정" not in page and "남성" not in page for page in pages)
     after = kim.post("/review/decide", {"case": case, **APPROVE})
-    assert "기계의 성별 추정: 남성 (97 %)" in after.text
+    assert "프로그램의 성별 추정: 남성 (97%)" in after.text
 
 
 def test_an_answer_can_be_corrected_after_the_evidence(office: Office, kim: Desk) -> None:
@@ -193,8 +193,8 @@ def test_work_renews_the_claim_and_idleness_loses_it(office: Office, kim: Desk) 
     office.clock.at(600)
     refused = kim.post("/review/answers", {"case": case, **ANSWERS})
     assert refused.status_code == 409
-    assert "시간이 지나 이 건을 놓았습니다." in refused.text
-    assert "시간이 지나 이 건을 놓았습니다." in kim.get("/review").text
+    assert "시간이 지나 이 건의 배정이 해제되었습니다." in refused.text
+    assert "시간이 지나 이 건의 배정이 해제되었습니다." in kim.get("/review").text
     assert looks == 1
     assert "m1" in kim.post("/review/next").text
 
@@ -229,7 +229,7 @@ def test_what_the_member_does_meanwhile_is_said(office: Office, kim: Desk) -> No
 
 def test_a_case_can_be_given_back(office: Office, kim: Desk) -> None:
     judged(office.store)
-    assert "건을 돌려놓았습니다." in kim.post("/review/release", {"case": kim.take()}).text
+    assert "건을 반납했습니다." in kim.post("/review/release", {"case": kim.take()}).text
     assert "m1" in office.person("lee").post("/review/next").text
 
 
@@ -340,8 +340,8 @@ def test_a_case_for_people_alone_says_that_nothing_was_compared(office: Office, 
     )
     judged(office.store, reason=Reason.MANUAL, similarity=None, photos=looked_at)
     page = kim.post("/review/answers", {"case": kim.take(), **ANSWERS})
-    assert "기계가 비교하지 않은 건입니다." in page.text
-    assert "기계 대신 사람의 심사를 요청했습니다." in page.text
+    assert "프로그램이 비교하지 않은 건입니다." in page.text
+    assert "프로그램 대신 사람의 심사를 요청했습니다." in page.text
 
 
 def test_a_gallery_without_a_photo_to_answer_has_its_page_at_once(office: Office, kim: Desk) -> None:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from worker.console.guard import PersonOf
 from worker.console.services import ConsoleRules, Services
 from worker.console.visit import Guest
+from worker.store.staff.account_rows import folded_name
 from worker.store.staff.records import Browser, Newcomer, Person
 from worker.store.staff.sessions import LONGEST
 
@@ -28,8 +29,8 @@ def person_of(services: Services) -> PersonOf:
         person = services.store.staff.sessions.person_of(token, services.clock()) if token else None
         if person is None or not rules.sign_on_header:
             return person
-        signed_on = signed_on_as(request, rules)
-        return person if signed_on is not None and signed_on.lower() == person.name.lower() else None
+        signed_on = folded_name(signed_on_as(request, rules) or "")
+        return person if signed_on == folded_name(person.name) else None
 
     return find
 

@@ -18,6 +18,7 @@ from worker.console.guard import Guard, MenuEntry
 from worker.console.pages.evidence import evidence_values
 from worker.console.pages.photos import address_of
 from worker.console.photos.pictures import Shape
+from worker.console.photos.watermark import label_of
 from worker.console.roles import Permission
 from worker.console.visit import Visit
 from worker.console.words import Words
@@ -279,4 +280,5 @@ def _case_values(visit: Visit, view: CaseView) -> dict[str, Any]:
         "gallery": shown[1:],
         "labels": LABELS,
         "blind": view.evidence is None,
+        "screen": label_of(visit.person.name, visit.now, visit.services.rules.zone),
     }

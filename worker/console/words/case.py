@@ -12,7 +12,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "case.progress": ("오늘 결정 {done}건", "{done} decided today"),
     "case.none": ("지금 맡은 건이 없습니다.", "You have no case in hand."),
     "case.none.waiting": (
-        "대기 중인 건이 {n}건 있습니다. 순서대로 배정되며, 맡은 건은 5분 동안 본인 것입니다.",
+        "{n}건이 대기 중입니다. 순서대로 배정되며, 맡은 건은 5분 동안 다른 사람에게 가지 않습니다.",
         "{n} cases wait. They come in their order; the one you take is yours for five minutes.",
     ),
     "case.none.nothing": (
@@ -20,26 +20,26 @@ WORDS: Final[Mapping[str, Both]] = {
         "Nobody waits for a review.",
     ),
     "case.nothing_for_you": (
-        "지금 맡을 수 있는 건이 없습니다. 남은 건은 다른 사람이 심사 중이거나 결정해야 합니다.",
+        "지금 맡을 수 있는 건이 없습니다. 남은 건은 다른 사람이 심사 중이거나 본인이 결정할 수 없습니다.",
         "There is nothing for you now: what is left is in other hands, or for others to decide.",
     ),
     "case.next": ("다음 건 심사", "Review the next case"),
     "case.released": (
-        "건을 돌려놓았습니다. 다른 사람이 맡을 수 있습니다.",
+        "건을 반납했습니다. 다른 심사자가 맡을 수 있습니다.",
         "The case is given back: anybody can take it.",
     ),
-    "case.release": ("돌려놓기", "Give back"),
+    "case.release": ("반납", "Give back"),
     "case.member": ("회원", "Member"),
     "case.selfie": ("셀카", "Selfie"),
     "case.photo": ("{n}번 사진", "Photo {n}"),
     "case.photos": ("사진 비교", "Compare the photos"),
     "case.photos.none": ("프로필 사진이 없습니다.", "There is no gallery photo."),
     "case.not_fetched": (
-        "작업할 때 이 사진을 받지 못해 비교할 수 없습니다. 답하지 않아도 됩니다.",
+        "프로그램이 이 사진을 받지 못해 비교할 수 없습니다. 답하지 않아도 됩니다.",
         "The worker could not fetch this photo, so it cannot be compared. It needs no answer.",
     ),
     "case.selfie_not_fetched": (
-        "작업할 때 셀카를 받지 못했습니다.",
+        "프로그램이 셀카를 받지 못했습니다.",
         "The worker could not fetch the selfie.",
     ),
     "case.failed": ("사진을 불러오지 못했습니다.", "The photo could not be loaded."),
@@ -48,7 +48,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "case.step.blind": ("1단계 · 사진만 보고 답하기", "Step 1 · Answer by the photos alone"),
     "case.step.evidence": ("2단계 · 근거를 보고 결정하기", "Step 2 · See the evidence and decide"),
     "case.blind.help": (
-        "모든 사진에 답하면 기계가 찾은 내용을 볼 수 있습니다.",
+        "모든 사진에 답하면 프로그램이 찾은 내용을 볼 수 있습니다.",
         "Once every photo is answered, what the machine found is shown.",
     ),
     "case.submit": ("답변 제출", "Submit the answers"),
@@ -63,10 +63,10 @@ WORDS: Final[Mapping[str, Both]] = {
     "case.zoom_out": ("축소", "Zoom out"),
     "case.zoom_reset": ("원래 크기", "Original size"),
     "case.help": ("도움말", "Help"),
-    "case.lease": ("{time} 뒤에 이 건을 놓게 됩니다.", "This case goes back in {time}."),
+    "case.lease": ("{time} 뒤에 이 건의 배정이 해제됩니다.", "This case goes back in {time}."),
     "case.lease.stay": ("계속 심사", "Keep it"),
     "case.lease.lost": (
-        "시간이 지나 이 건을 놓았습니다. 화면의 답은 저장되지 않았습니다.",
+        "시간이 지나 배정이 해제되었습니다. 화면의 답은 저장되지 않았습니다.",
         "Time has run out and the case went back. What is on the screen was not saved.",
     ),
     "case.offline": (
@@ -75,10 +75,10 @@ WORDS: Final[Mapping[str, Both]] = {
     ),
     "case.missing": ("아직 답하지 않은 사진이 있습니다.", "A photo has no answer yet."),
     # What the machine found
-    "evidence.title": ("기계가 찾은 내용", "What the machine found"),
+    "evidence.title": ("프로그램이 찾은 내용", "What the machine found"),
     "evidence.why": ("접수 사유", "Opened because"),
     "evidence.objected": ("이의 제기 {day}", "objected on {day}"),
-    "evidence.verdict": ("기계의 판정", "The machine's verdict"),
+    "evidence.verdict": ("프로그램의 판정", "The machine's verdict"),
     "evidence.reason": ("판정 사유", "Reason"),
     "evidence.standing": ("현재 판정의 사유", "Reason of the standing verdict"),
     "evidence.similarity": ("유사도", "Similarity"),
@@ -87,7 +87,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "evidence.gender": ("신고된 성별", "Declared gender"),
     "evidence.about": ("문제가 된 사진", "About"),
     "evidence.manual": (
-        "기계가 비교하지 않은 건입니다. 사진만 보고 결정해 주세요.",
+        "프로그램이 비교하지 않은 건입니다. 사진만 보고 결정해 주세요.",
         "The machine has compared nothing here: decide by the photos.",
     ),
     "evidence.nothing_usable": (
@@ -120,7 +120,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "decide.code": ("이유", "Reason"),
     "decide.photo": ("바꿀 사진", "Photo to replace"),
     "decide.note": ("메모(동료용, 1,000자까지)", "Note (for colleagues, up to 1,000 characters)"),
-    "decide.text": ("회원에게 보내는 글", "What the member reads"),
+    "decide.text": ("회원에게 보내는 안내", "What the member reads"),
     "decide.text.none": (
         "회원에게는 아무것도 보내지 않습니다. 다른 심사자에게 넘어갑니다.",
         "The member is told nothing. The case goes to others.",
@@ -151,7 +151,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "undo.left": ("{n}초", "{n} s"),
     "undo.done": ("{member}: 결정을 되돌렸습니다.", "{member}: the decision is taken back."),
     "undo.gender": (
-        "기계의 성별 추정: {gender} ({percent} %)",
+        "프로그램의 성별 추정: {gender} ({percent}%)",
         "The machine's guess: {gender} ({percent} %)",
     ),
     # What the store would not do
@@ -164,7 +164,7 @@ WORDS: Final[Mapping[str, Both]] = {
         "{name} has this case now. Please go on with the next one.",
     ),
     "lost.expired": (
-        "시간이 지나 이 건을 놓았습니다. 아직 아무도 맡지 않았다면 ‘다음 건 심사’에서 이어집니다.",
+        "시간이 지나 이 건의 배정이 해제되었습니다. 아직 아무도 맡지 않았다면 ‘다음 건 심사’에서 이어집니다.",
         "Your time with this case ran out. If nobody else has taken it, the next case is this one again.",
     ),
     "lost.changed": (
@@ -177,11 +177,11 @@ WORDS: Final[Mapping[str, Both]] = {
     ),
     "problem.other": ("처리할 수 없습니다.", "This cannot be done."),
     "problem.own_account": (
-        "본인의 계정입니다. 다른 사람이 결정해야 합니다. 건을 돌려놓아 주세요.",
+        "본인의 계정입니다. 다른 사람이 결정해야 합니다. 건을 반납해 주세요.",
         "This is your own account: somebody else must decide. Please give the case back.",
     ),
     "problem.objects_to_yours": (
-        "내가 내린 결정에 대한 이의 제기입니다. 다른 사람이 결정해야 합니다. 건을 돌려놓아 주세요.",
+        "내가 내린 결정에 대한 이의 제기입니다. 다른 사람이 결정해야 합니다. 건을 반납해 주세요.",
         "The member objects to what you decided: somebody else must decide. Please give the case back.",
     ),
     "problem.not_looked": ("사진을 먼저 봐 주세요.", "Look at the photos first."),

@@ -12,10 +12,10 @@ WORDS: Final[Mapping[str, Both]] = {
     "system.waiting": ("처리 대기", "Unfinished"),
     "system.oldest": ("가장 오래된 대기", "Oldest"),
     "system.minutes": ("{n}분", "{n} min"),
-    "system.failed": ("결과 뒤 실패", "Failed since verdict"),
+    "system.failed": ("판정 후 실패", "Failed since verdict"),
     "system.dead": ("실패한 작업", "Dead jobs"),
     "system.cases": ("지연된 심사", "Cases overdue"),
-    "system.objections": ("임박한 이의제기", "Objections due"),
+    "system.objections": ("임박한 이의 제기", "Objections due"),
     "system.of": ("{n} / {all}", "{n} of {all}"),
     "system.events": ("앱에 보낼 알림", "Events to send"),
     "system.head": ("판정 모델", "Head"),
@@ -109,15 +109,15 @@ WORDS: Final[Mapping[str, Both]] = {
         "A worker of the sandbox alone got a real member's request. Stop that worker, then put it back.",
     ),
     "dead.unknown_member": (
-        "없는 회원의 이의제기입니다. 앱과 확인한 뒤 종결해 주세요.",
+        "없는 회원의 이의 제기입니다. 앱과 확인한 뒤 종결해 주세요.",
         "An objection of somebody who is not here. Look with the app who it was; then dismiss.",
     ),
     "dead.no_request": (
-        "요청이 없는 회원의 이의제기입니다. 앱과 확인한 뒤 종결해 주세요.",
+        "요청이 없는 회원의 이의 제기입니다. 앱과 확인한 뒤 종결해 주세요.",
         "An objection of a member who has no request. Look with the app; then dismiss.",
     ),
     "dead.objection_conflict": (
-        "이의제기 번호 하나가 두 회원에게 쓰였습니다. 앱이 다시 보내야 합니다.",
+        "이의 제기 번호 하나가 두 회원에게 쓰였습니다. 앱이 다시 보내야 합니다.",
         "One objection ID for two members. The app must send it again; then dismiss.",
     ),
     "dead.unknown_schema": (

@@ -142,5 +142,13 @@ WORDS: Final[Mapping[str, Both]] = {
     "records.action.forget": ("삭제", "forget"),
     "records.action.unbar": ("차단 해제", "unbar"),
     "records.action.events": ("이벤트", "events"),
+    "records.action.sign_in": ("로그인", "sign-in"),
+    "records.action.sign_out": ("로그아웃", "sign-out"),
+    "records.action.account": ("내 계정", "own account"),
+    "records.action.people": ("사용자 관리", "people"),
+    "records.action.dashboard": ("현황", "dashboard"),
+    "records.action.retrain": ("재학습", "retraining"),
+    "records.action.models": ("모델", "models"),
+    "records.action.dismiss": ("종결", "dismiss"),
     "records.action.access": ("접속기록 점검", "records"),
 }

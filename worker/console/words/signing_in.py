@@ -92,7 +92,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "password.wrong": ("현재 비밀번호가 맞지 않습니다.", "The current password is not right."),
     "factor.title": ("인증 앱", "Authenticator app"),
     "factor.scan": (
-        "휴대전화의 인증 앱(Google OTP, Microsoft Authenticator 등)으로 이 그림을 찍어 주세요.",
+        "휴대전화의 인증 앱(Google OTP, Microsoft Authenticator 등)으로 이 QR 코드를 찍어 주세요.",
         "Scan this picture with an authenticator app on your phone (Google Authenticator, Microsoft …).",
     ),
     "factor.qr": ("인증 앱이 읽을 QR 코드", "QR code for the authenticator app"),
@@ -110,7 +110,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "factor.prove": ("확인", "Confirm"),
     "recovery.title": ("복구 코드", "Recovery codes"),
     "recovery.lead": (
-        "휴대전화가 없을 때 하나씩 씁니다. 지금만 보이니 인쇄하거나 안전한 곳에 적어 두세요.",
+        "휴대전화를 쓸 수 없을 때 하나씩 사용합니다. 지금만 표시되니 인쇄하거나 안전한 곳에 적어 두세요.",
         "Use one when your phone is not there. They are shown only now: print them, or write them down.",
     ),
     "recovery.done": ("보관했습니다", "I have kept them"),

@@ -2,8 +2,8 @@
 
 A try is counted before it is checked, so that many at once are not one. After too many there is a wait, which
 doubles up to 15 minutes and is never longer: nobody can lock somebody else out for ever. An account that was
-used from an address in the last 30 days can be used from there whatever others try, elsewhere or from the same
-address, which may be that of a whole office.
+used from an address in the last 30 days can be used from there whatever others try, there or
+elsewhere: it may be the address of a whole office.
 """
 
 from __future__ import annotations

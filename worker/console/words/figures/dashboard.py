@@ -17,7 +17,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "dashboard.now": ("지금", "Now"),
     "dashboard.waiting": ("대기 중인 심사", "Cases waiting"),
     "dashboard.waiting.note": (
-        "{claimed}건 심사 중 · {escalated}건 상신",
+        "{claimed}건 심사 중 · {escalated}건 상위 심사",
         "{claimed} in hand · {escalated} escalated",
     ),
     "dashboard.oldest": ("가장 오래된 심사", "Oldest case"),
@@ -33,7 +33,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "dashboard.dead.note": ("확인이 필요한 작업", "somebody must look at them"),
     "dashboard.pace": ("결정 한 건에 걸리는 시간", "Time for a decision"),
     "dashboard.pace.note": ("최근 1시간 {votes}건의 중앙값", "median of {votes} in the last hour"),
-    "dashboard.machine_queue": ("기계 판정 대기", "Waiting for the machine"),
+    "dashboard.machine_queue": ("자동 판정 대기", "Waiting for the machine"),
     "dashboard.machine_queue.note": ("가장 오래된 요청 {age}", "oldest request {age}"),
     "dashboard.machine_queue.none": ("밀린 요청 없음", "nothing is behind"),
     "dashboard.days": ("하루에 끝난 요청", "Requests that ended, by day"),
@@ -52,15 +52,15 @@ WORDS: Final[Mapping[str, Both]] = {
         "No day has been counted yet. Days are counted every ten minutes.",
     ),
     "dashboard.status.approved": ("승인", "approved"),
-    "dashboard.status.retry_photo": ("사진 재요청", "new photo asked"),
+    "dashboard.status.retry_photo": ("새 사진 요청", "new photo asked"),
     "dashboard.status.review": ("사람에게 넘김", "left to people"),
     "dashboard.status.rejected": ("거절", "rejected"),
     "dashboard.status.error": ("오류", "error"),
     "dashboard.deciders": ("누가 결정했나", "Who decided"),
     "dashboard.deciders.words": (
         (
-            "최근 7일 동안 끝난 요청 {all}건 가운데 {share}를 기계가 혼자 끝냈습니다. 사람은 {people}건을 "
-            "결정했습니다."
+            "최근 7일 동안 끝난 요청 {all}건 가운데 {share}를 프로그램이 혼자 끝냈습니다. 사람은 "
+            "{people}건을 결정했습니다."
         ),
         (
             "Of the {all} requests that ended in the last 7 days, the machine ended {share} alone. People "
@@ -72,13 +72,13 @@ WORDS: Final[Mapping[str, Both]] = {
         "No request has ended in the last 7 days.",
     ),
     "dashboard.deciders.alt": (
-        "최근 4주 동안 하루에 기계가 끝낸 요청과 사람이 내린 결정. 같은 숫자가 아래 표에 있습니다.",
+        "최근 4주 동안 하루에 프로그램이 끝낸 요청과 사람이 내린 결정. 같은 숫자가 아래 표에 있습니다.",
         (
             "Requests that the machine ended and decisions of people on each day of four weeks. The table "
             "below has the same numbers."
         ),
     ),
-    "dashboard.machine": ("기계", "machine"),
+    "dashboard.machine": ("프로그램", "machine"),
     "dashboard.people": ("사람", "people"),
     "dashboard.reasons": ("판정 사유", "Reasons"),
     "dashboard.reason": ("사유", "Reason"),
@@ -137,7 +137,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "dashboard.audit": ("무작위 점검", "Blind audit"),
     "dashboard.audit.words": (
         (
-            "기계가 승인한 회원 가운데 무작위로 뽑아 사람이 확인한 {judged}건 중 {wrong}건이 잘못된 "
+            "프로그램이 승인한 회원 가운데 무작위로 뽑아 사람이 확인한 {judged}건 중 {wrong}건이 잘못된 "
             "승인이었습니다."
         ),
         (
@@ -166,8 +166,8 @@ WORDS: Final[Mapping[str, Both]] = {
     "dashboard.cases": ("심사", "Cases"),
     "dashboard.decided.approve": ("승인", "Approved"),
     "dashboard.decided.reject": ("거절", "Rejected"),
-    "dashboard.decided.new_photo": ("사진 재요청", "New photo"),
-    "dashboard.decided.escalate": ("상신", "Escalated"),
+    "dashboard.decided.new_photo": ("새 사진 요청", "New photo"),
+    "dashboard.decided.escalate": ("상위 심사", "Escalated"),
     "dashboard.seconds": ("건당 시간", "Time a case"),
     "dashboard.agreement": ("일치율", "Agreement"),
     "dashboard.agreement.note": ("{compared}장 중, κ {kappa}", "of {compared}, κ {kappa}"),
@@ -193,10 +193,10 @@ WORDS: Final[Mapping[str, Both]] = {
     "dashboard.model": ("버전", "Version"),
     "dashboard.state": ("상태", "State"),
     "dashboard.model.champion": ("사용 중", "in use"),
-    "dashboard.model.shadow": ("그림자 시험", "in shadow"),
+    "dashboard.model.shadow": ("그림자 판정", "in shadow"),
     "dashboard.model.challenger": ("후보", "challenger"),
     "dashboard.model.rejected": ("탈락", "rejected"),
-    "dashboard.model.retired": ("은퇴", "retired"),
+    "dashboard.model.retired": ("사용 종료", "retired"),
     "dashboard.model.shipped": ("기본 제공 모델", "as shipped"),
     "dashboard.calibrated": ("보정", "Calibration"),
     "dashboard.calibrated.yes": ("회원 사진으로 보정됨", "calibrated"),
@@ -213,7 +213,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "dashboard.run.failed": ("실패", "failed"),
     "dashboard.run.rejected": ("기준 미달", "refused by the gate"),
     "dashboard.run.promoted": ("새 모델로 교체", "promoted"),
-    "dashboard.asked": ("{who}님이 {when} 요청", "asked by {who}, {when}"),
+    "dashboard.asked": ("{who} 님이 {when} 요청", "asked by {who}, {when}"),
     "age.days": ("{days}일 {hours}시간", "{days} d {hours} h"),
     "age.hours": ("{hours}시간 {minutes}분", "{hours} h {minutes} min"),
     "age.minutes": ("{minutes}분", "{minutes} min"),
@@ -229,7 +229,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "dashboard.reason.selfie_changed": ("셀카가 바뀜", "selfie changed"),
     "dashboard.reason.photo_reused": ("다른 회원이 쓴 사진", "photo of another member"),
     "dashboard.reason.too_many_tries": ("여러 번 시도 후 승인", "approved after many tries"),
-    "dashboard.reason.many_retries": ("사진 재요청 반복", "asked again and again"),
+    "dashboard.reason.many_retries": ("새 사진 요청 반복", "asked again and again"),
     "dashboard.reason.blind_audit": ("무작위 점검", "blind audit"),
     "dashboard.reason.manual": ("사람 심사 요청", "people instead of the machine"),
     "dashboard.reason.selfie_no_face": ("셀카: 얼굴 없음", "selfie: no face"),
