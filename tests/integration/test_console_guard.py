@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
@@ -9,8 +10,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import sqlalchemy as sa
 from click.testing import Result
+from starlette.applications import Starlette
 from starlette.testclient import TestClient
+from starlette.types import Message
 
+from worker.console import guard
 from worker.console.app import build
 from worker.console.guard import MAX_BODY
 from worker.console.pages.home import own_path
@@ -22,11 +26,32 @@ URL = "https://review.example.com"
 
 
 @pytest.fixture
-def browser(store: Store) -> TestClient:
-    """Somebody who has not signed in."""
+def console(store: Store) -> Starlette:
     rules = ConsoleRules(url=URL, zone=ZoneInfo("Asia/Seoul"))
-    services = Services(store=store, rules=rules, clock=lambda: datetime.now(UTC))
-    return TestClient(build(services), base_url=URL, follow_redirects=False)
+    return build(Services(store=store, rules=rules, clock=lambda: datetime.now(UTC)))
+
+
+@pytest.fixture
+def browser(console: Starlette) -> TestClient:
+    """Somebody who has not signed in."""
+    return TestClient(console, base_url=URL, follow_redirects=False)
+
+
+async def half_a_form(console: Starlette, *, goes_away: bool) -> int:
+    """Send the first part of a form, then leave or say nothing more; the status that comes back."""
+    part: Message = {"type": "http.request", "body": b"next=", "more_body": True}
+    parts, sent = [part, *([{"type": "http.disconnect"}] if goes_away else [])], []
+
+    async def receive() -> Message:
+        return parts.pop(0) if parts else await asyncio.Future()
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"review.example.com"), (b"content-type", b"application/x-www-form-urlencoded")]
+    where = {"type": "http", "method": "POST", "path": "/language", "scheme": "https", "query_string": b""}
+    await console({**where, "headers": headers, "client": ("192.0.2.1", 1)}, receive, send)
+    return int(sent[0]["status"])
 
 
 @pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
@@ -61,6 +86,15 @@ class TestBeforeAnybodyHasSignedIn:
         pieces = (b"next=" + b"x" * 1000 for _ in range(1000))
         form = {"content-type": "application/x-www-form-urlencoded"}
         assert browser.post("/language", content=pieces, headers=form).status_code == 413
+
+    def test_whoever_goes_away_in_the_middle_of_a_form_is_no_error_of_ours(self, console: Starlette) -> None:
+        assert asyncio.run(half_a_form(console, goes_away=True)) == 408
+
+    def test_a_form_that_does_not_end_is_refused(
+        self, console: Starlette, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(guard, "BODY_SECONDS", 0.05)
+        assert asyncio.run(half_a_form(console, goes_away=False)) == 408
 
     def test_what_is_not_there_is_said_in_the_readers_language(self, browser: TestClient) -> None:
         assert "찾을 수 없습니다" in browser.get("/nothing").text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from urllib.parse import quote
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 SIGN_IN: Final = "/sign-in"
 MAX_BODY: Final = 64 * 1024
+BODY_SECONDS: Final = 20.0
+"""How long a form may take to arrive."""
 _MAX_FIELDS: Final = 200
 _POST: Final = "POST"
 _HEADERS: Final[Mapping[str, str]] = {
@@ -133,7 +136,7 @@ class Guard:
         self, path: str, answer: Callable[[Request, Mapping[str, str]], Response], method: str
     ) -> Route:
         async def endpoint(request: Request) -> Response:
-            form = _texts(await request.form(max_fields=_MAX_FIELDS)) if method == _POST else {}
+            form = await _form_of(request) if method == _POST else {}
             return await run_in_threadpool(self._answered, request, form, answer)
 
         return Route(path, endpoint, methods=[method])
@@ -171,6 +174,15 @@ def _is_meant(visit: Visit) -> bool:
     site = visit.request.headers.get("sec-fetch-site", "same-origin")
     given = visit.form.get("csrf") or visit.request.headers.get("x-csrf-token", "")
     return site == "same-origin" and is_same_token(given, visit.person.csrf_token)
+
+
+async def _form_of(request: Request) -> dict[str, str]:
+    """Raises HTTPException: it does not end, or whoever sends it has gone."""
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            return _texts(await request.form(max_fields=_MAX_FIELDS))
+    except (TimeoutError, ClientDisconnect) as error:
+        raise HTTPException(408) from error
 
 
 def _texts(form: FormData) -> dict[str, str]:

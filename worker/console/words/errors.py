@@ -16,6 +16,10 @@ WORDS: Final[Mapping[str, Both]] = {
     "error.403": ("이 화면을 볼 권한이 없습니다.", "You may not see this."),
     "error.404": ("찾을 수 없습니다.", "There is nothing here."),
     "error.405": ("이렇게 요청할 수 없는 주소입니다.", "This address cannot be asked like that."),
+    "error.408": (
+        "보낸 내용이 끝까지 오지 않았습니다. 다시 해 주세요.",
+        "What was sent did not arrive in full. Please try again.",
+    ),
     "error.409": (
         "그사이에 내용이 바뀌어 처리하지 않았습니다.",
         "Something has changed meanwhile, so nothing was done.",
