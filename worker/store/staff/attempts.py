@@ -85,13 +85,22 @@ class Attempts:
         else:
             self._update(c, key, values)
 
-    def succeeded(self, tried: Tried, tries: int, now: datetime) -> None:
-        """Somebody is who they say: so many of the tries were no failures; old rows are swept out."""
-        self._db.write(lambda c: self._succeeded(c, tried, tries, now))
+    def half_way(self, tried: Tried, now: datetime) -> None:
+        """The try that was counted at this moment did not fail: the next step need not wait for it."""
+        self._db.write(lambda c: self._half_way(c, tried, now))
 
-    def _succeeded(self, c: sa.Connection, tried: Tried, tries: int, now: datetime) -> None:
+    def _half_way(self, c: sa.Connection, tried: Tried, now: datetime) -> None:
+        for row in self._locked(c, tried.keys()).values():
+            if row.tried_at == now:  # else somebody else has tried since, and that wait stays
+                self._update(c, row.key_hash, {"failures": row.failures - 1, "blocked_until": None})
+
+    def succeeded(self, tried: Tried, now: datetime) -> None:
+        """Somebody is who they say: the try was no failure; old rows are swept out."""
+        self._db.write(lambda c: self._succeeded(c, tried, now))
+
+    def _succeeded(self, c: sa.Connection, tried: Tried, now: datetime) -> None:
         for kind, row in self._locked(c, tried.keys()).items():
-            left = 0 if kind == "both" else max(0, row.failures - tries)
+            left = 0 if kind == "both" else max(0, row.failures - 1)
             values: dict[str, Any] = {"failures": left}
             if left < _FREE[kind]:
                 values["blocked_until"] = None

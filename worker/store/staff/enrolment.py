@@ -55,7 +55,7 @@ class Enrolment:
         if token is None:
             self._sign_in.record("unknown", "refused", browser, now)
             return Refused()
-        self._attempts.succeeded(Tried(None, browser.address), 1, now)
+        self._attempts.succeeded(Tried(None, browser.address), now)
         return Passed(token)
 
     def _begin(self, c: sa.Connection, code: str, browser: Browser, now: datetime) -> str | None:

@@ -26,8 +26,6 @@ from worker.store.tables.states import Stage
 
 _ACTION: Final = "sign_in"
 _UNKNOWN: Final = "unknown"
-_TRIES: Final = 2
-"""Of a sign-in: the password and the code."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +72,7 @@ class SignIn:
         if not self._passwords.is_right(row.password if row else None, password) or row is None:
             self.record(row.name if row else _UNKNOWN, "refused", browser, now)
             return Refused()
+        self._attempts.half_way(tried, now)
         new = self._passwords.hash(password) if self._passwords.is_outdated(row.password) else None
         return Passed(self._db.write(lambda c: self._half_way(c, row, new, browser, now)))
 
@@ -93,7 +92,7 @@ class SignIn:
         self.record(newcomer.name, found or "refused", browser, now)
         if found is None:
             return Refused()
-        self._attempts.succeeded(tried, _TRIES, now)
+        self._attempts.succeeded(tried, now)
         token = self._db.write(lambda c: self._complete(c, newcomer, browser, now))
         return Refused() if token is None else Passed(token)
 
@@ -142,7 +141,7 @@ class SignIn:
         if not self._passwords.is_right(row.password, password):
             self.record(row.name, "refused", browser, now)
             return Refused()
-        self._attempts.succeeded(tried, 1, now)
+        self._attempts.succeeded(tried, now)
         return None
 
     def record(self, name: str, way: str, browser: Browser, now: datetime) -> None:
