@@ -81,6 +81,19 @@ def test_each_key_does_its_work_and_none_while_somebody_types(console: Console, 
     expect(page.locator("input[name=choice]:checked")).to_have_value("escalate")
 
 
+def test_of_a_photo_that_was_not_shown_nobody_says_whose_it_is(console: Console, page: Page) -> None:
+    gone = {"problem": "gone", "text": "사진이 더 이상 없습니다.", "again": False}
+    page.route("**/case/photo/2/face*", lambda route: route.fulfill(status=502, json=gone))
+    at_work(console, page, "seo")
+    for key in ("1", "1", "Enter"):
+        page.keyboard.press(key)
+    expect(page.locator("#say")).to_contain_text("사진을 불러오지 못했습니다.")
+    expect(page.locator(".pane[data-position='2'] .failed-text")).to_have_text("사진이 더 이상 없습니다.")
+    for key in ("3", "Enter"):
+        page.keyboard.press(key)
+    ready(page, "evidence")
+
+
 def test_the_members_text_is_shown_first_and_undo_brings_the_case_back(console: Console, page: Page) -> None:
     at_work(console, page, "park")
     member = page.locator(".whose strong").inner_text()

@@ -91,13 +91,17 @@
   };
 
   const submitAnswers = () => {
-    const left = unanswered();
-    if (!left.length) return true;
-    show(left[0]);
-    page.one(`input[name="answer-${left[0]}"]`).focus({ preventScroll: true });
-    say(page.root.dataset.wordsMissing);
+    const left = unanswered(), wrong = left.length ? left : unseen();
+    if (!wrong.length) return true;
+    show(wrong[0]);
+    page.one(`input[name="answer-${wrong[0]}"]`).focus({ preventScroll: true });
+    say(left.length ? page.root.dataset.wordsMissing : page.root.dataset.wordsUnseen);
     return false;
   };
+
+  // Answered although it, or the selfie, could not be loaded: of that nobody can tell whose it is.
+  const unseen = () => toAnswer().filter((position) => answerOf(position).value !== "cannot_tell"
+    && [0, position].some((one) => page.one(`.pane[data-position="${one}"] .failed:not([hidden]) .failed-text`)));
 
   // ---- Deciding ---------------------------------------------------------------------------------------------
 

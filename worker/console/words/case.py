@@ -74,6 +74,10 @@ WORDS: Final[Mapping[str, Both]] = {
         "The server cannot be reached. Please try again in a moment.",
     ),
     "case.missing": ("아직 답하지 않은 사진이 있습니다.", "A photo has no answer yet."),
+    "case.unseen": (
+        "사진을 불러오지 못했습니다. 다시 불러오거나 ‘판단 불가’로 답해 주세요.",
+        "The photo could not be loaded. Load it again, or answer “Cannot tell”.",
+    ),
     # What the machine found
     "evidence.title": ("프로그램이 찾은 내용", "What the machine found"),
     "evidence.why": ("접수 사유", "Opened because"),
