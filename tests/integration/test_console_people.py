@@ -360,6 +360,12 @@ class TestWithACompanysSignOn:
         assert browser.get("/sign-in").status_code == 403
         assert browser.get("/people").status_code == 303
 
+    def test_a_header_that_is_there_twice_names_nobody(self, desk: Desk) -> None:
+        invited(desk.store, "Kim", Role.ADMIN)
+        browser = desk.browser(PROXY)
+        browser.headers = Headers([("x-forwarded-user", "Kim"), ("x-forwarded-user", "Lee")])
+        assert browser.get("/sign-in").status_code == 403
+
     def test_a_session_is_worth_nothing_without_the_header_or_with_another_s(self, desk: Desk) -> None:
         invited(desk.store, "Kim", Role.ADMIN)
         browser = desk.browser(PROXY)

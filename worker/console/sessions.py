@@ -52,12 +52,17 @@ def browser_of(guest: Guest) -> Browser:
 
 
 def signed_on_as(request: Request, rules: ConsoleRules) -> str | None:
-    """The name in the header of the company's sign-on; only the proxy of the settings is believed."""
+    """The name in the header of the company's sign-on; only the proxy of the settings is believed.
+
+    None where the header is there twice: a proxy that adds its own lets a browser's through.
+    """
     if not rules.sign_on_header or not _is_proxy(getattr(request.state, "peer", ""), rules):
         return None
+    names = request.headers.getlist(rules.sign_on_header)
+    if len(names) != 1:
+        return None
     # Browsers and servers read headers as Latin-1; proxies write names in UTF-8.
-    raw = request.headers.get(rules.sign_on_header, "").encode("latin-1")
-    return raw.decode("utf-8", errors="replace").strip() or None
+    return names[0].encode("latin-1").decode("utf-8", errors="replace").strip() or None
 
 
 def _is_proxy(peer: str, rules: ConsoleRules) -> bool:
