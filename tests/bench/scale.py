@@ -36,7 +36,7 @@ from worker.store import Store, build_engine
 Times = dict[str, dict[int, list[float]]]
 """Seconds by what was done and by the number of members."""
 _SIZES: Final = (1_000, 100_000, 1_000_000)
-_FOLDER: Final = Path(tempfile.gettempdir()) / "scale"
+FOLDER: Final = Path(tempfile.gettempdir()) / "scale"
 _DISK: Final = ("--innodb-buffer-pool-size=3G", "--innodb-log-file-size=512M", "--skip-innodb-doublewrite")
 
 
@@ -50,7 +50,7 @@ class Filled(MariaDb):
 @click.command()
 @click.argument("members", type=int, nargs=-1)
 @click.option("--rounds", default=5, show_default=True, help="Times that each size has its turn.")
-@click.option("--folder", default=_FOLDER, type=click.Path(path_type=Path), show_default=True)
+@click.option("--folder", default=FOLDER, type=click.Path(path_type=Path), show_default=True)
 @click.option("--rows", default=100_000, show_default=True, help="Of the Excel file; 0: import none.")
 @click.option("--json", "file", type=click.Path(path_type=Path), help="Also write the seconds there.")
 def main(members: tuple[int, ...], rounds: int, folder: Path, rows: int, file: Path | None) -> None:
@@ -58,14 +58,14 @@ def main(members: tuple[int, ...], rounds: int, folder: Path, rows: int, file: P
     members = members or _SIZES
     _prepare(folder, members)
     times: Times = defaultdict(lambda: defaultdict(list))
-    with _running(MariaDb(folder / "server")) as server:
+    with running(MariaDb(folder / "server")) as server:
         scenes = [
-            Scene(Store(build_engine(_url(server, n)), tombstone_key=b"bench", listening=True), n)
+            Scene(Store(build_engine(database_url(server, n)), tombstone_key=b"bench", listening=True), n)
             for n in members
         ]
         for _ in range(rounds):
             for scene in scenes:
-                _told(f"{scene.members:,}: a round; load {os.getloadavg()[0]:.1f}")
+                told(f"{scene.members:,}: a round; load {os.getloadavg()[0]:.1f}")
                 _round(scene, times)
         for scene in scenes:
             _once(scene, times, folder, rows)
@@ -76,14 +76,14 @@ def main(members: tuple[int, ...], rounds: int, folder: Path, rows: int, file: P
 
 
 def _prepare(folder: Path, sizes: Sequence[int]) -> None:
-    with _running(Filled(folder / "server")) as server:
+    with running(Filled(folder / "server")) as server:
         engine = sa.create_engine(server.url, isolation_level="AUTOCOMMIT")
         there = set(sa.inspect(engine).get_schema_names())
         for members in sizes:
             if _name(members) not in there:
                 with engine.connect() as c:
                     c.exec_driver_sql(f"CREATE DATABASE {_name(members)} CHARACTER SET utf8mb4")
-            _fill(_url(server, members), members)
+            _fill(database_url(server, members), members)
 
 
 def _fill(url: str, members: int) -> None:
@@ -91,12 +91,12 @@ def _fill(url: str, members: int) -> None:
     started = time.monotonic()
     migrate(engine)
     if seconds := round(time.monotonic() - started):
-        _told(f"{members:,}: migrated in {seconds} s")
+        told(f"{members:,}: migrated in {seconds} s")
     with engine.connect() as c:
         empty = c.exec_driver_sql("SELECT 1 FROM member LIMIT 1").first() is None
     if empty:
-        fill(url, members, utc_now(), lambda there: _told(f"{there:,} of {members:,} members"))
-        _told(f"{members:,}: filled in {time.monotonic() - started:.0f} s")
+        fill(url, members, utc_now(), lambda there: told(f"{there:,} of {members:,} members"))
+        told(f"{members:,}: filled in {time.monotonic() - started:.0f} s")
     engine.dispose()
 
 
@@ -132,7 +132,7 @@ def _round(scene: Scene, times: Times) -> None:
 
 
 def _once(scene: Scene, times: Times, folder: Path, rows: int) -> None:
-    _told(f"{scene.members:,}: what is done once; load {os.getloadavg()[0]:.1f}")
+    told(f"{scene.members:,}: what is done once; load {os.getloadavg()[0]:.1f}")
     started = time.perf_counter()
     scene.purge()
     times["purge"][scene.members].append(time.perf_counter() - started)
@@ -141,11 +141,11 @@ def _once(scene: Scene, times: Times, folder: Path, rows: int) -> None:
         done = an_import(folder, url, rows)
         times[f"import of {rows:,} rows"][scene.members].append(done.seconds)
         used = f"{done.cpu_seconds:.0f} s of processor time and {done.megabytes:.0f} MB at the most"
-        _told(f"{scene.members:,}: the import took {used}")
+        told(f"{scene.members:,}: the import took {used}")
 
 
 @contextmanager
-def _running(server: MariaDb) -> Iterator[MariaDb]:
+def running(server: MariaDb) -> Iterator[MariaDb]:
     server.start()
     try:
         yield server
@@ -153,7 +153,7 @@ def _running(server: MariaDb) -> Iterator[MariaDb]:
         server.stop()
 
 
-def _url(server: MariaDb, members: int) -> str:
+def database_url(server: MariaDb, members: int) -> str:
     return sa.make_url(server.url).set(database=_name(members)).render_as_string(hide_password=False)
 
 
@@ -161,7 +161,7 @@ def _name(members: int) -> str:
     return f"scale_{members}"
 
 
-def _told(line: str) -> None:
+def told(line: str) -> None:
     sys.stderr.write(line + "\n")
 
 
