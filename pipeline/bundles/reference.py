@@ -33,7 +33,7 @@ Shares = tuple[float, ...]
 """`BINS` shares that add up to 1."""
 
 
-def edges() -> Shares:
+def inner_bounds() -> Shares:
     """The log-odds between each two bins, ``BINS - 1`` of them; 0 is the approve threshold."""
     width = 2 * REACH / BINS
     return tuple(width * number - REACH for number in range(1, BINS))
@@ -51,7 +51,7 @@ def log_odds_of(similarity: float) -> float:
     return max(-REACH, min(REACH, math.log(similarity / (1 - similarity))))
 
 
-INNER: Final = tuple(similarity_at(edge) for edge in edges())
+INNER: Final = tuple(similarity_at(bound) for bound in inner_bounds())
 """The similarities between each two bins, rising."""
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from pipeline.bundles.reference import BINS, REACH, Measured, Reference, Shares, edges
+from pipeline.bundles.reference import BINS, REACH, Measured, Reference, Shares, inner_bounds
 from pipeline.faces.types import Codes, Doubles, Rows, Scores
 from pipeline.fitting.fit import UNKNOWN, FaceTable, genuine_scores_by_person, users_impostors
 from pipeline.score import Scorer, Thresholds
@@ -76,7 +76,7 @@ def completed(found: Reference, before: Reference | None, old: Thresholds, new: 
 
 def moved(old_shares: Shares, old: Thresholds, new: Thresholds) -> Shares:
     """The shares under other thresholds; within a bin the pairs count as evenly spread."""
-    bounds = np.array([-REACH, *edges(), REACH])
+    bounds = np.array([-REACH, *inner_bounds(), REACH])
     scores = bounds / new.scale + new.approve
     below = np.concatenate([[0.0], np.cumsum(old_shares)])
     under = np.interp(log_odds(scores, old), bounds, below / below[-1])
@@ -107,7 +107,7 @@ def _shares(pairs: WeighedPairs) -> Shares | None:
     """The share of the pairs in each bin; None without any."""
     if len(pairs.log_odds) == 0:
         return None
-    bins = np.searchsorted(edges(), pairs.log_odds, "right")
+    bins = np.searchsorted(inner_bounds(), pairs.log_odds, "right")
     counts = np.bincount(bins, pairs.weight, minlength=BINS)
     return _rounded(counts / counts.sum())
 

@@ -40,7 +40,7 @@ def test_few_values_say_nothing() -> None:
 def test_what_chance_makes_is_no_drift() -> None:
     rng = np.random.default_rng(1)
     found = [drift(rng.multinomial(250, [0.1] * 10).tolist(), [0.1] * 10, reference=True) for _ in range(400)]
-    beyond = sum(one.index > one.by_chance for one in found if one.index and one.by_chance)
+    beyond = sum(one.index > one.by_sampling for one in found if one.index and one.by_sampling)
     assert 5 <= beyond <= 40  # of 400; 20 are meant to be
     assert sum(one.level is not DriftLevel.STABLE for one in found) <= 5
 

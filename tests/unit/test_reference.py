@@ -20,8 +20,8 @@ from pipeline.bundles.reference import (
     Measured,
     Reference,
     bin_of,
-    edges,
     fingerprint,
+    inner_bounds,
     log_odds_of,
     read_reference,
     reference_of,
@@ -46,7 +46,7 @@ BEFORE = Thresholds(approve=0.5, different=0.3, scale=20.0)
 def test_bins_meet_at_the_approve_threshold_and_are_as_wide_in_log_odds() -> None:
     assert (bin_of(0.5), bin_of(0.4999)) == (MIDDLE, MIDDLE - 1)
     assert (bin_of(0.0), bin_of(1.0)) == (0, BINS - 1)
-    assert np.allclose(np.diff(edges()), 2 * REACH / BINS)
+    assert np.allclose(np.diff(inner_bounds()), 2 * REACH / BINS)
     assert log_odds_of(similarity_at(3.0)) == pytest.approx(3.0)
     assert (log_odds_of(0.0), log_odds_of(1.0)) == (-REACH, REACH)
 

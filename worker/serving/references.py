@@ -82,10 +82,10 @@ class References:
 
 def described(version: str, head_sha256: str, metadata: Mapping[str, Any]) -> DescribedHead:
     """What a head's metadata say. Raises WeightsCorrupt where files of this version are damaged."""
-    edges: Mapping[str, Any] = metadata.get("edges", {})
+    thresholds: Mapping[str, Any] = metadata.get("edges", {})
     calibrated = metadata.get("calibration") == CALIBRATED
     try:
-        different = edges["scale"] * (edges["different"] - edges["approve"])
+        different = thresholds["scale"] * (thresholds["different"] - thresholds["approve"])
     except (KeyError, TypeError):
         different = 0.0
     reference = reference_of(head_sha256, metadata)

@@ -45,7 +45,7 @@ class Drift:
     level: DriftLevel
     index: float | None
     """None where there are too few."""
-    by_chance: float | None
+    by_sampling: float | None
     """What the index stays below in 95 of 100 cases where nothing has changed."""
     now: int
     before: int | None
@@ -69,8 +69,8 @@ def _compared(now: Sequence[float], before: Sequence[float]) -> Drift:
     if min(n, m) < LEAST or size < 2:
         return Drift(DriftLevel.TOO_FEW, None, None, round(n), round(m))
     index = sum(_term(_share(a, n, size), _share(b, m, size)) for a, b in zip(now, before, strict=True))
-    chance = _chi_squared95(size - 1) * (1 / n + 1 / m)
-    return Drift(_level(index, chance), index, chance, round(n), round(m))
+    noise = _chi_squared95(size - 1) * (1 / n + 1 / m)
+    return Drift(_level(index, noise), index, noise, round(n), round(m))
 
 
 def _joined(now: Sequence[float], before: Sequence[float]) -> list[tuple[float, float]]:
@@ -94,8 +94,8 @@ def _term(now: float, before: float) -> float:
     return (now - before) * log(now / before)
 
 
-def _level(index: float, chance: float) -> DriftLevel:
-    if index < MODERATE or index <= chance:
+def _level(index: float, noise: float) -> DriftLevel:
+    if index < MODERATE or index <= noise:
         return DriftLevel.STABLE
     return DriftLevel.MODERATE if index < LARGE else DriftLevel.LARGE
 
