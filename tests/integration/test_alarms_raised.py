@@ -140,9 +140,10 @@ def much(its: Monitored) -> None:
     its.judge("refused", "m-objects", 29 * DAY, status=Status.RETRY_PHOTO, reason=Reason.NO_USABLE_PHOTO)
     then = now - 28 * DAY
     store.reviews.objections.record(NewObjection("m-objects", then, "o1"), then)
-    seen = [NewMember(f"m-seen{number}", None, "https://h/s.jpg", ()) for number in range(MANY)]
+    seen = [NewMember(f"m-seen{number}", None, "https://h/s.jpg", ()) for number in range(MANY + 1)]
     store.members.import_list(seen, now)
     store.accesses.note([one.member_id for one in seen], KIM, now)
+    # One of these records is removed: as many as are unusual are left.
     store.database.write(lambda c: c.execute(sa.delete(store.database.t.access_log).where(sa.text("id = 7"))))
     assert store.access_watch.look(now)
     assert not store.access_watch.check_chain(now).holds
