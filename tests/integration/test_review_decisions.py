@@ -174,6 +174,19 @@ def test_what_is_escalated_goes_to_those_named_or_to_anybody_else(engine: sa.Eng
     assert claimed(others, "lee", 2).member_id == "m2"
 
 
+def test_a_senior_who_has_disagreed_does_not_decide_alone_while_there_is_another(engine: sa.Engine) -> None:
+    store = a_store(engine, seniors=frozenset({"choi", "han"}), rejection_votes=2)
+    judged(store)
+    store.reviews.decisions.decide(answered(store), REJECT, later(1))
+    done = store.reviews.decisions.decide(answered(store, "choi", 2), NEW_PHOTO, later(3))
+    assert done.effect is Effect.ESCALATED
+    assert store.reviews.queue.claim_next("choi", later(4)) is None
+    han = answered(store, "han", 5)
+    store.reviews.queue.release(han, later(5))
+    alone = a_store(engine, seniors=frozenset({"choi"}), rejection_votes=2)
+    assert claimed(alone, "choi", 6).member_id == "m1"  # nobody else could
+
+
 def test_what_is_escalated_goes_to_the_checkers_of_the_console_as_well(engine: sa.Engine) -> None:
     store = a_store(engine)
     judged(store)

@@ -147,7 +147,7 @@ class ReviewQueue:
         voted = sa.select(sa.func.count()).where(*theirs).correlate(case).scalar_subquery() > 0
         escalated, open_to_all = case.c.escalated_at.is_not(None), case.c.escalated_at.is_(None)
         if reviewer.lower() in seniors:
-            may = sa.or_(escalated, ~voted)
+            may = sa.or_(sa.and_(escalated, self._all_voted(seniors)), ~voted)
         elif seniors:
             may = sa.and_(open_to_all, ~voted)
         else:
@@ -163,6 +163,14 @@ class ReviewQueue:
             .where(not_about(case, reviewer), ~is_suspended(self._t))
             .order_by(case.c.priority, case.c.due_at, case.c.id)
         )
+
+    def _all_voted(self, seniors: Collection[str]) -> sa.ColumnElement[bool]:
+        """Whether nobody is left to whom the case could go: it was one of them who disagreed or escalated."""
+        case, vote = self._t.review_case, self._t.review_vote
+        name = sa.func.lower(vote.c.voted_by)
+        its = (vote.c.case_id == case.c.id, vote.c.round == case.c.round, name.in_(sorted(seniors)))
+        count = sa.select(sa.func.count(name.distinct())).where(*its).correlate(case)
+        return count.scalar_subquery() >= len(seniors)
 
     def _take(self, c: sa.Connection, row: AnyRow, reviewer: str, now: datetime) -> Claim:
         """A claim that still holds goes on; of any other the reviewer has seen nothing yet."""
