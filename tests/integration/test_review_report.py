@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 import sqlalchemy as sa
@@ -70,6 +70,17 @@ def works_through(store: Store, says: Callable[[CaseView], PairLabel]) -> None:
         store.reviews.decisions.decide(claim, APPROVE if view.evidence.request.same_person else REJECT, NOW)
 
 
+def own_eyes_unless_told(wrong: Collection[str]) -> Callable[[CaseView], PairLabel]:
+    """What somebody says who sees these, and believes the machine where it speaks."""
+
+    def say(view: CaseView) -> PairLabel:
+        if view.evidence is not None and view.evidence.request.same_person:
+            return SAME
+        return DIFFERENT if view.claim.member_id in wrong else SAME
+
+    return say
+
+
 def test_a_reviewer_who_follows_the_machine_where_it_speaks_finds_its_wrong_approvals_blind(
     store: Store,
 ) -> None:
@@ -77,12 +88,7 @@ def test_a_reviewer_who_follows_the_machine_where_it_speaks_finds_its_wrong_appr
     for n in range(10):
         approved_wrongly(store, n, wrong=f"m{n}" in wrong)
 
-    def own_eyes_unless_told(view: CaseView) -> PairLabel:
-        if view.evidence is not None and view.evidence.request.same_person:
-            return SAME
-        return DIFFERENT if view.claim.member_id in wrong else SAME
-
-    works_through(store, own_eyes_unless_told)
+    works_through(store, own_eyes_unless_told(wrong))
     audit = store.reviews.reports.report(NOW).audit
     assert (audit.counts.sampled, audit.counts.judged, audit.counts.wrong, audit.open) == (10, 10, 2, 0)
     assert audit.rate == 0.2
@@ -114,7 +120,7 @@ def test_the_audit_counts_as_wrong_what_is_rejected_and_nothing_that_is_undone_o
 def test_of_few_the_report_is_of_now_and_of_many_of_the_last_sweep(store: Store) -> None:
     for n in range(3):
         approved_wrongly(store, n, wrong=n == 1)
-    works_through(store, lambda view: DIFFERENT if view.claim.member_id == "m1" else SAME)
+    works_through(store, own_eyes_unless_told({"m1"}))
     few, many = (KeptReport(store.database, store.reviews.reports, size) for size in (100, 0))
     assert many.report(later(0)) == (store.reviews.reports.report(later(0) - SPAN), None)
     assert many.renew(later(0))

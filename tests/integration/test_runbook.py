@@ -38,7 +38,7 @@ from worker.clock import utc_now
 from worker.errors import MemberForgotten
 from worker.serving.registry import publish
 from worker.store import Attempt, DeadJob, NewMember, Store, build_engine
-from worker.store.tables.states import PairLabel
+from worker.store.tables.states import PairLabel, Role
 
 RUNBOOK = (ROOT / "docs" / "operations.md").read_text()
 SERVICES: dict[str, Any] = yaml.safe_load((ROOT / "worker/production/compose.yml").read_text())["services"]
@@ -103,6 +103,7 @@ class Scene:
 
     worker: Store
     operator: Store
+    console: Store
     folder: Path
     stands_for: dict[str, str] = field(default_factory=dict)
     settings: dict[str, str] = field(default_factory=dict)
@@ -212,6 +213,12 @@ def a_decision(scene: Scene) -> None:
     reviews.decide(scene.operator, "m1", Status.REJECTED, at=utc_now())
 
 
+def people(scene: Scene) -> None:
+    """Somebody of the console, and another admin: the last one cannot go."""
+    for name in ("kim", "lee"):
+        scene.console.staff.accounts.add(name, [Role.ADMIN], "root", utc_now())
+
+
 NEEDS: Mapping[str, Callable[[Scene], None]] = {
     "review": a_reviewer,
     "review answer": a_claim,
@@ -229,6 +236,8 @@ NEEDS: Mapping[str, Callable[[Scene], None]] = {
     "models sign": a_signing_key,
     "retrain": a_retraining,
     "calibrate": models_without_members,
+    "console reset": people,
+    "console close": people,
 }
 """By how the command begins."""
 SAYS: Mapping[str, str] = {
@@ -256,9 +265,9 @@ def granted(mariadb_url: str) -> Iterator[Granted]:
 def scene(granted: Granted, tmp_path: Path) -> Iterator[Scene]:
     """On empty tables."""
     granted.empty()
-    engines = [build_engine(granted.url_of(f"verify_{name}")) for name in ("worker", "operator")]
-    worker, operator = (Store(engine, tombstone_key=KEY.encode()) for engine in engines)
-    found = Scene(worker, operator, tmp_path)
+    engines = [build_engine(granted.url_of(f"verify_{name}")) for name in ("worker", "operator", "console")]
+    worker, operator, console = (Store(engine, tombstone_key=KEY.encode()) for engine in engines)
+    found = Scene(worker, operator, console, tmp_path)
     found.prepare()
     yield found
     for engine in engines:
