@@ -55,9 +55,11 @@ def test_an_invitation_is_answered_and_its_code_goes_to_no_server(console: Conso
     page.get_by_role("link", name="보관했습니다").click()
     page.wait_for_url(console.at("/people"))
     page.get_by_role("button", name="로그아웃").click()
+    expect(page.locator("input[name=username]")).to_be_focused()
     type_in_order(page, "김가을", PASSWORD)
     page.wait_for_url(console.at("/sign-in/code?next=/"))
     check_for_everybody(page)
+    expect(page.locator("input[name=code]")).to_be_focused()
     type_in_order(page, totp.at(utc_now() + timedelta(seconds=30)))
     page.wait_for_url(console.at("/people"))
 
