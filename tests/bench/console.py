@@ -20,6 +20,7 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from bench.scale import FOLDER, database_url, running, told
+from bench.work import Scene
 from pipeline.terminal import console, new_table
 from support.servers import MariaDb
 from worker import runtime
@@ -39,6 +40,8 @@ PAGES: Final = {
     "training": "/training",
     "records": "/records",
 }
+_SWEEPS: Final = 8
+"""Each counts five days."""
 _HIDDEN: Final = re.compile(r'name="(csrf|case)" value="([^"]*)"')
 _ANSWERS: Final = re.compile(r'name="(answer-\d+)"')
 
@@ -70,6 +73,10 @@ def main(members: int, rounds: int, folder: Path) -> None:
         os.environ["VERIFY_TOMBSTONE_KEY"] = "bench"
         runtime.reset()
         app = application()
+        scene = Scene(runtime.store(), members)
+        scene.warm_up()  # what the sweep keeps up, and the days that the dashboard shows
+        for _ in range(_SWEEPS):
+            scene.sweep()
         operator, reviewer = (
             signed_in(app, f"bench-{role}", role) for role in (Role.OPERATOR, Role.REVIEWER)
         )
