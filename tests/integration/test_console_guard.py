@@ -11,24 +11,37 @@ import pytest
 import sqlalchemy as sa
 from click.testing import Result
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.testclient import TestClient
 from starlette.types import Message
 
 from worker.console import guard
 from worker.console.app import build
-from worker.console.guard import MAX_BODY
+from worker.console.guard import MAX_BODY, Guard, MenuEntry
 from worker.console.pages.home import own_path
+from worker.console.roles import Permission
 from worker.console.services import ConsoleRules, Services
+from worker.console.visit import Visit
+from worker.errors import NotPossible, StoreUnavailable
 from worker.store import Store
+from worker.store.staff.records import Person
+from worker.store.tables.states import Role
 
 Cli = Callable[..., Result]
 URL = "https://review.example.com"
 
 
 @pytest.fixture
-def console(store: Store) -> Starlette:
+def services(store: Store) -> Services:
     rules = ConsoleRules(url=URL, zone=ZoneInfo("Asia/Seoul"))
-    return build(Services(store=store, rules=rules, clock=lambda: datetime.now(UTC)))
+    return Services(store=store, rules=rules, clock=lambda: datetime.now(UTC))
+
+
+@pytest.fixture
+def console(services: Services) -> Starlette:
+    return build(services)
 
 
 @pytest.fixture
@@ -73,6 +86,19 @@ class TestBeforeAnybodyHasSignedIn:
         assert headers["strict-transport-security"].startswith("max-age=")
         assert "server" not in headers
 
+    def test_the_page_of_an_error_of_the_program_has_them_too(self, console: Starlette) -> None:
+        async def fails(_: Request) -> Response:
+            raise RuntimeError("a mistake in a page")
+
+        console.router.routes.append(Route("/fails", fails))
+        browser = TestClient(console, base_url=URL, raise_server_exceptions=False)
+        answer = browser.get("/fails")
+        assert (answer.status_code, "프로그램 오류입니다" in answer.text) == (500, True)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-frame-options"] == "DENY"
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["strict-transport-security"].startswith("max-age=")
+
     def test_pages_are_kept_by_nobody(self, browser: TestClient) -> None:
         assert browser.get("/").headers["cache-control"] == "no-store"
 
@@ -98,11 +124,54 @@ class TestBeforeAnybodyHasSignedIn:
 
     def test_what_is_not_there_is_said_in_the_readers_language(self, browser: TestClient) -> None:
         assert "찾을 수 없습니다" in browser.get("/nothing").text
-        browser.post("/language", data={"next": "/"})
+        browser.post("/language", data={"next": "/", "language": "en"})
         assert "There is nothing here" in browser.get("/nothing").text
+
+    def test_the_button_of_the_language_names_the_one_that_it_leads_to(self, browser: TestClient) -> None:
+        assert 'name="language" value="en" lang="en"' in browser.get("/nothing").text
+        for _ in range(2):  # the second press is of a page that was loaded before the first
+            answer = browser.post("/language", data={"next": "/nothing", "language": "en"})
+            assert (answer.status_code, answer.headers["location"]) == (303, "/nothing")
+            assert 'name="language" value="ko" lang="ko"' in browser.get("/nothing").text
+        browser.post("/language", data={"language": "ko"})
+        assert "찾을 수 없습니다" in browser.get("/nothing").text
+
+    @pytest.mark.parametrize(
+        "sent_by", [{"sec-fetch-site": "cross-site"}, {"origin": "https://evil.example"}]
+    )
+    def test_another_site_does_not_change_the_language(
+        self, browser: TestClient, sent_by: dict[str, str]
+    ) -> None:
+        assert browser.post("/language", data={"language": "en"}, headers=sent_by).status_code == 403
+        assert "찾을 수 없습니다" in browser.get("/nothing").text
 
     def test_an_address_is_never_taken_for_a_script(self, browser: TestClient) -> None:
         assert "<script>alert" not in browser.get("/<script>alert(1)</script>").text
+
+
+@pytest.mark.parametrize("engine", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    ("error", "status", "text"),
+    [
+        (NotPossible("there was never such a case"), 409, "there was never such a case"),
+        (StoreUnavailable("no connection"), 503, "The database cannot be reached"),
+    ],
+)
+def test_what_the_store_could_not_do_is_said_in_the_persons_language_and_beside_their_menu(
+    services: Services, error: Exception, status: int, text: str
+) -> None:
+    def fails(_: Visit) -> Response:
+        raise error
+
+    kim = Person(1, "Kim", frozenset({Role.REVIEWER}), "en", 1, "token")
+    menu = (MenuEntry("nav.queue", "/queue", Permission.QUEUE),)
+    guard = Guard(services=services, person_of=lambda _: kim, menu=menu)
+    answer = TestClient(Starlette(routes=[guard.page("/fails", fails)]), base_url=URL).get("/fails")
+    assert answer.status_code == status
+    assert text in answer.text
+    assert '<html lang="en">' in answer.text
+    assert '<a href="/queue"' in answer.text
+    assert '<a class="plain" href="/account"' in answer.text
 
 
 @pytest.mark.parametrize(

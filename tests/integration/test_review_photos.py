@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from starlette.testclient import TestClient
 
 from pipeline.verdict import Outcome
 from support.console_photos import OWNER, SECRET, digest, face_picture, saved
@@ -26,6 +27,7 @@ from support.resolving import fetching, fresh_link, says
 from support.reviews import answered
 from support.webhook_receiver import WebhookReceiver
 from support.workers import wait_until
+from worker.console.app import build
 from worker.console.pages.photos import address_of, told_facts
 from worker.console.photos.crops import EYES, SIDE
 from worker.console.photos.loading import MOST_WAITS
@@ -388,6 +390,15 @@ def test_of_a_case_that_has_ended_nothing_is_held(photos: PhotoDesk, photo_serve
     photos.client.get(address_of(claim, 0, Shape.FACE))
     wait_until(lambda: None not in photos.services.photos.known(claim, NOW).values())
     photos.services.photos.drop("r1")
+    assert set(photos.services.photos.known(claim, NOW).values()) == {None}
+
+
+def test_nothing_is_held_when_the_console_has_ended(photos: PhotoDesk, photo_server: PhotoServer) -> None:
+    judged(photos.store, photo_server)
+    claim = photos.claim()
+    with TestClient(build(photos.services)):
+        photos.client.get(address_of(claim, 0, Shape.FACE))
+        wait_until(lambda: None not in photos.services.photos.known(claim, NOW).values())
     assert set(photos.services.photos.known(claim, NOW).values()) == {None}
 
 

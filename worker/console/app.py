@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Final
 
@@ -57,17 +58,31 @@ def build(services: Services) -> Starlette:
     menu: tuple[MenuEntry, ...] = tuple(entry for page in PAGES for entry in page.MENU)
     guard = Guard(services=services, person_of=person_of(services), menu=menu)
     rules = services.rules
-    return Starlette(
+    app = Starlette(
         routes=list(_routes(guard)),
         middleware=[
-            Middleware(Headers, secure=rules.secure),
             Middleware(TrustedHostMiddleware, allowed_hosts=rules.hosts, www_redirect=False),
             Middleware(Peer),
             Middleware(ProxyHeadersMiddleware, trusted_hosts=list(rules.proxies)),
             Middleware(BodyLimit),
         ],
         exception_handlers={HTTPException: guard.on_http_error, Exception: guard.on_http_error},
+        lifespan=_lifespan(services),
     )
+    # Around everything: the page of an error of the program is made outside of all other middleware.
+    app.middleware_stack = Headers(app.build_middleware_stack(), secure=rules.secure)
+    return app
+
+
+def _lifespan(services: Services) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    """At the end of the process no photo is held or fetched any more."""
+
+    @asynccontextmanager
+    async def until_the_end(_: Starlette) -> AsyncIterator[None]:
+        yield
+        services.photos.close()
+
+    return until_the_end
 
 
 def _routes(guard: Guard) -> Iterator[BaseRoute]:

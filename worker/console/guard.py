@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 from starlette.concurrency import run_in_threadpool
@@ -20,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from worker.console.roles import Permission, permissions_of
 from worker.console.services import Services
-from worker.console.visit import Guest, Visit, is_same_token
+from worker.console.visit import Guest, Visit, is_meant
 from worker.errors import NotPossible, StoreUnavailable
 from worker.store.staff.records import Person
 
@@ -60,6 +61,7 @@ Handler = Callable[[Visit], Response]
 GuestHandler = Callable[[Guest], Response]
 PersonOf = Callable[[Request], Person | None]
 """Who has signed in."""
+_Asker = TypeVar("_Asker", bound=Guest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,28 +95,19 @@ class Guard:
         ``records``: the action of the record that is written before the handler runs, of a page that may name
         any member. A handler about one member writes its own (`Visit.note_member`).
         """
-
         check = _Check(needs, records, posted=method == _POST)
-        return self._route(path, lambda request, form: self._visited(request, form, check, handler), method)
+        return self._route(path, lambda guest: self._visited(guest, check, handler), method)
 
-    def _visited(
-        self, request: Request, form: Mapping[str, str], check: _Check, handler: Handler
-    ) -> Response:
-        person = self.person_of(request)
+    def _visited(self, guest: Guest, check: _Check, handler: Handler) -> Response:
+        person = self.person_of(guest.request)
         if person is None:
-            return self._to_sign_in(request, form)
-        visit = Visit(**self._parts(request, form), person=person, menu=self._menu_of(person))
-        if check.posted and not _is_meant(visit):
-            return error_page(visit, 403, "error.csrf")
-        if check.needs is not None and not visit.may(check.needs):
-            return error_page(visit, 403)
-        if check.records is not None:
-            visit.note_list(check.records)
-        return handler(visit)
+            return _to_sign_in(guest)
+        visit = Visit(**self._parts(guest.request, guest.form), person=person, menu=self._menu_of(person))
+        return _answered(visit, partial(_checked, check, handler))
 
     def open_page(self, path: str, handler: GuestHandler, *, method: str = "GET") -> Route:
         """A route for everybody. What it posts must check by itself that it is meant."""
-        return self._route(path, lambda request, form: handler(self.guest(request, form)), method)
+        return self._route(path, handler, method)
 
     def guest(self, request: Request, form: Mapping[str, str] | None = None) -> Guest:
         """The request of somebody who has not signed in."""
@@ -128,37 +121,43 @@ class Guard:
         may = permissions_of(person.roles)
         return tuple((entry.words, entry.path) for entry in self.menu if entry.needs in may)
 
-    def _to_sign_in(self, request: Request, form: Mapping[str, str]) -> Response:
-        back = request.url.path if request.method == "GET" and "hx-request" not in request.headers else "/"
-        return self.guest(request, form).go(f"{SIGN_IN}?next={quote(back, safe='/')}")
-
-    def _route(
-        self, path: str, answer: Callable[[Request, Mapping[str, str]], Response], method: str
-    ) -> Route:
+    def _route(self, path: str, handler: GuestHandler, method: str) -> Route:
         async def endpoint(request: Request) -> Response:
             form = await _form_of(request) if method == _POST else {}
-            return await run_in_threadpool(self._answered, request, form, answer)
+            return await run_in_threadpool(_answered, self.guest(request, form), handler)
 
         return Route(path, endpoint, methods=[method])
-
-    def _answered(
-        self,
-        request: Request,
-        form: Mapping[str, str],
-        answer: Callable[[Request, Mapping[str, str]], Response],
-    ) -> Response:
-        try:
-            return answer(request, form)
-        except NotPossible as error:
-            return error_page(self.guest(request, form), 409, detail=str(error))
-        except StoreUnavailable as error:
-            logger.warning("console: %s", error)
-            return error_page(self.guest(request, form), 503)
 
     async def on_http_error(self, request: Request, error: Exception) -> Response:
         """The page for what no handler has answered."""
         status = error.status_code if isinstance(error, HTTPException) else 500
         return error_page(self.guest(request), status)
+
+
+def _to_sign_in(guest: Guest) -> Response:
+    back = guest.path if guest.request.method == "GET" and not guest.is_fragment else "/"
+    return guest.go(f"{SIGN_IN}?next={quote(back, safe='/')}")
+
+
+def _checked(check: _Check, handler: Handler, visit: Visit) -> Response:
+    if check.posted and not is_meant(visit, visit.person.csrf_token):
+        return error_page(visit, 403, "error.csrf")
+    if check.needs is not None and not visit.may(check.needs):
+        return error_page(visit, 403)
+    if check.records is not None:
+        visit.note_list(check.records)
+    return handler(visit)
+
+
+def _answered(asker: _Asker, handler: Callable[[_Asker], Response]) -> Response:
+    """What the handler answers; what the store would not or could not do becomes a page for whoever asks."""
+    try:
+        return handler(asker)
+    except NotPossible as error:
+        return error_page(asker, 409, detail=str(error))
+    except StoreUnavailable as error:
+        logger.warning("console: %s", error)
+        return error_page(asker, 503)
 
 
 def error_page(visit: Guest, status: int, words: str | None = None, detail: str = "") -> Response:
@@ -167,13 +166,6 @@ def error_page(visit: Guest, status: int, words: str | None = None, detail: str 
     text = visit.words(key) if visit.words.has(key) else HTTPStatus(status).phrase
     template = "error_part.html" if visit.is_fragment else "error.html"
     return visit.page(template, status=status, text=text, detail=detail)
-
-
-def _is_meant(visit: Visit) -> bool:
-    """Whether a page of ours has sent this, for this session."""
-    site = visit.request.headers.get("sec-fetch-site", "same-origin")
-    given = visit.form.get("csrf") or visit.request.headers.get("x-csrf-token", "")
-    return site == "same-origin" and is_same_token(given, visit.person.csrf_token)
 
 
 async def _form_of(request: Request) -> dict[str, str]:

@@ -73,15 +73,6 @@ def _is_proxy(peer: str, rules: ConsoleRules) -> bool:
     return any(address in ip_network(proxy) for proxy in rules.proxies)
 
 
-def is_ours(guest: Guest) -> bool:
-    """Whether a form was sent by a page of ours: nobody signs somebody in as somebody else."""
-    headers = guest.request.headers
-    if site := headers.get("sec-fetch-site"):
-        return site == "same-origin"
-    origin = headers.get("origin")
-    return origin is None or origin == guest.services.rules.url
-
-
 def with_session(response: Response, guest: Guest, token: str) -> Response:
     """The response, which gives the browser its token."""
     rules = guest.services.rules

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -21,9 +21,13 @@ from worker.store import Access
 from worker.store.staff.records import Person
 
 LANGUAGE_COOKIE: Final = "language"
+_YEAR: Final = 365 * 86_400
+_MOST_DIGITS: Final = 18
+"""So that every number fits into a column."""
 LOGIN: Final = "console"
 """Stands where the commands record the account of the operating system."""
 _HOST: Final = socket.gethostname()
+_Response = TypeVar("_Response", bound=Response)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,7 @@ class Guest:
     @property
     def language(self) -> Language:
         """The one that was chosen in this browser; Korean where none was."""
-        return _language(self.request)
+        return language_of(self.request.cookies.get(LANGUAGE_COOKIE))
 
     @property
     def words(self) -> Words:
@@ -98,7 +102,7 @@ class Visit(Guest):
     @property
     def language(self) -> Language:
         """The one that was chosen in this browser, else the account's."""
-        return _language(self.request, self.person.language)
+        return language_of(self.request.cookies.get(LANGUAGE_COOKIE, self.person.language))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "permissions", permissions_of(self.person.roles))
@@ -123,11 +127,37 @@ class Visit(Guest):
         return {**Guest._common(self), "person": self.person, "csrf": self.person.csrf_token}  # noqa: SLF001
 
 
-def _language(request: Request, account: str | None = None) -> Language:
-    chosen = request.cookies.get(LANGUAGE_COOKIE, account)
-    return Language.EN if chosen == Language.EN else Language.KO
+def language_of(word: str | None) -> Language:
+    """The one that a cookie, an account or a form names; Korean where it names none."""
+    return Language.EN if word == Language.EN else Language.KO
 
 
-def is_same_token(given: str, right: str) -> bool:
-    """Compared in constant time; an empty one is never right."""
-    return bool(right) and secrets.compare_digest(given.encode(), right.encode())
+def with_language(response: _Response, guest: Guest, language: Language) -> _Response:
+    """The response, after which this browser is shown that language."""
+    secure = guest.services.rules.secure
+    response.set_cookie(LANGUAGE_COOKIE, language, _YEAR, secure=secure, httponly=True, samesite="lax")
+    return response
+
+
+def number_of(text: str | None) -> int | None:
+    """The whole number in a value of an address or a form; None where it is none, or too long a one."""
+    fine = text and text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS
+    return int(text) if text and fine else None
+
+
+def is_ours(guest: Guest) -> bool:
+    """Whether a form was sent by a page of ours: nobody signs somebody in as somebody else."""
+    headers = guest.request.headers
+    if site := headers.get("sec-fetch-site"):
+        return site == "same-origin"
+    origin = headers.get("origin")
+    return origin is None or origin == guest.services.rules.url
+
+
+def is_meant(guest: Guest, token: str) -> bool:
+    """Whether a page of ours has sent this form, for the session with this token.
+
+    Compared in constant time; an empty token is never right.
+    """
+    given = guest.form.get("csrf") or guest.request.headers.get("x-csrf-token", "")
+    return is_ours(guest) and bool(token) and secrets.compare_digest(given.encode(), token.encode())

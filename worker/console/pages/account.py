@@ -11,15 +11,13 @@ from starlette.routing import Route
 from worker.console.guard import SIGN_IN, Guard, MenuEntry
 from worker.console.pages.signing_in import telephone, waiting
 from worker.console.sessions import browser_of, with_session, without_session
-from worker.console.visit import LANGUAGE_COOKIE, Visit
+from worker.console.visit import Visit, language_of, number_of, with_language
 from worker.errors import WeakPassword
-from worker.results.texts import Language
 from worker.store.staff.sign_in import Refused
 
 MENU: Final[tuple[MenuEntry, ...]] = ()
 ACCOUNT: Final = "/account"
 FACTOR: Final = f"{ACCOUNT}/factor"
-_YEAR: Final = 365 * 86_400
 _BROWSERS: Final = (
     *(("Edg", "Edge"), ("Whale", "Whale"), ("SamsungBrowser", "Samsung Internet"), ("Firefox", "Firefox")),
     *(("CriOS", "Chrome"), ("Chrome", "Chrome"), ("Safari", "Safari")),
@@ -87,13 +85,10 @@ def _refused(visit: Visit, refused: Refused, field: str) -> Response:
 
 
 def _change_language(visit: Visit) -> Response:
-    language = Language.EN if visit.form.get("language") == Language.EN else Language.KO
+    language = language_of(visit.form.get("language"))
     visit.note_list("account", "language")
     visit.services.store.staff.profile.set_language(visit.person, language)
-    response = visit.go(ACCOUNT)
-    secure = visit.services.rules.secure
-    response.set_cookie(LANGUAGE_COOKIE, language, _YEAR, secure=secure, httponly=True, samesite="lax")
-    return response
+    return with_language(visit.go(ACCOUNT), visit, language)
 
 
 def _new_recovery(visit: Visit) -> Response:
@@ -108,9 +103,9 @@ def _new_recovery(visit: Visit) -> Response:
 
 def _end_one(visit: Visit) -> Response:
     visit.note_list("account", "end_session")
-    number = visit.form.get("session", "")
-    if number.isdecimal():
-        visit.services.store.staff.sessions.sign_out_of(visit.person.account_id, int(number))
+    number = number_of(visit.form.get("session"))
+    if number is not None:
+        visit.services.store.staff.sessions.sign_out_of(visit.person.account_id, number)
     return visit.go(ACCOUNT)
 
 

@@ -20,7 +20,7 @@ from worker.console.pages.photos import address_of
 from worker.console.photos.pictures import Shape
 from worker.console.photos.watermark import label_of
 from worker.console.roles import Permission
-from worker.console.visit import Visit
+from worker.console.visit import Visit, number_of
 from worker.console.words import Words
 from worker.errors import CaseChanged, CaseGone, CaseSuspended, ClaimLost, NotPossible
 from worker.store import CaseView, Claim, Effect, LastChoice
@@ -143,15 +143,16 @@ def take_next(visit: Visit) -> Claim | None:
 
 def posted_claim(visit: Visit) -> Claim:
     """The claim that the posted page was made for. Raises CaseGone; whether it holds, the store says."""
-    case_id, _, attempt = visit.form.get("case", "").partition("-")
-    if not (_is_number(case_id) and _is_number(attempt)):
+    case_id, attempt = map(number_of, visit.form.get("case", "").partition("-")[::2])
+    if case_id is None or attempt is None:
         raise CaseGone("this page names no case")
-    queue = visit.services.store.reviews.queue
-    return queue.claim_again(int(case_id), int(attempt), visit.person.name)
+    return visit.services.store.reviews.queue.claim_again(case_id, attempt, visit.person.name)
 
 
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 19
+def position_of(text: str | None) -> int | None:
+    """The number of a photo; None where it can be none."""
+    number = number_of(text)
+    return number if number is not None and number <= _MOST_PHOTOS else None
 
 
 def token_of(claim: Claim) -> str:
@@ -214,12 +215,13 @@ def _answers_of(form: Mapping[str, str]) -> dict[int, PairLabel]:
     """Raises NotPossible."""
     found = {}
     for name, word in form.items():
-        kind, _, position = name.partition("-")
+        kind, _, number = name.partition("-")
         if kind != "answer":
             continue
-        if not _is_number(position) or int(position) > _MOST_PHOTOS or word not in [*PairLabel]:
+        position = position_of(number)
+        if position is None or word not in [*PairLabel]:
             raise NotPossible(f"no answer: {word[:40]!r}", "no_answer")
-        found[int(position)] = PairLabel(word)
+        found[position] = PairLabel(word)
     return found
 
 

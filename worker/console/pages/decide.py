@@ -12,6 +12,7 @@ from worker.console.guard import Guard, MenuEntry
 from worker.console.pages.case import (
     PATH,
     Notice,
+    position_of,
     posted_claim,
     refused,
     show_claim,
@@ -58,8 +59,7 @@ def _ruling(form: Mapping[str, str]) -> Ruling:
     word = form.get("choice", "")
     if word not in [*Choice]:
         raise NotPossible("nothing was chosen", "no_choice")
-    choice, photo = Choice(word), form.get("photo", "")
-    number = int(photo) if photo.isascii() and photo.isdigit() and len(photo) < 4 else None
+    choice, number = Choice(word), position_of(form.get("photo"))
     note = form.get("note", "").replace("\r\n", "\n").replace("\n", " ")
     code = form.get(f"code-{choice}", "")
     return ruling(choice, code, number if choice is Choice.NEW_PHOTO else None, note)

@@ -7,12 +7,10 @@ from typing import Final
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from worker.console.guard import Guard, MenuEntry
-from worker.console.visit import LANGUAGE_COOKIE, Guest, Visit
-from worker.results.texts import Language
+from worker.console.guard import Guard, MenuEntry, error_page
+from worker.console.visit import Guest, Visit, is_ours, language_of, with_language
 
 MENU: Final[tuple[MenuEntry, ...]] = ()
-_YEAR: Final = 365 * 86_400
 
 
 def routes(guard: Guard) -> list[Route]:
@@ -28,12 +26,11 @@ def _home(visit: Visit) -> Response:
 
 
 def _change_language(guest: Guest) -> Response:
-    """The other one. Harmless where somebody else's page posts it, so it needs no token."""
-    other = Language.KO if guest.language is Language.EN else Language.EN
+    """The one that the pressed button names. Whoever has not signed in has no token to send."""
+    if not is_ours(guest):
+        return error_page(guest, 403, "error.csrf")
     response = RedirectResponse(own_path(guest.form.get("next")), 303)
-    secure = guest.services.rules.secure
-    response.set_cookie(LANGUAGE_COOKIE, other, _YEAR, secure=secure, httponly=True, samesite="lax")
-    return response
+    return with_language(response, guest, language_of(guest.form.get("language")))
 
 
 def own_path(path: str | None) -> str:

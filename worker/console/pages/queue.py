@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from worker.console.guard import Guard, MenuEntry
 from worker.console.roles import Permission
-from worker.console.visit import Visit
+from worker.console.visit import Visit, number_of
 from worker.console.words import Words
 from worker.store import CaseList, CaseState, ListedCase, WhyOpen
 from worker.store.counts.open_cases import EVERYTHING, CaseFilter
@@ -73,13 +73,8 @@ def sees_reasons(visit: Visit) -> bool:
 def _queue(visit: Visit) -> Response:
     open_to = sees_reasons(visit)
     asked = _asked(visit, open_to)
-    queue, after = visit.services.store.reviews.queue, visit.query("after")
-    page = queue.page(
-        visit.now,
-        PAGE,
-        int(after) if after and after.isascii() and after.isdigit() and len(after) < 19 else None,
-        only=_filter(asked, visit.now),
-    )
+    queue, after = visit.services.store.reviews.queue, number_of(visit.query("after"))
+    page = queue.page(visit.now, PAGE, after, only=_filter(asked, visit.now))
     why = queue.why_open([one.case_id for one in page.cases]) if open_to and page.cases else {}
     hours = visit.services.store.reviews.rules.due_after
     rows = [

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from worker.console.guard import Guard, MenuEntry
 from worker.console.roles import Permission
-from worker.console.visit import Visit
+from worker.console.visit import Visit, number_of
 from worker.store import Month, month_before, month_of
 from worker.store.tables.columns import NOTE_LENGTH
 
@@ -60,9 +60,8 @@ def _sign(visit: Visit) -> Response:
     if not note.strip() or len(note) > NOTE_LENGTH:
         visit.note_list(_ACTION)
         return _page(visit, month, note=note[:NOTE_LENGTH], problem="records.sign.no_note", status=422)
-    shown = visit.form.get("breaks", "")
     known = visit.services.store.access_watch.state().breaks
-    breaks = min(known, int(shown)) if shown.isascii() and shown.isdecimal() and len(shown) < 10 else 0
+    breaks = min(known, number_of(visit.form.get("breaks")) or 0)
     access = visit.access(_ACTION, f"sign {month.name}")
     visit.services.store.access_reviews.sign(month, access, note, visit.now, breaks=breaks)
     return visit.go(f"{PATH}?month={month.name}")

@@ -15,13 +15,12 @@ from worker.console.pages.home import own_path
 from worker.console.sessions import (
     browser_of,
     has_ended,
-    is_ours,
     newcomer_of,
     signed_on_as,
     with_session,
     without_session,
 )
-from worker.console.visit import Guest, Visit, is_same_token
+from worker.console.visit import Guest, Visit, is_meant, is_ours
 from worker.errors import WeakPassword
 from worker.store.staff.factors import address_of
 from worker.store.staff.records import Newcomer
@@ -108,7 +107,7 @@ def _check_code(guest: Guest) -> Response:
     newcomer, following = _on(guest, Stage.PASSWORD), own_path(guest.form.get("next"))
     if newcomer is None:
         return _password_page(guest, following, 403, guest.words("sign_in.late"))
-    if not _is_meant(guest, newcomer):
+    if not is_meant(guest, newcomer.csrf_token):
         return error_page(guest, 403, "error.csrf")
     code = guest.form.get("code", "")
     done = guest.services.store.staff.sign_in.code(newcomer, code, browser_of(guest), guest.now)
@@ -163,7 +162,7 @@ def _finish(guest: Guest) -> Response:
     newcomer = _on(guest, Stage.ENROLMENT)
     if newcomer is None:
         return guest.go(ENROL)
-    if not _is_meant(guest, newcomer):
+    if not is_meant(guest, newcomer.csrf_token):
         return error_page(guest, 403, "error.csrf")
     form, words = guest.form, guest.words
     if form.get("password") != form.get("again"):
@@ -183,10 +182,6 @@ def _finish(guest: Guest) -> Response:
 def _on(guest: Guest, stage: Stage) -> Newcomer | None:
     newcomer = newcomer_of(guest)
     return newcomer if newcomer is not None and newcomer.stage is stage else None
-
-
-def _is_meant(guest: Guest, newcomer: Newcomer) -> bool:
-    return is_ours(guest) and is_same_token(guest.form.get("csrf", ""), newcomer.csrf_token)
 
 
 def _status(refused: Refused) -> int:

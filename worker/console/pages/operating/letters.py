@@ -8,10 +8,9 @@ from starlette.routing import Route
 from worker.console.guard import Guard
 from worker.console.pages.operating.absent import nobody
 from worker.console.roles import Permission
-from worker.console.visit import Visit
+from worker.console.visit import Visit, language_of
 from worker.operating.member_file import has_claim_on
 from worker.results.letter import letter
-from worker.results.texts import Language
 
 
 def routes(guard: Guard) -> list[Route]:
@@ -22,7 +21,7 @@ def routes(guard: Guard) -> list[Route]:
 def _letter(visit: Visit) -> Response:
     """As `python -m worker explain` writes it; the page adds nothing."""
     member_id, store = visit.query("id") or "", visit.services.store
-    language = Language.EN if visit.query("in") == Language.EN else Language.KO
+    language = language_of(visit.query("in"))
     if not visit.note_member(member_id, "explain", language):
         return nobody(visit, member_id, "explain", language)
     if has_claim_on(store, visit.person.name, member_id, visit.now):
