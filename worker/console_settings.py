@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BeforeValidator, model_validator
 from pydantic_settings import BaseSettings, NoDecode
 
-from worker.setting_values import MetricsAddress, split_address, split_list
+from worker.setting_values import MetricsAddress, OptionalHeaderName, split_address, split_list
 
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -30,12 +30,6 @@ def _console_url(value: str) -> str:
     if value and not (whole and (plain or parts.scheme == "https")):
         raise ValueError("must be an address such as https://review.example.com")
     return value.rstrip("/")
-
-
-def _header(value: str) -> str:
-    if value and not value.replace("-", "").isalnum():
-        raise ValueError("must be the name of a header, such as X-Forwarded-User")
-    return value.lower()
 
 
 def _zone(value: str) -> str:
@@ -61,13 +55,18 @@ class ConsoleSettings(BaseSettings):
     console_proxies: Proxies = ()
     """Addresses or networks of that proxy: only from there is believed where a request comes from
     (`X-Forwarded-For`), and who has signed on."""
-    console_sign_on_header: Annotated[str, AfterValidator(_header)] = ""
+    console_sign_on_header: OptionalHeaderName = ""
     """The header in which that proxy names the account that has signed on with your company's own system.
     Empty: people sign in with a password and a second factor."""
     console_blur: bool = True
     """Whether photos are blurred while the window is not in front."""
     time_zone: Annotated[str, AfterValidator(_zone)] = "Asia/Seoul"
     """Of the times that the console shows, and of its days."""
+
+    @property
+    def console_at(self) -> str:
+        """The address that people open, without a slash at the end."""
+        return self.console_url or f"http://{self.console_address}"
 
     @model_validator(mode="after")
     def _console_consistent(self) -> Self:

@@ -252,6 +252,11 @@ Numbers = Annotated[
     dict[str, Annotated[float, Field(allow_inf_nan=False)]], NoDecode, BeforeValidator(_mapping)
 ]
 HeaderName = Annotated[str, AfterValidator(_header_name)]
+OptionalHeaderName = Annotated[
+    str,
+    _form(r"(-*[A-Za-z0-9][A-Za-z0-9-]*)?", "must be the name of a header, such as X-Forwarded-User"),
+    AfterValidator(str.lower),
+]
 HeaderValue = Annotated[SecretStr, AfterValidator(_header_value)]
 Headers = Annotated[dict[Host, dict[HeaderName, HeaderValue]], NoDecode, BeforeValidator(_mapping)]
 WebhookSecret = Annotated[SecretStr, AfterValidator(_webhook_secret)]

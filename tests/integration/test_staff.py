@@ -172,6 +172,31 @@ def test_a_session_ends_after_a_quarter_of_an_hour_without_a_page_and_after_twel
     assert store.staff.sessions.person_of(busy, minutes(820)) is None
 
 
+def test_who_asks_for_a_page_and_what_they_may_do_is_found_in_one_statement(store: Store) -> None:
+    kim = enrolled(store, "Kim", REVIEWER, CHECKER)
+    store.staff.accounts.set_roles(kim.account_id, [CHECKER, ADMIN], "root", minutes(1))
+    token, _ = signed_in(store, kim, minutes(2))
+    asked: list[str] = []
+
+    def note(_c: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    sa.event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        person = store.staff.sessions.person_of(token, minutes(2))
+    finally:
+        sa.event.remove(sa.Engine, "before_cursor_execute", note)
+    assert person is not None
+    assert person.roles == {CHECKER, ADMIN}
+    assert len([one for one in asked if one.startswith("SELECT")]) == 1, asked
+
+
+def test_somebody_without_a_role_is_signed_in_all_the_same(store: Store) -> None:
+    token, person = signed_in(store, enrolled(store), minutes(2))
+    assert person.roles == frozenset()
+    assert store.staff.sessions.person_of(token, minutes(2)) == person
+
+
 def test_one_click_ends_all_sessions_of_an_account_and_none_of_others(store: Store) -> None:
     kim, lee = enrolled(store, "Kim"), enrolled(store, "Lee")
     tokens = [kim.token, signed_in(store, kim, minutes(2))[0]]
@@ -179,7 +204,7 @@ def test_one_click_ends_all_sessions_of_an_account_and_none_of_others(store: Sto
     assert store.staff.sessions.end_all(kim.account_id) == 2
     assert [store.staff.sessions.person_of(token, minutes(2)) for token in tokens] == [None, None]
     [other] = store.staff.sessions.of(lee.account_id, minutes(2))
-    assert not store.staff.sessions.sign_out_of(kim.account_id, other.session_id)
+    assert not store.staff.sessions.sign_out(kim.account_id, other.session_id)
     assert store.staff.sessions.person_of(lee.token, minutes(2))
 
 
@@ -301,6 +326,7 @@ def test_another_telephone_counts_when_it_is_proved_and_not_before(store: Store)
     _, person = signed_in(store, kim, minutes(2))
     profile = store.staff.profile
     assert profile.secret(person) is None
+    assert profile.prove_factor(person, kim.code(minutes(3)), DESK, minutes(3)) == Refused()
     assert profile.new_factor(person, "wrong password", DESK, minutes(3)) == Refused()
     assert profile.new_factor(person, PASSWORD, DESK, minutes(3)) is None
     secret = profile.secret(person)

@@ -50,6 +50,23 @@ def test_home_moves_everything_that_is_embedded(monkeypatch: pytest.MonkeyPatch)
     )
 
 
+def test_the_console_is_opened_at_its_url_else_where_it_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_CONSOLE_ADDRESS", "[::1]:8301")
+    assert load_settings().console_at == "http://[::1]:8301"
+    monkeypatch.setenv("VERIFY_CONSOLE_URL", "https://review.example.com/")
+    assert load_settings().console_at == "https://review.example.com"
+
+
+def test_the_header_of_a_sign_on_has_the_name_of_a_header(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VERIFY_CONSOLE_PROXIES", "10.0.0.0/24")
+    monkeypatch.setenv("VERIFY_CONSOLE_SIGN_ON_HEADER", "X-Forwarded-User")
+    assert load_settings().console_sign_on_header == "x-forwarded-user"
+    for wrong in ("X Forwarded", "사용자", "-", "X-User:"):
+        monkeypatch.setenv("VERIFY_CONSOLE_SIGN_ON_HEADER", wrong)
+        with pytest.raises(BadSettings, match="SIGN_ON_HEADER: must be the name of a header"):
+            load_settings()
+
+
 @pytest.mark.parametrize("scheme", ["mysql", "mariadb", "mysql+pymysql"])
 def test_a_mysql_address_gets_its_driver_and_utf8mb4(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
     monkeypatch.setenv("VERIFY_DATABASE_URL", f"{scheme}://app:p%40ss@db:3307/verify?charset=latin1")

@@ -30,7 +30,7 @@ def services() -> Services:
     """What its pages work with. Raises what `runtime.store` raises."""
     config = runtime.settings()
     rules = ConsoleRules(
-        url=config.console_url or f"http://{config.console_address}",
+        url=config.console_at,
         proxies=config.console_proxies,
         sign_on_header=config.console_sign_on_header,
         blur=config.console_blur,

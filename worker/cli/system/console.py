@@ -46,6 +46,5 @@ def _serve() -> None:
     config = runtime.settings()
     logs.configure(config.log_level, config.log_format)
     app = application()
-    url = config.console_url or f"http://{config.console_address}"
-    click.echo(f"The console is at {url} (Ctrl-C ends it)")
+    click.echo(f"The console is at {config.console_at} (Ctrl-C ends it)")
     serve(app)

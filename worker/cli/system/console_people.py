@@ -78,7 +78,5 @@ def _number_of(name: str) -> int:
 
 
 def _show(invitation: Invitation) -> None:
-    config = runtime.settings()
-    url = config.console_url or f"http://{config.console_address}"
     click.echo(f"{invitation.name} opens this once, before {invitation.until:%Y-%m-%d %H:%M} UTC:")
-    click.echo(f"{url}/enrol#{invitation.code}")
+    click.echo(f"{runtime.settings().console_at}/enrol#{invitation.code}")

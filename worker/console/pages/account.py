@@ -97,7 +97,7 @@ def _new_recovery(visit: Visit) -> Response:
     done = profile.new_recovery(visit.person, password, browser_of(visit), visit.now)
     if isinstance(done, Refused):
         return _refused(visit, done, "recovery")
-    page = visit.page("recovery_codes.html", codes=done.recovery, following=ACCOUNT, first=False)
+    page = visit.page("recovery_codes.html", codes=done.recovery, following=ACCOUNT)
     return with_session(page, visit, done.token)
 
 
@@ -105,7 +105,7 @@ def _end_one(visit: Visit) -> Response:
     visit.note_list("account", "end_session")
     number = number_of(visit.form.get("session"))
     if number is not None:
-        visit.services.store.staff.sessions.sign_out_of(visit.person.account_id, number)
+        visit.services.store.staff.sessions.sign_out(visit.person.account_id, number)
     return visit.go(ACCOUNT)
 
 

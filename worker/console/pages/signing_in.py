@@ -118,7 +118,7 @@ def _check_code(guest: Guest) -> Response:
 
 def _sign_out(visit: Visit) -> Response:
     visit.note_list("sign_out")
-    visit.services.store.staff.sessions.sign_out(visit.person.session_id)
+    visit.services.store.staff.sessions.sign_out(visit.person.account_id, visit.person.session_id)
     return without_session(visit.go(SIGN_IN), visit)
 
 
@@ -175,7 +175,7 @@ def _finish(guest: Guest) -> Response:
         return _choose_page(guest, newcomer, 422, password=words(f"password.{weak.code}"))
     if isinstance(done, Refused):
         return _choose_page(guest, newcomer, 422, code=words("factor.wrong"))
-    page = guest.page("recovery_codes.html", codes=done.recovery, following="/", first=True)
+    page = guest.page("recovery_codes.html", codes=done.recovery, following="/")
     return with_session(page, guest, done.token)
 
 

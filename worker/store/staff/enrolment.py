@@ -98,7 +98,7 @@ class Enrolment:
         if row is None or not _is_invited(row, newcomer, now):
             return None
         stored = self._sessions.new_factor(c, newcomer.session_id)
-        step = self._factors.step_of(stored, row.id, code, now, None)
+        step = self._factors.step_of(stored, row.id, code, now)
         if step is None:
             return None
         nothing = {"invite_hash": None, "invite_until": None}

@@ -48,14 +48,17 @@ class SecondFactors:
         return self._cipher.decrypt(stored, _row(account_id)).decode()
 
     def step_of(
-        self, stored: bytes, account_id: int, code: str, now: datetime, after: int | None
+        self, stored: bytes, account_id: int, code: str, now: datetime, after: int | None = None
     ) -> int | None:
-        """The step whose code this is; None for a wrong one, and for one that was used.
+        """The step whose code this is; None for a wrong one, for one that was used, and where there is no
+        secret.
 
         ``after``: the step of the newest code that was accepted.
         """
         import pyotp
 
+        if not stored:
+            return None
         totp = pyotp.TOTP(self.secret(stored, account_id), interval=STEP_SECONDS)
         current = int(now.timestamp()) // STEP_SECONDS
         steps = range(current - _DRIFT, current + _DRIFT + 1)

@@ -98,9 +98,7 @@ class Profile:
         self, c: sa.Connection, person: Person, code: str, browser: Browser, now: datetime
     ) -> str | None:
         stored = self._sessions.new_factor(c, person.session_id)
-        if not stored:
-            return None
-        step = self._factors.step_of(stored, person.account_id, code, now, None)
+        step = self._factors.step_of(stored, person.account_id, code, now)
         if step is None:
             return None
         return self._change(c, person, browser, now, {"totp": stored, "totp_step": step})

@@ -30,7 +30,6 @@ class Newcomer:
     account_id: int
     name: str
     stage: Stage
-    language: str | None
     session_id: int
     csrf_token: str
 

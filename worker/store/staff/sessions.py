@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 
 from worker.store.database import AnyRow, Database
 from worker.store.staff.records import Browser, Newcomer, Person, SessionRecord
-from worker.store.staff.roles import roles_of
+from worker.store.staff.roles import folded
 from worker.store.tables.states import Stage
 
 IDLE: Final = timedelta(minutes=15)
@@ -36,27 +37,35 @@ class Sessions:
 
     def person_of(self, token: str, now: datetime) -> Person | None:
         """Whose session it is; it goes on for 15 minutes from now. None where there is none that is open."""
-        row = self._find(token, now, Stage.COMPLETE)
-        if row is None:
+        rows = self._db.read(lambda c: self._with_grants(c, token, now))
+        if not rows:
             return None
+        row, roles = rows[0], folded(one for one in rows if one.role is not None)
         if now - row.seen_at >= _NOTED_EVERY:
             self._db.write(lambda c: self._seen(c, row.id, now))
-        roles = self._db.read(lambda c: roles_of(c, self._t, row.account_id))
         return Person(row.account_id, row.name, roles, row.language, row.id, csrf_of(token))
+
+    def _with_grants(self, c: sa.Connection, token: str, now: datetime) -> Sequence[AnyRow]:
+        """The session in a row for each role that was given or taken: every page asks for it."""
+        a, g = self._t.account, self._t.grant
+        its = sa.and_(g.c.account_id == a.c.id, g.c.role.is_not(None))
+        query = self._open_sessions(token, now, Stage.COMPLETE).outerjoin(g, its).order_by(g.c.id)
+        return c.execute(query.add_columns(a.c.language, g.c.role, g.c.action)).all()
 
     def newcomer_of(self, token: str, now: datetime) -> Newcomer | None:
         """Who has come half way in this browser."""
-        row = self._find(token, now, Stage.ENROLMENT, Stage.PASSWORD)
+        query = self._open_sessions(token, now, Stage.ENROLMENT, Stage.PASSWORD)
+        row = self._db.read(lambda c: c.execute(query).one_or_none())
         if row is None:
             return None
-        return Newcomer(row.account_id, row.name, Stage(row.stage), row.language, row.id, csrf_of(token))
+        return Newcomer(row.account_id, row.name, Stage(row.stage), row.id, csrf_of(token))
 
-    def _find(self, token: str, now: datetime, *stages: Stage) -> AnyRow | None:
+    def _open_sessions(self, token: str, now: datetime, *stages: Stage) -> sa.Select[Any]:
+        """The one with this token, and its account."""
         s, a = self._t.session, self._t.account
-        query = sa.select(s.c.id, s.c.account_id, s.c.stage, s.c.seen_at, a.c.name, a.c.language)
+        query = sa.select(s.c.id, s.c.account_id, s.c.stage, s.c.seen_at, a.c.name)
         its = (s.c.token_hash == hashed(token), s.c.stage.in_(stages), a.c.closed_at.is_(None))
-        query = query.join(a, a.c.id == s.c.account_id).where(*its, *self._open(now))
-        return self._db.read(lambda c: c.execute(query).one_or_none())
+        return query.join(a, a.c.id == s.c.account_id).where(*its, *self._open(now))
 
     def _open(self, now: datetime) -> tuple[sa.ColumnElement[bool], ...]:
         s = self._t.session
@@ -66,11 +75,7 @@ class Sessions:
         s = self._t.session
         c.execute(sa.update(s).where(s.c.id == session_id).values(seen_at=now))
 
-    def sign_out(self, session_id: int) -> None:
-        """End one session."""
-        self._db.write(lambda c: self.end(c, self._t.session.c.id == session_id))
-
-    def sign_out_of(self, account_id: int, session_id: int) -> bool:
+    def sign_out(self, account_id: int, session_id: int) -> bool:
         """End one session if it is this account's; whether it was."""
         s = self._t.session
         its = sa.and_(s.c.id == session_id, s.c.account_id == account_id)
