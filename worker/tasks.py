@@ -117,6 +117,7 @@ def sweep() -> str:
         runtime.store().tally.renew(utc_now())
         runtime.store().days.renew(utc_now())
         runtime.store().kept_report.renew(utc_now())
+        runtime.store().kept_truth.renew(utc_now())
         runtime.store().access_watch.look(utc_now())
     except NotSent as error:
         logger.warning("%s; the next sweep goes on", error)

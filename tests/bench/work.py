@@ -89,6 +89,8 @@ class Scene:
         self.store.tally.renew(utc_now())
         self.store.days.renew(utc_now())
         self.store.kept_report.renew(utc_now())
+        self.store.kept_truth.renew(utc_now())
+        self.store.access_watch.look(utc_now())
 
     def show(self) -> None:
         """What `python -m worker show` asks."""

@@ -53,6 +53,7 @@ from worker.store.staff.passwords import Passwords
 from worker.store.staff.staff import Staff
 from worker.store.tables.schema import Tables, tables
 from worker.store.training.encryption import VectorCipher, derived_keys, keys_of
+from worker.store.training.kept_truth import KeptTruth
 from worker.store.training.labels import Labels
 from worker.store.training.members import TrainingMembers
 from worker.store.training.runs import TrainingRuns
@@ -127,6 +128,7 @@ class Store:
         self.hosts = Hosts(self.database)
         self.shadows = Shadows(self.database)
         self.labels = Labels(self.database)
+        self.kept_truth = KeptTruth(self.database, self.labels)
         self.training_runs = TrainingRuns(self.database, self.labels, self.models, stale_after)
         cipher = VectorCipher(vector_keys)
         self.training_members = TrainingMembers(self.database, self.labels, cipher)

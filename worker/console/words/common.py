@@ -22,6 +22,7 @@ WORDS: Final[Mapping[str, Both]] = {
     "app.next_page": ("다음 쪽", "Next page"),
     "app.first_page": ("처음으로", "First page"),
     "app.none": ("없음", "none"),
+    "app.counted": ("집계 시각", "Counted"),
     "app.yes": ("예", "yes"),
     "app.no": ("아니요", "no"),
     "nav.review": ("심사", "Review"),

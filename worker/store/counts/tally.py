@@ -35,12 +35,13 @@ class Counts:
 
 
 class Kept:
-    """A row of `tally`: what was counted of one thing, again every ten minutes at most."""
+    """A row of `tally`: what was counted of one thing, again when the last time is ``every`` so long ago."""
 
-    def __init__(self, database: Database, name: str) -> None:
+    def __init__(self, database: Database, name: str, every: timedelta = _EVERY) -> None:
         self._db = database
         self._t = database.t.tally
         self._name = name
+        self._every = every
 
     def row_on(self, c: sa.Connection) -> AnyRow | None:
         """Its ``counts`` and ``counted_at``; None where nobody has counted yet."""
@@ -48,10 +49,10 @@ class Kept:
         return c.execute(query).one_or_none()
 
     def renew(self, now: datetime, count: Callable[[], Mapping[str, Any]]) -> bool:
-        """Count again where the last time is ten minutes ago; whether it was so. Locks nobody out."""
+        """Count again where the last time is so long ago; whether it was so. Locks nobody out."""
         query = sa.select(self._t.c.counted_at).where(self._t.c.name == self._name)
         last = self._db.read(lambda c: c.scalar(query))
-        if last is not None and now - _EVERY < last <= now:
+        if last is not None and now - self._every < last <= now:
             return False
         counts = count()
         self._db.write(lambda c: keep_count(c, self._t, self._name, counts, now))

@@ -42,15 +42,29 @@ class Labels:
         return self._db.read(self.truth_on)
 
     def truth_on(self, c: sa.Connection) -> Truth:
-        """The same within the transaction of another."""
-        r = self._t.training_run
-        last = c.scalar(sa.select(sa.func.max(r.c.last_label)).where(r.c.state.in_(_CAME_TO_AN_END))) or 0
+        """The same within the transaction of another. It reads the request and the member of each label."""
         label, v = self._t.label, self._t.verification
-        columns = (sa.func.count(), sa.func.count(v.c.member_id.distinct()))
+        new = sa.func.sum(sa.case((label.c.id > self._last_on(c), 1), else_=0))
+        columns = (sa.func.count(), sa.func.coalesce(new, 0), sa.func.count(v.c.member_id.distinct()))
         told = label.c.label.in_(LEARNED_LABELS)
-        labels, members = c.execute(self.of_consenting(*columns).where(told)).one()
-        new = c.scalar(self.of_consenting(sa.func.count()).where(told, label.c.id > last)) or 0
-        return Truth(labels=labels, new_labels=new, members=members)
+        labels, new_labels, members = c.execute(self.of_consenting(*columns).where(told)).one()
+        return Truth(labels=labels, new_labels=int(new_labels), members=members)
+
+    def new_labels(self, most: int) -> int:
+        """How many there are since the last retraining that came to an end; ``most`` where there are more."""
+        return self._db.read(lambda c: self.new_labels_on(c, most))
+
+    def new_labels_on(self, c: sa.Connection, most: int) -> int:
+        """The same within the transaction of another. It reads no more of them than that."""
+        label = self._t.label
+        new = (label.c.label.in_(LEARNED_LABELS), label.c.id > self._last_on(c))
+        some = self.of_consenting(label.c.id).where(*new).limit(most).subquery()
+        return c.scalar(sa.select(sa.func.count()).select_from(some)) or 0
+
+    def _last_on(self, c: sa.Connection) -> int:
+        """The newest label that a retraining has learned from which came to an end."""
+        r = self._t.training_run
+        return c.scalar(sa.select(sa.func.max(r.c.last_label)).where(r.c.state.in_(_CAME_TO_AN_END))) or 0
 
     def audit(self) -> Audit:
         """Of all approvals ever sampled for the blind audit: how many a person found wrong.
@@ -58,10 +72,6 @@ class Labels:
         Consent plays no part: nothing is learned from it but this one number. See `audit_on`.
         """
         return self._db.read(lambda c: audit_on(c, self._t))
-
-    def _blind_audited(self) -> sa.ColumnElement[bool]:
-        """Whether a request's approval was sampled for the blind audit, decided since or not."""
-        return blind_audited(self._t)
 
     def of_consenting(self, *columns: Any) -> sa.Select[Any]:
         """Labels of members who consented; those of the sandbox show nobody."""
@@ -90,7 +100,7 @@ class Labels:
             m.c.member_id,
             m.c.declared_gender,
             m.c.selfie_url,
-            self._blind_audited().label("audited"),
+            blind_audited(self._t).label("audited"),
         ).where(v.c.member_id == member_id)
         rows = c.execute(query.order_by(label.c.id)).all()
         return assemble(rows, self._galleries.links(c, rows[0]) if rows else [])

@@ -48,7 +48,7 @@ class TrainingRuns:
         under_way = c.scalar(sa.select(r.c.run_id).where(r.c.unfinished))
         if under_way is not None:
             return Asked(under_way, new=False)
-        if at_least and self._labels.truth_on(c).new_labels < at_least:
+        if at_least and self._labels.new_labels_on(c, at_least) < at_least:
             return None
         row = {
             "state": RunState.QUEUED,

@@ -35,11 +35,13 @@ def routes(guard: Guard) -> list[Route]:
 def _training(visit: Visit, notice: Notice | None = None) -> Response:
     store, operations = visit.services.store, visit.services.operations
     runs = store.training_runs.latest(_RUNS)
+    truth, counted_at = store.kept_truth.truth()
     return visit.page(
         "operating/training.html",
         notice=notice,
         system=system_strip(visit),
-        truth=store.labels.truth(),
+        truth=truth,
+        counted_at=counted_at,
         min_labels=operations.min_labels,
         problem=operations.retrain_problem(),
         runs=runs,
@@ -72,13 +74,13 @@ def _run(visit: Visit) -> Response:
 
 def _start(visit: Visit) -> Response:
     """`retrain`, and with ``force`` `retrain --force`."""
-    t, operations = visit.words, visit.services.operations
-    truth = visit.services.store.labels.truth()
+    t, store, operations = visit.words, visit.services.store, visit.services.operations
+    truth, _ = store.kept_truth.truth()
     if problem := operations.retrain_problem():
         return _training(visit, Notice(t("training.cannot"), "bad", (problem,)))
     if not truth.labels:
         return _training(visit, Notice(t("training.nothing"), "bad"))
-    few = truth.new_labels < operations.min_labels
+    few = store.labels.new_labels(operations.min_labels) < operations.min_labels
     if not is_sure(visit) or (few and not visit.form.get("force")):
         counts = {"labels": truth.labels, "new": truth.new_labels, "members": truth.members}
         question = Question(
@@ -95,9 +97,7 @@ def _start(visit: Visit) -> Response:
         return ask(visit, question, back="/training")
     visit.note_list("retrain", "console")
     at_least = 0 if visit.form.get("force") else operations.min_labels
-    done = ask_for_retraining(
-        visit.services.store, operations.publisher, visit.person.name, visit.now, at_least=at_least
-    )
+    done = ask_for_retraining(store, operations.publisher, visit.person.name, visit.now, at_least=at_least)
     if done.run is None:  # labels were taken back meanwhile
         return _training(visit, Notice(t("training.few", n=f"{operations.min_labels:,}"), "bad"))
     said = t("training.queued" if done.run.new else "training.under_way", n=done.run.run_id)
