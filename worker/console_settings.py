@@ -61,7 +61,7 @@ class ConsoleSettings(BaseSettings):
     console_blur: bool = True
     """Whether photos are blurred while the window is not in front."""
     time_zone: Annotated[str, AfterValidator(_zone)] = "Asia/Seoul"
-    """Of the times that the console shows, and of its days."""
+    """Of the times that the console shows, and of its days. The same for workers, which count its months."""
 
     @property
     def console_at(self) -> str:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from celery import Task
 from celery.exceptions import Reject, SoftTimeLimitExceeded
@@ -119,6 +120,7 @@ def sweep() -> str:
         runtime.store().kept_report.renew(utc_now())
         runtime.store().kept_truth.renew(utc_now())
         runtime.store().access_watch.look(utc_now())
+        runtime.store().kept_months.renew(utc_now(), ZoneInfo(runtime.settings().time_zone))
     except NotSent as error:
         logger.warning("%s; the next sweep goes on", error)
         return str(error)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 
@@ -26,6 +27,7 @@ from worker.verification.maintenance import purge_old, sweep
 
 UNFINISHED: Final = 100
 CHANGES: Final = 100
+_SEOUL: Final = ZoneInfo("Asia/Seoul")
 Timer = Callable[[str, Callable[[], Any]], Any]
 """Times one call under a name, and returns what it returned."""
 
@@ -57,7 +59,7 @@ class Scene:
     def warm_up(self) -> None:
         """Connections are there, and what is asked every minute is in the server's memory."""
         self.recount()
-        for _ in range(2):
+        for _ in range(3):  # each counts one of the three months of records
             self.status()
             self.review_list()
             self.sweep()
@@ -68,7 +70,7 @@ class Scene:
     def recount(self) -> None:
         """What the sweep does every ten minutes: all members and requests are counted."""
         t = self.store.database.t.tally
-        old = sa.update(t).values(counted_at=utc_now() - timedelta(hours=1))
+        old = sa.update(t).where(t.c.name == "all").values(counted_at=utc_now() - timedelta(hours=1))
         self.store.database.write(lambda c: c.execute(old))
         self.store.tally.renew(utc_now())
 
@@ -91,6 +93,7 @@ class Scene:
         self.store.kept_report.renew(utc_now())
         self.store.kept_truth.renew(utc_now())
         self.store.access_watch.look(utc_now())
+        self.store.kept_months.renew(utc_now(), _SEOUL)
 
     def show(self) -> None:
         """What `python -m worker show` asks."""

@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 import pytest
 import sqlalchemy as sa
@@ -21,10 +22,12 @@ from support.databases import fresh_database
 from worker.client.results import Results
 from worker.clock import utc_now
 from worker.migrations import migrate
-from worker.store import CaseFilter, CaseList, CaseState, Store, build_engine
+from worker.store import CaseFilter, CaseList, CaseState, Store, build_engine, month_before
 from worker.store.tables.states import Cause
 
 MEMBERS: Final = 6000
+MANY: Final = 1_000_000
+SEOUL: Final = ZoneInfo("Asia/Seoul")
 LARGE: Final = 20
 """Rows of a table that may be read whole: heads, endpoints, retrainings. Others have more."""
 _EXPLAINED: Final = ("SELECT", "UPDATE", "DELETE", "(SELECT")
@@ -61,13 +64,19 @@ def filled(mariadb_url: str) -> Iterator[Scene]:
 
 
 def _say_that_there_are_many(store: Store) -> None:
-    """As the sweep would count them in a large service."""
+    """As the sweep would count them in a large service; it has just done so."""
     store.tally.renew(utc_now())
+    store.kept_truth.renew(utc_now())
+    store.access_watch.look(utc_now())
+    while store.kept_months.renew(utc_now(), SEOUL):
+        pass
     t = store.database.t.tally
     with store.database.engine.begin() as c:
-        counts = c.execute(sa.select(t.c.counts)).scalar_one()
-        counts["requests"]["done"] = 1_000_000
-        c.execute(sa.update(t).values(counts=counts))
+        for name, counts in c.execute(sa.select(t.c.name, t.c.counts)).all():
+            if "requests" in counts:
+                counts["requests"]["done"] = MANY
+            more = {"size": MANY} if "size" in counts else {}
+            c.execute(sa.update(t).where(t.c.name == name).values(counts=counts | more))
 
 
 def steps(engine: sa.Engine, work: Callable[[], Any]) -> list[Step]:
@@ -133,6 +142,9 @@ def pages_of_operators(scene: Scene) -> None:
     store.dead_jobs.latest(50, closed=True, before=10)
     store.reviews.objections.waiting(now)
     store.hosts.in_use(now)
+    assert store.kept_truth.truth()[1]  # kept
+    store.labels.new_labels(10)
+    assert store.kept_months.figures(month_before(now, SEOUL)).counted_at
 
 
 FILTERS: Final = (

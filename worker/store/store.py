@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from worker.settings import Settings
 from worker.store import encryption
 from worker.store.access.chain import AccessChain
+from worker.store.access.kept_months import KeptMonths
 from worker.store.access.log import AccessLog
 from worker.store.access.reviews import AccessReviews
 from worker.store.access.verification import ChainVerification
@@ -112,6 +113,7 @@ class Store:
     def _add_accesses(self, chain: AccessChain, tombstones: Tombstones) -> None:
         self.accesses = AccessLog(self.database, tombstones, chain)
         self.access_reviews = AccessReviews(self.database, self.accesses, chain)
+        self.kept_months = KeptMonths(self.database, self.access_reviews)
         self.access_chain = ChainVerification(self.database, chain)
         self.access_watch = AccessWatch(self.database, self.access_chain)
 

@@ -118,7 +118,7 @@ def _sign(month: Month, note: str, by: str, as_json: bool) -> None:
 def _report(month: Month, zone: ZoneInfo, as_json: bool) -> None:
     note_list("access", "json" if as_json else "show")
     store = runtime.store()
-    rows = [one.as_row() for one in store.access_reviews.accounts(month)]
+    rows = [one.as_row() for one in store.access_reviews.count(month).accounts]
     state = store.access_reviews.signed(month.name)
     if as_json:
         hours = (month.opens, month.closes)

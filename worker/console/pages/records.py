@@ -34,20 +34,21 @@ def _show(visit: Visit) -> Response:
 
 def _page(visit: Visit, month: Month, *, note: str = "", problem: str = "", status: int = 200) -> Response:
     store, zone = visit.services.store, visit.services.rules.zone
-    records, own = store.access_reviews.counts(month, visit.person.name)
+    figures = store.kept_months.figures(month)
     running = month_of(visit.now.astimezone(zone).date(), zone)
     return visit.page(
         "records.html",
         status=status,
         month=month,
-        rows=[one.as_row() for one in store.access_reviews.accounts(month)],
+        rows=[one.as_row() for one in figures.accounts],
+        counted_at=figures.counted_at,
         state=store.access_reviews.signed(month.name),
         months=store.access_reviews.months(visit.now, zone),
         running=running.name,
         is_over=visit.now >= month.after,
         watch=store.access_watch.state(),
-        records=records,
-        own=own,
+        records=figures.records,
+        own=figures.own_records(visit.person.name),
         note=note,
         problem=problem,
         most=NOTE_LENGTH,

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from worker.errors import NotPossible
 from worker.store.access.chain import AccessChain
 from worker.store.access.log import AccessLog
-from worker.store.access.month import BEFORE, Account, Month, accounts_of, month_before, month_of
+from worker.store.access.month import BEFORE, Month, month_before, month_of
+from worker.store.access.month_counts import CountedMonth, MonthCounts
 from worker.store.access.records import MonthState, ReviewState, SignedReview
 from worker.store.database import AnyRow, Database, fields_of
 from worker.store.members.records import Access
@@ -40,14 +41,13 @@ class AccessReviews:
         self._log = log
         self._chain = chain
 
-    def accounts(self, month: Month) -> list[Account]:
-        """What each account has done in the month, whoever had most members first."""
-        return self._db.read(lambda c: self._accounts(c, month))
+    def count(self, month: Month) -> MonthCounts:
+        """What each account has done in the month, counted now."""
+        return self._db.read(lambda c: self._count(c, month))
 
-    def _accounts(self, c: sa.Connection, month: Month) -> list[Account]:
-        since = month.first - BEFORE
-        reviewers = reviewers_on(c, self._t.review_vote, since)
-        return accounts_of(self._log.between_on(c, since, month.after), month, reviewers)
+    def _count(self, c: sa.Connection, month: Month) -> MonthCounts:
+        reviewers = reviewers_on(c, self._t.review_vote, month.first - BEFORE)
+        return CountedMonth(c, self._t.access_log, month).counts(reviewers)
 
     def sign(self, month: Month, access: Access, note: str, now: datetime, *, breaks: int) -> SignedReview:
         """Write down that a person has checked the month, with what was found; on record as an access too.
@@ -73,17 +73,14 @@ class AccessReviews:
         c.execute(sa.insert(self._t.access_review).values(**signed, seal=self._chain.seal(*_sealed(signed))))
         return SignedReview(**signed)
 
-    def counts(self, month: Month, by: str) -> tuple[int, int]:
-        """How many records the month has, and how many of them are what this person did with members."""
-        return self._db.read(lambda c: self._counts(c, month, by))
-
     def _counts(self, c: sa.Connection, month: Month, by: str) -> tuple[int, int]:
+        """How many records the month has, and how many of them are what this person did with members."""
         log = self._t.access_log
-        lies = sa.and_(log.c.looked_at >= month.first, log.c.looked_at < month.after)
         about = sa.func.coalesce(log.c.member_id, log.c.member_hash).is_not(None)
-        number = sa.select(sa.func.count()).select_from(log).where(lies)
-        own = number.where(sa.func.lower(log.c.looked_by) == by.lower(), about)
-        return c.scalar(number) or 0, c.scalar(own) or 0
+        own = sa.case((sa.and_(sa.func.lower(log.c.looked_by) == by.lower(), about), 1), else_=0)
+        query = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(own), 0))
+        row = c.execute(query.where(log.c.looked_at >= month.first, log.c.looked_at < month.after)).one()
+        return row[0], int(row[1])
 
     def signed(self, month: str) -> MonthState:
         """The signatures of a month such as 2026-11."""
