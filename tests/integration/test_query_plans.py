@@ -135,8 +135,10 @@ def quietly(_name: str, call: Callable[[], Any]) -> Any:
 
 
 def pages_of_operators(scene: Scene) -> None:
-    """What they read besides the counts of `status`."""
+    """What their pages read."""
     store, now = scene.store, utc_now()
+    store.reports.waiting(now)
+    store.reviews.reports.pace(now)
     for reason in store.dead_jobs.count_open():
         store.dead_jobs.latest(50, reason=reason)
     store.dead_jobs.latest(50, closed=True, before=10)

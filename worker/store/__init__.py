@@ -31,7 +31,7 @@ from worker.store.models.records import (
     ShadowReport,
 )
 from worker.store.outbox.records import EndpointReport, OutboxReport, ParkedEvent
-from worker.store.reports import StatusReport
+from worker.store.reports import StatusReport, WaitingReport
 from worker.store.requests.records import (
     Accepted,
     Attempt,
@@ -150,6 +150,7 @@ __all__ = [
     "TruePhoto",
     "UnusualAccount",
     "WaitingObjection",
+    "WaitingReport",
     "WhyOpen",
     "build_engine",
     "month_before",

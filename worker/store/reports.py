@@ -11,12 +11,12 @@ import sqlalchemy as sa
 from pipeline.verdict import Status
 from worker.store.access.records import AccessState
 from worker.store.access.watch import AccessWatch
-from worker.store.counts.backlog import backlog_on, open_cases_on
+from worker.store.counts.backlog import Backlog, OpenCases, backlog_on, open_cases_on
 from worker.store.counts.tally import Tally
 from worker.store.database import Database
 from worker.store.members.objections import Objections
 from worker.store.models.models import Models
-from worker.store.models.records import HeadProblem
+from worker.store.models.records import HeadProblem, HeadsInUse
 from worker.store.outbox.records import OutboxReport
 from worker.store.outbox.replays import Replays
 from worker.store.reviews.records import CaseCounts, ObjectionCounts
@@ -71,6 +71,19 @@ class StatusReport:
     """What is unusual about the records of access."""
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingReport:
+    """What waits, and what somebody must do something about, for a page: nothing of it is counted over all
+    members or requests. What a field means: see `StatusReport`."""
+
+    backlog: Backlog
+    cases: OpenCases
+    objections: ObjectionCounts
+    outbox: OutboxReport
+    heads: HeadsInUse
+    refused_heads: tuple[HeadProblem, ...]
+
+
 class Reports:
     """Numbers over all subjects, of one moment."""
 
@@ -99,20 +112,34 @@ class Reports:
         return self._db.read(lambda c: self._status(c, now))
 
     def _status(self, c: sa.Connection, now: datetime) -> StatusReport:
-        heads = self._models.in_use_on(c)
-        in_use = {heads.champion, *heads.shadows}
+        waiting = self._waiting(c, now)
         counts, counted_at = self._tally.counts_on(c)
-        backlog, cases = backlog_on(c, self._t, now), open_cases_on(c, self._t, now)
         return StatusReport(
             **{field.name: getattr(counts, field.name) for field in fields(counts)},
-            **{field.name: getattr(backlog, field.name) for field in fields(backlog)},
+            **{field.name: getattr(waiting.backlog, field.name) for field in fields(waiting.backlog)},
             counted_at=counted_at,
-            cases=CaseCounts(cases.open, cases.overdue),
-            objections=self._objections.counts_on(c, now),
-            outbox=self._replays.summary_on(c, now),
+            cases=CaseCounts(waiting.cases.open, waiting.cases.overdue),
+            objections=waiting.objections,
+            outbox=waiting.outbox,
             training=self._runs.latest_on(c),
             access=self._accesses.state_on(c),
-            champion=heads.champion,
-            shadows=heads.shadows,
+            champion=waiting.heads.champion,
+            shadows=waiting.heads.shadows,
+            refused_heads=waiting.refused_heads,
+        )
+
+    def waiting(self, now: datetime) -> WaitingReport:
+        """What waits, all of one moment. Cheap: a page asks at each visit."""
+        return self._db.read(lambda c: self._waiting(c, now))
+
+    def _waiting(self, c: sa.Connection, now: datetime) -> WaitingReport:
+        heads = self._models.in_use_on(c)
+        in_use = {heads.champion, *heads.shadows}
+        return WaitingReport(
+            backlog=backlog_on(c, self._t, now),
+            cases=open_cases_on(c, self._t, now),
+            objections=self._objections.counts_on(c, now),
+            outbox=self._replays.summary_on(c, now),
+            heads=heads,
             refused_heads=tuple(one for one in self._models.problems_on(c) if one.version in in_use),
         )

@@ -21,7 +21,8 @@ from worker.console.roles import Permission
 from worker.console.visit import Visit
 from worker.console.words import Words
 from worker.serving.references import DescribedHead
-from worker.store import ReviewReport, StatusReport
+from worker.store import ObjectionCounts, ReviewReport
+from worker.store.counts.backlog import Backlog
 from worker.store.counts.day import OTHERS, day_of
 from worker.store.counts.days import Day
 from worker.store.counts.drift import Drift, drift, reason_drift, similarities, summed
@@ -82,7 +83,9 @@ class KeyFigure:
 
 def _key_figures(visit: Visit) -> list[KeyFigure]:
     t, store = visit.words, visit.services.store
-    cases, pace = store.reviews.queue.counts(visit.now), store.reviews.reports.pace(visit.now)
+    service = store.reports.waiting(visit.now) if visit.may(Permission.REVIEWERS) else None
+    cases = service.cases if service else store.reviews.queue.counts(visit.now)
+    pace = store.reviews.reports.pace(visit.now)
     waiting = t("dashboard.waiting.note", claimed=f"{cases.claimed:,}", escalated=f"{cases.escalated:,}")
     overdue = f"{cases.overdue:,}"
     found = [
@@ -90,25 +93,25 @@ def _key_figures(visit: Visit) -> list[KeyFigure]:
         KeyFigure("oldest", age(pace.oldest, t), t("dashboard.oldest.note")),
         KeyFigure("overdue", overdue, t("dashboard.overdue.note"), "bad" if cases.overdue else ""),
     ]
-    if visit.may(Permission.REVIEWERS):
-        found += _service_figures(visit, store.reports.status(visit.now))
+    if service:
+        found += _service_figures(visit, service.backlog, service.objections)
     seconds = None if pace.median_seconds is None else timedelta(seconds=pace.median_seconds)
     note = t("dashboard.pace.note", votes=f"{pace.votes:,}")
     return [*found, KeyFigure("pace", age(seconds, t), note)]
 
 
-def _service_figures(visit: Visit, status: StatusReport) -> list[KeyFigure]:
-    t, objections = visit.words, status.objections
+def _service_figures(visit: Visit, backlog: Backlog, objections: ObjectionCounts) -> list[KeyFigure]:
+    t = visit.words
     told = t("dashboard.objections.note", soon=f"{objections.due_soon:,}", late=f"{objections.overdue:,}")
     level = "bad" if objections.overdue else "warn" if objections.due_soon else ""
-    queued = status.pending + sum(status.queued.values())
+    queued = backlog.pending + sum(backlog.queued.values())
     behind = t("dashboard.machine_queue.none")
-    if status.oldest_waiting is not None:
-        behind = t("dashboard.machine_queue.note", age=age(status.oldest_waiting, t))
-    dead = "warn" if status.dead_jobs else ""
+    if backlog.oldest_waiting is not None:
+        behind = t("dashboard.machine_queue.note", age=age(backlog.oldest_waiting, t))
+    dead = "warn" if backlog.dead_jobs else ""
     return [
         KeyFigure("objections", f"{objections.open:,}", told, level),
-        KeyFigure("dead", f"{status.dead_jobs:,}", t("dashboard.dead.note"), dead, _link(visit, "/jobs")),
+        KeyFigure("dead", f"{backlog.dead_jobs:,}", t("dashboard.dead.note"), dead, _link(visit, "/jobs")),
         KeyFigure("machine_queue", f"{queued:,}", behind),
     ]
 
@@ -219,11 +222,12 @@ def _machine(visit: Visit, days: Sequence[Day]) -> dict[str, Any]:
     store = visit.services.store
     first = day_of(visit.now) - timedelta(days=_WEEK - 1)
     week, before = ([d for d in days if (d.day >= first) is late] for late in (True, False))
+    head = _champion(visit, week)
     return {
         "reasons": _reasons(week, before),
         "reason_drift": reason_drift(week, before),
-        **_similarity(visit, week, before),
-        "models": _models(visit, week),
+        **_similarity(head, week, before),
+        "models": _models(visit, head),
         "training": store.training_runs.latest(1),
     }
 
@@ -253,9 +257,9 @@ def _reasons(week: Sequence[Day], before: Sequence[Day]) -> list[ReasonRow]:
     return rows
 
 
-def _similarity(visit: Visit, week: Sequence[Day], before: Sequence[Day]) -> dict[str, Any]:
+def _similarity(head: DescribedHead | None, week: Sequence[Day], before: Sequence[Day]) -> dict[str, Any]:
     """The similarities that the champion found, against its reference and against the weeks before."""
-    head, chart, drifts = _champion(visit, week), None, dict[str, Drift]()
+    chart, drifts = None, dict[str, Drift]()
     if head is not None:
         now, earlier = similarities(week, head.version), similarities(before, head.version)
         drifts["days"] = drift(now, earlier)
@@ -285,7 +289,7 @@ class ModelRow:
     figures: Mapping[str, Any]
 
 
-def _models(visit: Visit, days: Sequence[Day]) -> list[ModelRow]:
+def _models(visit: Visit, head: DescribedHead | None) -> list[ModelRow]:
     found = [
         ModelRow(
             one.version,
@@ -297,7 +301,6 @@ def _models(visit: Visit, days: Sequence[Day]) -> list[ModelRow]:
         )
         for one in visit.services.store.models.latest()[:_MOST_MODELS]
     ]
-    head = _champion(visit, days)
     if head is not None and not any(one.state == ModelState.CHAMPION for one in found):
         found.insert(0, ModelRow(head.version, "shipped", head.calibrated, None, 0, {}))
     return found

@@ -44,10 +44,9 @@ class ReviewReports:
         case, vote = self._t.review_case, self._t.review_vote
         waits = (is_waiting(case), sa.not_(case.c.sandbox))
         oldest = c.scalar(sa.select(sa.func.min(case.c.opened_at)).where(*waits))
-        newest = sa.select(vote.c.voted_at, vote.c.claimed_at, vote.c.choice).order_by(vote.c.id.desc())
-        # Votes are only added: the last have the last IDs.
-        rows = c.execute(newest.limit(_MOST_VOTES)).all()
-        lately = [row for row in rows if row.voted_at > now - _LATELY and row.choice in _CHOICES]
+        votes = sa.select(vote.c.voted_at, vote.c.claimed_at, vote.c.choice)
+        newest = votes.where(vote.c.voted_at > now - _LATELY).order_by(vote.c.voted_at.desc())
+        lately = [row for row in c.execute(newest.limit(_MOST_VOTES)) if row.choice in _CHOICES]
         return ReviewPace(
             oldest=None if oldest is None else now - oldest,
             votes=len(lately),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.console.visit import Visit
-from worker.store import StatusReport
+from worker.store import WaitingReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,27 +32,26 @@ class SystemStrip:
 
 
 def system_strip(visit: Visit) -> SystemStrip:
-    """From the counts of `python -m worker status`, as of now; names no member."""
-    report = visit.services.store.reports.status(visit.now)
+    """What waits of `python -m worker status`, as of now; names no member."""
+    report = visit.services.store.reports.waiting(visit.now)
     return SystemStrip(tuple(_cells(visit, report)), visit.services.operations.broker.problem())
 
 
-def _cells(visit: Visit, report: StatusReport) -> list[Cell]:
-    t = visit.words
-    waiting = sum(report.queued.values())
-    oldest = report.oldest_waiting
+def _cells(visit: Visit, report: WaitingReport) -> list[Cell]:
+    t, backlog = visit.words, report.backlog
+    waiting = sum(backlog.queued.values())
+    oldest = backlog.oldest_waiting
     minutes = 0 if oldest is None else int(oldest.total_seconds() // 60)
     late = report.cases.overdue
     due = report.objections.due_soon + report.objections.overdue
+    failed, head = backlog.failed_since_verdict, report.heads.champion
     events = report.outbox.waiting + report.outbox.parked
     hosts = len({one.host for one in report.refused_heads})
     return [
         Cell("system.waiting", f"{waiting:,}"),
         Cell("system.oldest", t("system.minutes", n=f"{minutes:,}") if waiting else "–"),
-        Cell(
-            "system.failed", f"{report.failed_since_verdict:,}", "bad" if report.failed_since_verdict else ""
-        ),
-        Cell("system.dead", f"{report.dead_jobs:,}", "bad" if report.dead_jobs else "", "/jobs"),
+        Cell("system.failed", f"{failed:,}", "bad" if failed else ""),
+        Cell("system.dead", f"{backlog.dead_jobs:,}", "bad" if backlog.dead_jobs else "", "/jobs"),
         Cell(
             "system.cases",
             t("system.of", n=f"{late:,}", all=f"{report.cases.open:,}"),
@@ -65,5 +64,5 @@ def _cells(visit: Visit, report: StatusReport) -> list[Cell]:
             "/members/objections",
         ),
         Cell("system.events", f"{events:,}", "bad" if report.outbox.parked or report.outbox.paused else ""),
-        Cell("system.head", report.champion or t("models.shipped"), "bad" if hosts else "", "/training"),
+        Cell("system.head", head or t("models.shipped"), "bad" if hosts else "", "/training"),
     ]
