@@ -119,6 +119,9 @@ def test_a_month_is_reported_by_account_and_host(here: Cli, store: Store) -> Non
     assert (lee["members"], lee["outside_hours"], lee["unusual_days"]) == (25, 25, {"2026-12-01": 25})
     assert "2026-11-09: 30" in here("access", "--month", "2026-11").stdout
     assert "No records of 2025-01" in here("access", "--month", "2025-01").stdout
+    for month in ("9999-12", "0001-01", "1999-12", "2026-13"):
+        refused = here("access", "--month", month)
+        assert (refused.exit_code, "no month such as 2026-11" in refused.output) == (2, True)
 
 
 @pytest.mark.parametrize(

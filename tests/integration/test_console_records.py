@@ -82,6 +82,16 @@ def test_without_a_month_it_is_the_last_that_is_over(visitor: Visitor) -> None:
         assert "2026-10 계정별 기록" in browser.get(path).text
 
 
+@pytest.mark.parametrize("month", ["9999-12", "0001-01", "1999-12", "3000-01", "2026-00", "２０２６-10", ""])
+def test_a_month_that_the_records_cannot_have_is_neither_shown_nor_signed(
+    visitor: Visitor, store: Store, month: str
+) -> None:
+    browser = visitor("park")
+    assert "2026-10 계정별 기록" in browser.get(f"/records?month={month}").text
+    assert sign(browser, month=month) == 400
+    assert [one.signed for one in store.access_reviews.months(NOW, SEOUL)] == [()]
+
+
 def test_the_page_itself_is_on_record(visitor: Visitor, store: Store) -> None:
     visitor("park").get("/records")
     whose, record = store.accesses.between(NOW, NOW + timedelta(seconds=1))[-1]
@@ -111,6 +121,14 @@ def test_whoever_has_own_work_is_told_so_and_another_person_signs(visitor: Visit
 def test_a_signature_without_a_note_is_asked_for_one(visitor: Visitor, store: Store, note: str) -> None:
     assert sign(visitor("park"), note) == 422
     assert store.access_reviews.signed("2026-10").signed == ()
+
+
+def test_the_lines_of_a_note_are_counted_and_kept_as_the_browser_shows_them(
+    visitor: Visitor, store: Store
+) -> None:
+    assert sign(visitor("park"), "\r\n".join("x" * 500)) == 303
+    [signed] = store.access_reviews.signed("2026-10").signed
+    assert signed.note == "\n".join("x" * 500)
 
 
 def test_a_month_that_is_not_over_has_no_button_and_is_not_signed(visitor: Visitor) -> None:

@@ -246,7 +246,9 @@ def test_undo_brings_the_case_back_within_a_minute_and_not_later(office: Office,
     assert standing(office.store) == (Status.REVIEW, Reason.DIFFERENT_PERSON)
     kim.post("/review/decide", {"case": case_in(undone), **REJECT})
     office.clock.at(61)
+    assert "오늘 결정 1건" in kim.get("/review").text
     late = kim.post("/review/undo")
+    assert late.status_code == 409
     assert "1분이 지나 되돌릴 수 없습니다." in late.text
     assert standing(office.store) == (Status.REJECTED, Reason.REJECTED_BY_PERSON)
 

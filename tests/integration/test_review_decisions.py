@@ -205,6 +205,18 @@ def test_what_is_escalated_goes_to_the_checkers_of_the_console_as_well(engine: s
 # Undo
 
 
+def test_what_was_taken_back_does_not_count_among_a_persons_decisions(store: Store) -> None:
+    judged(store)
+    store.reviews.decisions.decide(answered(store), REJECT, later(5))
+    count = store.reviews.reports.decided_since
+    assert [count("kim", later(at)) for at in (5, 6)] == [1, 0]
+    assert count("lee", NOW) == 0
+    store.reviews.undoing.undo("kim", later(40))
+    assert count("kim", NOW) == 0
+    store.reviews.decisions.decide(answered(store, at=42), APPROVE, later(43))
+    assert count("kim", NOW) == 1
+
+
 def test_within_a_minute_a_decision_is_undone_and_the_app_never_hears_of_it(store: Store) -> None:
     judged(store)
     before = {name: rows(store, store.database.t.member)[0][name] for name in STANDS}

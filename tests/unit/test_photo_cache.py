@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -160,6 +161,18 @@ def test_a_photo_that_comes_after_its_case_has_ended_is_not_held(host: Host, loa
     host.open.set()
     loader.load(shown("r2"), 0)
     assert loader.known(shown("r1"), 0) is None
+
+
+@pytest.mark.parametrize("end", [lambda loader: loader.drop("r1"), PhotoLoader.close])
+def test_whoever_waits_for_a_photo_of_a_case_that_has_ended_is_told_at_once(
+    host: Host, loader: PhotoLoader, end: Callable[[PhotoLoader], None]
+) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(loader.load, shown("r1"), 0)
+        wait_until(lambda: bool(host.asked))
+        end(loader)  # the host has not answered, and does not
+        assert waiting.result() is PhotoProblem.OUR_FAULT
+        host.open.set()
 
 
 def test_a_fetch_that_breaks_is_told_to_whoever_waits() -> None:

@@ -5,7 +5,7 @@ may be called by many processes at once, and raises `StoreUnavailable` when tryi
 what takes a connection works within the transaction of another. Times go in as `now` and come out in UTC.
 """
 
-from worker.store.access.month import Account, Month, month_before, month_of
+from worker.store.access.month import Account, Month, first_of, month_before, month_of
 from worker.store.access.records import (
     AccessState,
     Break,
@@ -153,6 +153,7 @@ __all__ = [
     "WaitingReport",
     "WhyOpen",
     "build_engine",
+    "first_of",
     "month_before",
     "month_of",
     "open_store",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -17,7 +18,6 @@ from worker.store.requests.rows import finding_of
 from worker.store.reviews.claims import hold, is_suspended
 from worker.store.reviews.records import Claim
 from worker.store.tables.people import is_waiting
-from worker.store.tables.schema import Tables
 from worker.store.tables.states import State
 
 
@@ -66,7 +66,7 @@ class CasePhotos:
 
         def read(c: sa.Connection) -> ShownPhotos:
             held = hold(c, self._db, claim, now)
-            return self._shown(c, held.member, held.request, held.case.looked_at)
+            return self._shown(c, held.member, held.request, held.photos, held.case.looked_at)
 
         return self._db.write(read)  # under locks
 
@@ -94,12 +94,22 @@ class CasePhotos:
             return None
         request = c.execute(sa.select(v).where(v.c.request_id == request_id)).one()
         member = c.execute(sa.select(m).where(m.c.member_id == request.member_id)).one()
-        return self._shown(c, member, request, None) if State(request.state).ended else None
+        if not State(request.state).ended:
+            return None
+        vp = self._t.verification_photo
+        rows = c.execute(sa.select(vp).where(vp.c.request_id == request_id))
+        return self._shown(c, member, request, rows, None)
 
     def _shown(
-        self, c: sa.Connection, member: AnyRow, request: AnyRow, looked_at: datetime | None
+        self,
+        c: sa.Connection,
+        member: AnyRow,
+        request: AnyRow,
+        rows: Iterable[AnyRow],
+        looked_at: datetime | None,
     ) -> ShownPhotos:
-        found = {one.position: one for one in map(finding_of, _rows(c, self._t, request.request_id))}
+        """``rows``: of `verification_photo`."""
+        found = {one.position: one for one in map(finding_of, rows)}
         digests = {position: one.sha256 for position, one in found.items() if one.sha256}
         now = self._galleries.links(c, member)
         links = current_links(urls_of(request.message), now, member.member_id, digests)
@@ -109,8 +119,3 @@ class CasePhotos:
 
 def _place(finding: PhotoFinding | None) -> tuple[Box | None, Landmarks | None]:
     return (None, None) if finding is None else (finding.box, finding.landmarks)
-
-
-def _rows(c: sa.Connection, t: Tables, request_id: str) -> list[AnyRow]:
-    vp = t.verification_photo
-    return list(c.execute(sa.select(vp).where(vp.c.request_id == request_id)))

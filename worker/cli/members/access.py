@@ -17,7 +17,7 @@ from worker.cli.output import by_option, plain, print_json, viewer
 from worker.cli.records import access_by, note_list
 from worker.clock import utc_now
 from worker.errors import NotPossible
-from worker.store import Month, MonthState, ReviewState, SignedReview, month_before, month_of
+from worker.store import Month, MonthState, ReviewState, SignedReview, first_of, month_before, month_of
 
 _WIDTHS_OF_COUNTS: Final = (22, 7, 7, 4, 22)
 _WIDTHS_OF_PLACES: Final = (22, 20, 26)
@@ -33,7 +33,7 @@ def _zone(_: click.Context, __: click.Parameter, value: str) -> ZoneInfo:
 
 def _first(_: click.Context, __: click.Parameter, value: str | None) -> date | None:
     try:
-        return date.fromisoformat(f"{value}-01") if value else None
+        return first_of(value) if value else None
     except ValueError:
         raise click.BadParameter("no month such as 2026-11") from None
 

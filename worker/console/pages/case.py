@@ -6,7 +6,6 @@ What may be seen, answered and decided, and by whom, are the store's rules; here
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -60,7 +59,7 @@ class Notice:
 
 def routes(guard: Guard) -> list[Route]:
     """Of this page."""
-    posts = {"next": _next, "answers": _answers, "release": _release, "renew": _renew, "ahead": _ahead}
+    posts = {"next": show_next, "answers": _answers, "release": _release, "renew": _renew, "ahead": _ahead}
     return [
         guard.page(PATH, show, Permission.REVIEW),
         *(
@@ -75,19 +74,12 @@ def routes(guard: Guard) -> list[Route]:
 
 def show(visit: Visit) -> Response:
     """The case in hand; without one, how to get the next."""
-    claim = visit.services.store.reviews.queue.claim_of(visit.person.name, sandbox=False)
+    claim = _last(visit)
     if claim is None:
         return start(visit)
     if claim.until <= visit.now:
         return start(visit, Notice("warn", visit.words("lost.expired")))
     return show_claim(visit, claim)
-
-
-def _next(visit: Visit) -> Response:
-    claim = take_next(visit)
-    if not visit.is_fragment:
-        return visit.go(PATH)
-    return start(visit, asked=True) if claim is None else show_claim(visit, claim)
 
 
 def _answers(visit: Visit) -> Response:
@@ -132,13 +124,27 @@ def _ahead(visit: Visit) -> Response:
 # Parts that deciding needs as well
 
 
-def take_next(visit: Visit) -> Claim | None:
+def in_hand(visit: Visit) -> Claim | None:
+    """The case of a real member that this person has now."""
+    claim = _last(visit)
+    return claim if claim is not None and claim.until > visit.now else None
+
+
+def _last(visit: Visit) -> Claim | None:
+    """The same; the claim may have run out."""
+    return visit.services.store.reviews.queue.claim_of(visit.person.name, sandbox=False)
+
+
+def show_next(visit: Visit, notice: Notice | None = None) -> Response:
     """The case in hand, else the next; of real members alone. Its photos are fetched from now on."""
     claim = visit.services.store.reviews.queue.claim_next(visit.person.name, visit.now)
     if claim is not None:
-        with suppress(NotPossible):  # the look that follows says why
-            visit.services.photos.begin(claim, visit.now)
-    return claim
+        visit.services.photos.prefetch(claim.request_id)
+    if not visit.is_fragment:
+        return visit.go(PATH)
+    if claim is None:
+        return start(visit, notice, asked=notice is None)
+    return show_claim(visit, claim, notice)
 
 
 def posted_claim(visit: Visit) -> Claim:
@@ -161,7 +167,12 @@ def token_of(claim: Claim) -> str:
 
 
 def show_claim(
-    visit: Visit, claim: Claim, notice: Notice | None = None, *, given: Mapping[str, str] = _NOTHING
+    visit: Visit,
+    claim: Claim,
+    notice: Notice | None = None,
+    *,
+    given: Mapping[str, str] = _NOTHING,
+    status: int = 200,
 ) -> Response:
     """A look at the case, which goes on record. ``given`` is a decision that could not be made."""
     try:
@@ -169,7 +180,7 @@ def show_claim(
     except NotPossible as error:
         return start(visit, why(error, visit.words), status=409)
     values = {**_case_values(visit, view), **evidence_values(visit, view), "given": given}
-    return _page(visit, "case_part.html", notice, status=409 if given else 200, **values)
+    return _page(visit, "case_part.html", notice, status=status, **values)
 
 
 def start(visit: Visit, notice: Notice | None = None, *, asked: bool = False, status: int = 200) -> Response:
@@ -187,7 +198,7 @@ def refused(visit: Visit, error: NotPossible, *, given: Mapping[str, str] = _NOT
         claim = posted_claim(visit)
     except CaseGone as gone:
         return start(visit, why(gone, visit.words), status=409)
-    return show_claim(visit, claim, notice, given=given or {"case": token_of(claim)})
+    return show_claim(visit, claim, notice, given=given, status=409)
 
 
 def why(error: NotPossible, words: Words) -> Notice:

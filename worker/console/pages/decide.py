@@ -12,12 +12,13 @@ from worker.console.guard import Guard, MenuEntry
 from worker.console.pages.case import (
     PATH,
     Notice,
+    in_hand,
     position_of,
     posted_claim,
     refused,
     show_claim,
+    show_next,
     start,
-    take_next,
     why,
 )
 from worker.console.roles import Permission
@@ -48,10 +49,7 @@ def _decide(visit: Visit) -> Response:
         visit.services.photos.drop(claim.request_id)
     except NotPossible as error:
         return refused(visit, error, given=visit.form)
-    following = take_next(visit)
-    if not visit.is_fragment:
-        return visit.go(PATH)
-    return start(visit, asked=True) if following is None else show_claim(visit, following)
+    return show_next(visit)
 
 
 def _ruling(form: Mapping[str, str]) -> Ruling:
@@ -70,24 +68,18 @@ def _undo(visit: Visit) -> Response:
     try:
         undone = visit.services.store.reviews.undoing.undo(visit.person.name, visit.now)
     except NotPossible as error:
-        notice = why(error, visit.words)
-        claim = visit.services.store.reviews.queue.claim_of(visit.person.name, sandbox=False)
-        if claim is None or claim.until <= visit.now:
+        notice, claim = why(error, visit.words), in_hand(visit)
+        if claim is None:
             return start(visit, notice, status=409)
-        return show_claim(visit, claim, notice)
+        return show_claim(visit, claim, notice, status=409)
     visit.note_member(undone.member_id, "review", "undo")
     _give_back(visit)
-    claim = take_next(visit)
-    if not visit.is_fragment:
-        return visit.go(PATH)
-    notice = Notice("good", visit.words("undo.done", member=undone.member_id))
-    return start(visit, notice) if claim is None else show_claim(visit, claim, notice)
+    return show_next(visit, Notice("good", visit.words("undo.done", member=undone.member_id)))
 
 
 def _give_back(visit: Visit) -> None:
     """What was answered of it stays."""
-    queue = visit.services.store.reviews.queue
-    claim = queue.claim_of(visit.person.name, sandbox=False)
+    claim = in_hand(visit)
     if claim is not None:
-        with suppress(NotPossible):  # it has run out
-            queue.release(claim, visit.now)
+        with suppress(NotPossible):  # it was lost at this very moment
+            visit.services.store.reviews.queue.release(claim, visit.now)

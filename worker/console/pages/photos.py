@@ -16,7 +16,6 @@ from worker.console.guard import Guard, MenuEntry
 from worker.console.photos.facts import FileFacts
 from worker.console.photos.pictures import Shape
 from worker.console.photos.problems import PhotoProblem
-from worker.console.photos.service import ACTION, Served, way_of
 from worker.console.photos.watermark import mark_of
 from worker.console.roles import Permission
 from worker.console.visit import Visit
@@ -25,6 +24,8 @@ from worker.errors import NotPossible
 from worker.store import Claim
 
 MENU: Final[tuple[MenuEntry, ...]] = ()
+_ACTION: Final = "review"
+"""Of the records, as that of the command."""
 _HEADERS: Final = {"Cache-Control": "no-store", "Content-Disposition": "inline"}
 _SHAPES: Final = frozenset(Shape)
 _MEGABYTE: Final = 1_000_000
@@ -64,7 +65,7 @@ def _photo(visit: Visit) -> Response:
             claim,
             position,
             shape,
-            visit.access(ACTION, way_of(position, shape)),
+            visit.access(_ACTION, f"photo {position} {shape}"),
             visit.now,
             mark=mark_of(visit.person.account_id, visit.person.name, visit.now, visit.services.rules.zone),
             again=visit.query("again") is not None,
@@ -73,11 +74,9 @@ def _photo(visit: Visit) -> Response:
         return _no_such_photo(visit, 403)
     if found is None:
         return _no_such_photo(visit, 404)
-    return _picture(found) if isinstance(found, Served) else _problem(visit, found)
-
-
-def _picture(served: Served) -> Response:
-    return Response(served.picture, media_type="image/jpeg", headers=_HEADERS)
+    if isinstance(found, PhotoProblem):
+        return _problem(visit, found)
+    return Response(found, media_type="image/jpeg", headers=_HEADERS)
 
 
 def _no_such_photo(visit: Visit, status: int) -> Response:

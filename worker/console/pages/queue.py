@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from worker.console.guard import Guard, MenuEntry
+from worker.console.pages.case import in_hand
 from worker.console.roles import Permission
 from worker.console.visit import Visit, number_of
 from worker.console.words import Words
@@ -89,7 +90,7 @@ def _queue(visit: Visit) -> Response:
         next_page=_address({**asked, "after": str(page.after)}) if page.after else None,
         first_page=_address(asked) if after else None,
         open_to=open_to,
-        mine=_mine(visit),
+        mine=visit.may(Permission.REVIEW) and in_hand(visit) is not None,
         counts=_counts(page),
         states=[*CaseState],
         causes=[*Cause],
@@ -124,14 +125,6 @@ def _code(kind: type[_Code], word: str | None) -> _Code | None:
 
 def _address(asked: Mapping[str, str]) -> str:
     return "/queue?" + urlencode(asked) if asked else "/queue"
-
-
-def _mine(visit: Visit) -> bool:
-    """Whether the person has a case in hand."""
-    if not visit.may(Permission.REVIEW):
-        return False
-    claim = visit.services.store.reviews.queue.claim_of(visit.person.name, sandbox=False)
-    return claim is not None and claim.until > visit.now
 
 
 def _counts(page: CaseList) -> dict[CaseState, int]:

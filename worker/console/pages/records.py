@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import date
 from typing import Final
 
 from starlette.responses import Response
 from starlette.routing import Route
 
-from worker.console.guard import Guard, MenuEntry
+from worker.console.guard import Guard, MenuEntry, error_page
 from worker.console.roles import Permission
 from worker.console.visit import Visit, number_of
-from worker.store import Month, month_before, month_of
+from worker.store import Month, first_of, month_before, month_of
 from worker.store.tables.columns import NOTE_LENGTH
 
 PATH: Final = "/records"
@@ -29,7 +28,9 @@ def routes(guard: Guard) -> list[Route]:
 
 
 def _show(visit: Visit) -> Response:
-    return _page(visit, _month(visit, visit.query("month")))
+    """Without a month, or with nonsense for one: the last that is over."""
+    named = _month(visit, visit.query("month"))
+    return _page(visit, named or month_before(visit.now, visit.services.rules.zone))
 
 
 def _page(visit: Visit, month: Month, *, note: str = "", problem: str = "", status: int = 200) -> Response:
@@ -57,7 +58,10 @@ def _page(visit: Visit, month: Month, *, note: str = "", problem: str = "", stat
 
 def _sign(visit: Visit) -> Response:
     """Under what the person was shown: a break that was found since is not signed."""
-    month, note = _month(visit, visit.form.get("month")), visit.form.get("note", "")
+    month = _month(visit, visit.form.get("month"))
+    if month is None:
+        return error_page(visit, 400)
+    note = visit.form.get("note", "").replace("\r\n", "\n")  # browsers send the one and count the other
     if not note.strip() or len(note) > NOTE_LENGTH:
         visit.note_list(_ACTION)
         return _page(visit, month, note=note[:NOTE_LENGTH], problem="records.sign.no_note", status=422)
@@ -68,10 +72,9 @@ def _sign(visit: Visit) -> Response:
     return visit.go(f"{PATH}?month={month.name}")
 
 
-def _month(visit: Visit, name: str | None) -> Month:
-    """The one that is named; the last that is over where none is, or nonsense."""
-    zone = visit.services.rules.zone
+def _month(visit: Visit, name: str | None) -> Month | None:
+    """The one that is named; None where none is, or nonsense."""
     try:
-        return month_of(date.fromisoformat(f"{name}-01"), zone)
+        return month_of(first_of(name or ""), visit.services.rules.zone)
     except ValueError:
-        return month_before(visit.now, zone)
+        return None

@@ -126,16 +126,22 @@ class PhotoLoader:
 
     def drop(self, request_id: str) -> None:
         """Its case has ended: hold nothing of it, and nothing that is on its way."""
-        with self._lock:
-            for key in [key for key in self._pending if key[0] == request_id]:
-                del self._pending[key]
+        self._give_up(lambda key: key[0] == request_id)
         self._cache.drop(request_id)
 
     def close(self) -> None:
         """Hold nothing, and begin nothing any more."""
         for pool in (self._fetching, self._ahead, self._decoding):
             pool.shutdown(wait=False, cancel_futures=True)
+        self._give_up(lambda _: True)
         self._cache.clear()
+
+    def _give_up(self, which: Callable[[Key], bool]) -> None:
+        """Whoever waits for these photos is told at once; what arrives of them is not held."""
+        with self._lock:
+            dropped = [self._pending.pop(key) for key in [*self._pending] if which(key)]
+        for pending in dropped:
+            pending.future.set_result(PhotoProblem.OUR_FAULT)
 
     def _pending_of(self, photos: ShownPhotos, key: Key) -> _Pending | None:
         """The load that brings this photo, a new one where there is none; None where it has come."""

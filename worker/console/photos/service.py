@@ -5,36 +5,21 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 from worker.console.photos.cache import Loaded
 from worker.console.photos.loading import PhotoLoader
-from worker.console.photos.pictures import ReadyPhoto, Shape
+from worker.console.photos.pictures import Shape
 from worker.console.photos.problems import PhotoProblem
 from worker.console.photos.watermark import marked
 from worker.store import Access, Claim
 from worker.store.shown_photos import CasePhotos
 
-ACTION: Final = "review"
-"""Of the records, as that of the command."""
 _MOST_RECORDED: Final = 10_000
 
 _Look = tuple[int, int, datetime | None, int, Shape]
 """Case, attempt, when it was opened, position, shape."""
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """A picture to send, a JPEG."""
-
-    picture: bytes = field(repr=False)
-
-
-def way_of(position: int, shape: Shape) -> str:
-    """How a record says what was shown: `photo 2 face`."""
-    return f"photo {position} {shape}"
 
 
 class ReviewPhotos:
@@ -55,8 +40,8 @@ class ReviewPhotos:
         *,
         mark: str,
         again: bool = False,
-    ) -> Served | PhotoProblem | None:
-        """The picture, with ``mark`` in it; None where the case has no such photo.
+    ) -> bytes | PhotoProblem | None:
+        """The picture, a JPEG with ``mark`` in it; None where the case has no such photo.
 
         When this returns a picture, it is on record that it is shown: once for each look at the case. Raises
         CaseGone, CaseSuspended, ClaimLost, CaseChanged.
@@ -69,7 +54,7 @@ class ReviewPhotos:
             return loaded
         picture = marked(loaded.pictures[shape], mark)
         self._record((claim.case_id, claim.attempt, photos.looked_at, position, shape), claim, access, now)
-        return Served(picture)
+        return picture
 
     def known(self, claim: Claim, now: datetime) -> Mapping[int, Loaded | None]:
         """By position what is here of each photo: marks, and facts of its file, for the page of a case.
@@ -80,16 +65,12 @@ class ReviewPhotos:
         return {one.position: self._loader.known(photos, one.position) for one in photos.photos}
 
     def prefetch(self, request_id: str) -> None:
-        """Load the photos of a request that somebody will probably get next, in the background.
+        """Load the photos of a case that somebody has got, or will probably get next, in the background.
 
         Nothing is put on record, for nobody sees anything.
         """
         if (photos := self._store.waiting(request_id)) is not None:
             self._loader.warm(photos)
-
-    def begin(self, claim: Claim, now: datetime) -> None:
-        """Load the photos of a case that was just claimed, in the background. Raises the same."""
-        self._loader.warm(self._store.held(claim, now))
 
     def drop(self, request_id: str) -> None:
         """Its case was decided or given back: hold nothing of it any more."""
@@ -108,6 +89,3 @@ class ReviewPhotos:
             self._recorded[look] = None
             if len(self._recorded) > _MOST_RECORDED:
                 self._recorded.popitem(last=False)
-
-
-__all__ = ["ReadyPhoto", "ReviewPhotos", "Served", "Shape", "way_of"]

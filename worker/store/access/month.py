@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -21,6 +22,7 @@ MANY: Final = 100
 """against those of the other reviewers."""
 NOT_SHOWN: Final = ("import", "enqueue", "requeue")
 """What a person does with many members at once without seeing any of them."""
+_NAME: Final = re.compile(r"2\d{3}-\d\d", re.ASCII)
 _WEEKEND: Final = (5, 6)
 
 
@@ -44,6 +46,13 @@ class Month:
         if midnight.weekday() in _WEEKEND:
             return None
         return midnight + timedelta(hours=self.opens), midnight + timedelta(hours=self.closes)
+
+
+def first_of(name: str) -> date:
+    """The first day of a month such as 2026-11, in the years 2000 to 2999. Raises ValueError."""
+    if not _NAME.fullmatch(name):
+        raise ValueError("no month such as 2026-11")
+    return date.fromisoformat(f"{name}-01")
 
 
 def month_of(day: date, zone: ZoneInfo, hours: tuple[int, int] = HOURS) -> Month:
