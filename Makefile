@@ -25,6 +25,9 @@ CONSOLE_PACKAGES := $(VENV)/installed-console-$(call hash,$(CONSOLE_PINS))
 PIP := $(PY) -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes
 
 export PYTHONUNBUFFERED := 1
+# pip compiles nothing here, so each module is compiled by the first process that imports it. Where nothing
+# may be kept of that, each of the hundreds of processes of the tests compiles 1,300 modules: two seconds of work.
+unexport PYTHONDONTWRITEBYTECODE
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .PHONY: help demo test chaos mutants lint weights lock docs setup services clean
