@@ -59,6 +59,18 @@ def spots(jpeg: bytes) -> np.ndarray:
     return np.asarray(largest[np.argsort(largest[:, 0])])
 
 
+def keeps_waiting(host: PhotoServer) -> threading.Event:
+    """Photo 2 of the first request comes once this is set."""
+    released = threading.Event()
+
+    def late(_: int) -> Answer:
+        released.wait(30)
+        return Answer(FILES[2])
+
+    host.add("r1/2.jpg", late)
+    return released
+
+
 # What is shown
 
 
@@ -333,13 +345,7 @@ def test_a_photo_is_shown_while_another_one_keeps_everybody_waiting(
     photos: PhotoDesk, photo_server: PhotoServer
 ) -> None:
     judged(photos.store, photo_server)
-    released = threading.Event()
-
-    def late(_: int) -> Answer:
-        released.wait(30)
-        return Answer(FILES[2])
-
-    photo_server.add("r1/2.jpg", late)
+    released = keeps_waiting(photo_server)
     claim = photos.claim()
     assert photos.client.get(address_of(claim, 0, Shape.FACE)).status_code == 200
     released.set()
@@ -364,13 +370,7 @@ def test_a_host_that_hangs_holds_up_some_requests_and_not_the_console(
     photos: PhotoDesk, photo_server: PhotoServer
 ) -> None:
     judged(photos.store, photo_server)
-    released = threading.Event()
-
-    def late(_: int) -> Answer:
-        released.wait(30)
-        return Answer(FILES[2])
-
-    photo_server.add("r1/2.jpg", late)
+    released = keeps_waiting(photo_server)
     claim = photos.claim()
     held = photos.store.case_photos.held(claim, NOW)
     load = partial(photos.services.photos._loader.load, held, 2)

@@ -106,7 +106,7 @@ class Host:
 
 def shown(request_id: str) -> ShownPhotos:
     link = PhotoLink(f"https://photos.example.com/{request_id}.jpg", "m1", 0, sha256=digest(FILE))
-    return ShownPhotos("m1", request_id, (ShownPhoto(link),), None)
+    return ShownPhotos(request_id, (ShownPhoto(link),), None)
 
 
 @pytest.fixture

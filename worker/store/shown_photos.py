@@ -41,7 +41,6 @@ class ShownPhoto:
 class ShownPhotos:
     """The photos of a request that a person must decide about, the selfie first."""
 
-    member_id: str
     request_id: str
     photos: tuple[ShownPhoto, ...]
     looked_at: datetime | None
@@ -114,7 +113,7 @@ class CasePhotos:
         now = self._galleries.links(c, member)
         links = current_links(urls_of(request.message), now, member.member_id, digests)
         photos = (ShownPhoto(link, *_place(found.get(link.position))) for link in links)
-        return ShownPhotos(member.member_id, request.request_id, tuple(photos), looked_at)
+        return ShownPhotos(request.request_id, tuple(photos), looked_at)
 
 
 def _place(finding: PhotoFinding | None) -> tuple[Box | None, Landmarks | None]:

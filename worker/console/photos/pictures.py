@@ -52,8 +52,6 @@ class Fitted(StrEnum):
 class ReadyPhoto:
     """What is held of a photo. The pictures are JPEGs without a byte of the original file."""
 
-    sha256: str
-    """Of the original file."""
     pictures: dict[Shape, bytes] = field(repr=False)
     marks: dict[Shape, Marks]
     fitted: Fitted
@@ -80,7 +78,6 @@ def ready(data: bytes, box: Box | None, landmarks: Landmarks | None) -> ReadyPho
     around = marks(place, np.column_stack([shrink, np.zeros(2)]), size)
     near = around if face is None else marks(place, face, (shapes[Shape.FACE].shape[1],) * 2)
     return ReadyPhoto(
-        sha256=picture.sha256,
         pictures={shape: jpeg(rgb, _KEPT_QUALITY) for shape, rgb in shapes.items()},
         marks={Shape.WHOLE: around, Shape.FACE: near},
         fitted=_fitted(place, face is None),

@@ -12,7 +12,6 @@ from zoneinfo import ZoneInfo
 
 BEFORE: Final = timedelta(days=90)
 """What a day is held against lies in the month and in so many days before it."""
-ZONE: Final = "Asia/Seoul"
 HOURS: Final = (9, 19)
 MANY_MORE: Final = 3
 """A day is unusual with so many times as many members as the usual day, and with so many at least:"""

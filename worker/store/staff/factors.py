@@ -34,17 +34,17 @@ class SecondFactors:
         """A secret as it is kept. Raises NotPossible where there is no key to encrypt it with."""
         import pyotp  # of the extra `console`: workers do without
 
-        self.check()
+        self._check()
         return self._cipher.encrypt(pyotp.random_base32().encode(), _row(account_id))
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Raises NotPossible where there is no key, and BadSettings."""
         if not self._cipher.ready:
             raise NotPossible(_NO_KEY)
 
     def secret(self, stored: bytes, account_id: int) -> str:
         """For the person's telephone. Raises Undecipherable."""
-        self.check()
+        self._check()
         return self._cipher.decrypt(stored, _row(account_id)).decode()
 
     def step_of(

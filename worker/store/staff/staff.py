@@ -20,7 +20,7 @@ class Staff:
 
     def __init__(self, database: Database, cipher: Cipher, accesses: AccessLog, passwords: Passwords) -> None:
         attempts = Attempts(database)
-        self.factors = factors = SecondFactors(cipher)
+        factors = SecondFactors(cipher)
         self.sessions = sessions = Sessions(database)
         self.accounts = Accounts(database, sessions)
         self.sign_in = SignIn(

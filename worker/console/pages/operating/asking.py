@@ -8,7 +8,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from worker.console.visit import Visit
+from worker.console.visit import Visit, number_of
 
 _SURE: Final = "sure"
 
@@ -59,12 +59,7 @@ def ask(visit: Visit, question: Question, back: str) -> Response:
 
 def numbers(text: str | None) -> list[int]:
     """The whole numbers of a field that may come several times; what is none is passed over."""
-    return [int(line) for line in (text or "").splitlines() if line.isdecimal() and len(line) < 19]
-
-
-def number(text: str | None) -> int | None:
-    """The first of them."""
-    return next(iter(numbers(text)), None)
+    return [found for line in (text or "").splitlines() if (found := number_of(line)) is not None]
 
 
 def shortened(lines: Iterable[str], most: int = 20) -> tuple[str, ...]:

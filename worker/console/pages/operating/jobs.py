@@ -10,10 +10,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from worker.console.guard import Guard, MenuEntry
-from worker.console.pages.operating.asking import Notice, Question, ask, is_sure, number, numbers, shortened
+from worker.console.pages.operating.asking import Notice, Question, ask, is_sure, numbers, shortened
 from worker.console.pages.operating.system import system_strip
 from worker.console.roles import Permission
-from worker.console.visit import Visit
+from worker.console.visit import Visit, number_of
 from worker.operating.dead_jobs import dismiss_all, put_back
 from worker.operating.sending import Sent
 from worker.store import Queued
@@ -38,7 +38,7 @@ def _jobs(visit: Visit, notice: Notice | None = None) -> Response:
     store, closed = visit.services.store, visit.query("closed") == "1"
     counts = store.dead_jobs.count_open()
     reason = visit.query("reason")
-    before = number(visit.query("before"))
+    before = number_of(visit.query("before"))
     rows = store.dead_jobs.latest(_PAGE + 1, reason=reason, closed=closed, before=before)
     return visit.page(
         "operating/jobs.html",
@@ -127,7 +127,7 @@ def _dismiss(visit: Visit) -> Response:
 
 def _chosen(visit: Visit) -> Sequence[int]:
     """Those that are named, or of one reason those that were there when the page was shown."""
-    reason, newest = visit.form.get("reason"), number(visit.form.get("newest"))
+    reason, newest = visit.form.get("reason"), number_of(visit.form.get("newest"))
     if reason and newest is not None:
         found = visit.services.store.dead_jobs.latest(_AT_ONCE, reason=reason, before=newest + 1)
         return sorted(one.id for one in found)

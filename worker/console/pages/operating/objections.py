@@ -12,9 +12,9 @@ from starlette.routing import Route
 from worker.client.message import EARLIEST
 from worker.console.guard import Guard
 from worker.console.pages.operating.absent import nobody
-from worker.console.pages.operating.asking import Notice, Question, ask, is_sure, number
+from worker.console.pages.operating.asking import Notice, Question, ask, is_sure
 from worker.console.roles import Permission
-from worker.console.visit import Visit
+from worker.console.visit import Visit, number_of
 from worker.errors import MemberForgotten, NotPossible
 from worker.store import NewObjection
 
@@ -34,7 +34,7 @@ def routes(guard: Guard) -> list[Route]:
 
 def _waiting(visit: Visit, notice: Notice | None = None) -> Response:
     objections = visit.services.store.reviews.objections
-    rows = objections.waiting(visit.now, _PAGE + 1, after=number(visit.query("after")))
+    rows = objections.waiting(visit.now, _PAGE + 1, after=number_of(visit.query("after")))
     return visit.page(
         "operating/objections.html",
         notice=notice,

@@ -9,11 +9,11 @@ from starlette.routing import Route
 
 from worker.console.guard import Guard, MenuEntry, error_page
 from worker.console.pages.operating import heads
-from worker.console.pages.operating.asking import Notice, Question, ask, is_sure, number
+from worker.console.pages.operating.asking import Notice, Question, ask, is_sure
 from worker.console.pages.operating.gate import facts_of, gate_of
 from worker.console.pages.operating.system import system_strip
 from worker.console.roles import Permission
-from worker.console.visit import Visit
+from worker.console.visit import Visit, number_of
 from worker.operating.retraining import ask as ask_for_retraining
 from worker.store import RunRecord
 
@@ -65,7 +65,7 @@ def _progress(visit: Visit) -> Response:
 
 def _run(visit: Visit) -> Response:
     """`retrain --report RUN`."""
-    run_id = number(visit.query("number"))
+    run_id = number_of(visit.query("number"))
     run = None if run_id is None else visit.services.store.training_runs.find(run_id)
     if run is None:
         return error_page(visit, 404)
