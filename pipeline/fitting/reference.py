@@ -62,9 +62,9 @@ def reference_of_pairs(
     return measured_on(Measured.CALIBRATION, pairs.only(same), pairs.only(~same), people)
 
 
-def completed(found: Reference, before: Reference | None, old: Thresholds, new: Thresholds) -> Reference:
+def completed(found: Reference, before: Reference, old: Thresholds, new: Thresholds) -> Reference:
     """Without genuine pairs: with those of ``before``, moved from the old thresholds to the new ones."""
-    if found.genuine is not None or before is None or before.genuine is None:
+    if found.genuine is not None or before.genuine is None:
         return found
     return replace(
         found,

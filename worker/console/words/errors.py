@@ -12,7 +12,6 @@ WORDS: Final[Mapping[str, Both]] = {
     "error.back": ("처음으로 돌아가기", "Back to the start"),
     "error.detail": ("자세한 내용", "Details"),
     "error.400": ("요청을 이해할 수 없습니다.", "The request could not be understood."),
-    "error.401": ("로그인이 필요합니다.", "Please sign in."),
     "error.403": ("이 화면을 볼 권한이 없습니다.", "You may not see this."),
     "error.404": ("찾을 수 없습니다.", "There is nothing here."),
     "error.405": ("이렇게 요청할 수 없는 주소입니다.", "This address cannot be asked like that."),
@@ -25,7 +24,6 @@ WORDS: Final[Mapping[str, Both]] = {
         "Something has changed meanwhile, so nothing was done.",
     ),
     "error.413": ("보낸 내용이 너무 큽니다.", "What was sent is too large."),
-    "error.429": ("잠시 후 다시 시도해 주세요.", "Please try again in a while."),
     "error.500": (
         "프로그램 오류입니다. 시각을 운영자에게 알려 주세요.",
         "An error of the program. Please tell your operator the time.",

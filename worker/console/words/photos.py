@@ -8,17 +8,6 @@ from typing import Final
 from worker.results.texts import Both
 
 WORDS: Final[Mapping[str, Both]] = {
-    "photo.again": ("다시 불러오기", "Load again"),
-    "photo.loading": ("사진을 불러오는 중입니다.", "The photo is being loaded."),
-    "photo.fitted.eyes": ("두 눈의 위치를 맞춘 사진", "Aligned on the eyes"),
-    "photo.fitted.box": (
-        "얼굴 상자로 맞춘 사진 (눈의 위치 정보 없음)",
-        "Placed by the face's box (the eyes' places are not known)",
-    ),
-    "photo.fitted.nothing": (
-        "사진 전체 (얼굴 위치 정보 없음)",
-        "The whole photo (the face's place is not known)",
-    ),
     "photo.problem.not_judged": (
         "프로그램이 이 사진 파일을 받지 못했거나 열 수 없었습니다. 답하지 않아도 됩니다.",
         "The program had no file of this photo, or could not open it. It needs no answer.",

@@ -90,7 +90,6 @@ WORDS: Final[Mapping[str, Both]] = {
     "records.more_than_others": ("다른 심사자보다 많음", "more than others"),
     "records.from": ("접속지", "from"),
     "records.signatures": ("서명", "Signatures"),
-    "records.signed_by": ("{by}", "{by}"),
     "records.signed.records": ("기록 {n}건", "{n} records"),
     "records.signed.own": ("그중 본인 업무 {n}건", "{n} of them their own"),
     "records.signed.none": ("아직 서명한 사람이 없습니다.", "Nobody has signed yet."),

@@ -121,7 +121,6 @@ WORDS: Final[Mapping[str, Both]] = {
     "account.title": ("내 계정", "My account"),
     "account.roles": ("역할", "Roles"),
     "account.no_roles": ("아직 없음", "none yet"),
-    "account.saved": ("저장했습니다.", "Saved."),
     "account.changed": (
         "바꾸었습니다. 다른 기기에서는 모두 로그아웃되었습니다.",
         "Changed. All other sessions were signed out.",

@@ -1,8 +1,6 @@
-"""A member who is not there, and the addresses of pages about one who is."""
+"""A member who is not there."""
 
 from __future__ import annotations
-
-from urllib.parse import urlencode
 
 from starlette.responses import Response
 
@@ -19,8 +17,3 @@ def nobody(visit: Visit, member_id: str, action: str, way: str = "page") -> Resp
     erased = store.members.forgotten([member_id])
     text = words("member.erased" if erased else "member.unknown", member=member_id)
     return visit.page("operating/lookup.html", 404, member_id=member_id, problem=text)
-
-
-def address_of(member_id: str, path: str = "/members", **more: str) -> str:
-    """The page about a member: an ID may hold signs that mean something in a path."""
-    return f"{path}?{urlencode({'id': member_id, **more})}"

@@ -9,7 +9,6 @@ from worker.results.texts import Both
 
 WORDS: Final[Mapping[str, Both]] = {
     "dashboard.title": ("현황", "Dashboard"),
-    "dashboard.as_of": ("{when} 기준", "As of {when}"),
     "dashboard.zone": (
         "하루는 한국 시간 0시부터 24시까지입니다. 시험용 회원은 빠져 있습니다.",
         "A day is one of Korea, from midnight to midnight. Members of the sandbox are left out.",
@@ -84,8 +83,6 @@ WORDS: Final[Mapping[str, Both]] = {
     "dashboard.reason": ("사유", "Reason"),
     "dashboard.week": ("최근 7일", "Last 7 days"),
     "dashboard.before": ("그 전 28일", "28 days before"),
-    "dashboard.change": ("변화", "Change"),
-    "dashboard.points": ("{value}%p", "{value} pp"),
     "dashboard.other": ("그 밖의 사유", "other reasons"),
     "dashboard.similarity": ("유사도", "Similarity"),
     "dashboard.similarity.words": (
@@ -105,7 +102,6 @@ WORDS: Final[Mapping[str, Both]] = {
             "some degree. Look at the comparison with the 28 days before."
         ),
     ),
-    "dashboard.drift": ("분포 변화", "Drift"),
     "dashboard.drift.reference": ("모델 기준과 비교", "against the model's reference"),
     "dashboard.drift.days": ("그 전 28일과 비교", "against the 28 days before"),
     "dashboard.drift.too_few": ("자료 부족", "too few"),
@@ -145,7 +141,6 @@ WORDS: Final[Mapping[str, Both]] = {
             "were wrong."
         ),
     ),
-    "dashboard.audit.rate": ("잘못된 승인의 비율", "Share of wrong approvals"),
     "dashboard.audit.interval": ("95% 신뢰구간 {low}–{high}", "95 % interval {low} to {high}"),
     "dashboard.audit.none": ("아직 확인된 점검이 없습니다.", "None has been judged yet."),
     "dashboard.audit.open": (
@@ -157,7 +152,6 @@ WORDS: Final[Mapping[str, Both]] = {
     "dashboard.host.others": ("그 밖의 서버", "other hosts"),
     "dashboard.photos": ("사진", "Photos"),
     "dashboard.no_face": ("얼굴 없음", "No face"),
-    "dashboard.share": ("비율", "Share"),
     "dashboard.reviewers": ("심사자", "Reviewers"),
     "dashboard.own": ("내 심사", "My reviews"),
     "dashboard.weeks": ("최근 4주", "last four weeks"),

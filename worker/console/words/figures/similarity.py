@@ -22,7 +22,6 @@ WORDS: Final[Mapping[str, Both]] = {
     "similarity.genuine": ("같은 사람 쌍", "pairs of one person"),
     "similarity.impostor": ("다른 사람 쌍", "pairs of two people"),
     "similarity.own": ("회원, 최근 7일", "members, last 7 days"),
-    "similarity.this": ("이 사진", "this photo"),
     "similarity.approve": ("승인 기준", "approve"),
     "similarity.different": ("다른 사람 기준", "different"),
     "similarity.words": (
