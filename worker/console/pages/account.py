@@ -9,8 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from worker.console.guard import SIGN_IN, Guard, MenuEntry
-from worker.console.pages.signing_in import telephone, waiting
+from worker.console.pages.signing_in import telephone
 from worker.console.sessions import browser_of, with_session, without_session
+from worker.console.spans import wait_in_words
 from worker.console.visit import Visit, language_of, number_of, with_language
 from worker.errors import WeakPassword
 from worker.store.staff.sign_in import Refused
@@ -80,7 +81,7 @@ def _change_password(visit: Visit) -> Response:
 
 def _refused(visit: Visit, refused: Refused, field: str) -> Response:
     if refused.wait:
-        return _account(visit, 429, **{field: waiting(visit, refused.wait)})
+        return _account(visit, 429, **{field: wait_in_words(refused.wait, visit.words)})
     return _account(visit, 403, **{field: visit.words("password.wrong")})
 
 

@@ -18,8 +18,8 @@ from pipeline.verdict import Status
 from worker.console.charts import Columns, columns, similarity_chart
 from worker.console.guard import Guard, MenuEntry
 from worker.console.roles import Permission
+from worker.console.spans import age_in_words
 from worker.console.visit import Visit
-from worker.console.words import Words
 from worker.serving.references import DescribedHead
 from worker.store import ObjectionCounts, ReviewReport
 from worker.store.counts.backlog import Backlog
@@ -90,14 +90,14 @@ def _key_figures(visit: Visit) -> list[KeyFigure]:
     overdue = f"{cases.overdue:,}"
     found = [
         KeyFigure("waiting", f"{cases.open - cases.suspended:,}", waiting, link=_link(visit, "/queue")),
-        KeyFigure("oldest", age(pace.oldest, t), t("dashboard.oldest.note")),
+        KeyFigure("oldest", age_in_words(pace.oldest, t), t("dashboard.oldest.note")),
         KeyFigure("overdue", overdue, t("dashboard.overdue.note"), "bad" if cases.overdue else ""),
     ]
     if service:
         found += _service_figures(visit, service.backlog, service.objections)
     seconds = None if pace.median_seconds is None else timedelta(seconds=pace.median_seconds)
     note = t("dashboard.pace.note", votes=f"{pace.votes:,}")
-    return [*found, KeyFigure("pace", age(seconds, t), note)]
+    return [*found, KeyFigure("pace", age_in_words(seconds, t), note)]
 
 
 def _service_figures(visit: Visit, backlog: Backlog, objections: ObjectionCounts) -> list[KeyFigure]:
@@ -107,7 +107,7 @@ def _service_figures(visit: Visit, backlog: Backlog, objections: ObjectionCounts
     queued = backlog.pending + sum(backlog.queued.values())
     behind = t("dashboard.machine_queue.none")
     if backlog.oldest_waiting is not None:
-        behind = t("dashboard.machine_queue.note", age=age(backlog.oldest_waiting, t))
+        behind = t("dashboard.machine_queue.note", age=age_in_words(backlog.oldest_waiting, t))
     dead = "warn" if backlog.dead_jobs else ""
     return [
         KeyFigure("objections", f"{objections.open:,}", told, level),
@@ -119,22 +119,6 @@ def _service_figures(visit: Visit, backlog: Backlog, objections: ObjectionCounts
 def _link(visit: Visit, path: str) -> str | None:
     """Where the person may go there."""
     return path if any(path == entry for _, entry in visit.menu) else None
-
-
-def age(span: timedelta | None, t: Words) -> str:
-    """How long, in the two largest units."""
-    if span is None:
-        return "–"
-    minutes, seconds = divmod(int(span.total_seconds()), 60)
-    if minutes < 1:
-        return t("age.seconds", seconds=max(seconds, 0))
-    hours, minutes = divmod(minutes, 60)
-    if hours < 1:
-        return t("age.minutes", minutes=minutes)
-    days, hours = divmod(hours, 24)
-    if days < 1:
-        return t("age.hours", hours=hours, minutes=minutes)
-    return t("age.days", days=days, hours=hours)
 
 
 # What was decided

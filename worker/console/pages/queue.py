@@ -15,6 +15,7 @@ from starlette.routing import Route
 from worker.console.guard import Guard, MenuEntry
 from worker.console.pages.case import in_hand
 from worker.console.roles import Permission
+from worker.console.spans import span_in_words
 from worker.console.visit import Visit, number_of
 from worker.console.words import Words
 from worker.store import CaseList, CaseState, ListedCase, WhyOpen
@@ -23,12 +24,10 @@ from worker.store.tables.states import Cause
 
 MENU: Final = (MenuEntry("nav.queue", "/queue", Permission.QUEUE),)
 PAGE: Final = 50
-_HOUR: Final = timedelta(hours=1)
 _DAY: Final = timedelta(days=1)
 _WEEK: Final = timedelta(days=7)
 _SOON: Final = 0.25
 """Share of the review hours that is left when a case is soon due."""
-_EXACT_HOURS: Final = 6
 _Code = TypeVar("_Code", bound=StrEnum)
 
 AGES: Final[Mapping[str, tuple[timedelta | None, timedelta | None]]] = {
@@ -142,23 +141,10 @@ def time_left(case: ListedCase, now: datetime, hours: timedelta, words: Words) -
     if case.suspended:
         return TimeLeft("", words("queue.left.none"))
     if left <= timedelta(0):
-        return TimeLeft("bad", words("queue.left.overdue", time=span(-left, words)))
+        return TimeLeft("bad", words("queue.left.overdue", time=span_in_words(-left, words)))
     kind, key = ("warn", "soon") if left < hours * _SOON else ("good", "fine")
-    return TimeLeft(kind, words(f"queue.left.{key}", time=span(left, words)))
+    return TimeLeft(kind, words(f"queue.left.{key}", time=span_in_words(left, words)))
 
 
 def _waits(case: ListedCase, visit: Visit) -> str:
-    return span(visit.now - case.opened_at, visit.words)
-
-
-def span(time: timedelta, words: Words) -> str:
-    """A length of time in the two largest units that say something."""
-    minutes = max(0, int(time.total_seconds() // 60))
-    if time < _HOUR:
-        return words("time.minutes", n=minutes)
-    if time < _DAY:
-        hours, rest = divmod(minutes, 60)
-        exact = rest > 0 and hours < _EXACT_HOURS
-        return words("time.hours_minutes", h=hours, m=rest) if exact else words("time.hours", n=hours)
-    days, hours = divmod(minutes // 60, 24)
-    return words("time.days_hours", d=days, h=hours) if hours and time < _WEEK else words("time.days", n=days)
+    return span_in_words(visit.now - case.opened_at, visit.words)

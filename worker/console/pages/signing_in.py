@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
@@ -20,6 +19,7 @@ from worker.console.sessions import (
     with_session,
     without_session,
 )
+from worker.console.spans import wait_in_words
 from worker.console.visit import Guest, Visit, is_meant, is_ours
 from worker.errors import WeakPassword
 from worker.store.staff.factors import address_of
@@ -189,12 +189,4 @@ def _status(refused: Refused) -> int:
 
 
 def _why(guest: Guest, refused: Refused) -> str:
-    return waiting(guest, refused.wait) if refused.wait else guest.words("sign_in.refused")
-
-
-def waiting(guest: Guest, wait: timedelta) -> str:
-    """That one must wait, and how long."""
-    seconds = max(1, round(wait.total_seconds()))
-    if seconds < 90:
-        return guest.words("sign_in.wait_seconds", seconds=seconds)
-    return guest.words("sign_in.wait_minutes", minutes=-(-seconds // 60))
+    return wait_in_words(refused.wait, guest.words) if refused.wait else guest.words("sign_in.refused")
