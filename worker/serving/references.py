@@ -11,7 +11,6 @@ from pipeline.bundles.bundle import Manifest, open_manifest, read_manifest
 from pipeline.bundles.head import CALIBRATED
 from pipeline.bundles.reference import Reference, reference_of, shipped_as
 from pipeline.errors import PipelineError
-from worker.store import PublishedHead
 
 
 class Heads(Protocol):
@@ -20,7 +19,7 @@ class Heads(Protocol):
     def champion(self) -> str | None:
         """None: the bundle that each host was shipped with."""
 
-    def head(self, version: str) -> PublishedHead | None: ...
+    def manifest(self, version: str) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,9 @@ class References:
             return described(version, shipped.parts["head"].sha256, shipped.head)
         if (known := shipped_as(version)) is not None:
             return described(version, *known)
-        head = self._heads.head(version)
+        text = self._heads.manifest(version)
         try:
-            manifest = None if head is None else open_manifest(head.manifest)
+            manifest = None if text is None else open_manifest(text)
         except PipelineError:
             manifest = None
         if manifest is None:

@@ -174,10 +174,24 @@ class Models:
             None if row is None else PublishedHead(row.version, row.manifest, bytes(row.head), row.signature)
         )
 
+    def state_of(self, version: str) -> ModelState | None:
+        """How a version stands; None if there is no such version."""
+        m = self._t.model_version
+        query = sa.select(m.c.state).where(m.c.version == version)
+        state = self._db.read(lambda c: c.scalar(query)) if is_identifier(version) else None
+        return None if state is None else ModelState(state)
+
+    def manifest(self, version: str) -> str | None:
+        """A version's manifest as it stands there, unchecked and without the head; None if there is none."""
+        return self._db.read(lambda c: self._manifest_on(c, version)) if is_identifier(version) else None
+
+    def _manifest_on(self, c: sa.Connection, version: str) -> str | None:
+        m = self._t.model_version
+        return c.scalar(sa.select(_text_of(m.c.manifest)).where(m.c.version == version))
+
     def calibrated_on(self, c: sa.Connection, version: str) -> Mapping[str, Any]:
         """What a manifest says of the members that set its thresholds; empty where nothing is said."""
-        m = self._t.model_version
-        text = c.scalar(sa.select(_text_of(m.c.manifest)).where(m.c.version == version))
+        text = self._manifest_on(c, version)
         record = _loads(text) if text else None
         head = record.get("head") if isinstance(record, dict) else None
         facts = head.get("calibrated_on") if isinstance(head, dict) else None

@@ -15,7 +15,7 @@ from worker.console.pages.operating.asking import Notice, Question, ask, is_sure
 from worker.console.roles import Permission
 from worker.console.visit import Visit
 from worker.errors import NotPossible
-from worker.store import ModelRecord, Replaced
+from worker.store import Replaced
 from worker.store.tables.states import ModelState
 
 Page = Callable[[Visit, Notice | None], Response]
@@ -60,10 +60,10 @@ def _report(visit: Visit) -> Response:
 def _promote(visit: Visit, page: Page) -> Response:
     """`models promote VERSION`; what must be forced there must be ticked here."""
     version, t, models = visit.form.get("version", ""), visit.words, visit.services.store.models
-    record = _record(visit, version)
-    if record is None:
+    state = models.state_of(version)
+    if state is None:
         return error_page(visit, 404)
-    problem, rejected = _problem(visit, version), record.state is ModelState.REJECTED
+    problem, rejected = _problem(visit, version), state is ModelState.REJECTED
     force = bool(visit.form.get("force"))
     if not is_sure(visit) or ((problem or rejected) and not force):
         before = models.champion()
@@ -157,7 +157,3 @@ def _problem(visit: Visit, version: str | None) -> str | None:
     except ModelError as error:
         return str(error)
     return None
-
-
-def _record(visit: Visit, version: str) -> ModelRecord | None:
-    return next((one for one in visit.services.store.models.latest() if one.version == version), None)
