@@ -91,6 +91,14 @@ def test_all_of_a_reason_are_those_that_were_there_when_the_page_was_shown(
     assert messages(tmp_path) == 3
 
 
+def test_all_of_a_reason_are_offered_on_the_first_page_alone(desk: Desk, store: Store) -> None:
+    oldest, *_ = [poisoned(store, number) for number in range(51)]
+    assert "Put 51 of this reason back" in desk.see("/jobs?reason=poison")
+    later_page = desk.see(f"/jobs?reason=poison&before={oldest + 1}")
+    assert "of this reason" not in later_page
+    assert "First page" in later_page
+
+
 def test_a_queue_that_is_down_is_named_and_what_is_put_back_waits_in_the_database(
     store: Store, tmp_path: Path
 ) -> None:
