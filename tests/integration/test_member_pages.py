@@ -189,6 +189,9 @@ def test_an_objection_is_recorded_once_its_deadline_was_shown(desk: Desk, store:
 def test_a_day_that_cannot_be_is_refused_with_words(desk: Desk, store: Store, day: str) -> None:
     approved(store)
     asked = desk.say("/members/object", 422, id="m1", received=day, sure="yes")
+    told = desk.say("/members/object", 422, htmx=True, id="m1", received=day)
+    assert "Close" in told
+    assert "See the deadline" not in told  # the form is beside the dialog
     assert "Please give a day since 2020" in asked
     assert store.reviews.objections.of_member("m1") == ()
 

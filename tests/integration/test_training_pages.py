@@ -93,6 +93,20 @@ def test_where_nothing_can_be_trained_the_page_says_so_and_starts_nothing(desk: 
     assert store.training_runs.latest() == []
 
 
+def test_why_there_is_no_question_is_said_in_the_dialog_and_not_with_a_whole_page(
+    desk: Desk, store: Store
+) -> None:
+    for said in ("nothing to learn from", "training needs scipy"):
+        told = desk.say("/training/start", htmx=True)
+        assert said in told
+        assert "Close" in told
+        assert "Retraining and models" not in told
+        desk.retrain_problem = "training needs scipy: pip install -r pipeline/requirements.txt"
+    refused = desk.say("/training/promote", 404, htmx=True, version="nobody-1")
+    assert "Close" in refused
+    assert "Close" not in desk.say("/training/promote", 404, version="nobody-1")
+
+
 def test_a_broker_that_is_away_is_a_warning_for_the_sweep_comes_anyway(
     store: Store, training: TrainingScene, tmp_path: Path
 ) -> None:

@@ -38,6 +38,7 @@ from worker.store.staff.records import Person
 from worker.store.tables.states import Role
 
 TOKEN: Final = "a token"
+IN_DIALOG: Final = {"hx-request": "true", "hx-target": "question"}
 STATIC: Final = Path(app.__file__).parent / "static"
 
 
@@ -105,11 +106,11 @@ class Desk:
         return answer.text
 
     def say(self, path: str, status: int = 200, *, htmx: bool = False, **fields: Any) -> str:
-        """Post a form of the console; the words of the answer."""
+        """Post a form of the console, with ``htmx`` for its dialog; the words of the answer."""
         answer = self.client.post(
             path,
             data={"csrf": TOKEN, **fields},
-            headers={"cookie": "language=en", **({"hx-request": "true"} if htmx else {})},
+            headers={"cookie": "language=en", **(IN_DIALOG if htmx else {})},
             follow_redirects=False,
         )
         assert answer.status_code == status, answer.text

@@ -57,6 +57,11 @@ class Guest:
         return "hx-request" in self.request.headers
 
     @property
+    def in_dialog(self) -> bool:
+        """Whether the part is for the dialog of an operators' page."""
+        return self.request.headers.get("hx-target") == "question"
+
+    @property
     def language(self) -> Language:
         """The one that was chosen in this browser; Korean where none was."""
         return language_of(self.request.cookies.get(LANGUAGE_COOKIE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -55,6 +55,15 @@ def ask(visit: Visit, question: Question, back: str) -> Response:
     """The question as a page, or for htmx as the content of a dialog. The answer goes to the same address."""
     template = "operating/question.html" if visit.is_fragment else "operating/question_page.html"
     return visit.page(template, question=question, back=back)
+
+
+def tell(
+    visit: Visit, notice: Notice, back: str, page: Callable[[Visit, Notice], Response], status: int = 200
+) -> Response:
+    """Why there is no question: at the top of the page, or for htmx in the dialog, as a part of its own."""
+    if visit.is_fragment:
+        return visit.page("operating/told.html", status, notice=notice, back=back)
+    return page(visit, notice)
 
 
 def numbers(text: str | None) -> list[int]:

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from pipeline.errors import ModelError
 from worker.console.guard import Guard, error_page
-from worker.console.pages.operating.asking import Notice, Question, ask, is_sure
+from worker.console.pages.operating.asking import Notice, Question, ask, is_sure, tell
 from worker.console.roles import Permission
 from worker.console.visit import Visit
 from worker.errors import NotPossible
@@ -109,7 +109,7 @@ def _shadow(visit: Visit, page: Page) -> Response:
     version, t, off = visit.form.get("version", ""), visit.words, bool(visit.form.get("off"))
     problem = None if off else _problem(visit, version)
     if problem:
-        return page(visit, Notice(t("models.unusable"), "bad", (problem,)))
+        return tell(visit, Notice(t("models.unusable"), "bad", (problem,)), _BACK, page)
     if not is_sure(visit):
         question = Question(
             title=t("models.shadow_off.ask" if off else "models.shadow.ask", version=version),

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from worker.client.message import EARLIEST
 from worker.console.guard import Guard
 from worker.console.pages.operating.absent import nobody
-from worker.console.pages.operating.asking import Notice, Question, ask, is_sure
+from worker.console.pages.operating.asking import Notice, Question, ask, is_sure, tell
 from worker.console.roles import Permission
 from worker.console.visit import Visit, number_of
 from worker.errors import MemberForgotten, NotPossible
@@ -52,14 +52,13 @@ def _form(visit: Visit) -> Response:
     return _form_of(visit, member_id, f"{_day(visit.now, visit)}")
 
 
-def _form_of(visit: Visit, member_id: str, received: str, problem: str = "", detail: str = "") -> Response:
+def _form_of(visit: Visit, member_id: str, received: str, problem: str = "") -> Response:
     return visit.page(
         "operating/object.html",
         422 if problem else 200,
         member_id=member_id,
         received=received,
         problem=problem,
-        detail=detail,
         today=_day(visit.now, visit),
         earliest=_day(EARLIEST, visit) + timedelta(days=1),
         days=_days(visit),
@@ -71,7 +70,10 @@ def _object(visit: Visit) -> Response:
     member_id, given = visit.form.get("id", ""), visit.form.get("received", "")
     came = _received(visit, given)
     if came is None:
-        return _form_of(visit, member_id, given, visit.words("objection.bad_day"))
+        wrong = Notice(visit.words("objection.bad_day"), "bad")
+        return tell(
+            visit, wrong, _PATH, lambda visit, said: _form_of(visit, member_id, given, said.text), 422
+        )
     due = f"{_day(came + timedelta(days=_days(visit)), visit)}"
     if not is_sure(visit):
         return _ask_object(visit, member_id, f"{_day(came, visit)}", due)

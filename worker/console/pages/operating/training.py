@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from worker.console.guard import Guard, MenuEntry, error_page
 from worker.console.pages.operating import heads
-from worker.console.pages.operating.asking import Notice, Question, ask, is_sure
+from worker.console.pages.operating.asking import Notice, Question, ask, is_sure, tell
 from worker.console.pages.operating.gate import facts_of, gate_of
 from worker.console.pages.operating.system import system_strip
 from worker.console.roles import Permission
@@ -17,14 +17,15 @@ from worker.console.visit import Visit, number_of
 from worker.operating.retraining import ask as ask_for_retraining
 from worker.store import RunRecord
 
-MENU: Final = (MenuEntry("nav.training", "/training", Permission.OPERATE),)
+_PATH: Final = "/training"
+MENU: Final = (MenuEntry("nav.training", _PATH, Permission.OPERATE),)
 _RUNS: Final = 10
 
 
 def routes(guard: Guard) -> list[Route]:
     """Of these pages."""
     return [
-        guard.page("/training", _training, Permission.OPERATE, records="retrain"),
+        guard.page(_PATH, _training, Permission.OPERATE, records="retrain"),
         guard.page("/training/progress", _progress, Permission.OPERATE),
         guard.page("/training/run", _run, Permission.OPERATE, records="retrain"),
         guard.page("/training/start", _start, Permission.OPERATE, method="POST"),
@@ -77,9 +78,9 @@ def _start(visit: Visit) -> Response:
     t, store, operations = visit.words, visit.services.store, visit.services.operations
     truth, _ = store.kept_truth.truth()
     if problem := operations.retrain_problem():
-        return _training(visit, Notice(t("training.cannot"), "bad", (problem,)))
+        return tell(visit, Notice(t("training.cannot"), "bad", (problem,)), _PATH, _training)
     if not truth.labels:
-        return _training(visit, Notice(t("training.nothing"), "bad"))
+        return tell(visit, Notice(t("training.nothing"), "bad"), _PATH, _training)
     few = store.labels.new_labels(operations.min_labels) < operations.min_labels
     if not is_sure(visit) or (few and not visit.form.get("force")):
         counts = {"labels": truth.labels, "new": truth.new_labels, "members": truth.members}
@@ -94,7 +95,7 @@ def _start(visit: Visit) -> Response:
             warning=t("training.few", n=f"{operations.min_labels:,}") if few else "",
             must_tick=t("training.force") if few else "",
         )
-        return ask(visit, question, back="/training")
+        return ask(visit, question, _PATH)
     visit.note_list("retrain", "console")
     at_least = 0 if visit.form.get("force") else operations.min_labels
     done = ask_for_retraining(store, operations.publisher, visit.person.name, visit.now, at_least=at_least)
