@@ -48,6 +48,8 @@ def test_the_demo_ends_with_a_console_full_of_cases_and_a_link_that_is_good_once
         wait_until(lambda: demo.poll() is not None or LINK.search(log.read_text()), SECONDS, every=0.2)
         [link] = LINK.findall(log.read_text())
         assert log.read_text().count("✓") == len(SCENARIOS)
+        for members in (SCENARIOS, FOR_THE_CONSOLE):
+            assert f"{len(members)} of {len(members)} as expected" in log.read_text()
         with requests.Session() as browser:
             page = browser.get(link, timeout=60)
             assert page.status_code == 200

@@ -65,26 +65,39 @@ def demo(with_console: bool) -> None:
         show_texts(_SHOWN, out.print)
         picture = contact_sheet.draw(results, home / "photos", home / "contact-sheet.png")
         out.print(Text.assemble("\nThe same as a picture: ", (str(_relative_to(folder, picture)), "bold")))
-        unexpected = sum(not result.as_expected for result in results)
-        seconds = time.monotonic() - started
-        out.print(f"{len(results) - unexpected} of {len(results)} as expected, in {seconds:.0f} s")
+        unexpected = _unexpected(results)
+        out.print(f"{_as_expected(results)}, in {time.monotonic() - started:.0f} s")
         if with_console:
-            _serve_console(out, url)
+            unexpected += _serve_console(out, url)
     if unexpected:
         raise SystemExit(1)
 
 
-def _serve_console(out: Console, photos_url: str) -> None:
-    """With more members than the table has, for people look at few of those."""
+def _serve_console(out: Console, photos_url: str) -> Sequence[Result]:
+    """With more members than the table has, for people look at few of those. Whose verdict is unexpected."""
     from worker.demo.doorway import open_console
 
     use_console_settings()
     out.print("\nMore members, whom people look at:")
     with out.status("working"):
-        run_for_the_console(FOR_THE_CONSOLE, OBJECTS, photos_url, out.print)
+        results = run_for_the_console(FOR_THE_CONSOLE, OBJECTS, photos_url, out.print)
+    unexpected = _unexpected(results)
+    if unexpected:
+        out.print(table_of(unexpected))
+    out.print(_as_expected(results))
     out.print("\nThey wait in the console. Ctrl-C ends it. Each link opens it once:")
     with suppress(KeyboardInterrupt):
         open_console(lambda link: out.print(Text(link, "bold"), soft_wrap=True))
+    return unexpected
+
+
+def _unexpected(results: Sequence[Result]) -> list[Result]:
+    """Those whose verdict is another one than expected."""
+    return [result for result in results if not result.as_expected]
+
+
+def _as_expected(results: Sequence[Result]) -> str:
+    return f"{len(results) - len(_unexpected(results))} of {len(results)} as expected"
 
 
 def _relative_to(folder: Path, file: Path) -> Path:
