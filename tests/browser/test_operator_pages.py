@@ -13,7 +13,7 @@ from pipeline.verdict import Reason, Status
 from support import reviews
 from support.browser import DESK, PHONE, a_page, serious_findings
 from support.cases import a_store, judged
-from support.desk import Desk
+from support.desk import Desk, person
 from support.heads import a_bundle, a_head
 from support.jobs import LEASE, MOST, NOW, later
 from support.system import LONG
@@ -21,6 +21,7 @@ from worker.migrations import migrate
 from worker.serving.registry import publish
 from worker.settings import load_settings
 from worker.store import DeadJob, Ending, NewObjection, RunLease, Store, build_engine
+from worker.store.tables.states import Role
 
 BOTH = {"champion": 0.011, "challenger": 0.041, "low95": -0.002, "high95": 0.06, "margin": 0.05}
 GATE = {"passed": False, "reasons": ["it may be worse"], "figures": {"fnmr_at_fmr": {"all": BOTH}}}
@@ -102,6 +103,25 @@ def test_a_question_is_a_dialog_that_can_be_left_by_a_key(page: Page, scene: tup
     dialog.get_by_role("button", name="1건 종결").click()
     expect(page.get_by_role("status").first).to_contain_text("1건을 종결했습니다.")
     assert desk.store.dead_jobs.count_open() == {"no_task": 2}
+
+
+def test_an_error_instead_of_a_question_is_a_dialog_that_a_button_closes(
+    page: Page, scene: tuple[Desk, str]
+) -> None:
+    desk, url = scene
+    visit(page, url, "/jobs?reason=no_task")
+    operator, desk.who = desk.who, person(Role.AUDITOR)  # since the page was shown
+    try:
+        page.get_by_role("button", name="종결", exact=True).first.click()
+        dialog = page.locator("#ask")
+        expect(dialog.get_by_role("alert")).to_be_visible()
+        expect(page.get_by_role("main")).to_have_count(1)  # no page within the page
+        assert serious_findings(page) == []
+        dialog.get_by_text("닫기").click()
+        expect(dialog).to_be_hidden()
+        assert page.url.endswith("/jobs?reason=no_task")
+    finally:
+        desk.who = operator
 
 
 def test_on_paper_there_is_nothing_but_the_letter(page: Page, scene: tuple[Desk, str]) -> None:
