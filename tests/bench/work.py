@@ -59,7 +59,7 @@ class Scene:
     def warm_up(self) -> None:
         """Connections are there, and what is asked every minute is in the server's memory."""
         self.recount()
-        for _ in range(3):  # each counts one of the three months of records
+        for _ in range(4):  # each counts one of the three months of records, or the labels
             self.status()
             self.review_list()
             self.sweep()
@@ -91,9 +91,9 @@ class Scene:
         self.store.tally.renew(utc_now())
         self.store.days.renew(utc_now())
         self.store.kept_report.renew(utc_now())
-        self.store.kept_truth.renew(utc_now())
         self.store.access_watch.look(utc_now())
-        self.store.kept_months.renew(utc_now(), _SEOUL)
+        if not self.store.kept_months.renew(utc_now(), _SEOUL):
+            self.store.kept_truth.renew(utc_now())
 
     def show(self) -> None:
         """What `python -m worker show` asks."""

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
+from integration.conftest import Cli
 
 from support import reviews
 from support.desk import Desk
 from support.heads import a_bundle
 from support.jobs import LEASE, MOST, NOW, later
 from support.training import labelled_member
+from support.workers import rows
+from worker import runtime, tasks
 from worker.settings import load_settings
 from worker.store import RunLease, Store
 from worker.store.tables.states import PairLabel, Purpose, RunState
@@ -111,3 +114,16 @@ def test_the_page_says_when_they_were_counted(store: Store, many: KeptTruth, tmp
     assert "Counted: " not in desk.see("/training")
     many.renew(NOW)
     assert "Counted: " in desk.see("/training")
+
+
+def test_the_sweep_counts_labels_and_months_of_records_one_after_the_other(here: Cli, store: Store) -> None:
+    assert here("status").exit_code == 0
+    runtime.reset()
+    slow = {"access_month_0", "access_month_1", "access_month_2", "labels"}
+    found = []
+    for _ in range(5):
+        tasks.sweep()
+        found.append(slow & {row["name"] for row in rows(store, store.database.t.tally)})
+    assert [len(names) for names in found] == [1, 2, 3, 4, 4]
+    assert "labels" not in found[2]
+    runtime.store().close()
