@@ -7,8 +7,9 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -52,6 +53,8 @@ class Console:
     photos: PhotoServer
     worker: Worker
     home: Path
+    _requests: Iterator[int] = field(default_factory=count)
+    """Each its own number: the console still holds photos of requests whose rows a test has removed."""
 
     def at(self, path: str) -> str:
         """The address of a page."""
@@ -81,7 +84,7 @@ class Console:
             self.photos.add_photo(f"m{number}/{position}.jpg", drawn(number, position))
             for position in range(gallery + 1)
         ]
-        job = a_job(f"r{number}", member_id, when, selfie_url=urls[0], photo_urls=urls[1:])
+        job = a_job(f"r{next(self._requests)}", member_id, when, selfie_url=urls[0], photo_urls=urls[1:])
         self.store.requests.accept(job, "verify", when)
         attempt = self.store.requests.acquire(job.request_id, "w", LEASE, MOST, when)
         assert isinstance(attempt, Attempt)
@@ -178,6 +181,7 @@ def running_console(folder: Path, database_url: str, owner_url: str, **settings:
         wait_until(lambda: not worker.running or _answers(url), SECONDS)
         assert worker.running, worker.words[-3000:]
         yield Console(url, store, photos, worker, home)
+        assert worker.stop() == 0, worker.words[-3000:]
     store.close()
 
 
