@@ -40,6 +40,19 @@ from worker.results.texts import Language
 from worker.store import Store
 from worker.store.tables.states import Purpose, Role
 
+FORGED = (
+    "/case/photo/1/face",
+    "/case/photo/1/face?case=",
+    "/case/photo/1/face?case=999",
+    "/case/photo/1/face?case=1'--",
+    "/case/photo/3/face?case={case}",
+    "/case/photo/-1/face?case={case}",
+    "/case/photo/99999999999999999999/face?case={case}",
+    "/case/photo/1/body?case={case}",
+    "/case/photo/1/../face?case={case}",
+    "/case/photo/http:%2f%2f169.254.169.254%2f/face?case={case}",
+)
+
 
 @pytest.fixture
 def photos(store: Store) -> Iterator[PhotoDesk]:
@@ -183,25 +196,11 @@ def test_ahead_nothing_is_fetched_that_waits_for_nobody(photos: PhotoDesk, photo
 # Who sees what
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/case/photo/1/face",
-        "/case/photo/1/face?case=",
-        "/case/photo/1/face?case=999",
-        "/case/photo/1/face?case=1'--",
-        "/case/photo/3/face?case={case}",
-        "/case/photo/-1/face?case={case}",
-        "/case/photo/99999999999999999999/face?case={case}",
-        "/case/photo/1/body?case={case}",
-        "/case/photo/1/../face?case={case}",
-        "/case/photo/http:%2f%2f169.254.169.254%2f/face?case={case}",
-    ],
-)
-def test_forged_addresses_show_nothing(photos: PhotoDesk, photo_server: PhotoServer, path: str) -> None:
+def test_forged_addresses_show_nothing(photos: PhotoDesk, photo_server: PhotoServer) -> None:
     judged(photos.store, photo_server)
     case = photos.claim().case_id
-    assert photos.client.get(path.format(case=case)).status_code == 404
+    answers = {path: photos.client.get(path.format(case=case)).status_code for path in FORGED}
+    assert answers == dict.fromkeys(FORGED, 404)
     assert photos.records() == []
 
 
@@ -218,12 +217,12 @@ def test_the_photos_of_a_case_are_for_whoever_has_it(photos: PhotoDesk, photo_se
     assert (photos.records("m1"), photos.records("m2")) == ([], ["photo 1 face"])
 
 
-@pytest.mark.parametrize("role", [Role.OPERATOR, Role.AUDITOR, Role.ADMIN])
-def test_other_roles_see_none(photos: PhotoDesk, photo_server: PhotoServer, role: Role) -> None:
+def test_other_roles_see_none(photos: PhotoDesk, photo_server: PhotoServer) -> None:
     judged(photos.store, photo_server)
     claim = photos.claim()
-    photos.who = reviewer("kim", role)
-    assert photos.client.get(address_of(claim, 1, Shape.FACE)).status_code == 403
+    for role in (Role.OPERATOR, Role.AUDITOR, Role.ADMIN):
+        photos.who = reviewer("kim", role)
+        assert photos.client.get(address_of(claim, 1, Shape.FACE)).status_code == 403, role
 
 
 def test_a_claim_that_ran_out_shows_nothing_and_the_answer_says_so(
@@ -264,16 +263,16 @@ def test_another_file_at_the_address_is_said_and_not_shown(
 
 
 @pytest.mark.parametrize(
-    ("answer", "problem", "again"),
+    ("answer", "problem"),
     [
-        (Answer(status=404), PhotoProblem.GONE, True),
-        (Answer(status=403), PhotoProblem.LINK_EXPIRED, True),
-        (Answer(status=503), PhotoProblem.NOT_REACHED, True),
-        (Answer(b"<html></html>", content_type="text/html"), PhotoProblem.NOT_A_PHOTO, True),
+        (Answer(status=404), PhotoProblem.GONE),
+        (Answer(status=403), PhotoProblem.LINK_EXPIRED),
+        (Answer(status=503), PhotoProblem.NOT_REACHED),
+        (Answer(b"<html></html>", content_type="text/html"), PhotoProblem.NOT_A_PHOTO),
     ],
 )
 def test_why_a_photo_is_not_there_is_said_in_words_and_can_be_tried_again(
-    photos: PhotoDesk, photo_server: PhotoServer, answer: Answer, problem: PhotoProblem, again: bool
+    photos: PhotoDesk, photo_server: PhotoServer, answer: Answer, problem: PhotoProblem
 ) -> None:
     judged(photos.store, photo_server)
     photo_server.add("r1/1.jpg", answer)
@@ -284,7 +283,7 @@ def test_why_a_photo_is_not_there_is_said_in_words_and_can_be_tried_again(
     assert got.json() == {
         "problem": problem,
         "text": Words(Language.EN)(f"photo.problem.{problem}"),
-        "again": again,
+        "again": True,
     }
     hits = photo_server.hits["/r1/1.jpg"]
     photos.client.get(address_of(photos.claim(), 1, Shape.WHOLE))
@@ -378,7 +377,8 @@ def test_a_host_that_hangs_holds_up_some_requests_and_not_the_console(
         waiting = [pool.submit(load) for _ in range(MOST_WAITS + 4)]
         wait_until(lambda: sum(future.done() for future in waiting) == 4)
         assert {future.result() for future in waiting if future.done()} == {PhotoProblem.BUSY}
-        assert photos.client.get(address_of(claim, 0, Shape.FACE)).status_code in (200, 502)
+        wait_until(lambda: isinstance(photos.services.photos.known(claim, NOW)[0], ReadyPhoto))
+        assert photos.client.get(address_of(claim, 0, Shape.FACE)).status_code == 200  # it is here
         released.set()
     assert sum(isinstance(future.result(), ReadyPhoto) for future in waiting) == MOST_WAITS
     assert photos.client.get(address_of(claim, 2, Shape.FACE)).status_code == 200
@@ -427,7 +427,11 @@ def test_nothing_of_a_photo_is_on_disk_afterwards(
     for position in range(3):
         for shape in Shape:
             assert photos.client.get(address_of(claim, position, shape)).status_code == 200
-    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    folders = [tmp_path]
+    if photos.store.database.engine.dialect.name == "sqlite":
+        folders.append(Path(str(photos.store.database.engine.url.database)).parent)
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    written = [path.read_bytes() for path in files]
     assert not [data for data in written if b"\xff\xd8\xff" in data or b"Exif" in data]
     assert not {name for name in _open_files() - before if not name.startswith(("/dev/", "/proc/"))}
 
