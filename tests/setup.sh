@@ -10,7 +10,10 @@ if [ -z "${VERIFY_TEST_DATABASE_URL:-}" ] && ! command -v mariadbd >/dev/null; t
 if [ -z "${VERIFY_TEST_BROKER_URL:-}" ] && ! command -v redis-server >/dev/null; then missing+=(redis-server); fi
 if ! ldconfig -p | grep -q 'libGL\.so\.1'; then missing+=(libgl1 libglib2.0-0); fi
 browser=()
-if ! command -v chromium >/dev/null; then browser+=(chromium fonts-noto-cjk); fi
+# Those that tests/support/browser.py looks for.
+if ! command -v chromium chromium-browser google-chrome google-chrome-stable >/dev/null; then
+  browser+=(chromium fonts-noto-cjk)
+fi
 [ ${#missing[@]} -gt 0 ] || [ ${#browser[@]} -gt 0 ] || exit 0
 
 as_root=()

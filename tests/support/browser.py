@@ -25,16 +25,19 @@ _RULES: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-p
 _SERIOUS: Final = {"serious", "critical"}
 
 
+_PROGRAMS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
 class BrowserMissing(Exception):
     """Chromium is not installed."""
 
 
 def find_chromium() -> str:
     """The path of the program, or `BrowserMissing`."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser")
-    if path is None:
-        raise BrowserMissing("Chromium is not installed: apt-get install -y chromium fonts-noto-cjk")
-    return path
+    for name in _PROGRAMS:
+        if path := shutil.which(name):
+            return path
+    raise BrowserMissing("Chromium is not installed: apt-get install -y chromium fonts-noto-cjk")
 
 
 @contextmanager
