@@ -1,4 +1,4 @@
-"""One Chromium for each file. Where there is none, these tests are skipped with one line."""
+"""One console for all files, one Chromium for each file. Where there is none, these tests are skipped."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ def page(browser: Browser) -> Iterator[Page]:
         yield opened
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def granted(mariadb_url: str) -> Iterator[Granted]:
     """A database whose accounts have few rights, as in production."""
     with granted_database(mariadb_url) as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def office(granted: Granted, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
-    """A console with the account `verify_console` of the database, for the tests of one file."""
+    """A console with the account `verify_console` of the database, for all tests of this process."""
     owner = granted.admin.url.render_as_string(hide_password=False)
     folder = tmp_path_factory.mktemp("console")
     with running_console(folder, granted.url_of("verify_console"), owner) as console:
@@ -48,6 +48,7 @@ def office(granted: Granted, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture
 def console(office: Console, granted: Granted) -> Console:
-    """The same, with empty tables."""
+    """The same, with empty tables, and a host of photos that nobody has asked yet."""
     granted.empty()
+    office.photos.hits.clear()
     return office

@@ -1,4 +1,5 @@
-"""Somebody answers an invitation and signs in, by keyboard alone, on a desk and on a telephone."""
+"""Somebody answers an invitation, signs in and comes to the first case, by keyboard alone, on a desk and on a
+telephone."""
 
 from __future__ import annotations
 
@@ -35,8 +36,21 @@ def type_in_order(page: Page, *texts: str) -> None:
     page.keyboard.press("Enter")
 
 
-def test_an_invitation_is_answered_and_its_code_goes_to_no_server(console: Console, page: Page) -> None:
-    invitation = console.store.staff.accounts.add("김가을", [Role.ADMIN], "root", utc_now())
+def test_an_invitation_can_be_typed(console: Console, page: Page) -> None:
+    invitation = console.store.staff.accounts.add("kim", [Role.REVIEWER], "root", utc_now())
+    page.goto(console.at("/enrol"))
+    page.locator("input[name=invitation]").fill(invitation.code)
+    page.keyboard.press("Enter")
+    page.wait_for_url(console.at("/enrol/account"))
+    expect(page.locator("input[name=again]")).to_be_visible()
+
+
+def test_an_invitation_leads_to_the_first_case_and_its_code_goes_to_no_server(
+    console: Console, browser: Browser, page: Page
+) -> None:
+    console.case(1)
+    roles = [Role.ADMIN, Role.REVIEWER]
+    invitation = console.store.staff.accounts.add("김가을", roles, "root", utc_now())
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     page.goto(console.at(f"/enrol#{invitation.code}"))
@@ -53,15 +67,26 @@ def test_an_invitation_is_answered_and_its_code_goes_to_no_server(console: Conso
     expect(page.locator(".codes li")).to_have_count(10)
     check_for_everybody(page)
     page.get_by_role("link", name="보관했습니다").click()
-    page.wait_for_url(console.at("/people"))
+    page.wait_for_url(console.at("/review"))
     page.get_by_role("button", name="로그아웃").click()
     expect(page.locator("input[name=username]")).to_be_focused()
+    with a_page(browser) as elsewhere:
+        elsewhere.goto(console.at("/review"))
+        sign_in(elsewhere, console, "/review", totp.at(utc_now() + timedelta(seconds=30)))
+        expect(elsewhere.locator("form[data-enter]")).to_be_visible()
+        elsewhere.keyboard.press("Enter")
+        expect(elsewhere.locator(".case[data-step=blind][data-ready]")).to_be_visible()
+
+
+def sign_in(page: Page, console: Console, wanted: str, code: str) -> None:
+    """As whoever was invited, with the code that the telephone shows next: each is good once."""
+    expect(page.locator("input[name=username]")).to_be_focused()
     type_in_order(page, "김가을", PASSWORD)
-    page.wait_for_url(console.at("/sign-in/code?next=/"))
+    page.wait_for_url(console.at(f"/sign-in/code?next={wanted}"))
     check_for_everybody(page)
     expect(page.locator("input[name=code]")).to_be_focused()
-    type_in_order(page, totp.at(utc_now() + timedelta(seconds=30)))
-    page.wait_for_url(console.at("/people"))
+    type_in_order(page, code)
+    page.wait_for_url(console.at(wanted))
 
 
 @pytest.mark.parametrize("language", ["ko", pytest.param("en", marks=LONG)])

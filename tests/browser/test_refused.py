@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from support.console import Console, Visitor
+from support.photo_server import Answer
 from support.workers import rows
 from worker.clock import utc_now
 from worker.store.tables.states import Role
@@ -100,15 +101,21 @@ def test_what_else_an_address_says_does_not_count(console: Console) -> None:
 
 
 def test_the_photo_of_another_persons_case_is_not_fetched(console: Console) -> None:
-    first, second = console.case(1), console.case(2)
+    first = console.case(1)
+    paths = [f"/{first}/{position}.jpg" for position in range(3)]
+    for path in paths:
+        console.photos.add(path, Answer(status=404))  # so that the console holds none of them
+    console.case(2)
     kim, lee = console.visitor("kim"), console.visitor("lee")
     _, photos = taken(kim)
     taken(lee)
     assert len(photos) >= 3
-    before = dict(console.photos.hits)
-    assert {lee.get(photo).status_code for photo in photos} == {404}
-    theirs = [path for path in console.photos.hits if console.photos.hits[path] > before.get(path, 0)]
-    assert not [path for path in theirs if path.startswith(f"/{first}/")], second
+    assert {kim.get(photo).status_code for photo in photos} == {502}  # and that none is on its way
+    before = [console.photos.hits[path] for path in paths]
+    assert {lee.get(f"{photo}&again=1").status_code for photo in photos} == {404}
+    assert [console.photos.hits[path] for path in paths] == before
+    assert kim.get(f"{photos[0]}&again=1").status_code == 502
+    assert [console.photos.hits[path] for path in paths] != before  # of whoever has the case it is fetched
 
 
 def test_a_photo_is_shown_to_nobody_once_the_case_is_given_back(console: Console) -> None:
