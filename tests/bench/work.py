@@ -74,11 +74,6 @@ class Scene:
         self.store.database.write(lambda c: c.execute(old))
         self.store.tally.renew(utc_now())
 
-    def count_days(self) -> None:
-        """What it does every ten minutes of today, and of all days once."""
-        while self.store.days.renew(utc_now()):
-            pass
-
     def review_list(self) -> None:
         self.store.reviews.queue.page(utc_now())
 

@@ -24,7 +24,7 @@ Cli = Callable[..., Result]
 SEOUL = ZoneInfo("Asia/Seoul")
 OCTOBER = month_of(date(2026, 10, 1), SEOUL)
 LATER = datetime(2026, 11, 24, 3, tzinfo=UTC)
-IDS = [f"m{number:03}" for number in range(4 * MANY)]
+IDS = [f"m{number:03}" for number in range(3 * MANY)]
 
 
 @pytest.fixture
@@ -36,8 +36,18 @@ def here(here: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 @pytest.fixture
 def peopled(store: Store) -> Store:
-    """With members."""
-    store.members.import_list([NewMember(i, None, f"https://h/{i}.jpg", ()) for i in IDS], LATER)
+    """With nine members."""
+    return with_members(store, IDS[:9])
+
+
+@pytest.fixture
+def crowded(store: Store) -> Store:
+    """With so many that somebody can open far more than others."""
+    return with_members(store, IDS)
+
+
+def with_members(store: Store, member_ids: Sequence[str]) -> Store:
+    store.members.import_list([NewMember(i, None, f"https://h/{i}.jpg", ()) for i in member_ids], LATER)
     return store
 
 
@@ -130,10 +140,10 @@ def test_the_command_verifies_signs_and_shows_it(here: Cli, peopled: Store) -> N
     assert (broken["holds"], broken["breaks"], broken["told"][0]["kind"]) == (False, 1, "changed")
 
 
-def test_the_report_fits_into_80_columns(here: Cli, peopled: Store) -> None:
+def test_the_report_fits_into_80_columns(here: Cli, crowded: Store) -> None:
     place = {"host": "desk-17.seoul.example.com", "login": "kim (sudo lee)"}
     access = replace(KIM, by="a-reviewer-with-a-long-name", **place)
-    peopled.accesses.note(IDS[:120], access, OCTOBER.first + timedelta(days=3, hours=11))
+    crowded.accesses.note(IDS[:120], access, OCTOBER.first + timedelta(days=3, hours=11))
     lines = here("access", "--month", "2026-10").stdout.splitlines()
     assert max(map(len, lines)) <= 80
 
@@ -158,42 +168,42 @@ def unusual(store: Store) -> tuple[UnusualAccount, ...]:
     return store.access_watch.state().unusual
 
 
-def test_an_account_that_opens_far_more_than_the_other_reviewers_is_named(peopled: Store) -> None:
-    reviewed(peopled, "kim", "lee")
-    opened(peopled, "kim", IDS[:MANY], LATER - timedelta(hours=1))
-    opened(peopled, "lee", IDS[: MANY - 2], LATER - timedelta(hours=1))
-    assert unusual(peopled) == (UnusualAccount("kim", MANY + 1, 10),)
+def test_an_account_that_opens_far_more_than_the_other_reviewers_is_named(crowded: Store) -> None:
+    reviewed(crowded, "kim", "lee")
+    opened(crowded, "kim", IDS[:MANY], LATER - timedelta(hours=1))
+    opened(crowded, "lee", IDS[: MANY - 2], LATER - timedelta(hours=1))
+    assert unusual(crowded) == (UnusualAccount("kim", MANY + 1, 10),)
 
 
-def test_the_median_of_the_others_counts_and_not_the_own_days(peopled: Store) -> None:
-    reviewed(peopled, "kim", "lee")
+def test_the_median_of_the_others_counts_and_not_the_own_days(crowded: Store) -> None:
+    reviewed(crowded, "kim", "lee")
     for day in range(2, 7):
-        opened(peopled, "lee", IDS[:MANY], LATER - timedelta(days=day))
-    opened(peopled, "kim", IDS[: 2 * MANY], LATER - timedelta(hours=1))
-    assert unusual(peopled) == ()
-    opened(peopled, "kim", IDS[: 3 * MANY], LATER - timedelta(hours=1))
-    assert not peopled.access_watch.look(LATER + timedelta(minutes=9))
-    assert peopled.access_watch.look(LATER + timedelta(minutes=10))
-    [kim] = peopled.access_watch.state().unusual
+        opened(crowded, "lee", IDS[:MANY], LATER - timedelta(days=day))
+    opened(crowded, "kim", IDS[: 2 * MANY], LATER - timedelta(hours=1))
+    assert unusual(crowded) == ()
+    opened(crowded, "kim", IDS[: 3 * MANY], LATER - timedelta(hours=1))
+    assert not crowded.access_watch.look(LATER + timedelta(minutes=9))
+    assert crowded.access_watch.look(LATER + timedelta(minutes=10))
+    [kim] = crowded.access_watch.state().unusual
     assert (kim.account, kim.usual) == ("kim", MANY)
 
 
-def test_where_nobody_else_reviews_the_own_days_count(peopled: Store) -> None:
+def test_where_nobody_else_reviews_the_own_days_count(crowded: Store) -> None:
     for day in range(1, 6):
-        opened(peopled, "kim", IDS[:MANY], LATER - timedelta(days=day))
-    opened(peopled, "kim", IDS[: 2 * MANY], LATER - timedelta(hours=1))
-    assert unusual(peopled) == ()
+        opened(crowded, "kim", IDS[:MANY], LATER - timedelta(days=day))
+    opened(crowded, "kim", IDS[: 2 * MANY], LATER - timedelta(hours=1))
+    assert unusual(crowded) == ()
 
 
-def test_an_import_opens_nobody(peopled: Store) -> None:
-    opened(peopled, "kim", IDS, LATER - timedelta(hours=1), "import")
-    assert unusual(peopled) == ()
+def test_an_import_opens_nobody(crowded: Store) -> None:
+    opened(crowded, "kim", IDS, LATER - timedelta(hours=1), "import")
+    assert unusual(crowded) == ()
 
 
-def test_the_month_names_the_days_on_which_an_account_opened_far_more(here: Cli, peopled: Store) -> None:
-    reviewed(peopled, "lee")
-    opened(peopled, "kim", IDS[:MANY], datetime(2026, 11, 20, 3, tzinfo=UTC), "show")
-    opened(peopled, "choi", IDS, datetime(2026, 11, 20, 3, tzinfo=UTC), "import")
+def test_the_month_names_the_days_on_which_an_account_opened_far_more(here: Cli, crowded: Store) -> None:
+    reviewed(crowded, "lee")
+    opened(crowded, "kim", IDS[:MANY], datetime(2026, 11, 20, 3, tzinfo=UTC), "show")
+    opened(crowded, "choi", IDS, datetime(2026, 11, 20, 3, tzinfo=UTC), "import")
     told = json.loads(here("access", "--month", "2026-11", "--json").stdout)["accounts"]
     days = {one["account"]: one["more_than_others"] for one in told}
     assert (days["kim"], days["choi"], days["lee"]) == ({"2026-11-20": MANY}, {}, {})

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline.verdict import Status
-from support.cases import rows
-from support.desk import Desk, told
+from support.desk import Desk, on_record
 from support.heads import a_bundle, a_head
 from support.jobs import LEASE, MOST, NOW, a_job, a_verdict, later
 from support.training import TrainingScene
@@ -18,6 +17,8 @@ from worker.serving.registry import publish
 from worker.settings import Settings, load_settings
 from worker.store import Attempt, Ending, RunLease, Store
 from worker.store.tables.states import ModelState, RunState
+
+COLUMNS = ("looked_by", "action", "way", "client")
 
 
 def settings(tmp_path: Path, **more: Any) -> Settings:
@@ -34,11 +35,6 @@ def desk(store: Store, tmp_path: Path) -> Desk:
 def version(store: Store, tmp_path: Path) -> str:
     """A challenger in the database."""
     return publish(store.models, a_bundle(tmp_path / "new"), NOW)
-
-
-def on_record(store: Store) -> list[tuple[object, ...]]:
-    found = sorted(rows(store, store.database.t.access_log), key=lambda row: row["id"])
-    return told(found, "looked_by", "action", "way", "client")
 
 
 def judged_by(store: Store, version: str, worker: str, request: str, at: float = 0) -> None:
@@ -75,7 +71,7 @@ def test_a_retraining_is_started_once_and_its_progress_is_shown(
     assert (run.asked_by, run.state) == ("lee", RunState.QUEUED)
     assert len(list((tmp_path / "var").rglob("*.msg"))) == 1
     assert "under way already" in desk.say("/training/start", sure="yes", force="yes")
-    assert ("lee", "retrain", "console", "10.1.2.3") in on_record(store)
+    assert ("lee", "retrain", "console", "10.1.2.3") in on_record(store, *COLUMNS)
     lease = store.training_runs.acquire("w", LEASE, MOST, NOW)
     assert isinstance(lease, RunLease)
     store.training_members.enter(lease, 4)
@@ -160,12 +156,12 @@ def test_a_head_is_promoted_and_rolled_back_after_a_question_that_says_what_chan
     assert store.models.champion() is None
     assert f"→ {version}" in desk.say("/training/promote", version=version, before="", sure="yes")
     assert store.models.champion() == version
-    assert ("lee", "models", "promote", "10.1.2.3") in on_record(store)
+    assert ("lee", "models", "promote", "10.1.2.3") in on_record(store, *COLUMNS)
     asked = desk.say("/training/rollback")
     assert f"Champion: {version} → the bundle as shipped" in asked
     assert "the bundle as shipped" in desk.say("/training/rollback", to="", sure="yes")
     assert store.models.champion() is None
-    assert ("lee", "models", "rollback", "10.1.2.3") in on_record(store)
+    assert ("lee", "models", "rollback", "10.1.2.3") in on_record(store, *COLUMNS)
     assert "nothing to go back to" in desk.say("/training/rollback", to="", sure="yes")
     desk.say("/training/promote", 404, version="nobody", sure="yes")
 

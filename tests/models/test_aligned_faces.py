@@ -49,9 +49,11 @@ def eyes_of_crop(models: Models, data: bytes, finding: PhotoFinding) -> np.ndarr
 
 
 def test_photos_of_any_size_and_turn_show_their_faces_at_one_place(models: Models, portraits: Path) -> None:
-    files = [edited(portraits / OBAMA[0], 0, 500), edited(portraits / OBAMA[1], 18, 900)]
-    verdict = verify(models, files[0], [files[1], edited(portraits / COLLINS, 90, 600)])
-    files.append(edited(portraits / COLLINS, 90, 600))
+    files = [
+        edited(portraits / name, degrees, width)
+        for name, degrees, width in ((OBAMA[0], 0, 500), (OBAMA[1], 18, 900), (COLLINS, 90, 600))
+    ]
+    verdict = verify(models, files[0], files[1:])
     for data, finding in zip(files, (verdict.selfie, *verdict.photos), strict=True):
         assert np.abs(eyes_of_crop(models, data, finding) - EYES).max() < NEAR
 
@@ -61,7 +63,6 @@ def test_of_a_group_the_member_is_shown(models: Models, portraits: Path) -> None
     verdict = verify(models, selfie, [group])
     photo = ready(group, verdict.photos[0].box, verdict.photos[0].landmarks)
     shown = photo.pictures[Shape.FACE]
-    assert verify(models, selfie, [shown]).photos[0].comparison is not None
     again = verify(models, selfie, [shown]).photos[0].comparison
     assert again is not None
     assert again.similarity > 0.5

@@ -21,6 +21,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 from starlette.testclient import TestClient
 
+from support.cases import rows
 from support.jobs import NOW
 from worker.broker.publisher import Publisher
 from worker.console import app
@@ -138,6 +139,12 @@ def words_of(html: str) -> str:
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", main))).strip()
 
 
-def told(rows: Iterable[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
+def on_record(store: Store, *names: str) -> list[tuple[Any, ...]]:
+    """These columns of all records of access, the oldest first."""
+    found = sorted(rows(store, store.database.t.access_log), key=lambda row: row["id"])
+    return told(found, *names)
+
+
+def told(found: Iterable[dict[str, Any]], *names: str) -> list[tuple[Any, ...]]:
     """These columns of some rows."""
-    return [tuple(row[name] for name in names) for row in rows]
+    return [tuple(row[name] for name in names) for row in found]
