@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import pytest
@@ -76,18 +77,24 @@ def loaded_by(module: str) -> set[str]:
     return set(done.stdout.split())
 
 
-@pytest.mark.parametrize("path", PIPELINE, ids=name_of)
-def test_the_pipeline_knows_nothing_of_the_worker_or_the_network(path: Path) -> None:
-    assert not roots_of(path) & NOT_FOR_THE_PIPELINE
+def found_in(paths: Iterable[Path], look: Callable[[Path], Collection[object]]) -> dict[str, object]:
+    """What is wrong, by the name of the file. One test for all files: a test of each is 3,000 tests."""
+    return {name_of(path): wrong for path in paths if (wrong := look(path))}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_a_part_imports_only_from_the_layers_before_its_own(path: Path) -> None:
-    part = part_of(module_of(path))
-    if part in ENTRIES:
-        return
-    imported = {part_of(name) for name in imports_of(path)} - {part}
-    assert not {other for other in imported if LAYER_OF.get(other, -1) >= LAYER_OF[part]}
+def test_the_pipeline_knows_nothing_of_the_worker_or_the_network() -> None:
+    assert found_in(PIPELINE, lambda path: roots_of(path) & NOT_FOR_THE_PIPELINE) == {}
+
+
+def test_a_part_imports_only_from_the_layers_before_its_own() -> None:
+    def not_before(path: Path) -> set[str]:
+        part = part_of(module_of(path))
+        if part in ENTRIES:
+            return set()
+        imported = {part_of(name) for name in imports_of(path)} - {part}
+        return {other for other in imported if LAYER_OF.get(other, -1) >= LAYER_OF[part]}
+
+    assert found_in(SOURCES, not_before) == {}
 
 
 def test_two_modules_alone_import_the_training() -> None:
@@ -108,47 +115,52 @@ def test_each_test_file_has_a_name_of_its_own() -> None:
 FOLDERS = {path.parent for path in SOURCES if path.parent.name != "versions"}  # migrations only ever grow
 
 
-@pytest.mark.parametrize("folder", sorted(FOLDERS), ids=name_of)
-def test_a_folder_is_seen_at_a_glance(folder: Path) -> None:
-    grows = folder.name == "versions"  # by a revision for each change of the tables
-    assert len(list(folder.glob("*.py"))) <= MOST_FILES or grows
+def test_a_folder_is_seen_at_a_glance() -> None:
+    files = {name_of(folder): len(list(folder.glob("*.py"))) for folder in FOLDERS}
+    assert {name: number for name, number in files.items() if number > MOST_FILES} == {}
 
 
-@pytest.mark.parametrize("path", PIPELINE, ids=name_of)
-def test_the_pipeline_does_not_read_the_environment(path: Path) -> None:
-    uses = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute)]
-    assert not [use for use in uses if use.attr in ("environ", "getenv")]
+def test_the_pipeline_does_not_read_the_environment() -> None:
+    def read(path: Path) -> list[str]:
+        uses = [node.attr for node in ast.walk(tree_of(path)) if isinstance(node, ast.Attribute)]
+        return [use for use in uses if use in ("environ", "getenv")]
+
+    assert found_in(PIPELINE, read) == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_tensorflow_stays_where_models_are_made(path: Path) -> None:
-    if not name_of(path).startswith(MODEL_MAKERS):
-        assert not roots_of(path) & TENSORFLOW
+def test_tensorflow_stays_where_models_are_made() -> None:
+    others = [path for path in SOURCES if not name_of(path).startswith(MODEL_MAKERS)]
+    assert found_in(others, lambda path: roots_of(path) & TENSORFLOW) == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_a_file_says_what_it_is_and_stays_short(path: Path) -> None:
-    assert ast.get_docstring(tree_of(path)), "no docstring"
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+def test_a_file_says_what_it_is_and_stays_short() -> None:
+    assert [name_of(path) for path in SOURCES if not ast.get_docstring(tree_of(path))] == []
+    lines = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
+    assert {name: number for name, number in lines.items() if number > MOST_LINES} == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_functions_stay_short(path: Path) -> None:
-    functions = [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
-    lengths = {f.name: (f.end_lineno or f.lineno) - f.lineno + 1 for f in functions}
-    assert not {name: n for name, n in lengths.items() if n > MOST_LINES_OF_A_FUNCTION}
+def test_functions_stay_short() -> None:
+    def long(path: Path) -> dict[str, int]:
+        nodes = ast.walk(tree_of(path))
+        functions = [n for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+        lengths = [(f.name, (f.end_lineno or f.lineno) - f.lineno + 1) for f in functions]
+        return {name: lines for name, lines in lengths if lines > MOST_LINES_OF_A_FUNCTION}
+
+    assert found_in(SOURCES, long) == {}
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=name_of)
-def test_what_is_public_and_not_trivial_has_a_docstring(path: Path) -> None:
-    functions = [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
-    assert not [
-        node.name
-        for node in functions
-        if not node.name.startswith("_")
-        and not ast.get_docstring(node)
-        and (node.end_lineno or 0) - node.lineno >= 12
-    ]
+def test_what_is_public_and_not_trivial_has_a_docstring() -> None:
+    def silent(path: Path) -> list[str]:
+        functions = [n for n in ast.walk(tree_of(path)) if isinstance(n, ast.FunctionDef | ast.ClassDef)]
+        return [
+            node.name
+            for node in functions
+            if not node.name.startswith("_")
+            and not ast.get_docstring(node)
+            and (node.end_lineno or 0) - node.lineno >= 12
+        ]
+
+    assert found_in(SOURCES, silent) == {}
 
 
 def test_one_module_alone_loads_models_and_one_builds_engines() -> None:
@@ -157,11 +169,13 @@ def test_one_module_alone_loads_models_and_one_builds_engines() -> None:
     assert {name_of(p) for p in WORKER if "create_engine(" in p.read_text()} <= {"worker/store/database.py"}
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "worker/store").rglob("*.py")), ids=name_of)
-def test_repositories_are_composed_and_inherit_nothing(path: Path) -> None:
-    classes = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
-    bases = {ast.unparse(base).partition("[")[0] for node in classes for base in node.bases}
-    assert bases <= {"Enum", "StrEnum", "TypeDecorator"}
+def test_repositories_are_composed_and_inherit_nothing() -> None:
+    def inherited(path: Path) -> set[str]:
+        classes = [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef)]
+        bases = {ast.unparse(base).partition("[")[0] for node in classes for base in node.bases}
+        return bases - {"Enum", "StrEnum", "TypeDecorator"}
+
+    assert found_in((ROOT / "worker/store").rglob("*.py"), inherited) == {}
 
 
 @pytest.mark.parametrize(
