@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 from playwright.sync_api import Browser, Page, expect
 
-from support.browser import DESK, PHONE, a_page
+from support.browser import DESK, PHONE, a_page, wait_for_photos
 from support.console import Console
 
 
@@ -26,6 +26,7 @@ def ready(page: Page, step: str) -> None:
 
 def test_each_key_does_its_work_and_none_while_somebody_types(console: Console, page: Page) -> None:
     at_work(console, page, "lee")
+    wait_for_photos(page)
     shown = page.locator(".pane.gallery:not([hidden]) figcaption")
     expect(shown).to_have_text("1번 사진")
     page.keyboard.press("j")
@@ -79,6 +80,7 @@ def test_of_a_photo_that_was_not_shown_nobody_says_whose_it_is(console: Console,
 
 def test_the_members_text_is_shown_first_and_undo_brings_the_case_back(console: Console, page: Page) -> None:
     at_work(console, page, "park")
+    wait_for_photos(page)
     member = page.locator(".whose strong").inner_text()
     for key in ("3", "3", "Enter"):
         page.keyboard.press(key)
@@ -98,6 +100,7 @@ def test_the_members_text_is_shown_first_and_undo_brings_the_case_back(console: 
 
 def test_a_case_that_was_lost_meanwhile_is_said(console: Console, page: Page) -> None:
     at_work(console, page, "choi")
+    wait_for_photos(page)
     t = console.store.database.t.review_case
     with console.store.database.engine.begin() as c:
         c.execute(

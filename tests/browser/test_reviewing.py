@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from pipeline.verdict import Status
-from support.browser import PHONE, a_page
+from support.browser import PHONE, a_page, wait_for_photos
 from support.console import Console
 from support.workers import rows
 from worker.clock import utc_now
@@ -31,6 +31,7 @@ def at_step(page: Page, step: str) -> Locator:
 def answer(page: Page, keys: str) -> None:
     """The photos one after another, blind."""
     expect(at_step(page, "blind")).to_be_visible()
+    wait_for_photos(page)
     for key in keys:
         page.keyboard.press(key)
     page.keyboard.press("Enter")
@@ -102,6 +103,7 @@ def test_whoever_comes_back_too_late_is_told_who_has_the_case(
     page.goto(console.at("/review"))
     page.keyboard.press("Enter")
     expect(at_step(page, "blind")).to_be_visible()
+    wait_for_photos(page)
     case = console.store.database.t.review_case
     with console.store.database.engine.begin() as c:
         c.execute(sa.update(case).values(lease_until=utc_now() - timedelta(seconds=1)))

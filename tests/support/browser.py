@@ -83,3 +83,9 @@ def serious_findings(page: Page) -> list[str]:
         if violation["impact"] in _SERIOUS
         for node in violation["nodes"]
     ]
+
+
+def wait_for_photos(page: Page) -> None:
+    """Until all photos of the case are there: about one that was not shown nobody can answer."""
+    for image in page.locator(".case img.face").all():
+        expect(image).not_to_have_js_property("naturalWidth", 0)
