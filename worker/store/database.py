@@ -39,6 +39,18 @@ _LOCK_WAIT_SECONDS: Final = 4
 
 All tries together must end well before a job's time limit.
 """
+_MEMBER_OF_A_JOB: Final = (
+    *("member_id", "verification_consent", "manual", "request_id", "requested_at", "sent_at", "selfie_url"),
+    *("sandbox", "verification_status", "reason", "verified_request_id"),
+)
+"""Columns of `member` that the work on a request asks for. The driver reads a description of each column of
+each statement, whether there are rows or not, so a job asks for no others."""
+_REQUEST_OF_A_JOB: Final = (
+    *("request_id", "member_id", "why", "queue", "requested_at", "message", "content_hash", "state"),
+    *("attempts", "open_attempts", "postponed", "lease_until", "next_attempt_at", "status", "finished_at"),
+    "sandbox",
+)
+"""The same of `verification`."""
 # A report is of several statements: they should see the same moment. (SQLite's always do.)
 _SNAPSHOT: Final = {"mysql": {"isolation_level": "REPEATABLE READ"}}
 
@@ -52,8 +64,12 @@ class Database:
 
     def __init__(self, engine: sa.Engine, schema: Tables | None = None) -> None:
         self.engine = engine
-        self._reader = engine.execution_options(reads_only=True, **_SNAPSHOT.get(engine.dialect.name, {}))
+        self._asker = engine.execution_options(reads_only=True)
+        self._reader = self._asker.execution_options(**_SNAPSHOT.get(engine.dialect.name, {}))
         self.t = schema or tables()
+        # Built once: to build them anew takes longer than to run them.
+        self._member_of_a_job = _locking(self.t.member, "member_id", _MEMBER_OF_A_JOB)
+        self._request_of_a_job = _locking(self.t.verification, "request_id", _REQUEST_OF_A_JOB)
         self.seconds = 0.0
         """What transactions have taken so far, from their connection to their commit."""
 
@@ -104,8 +120,16 @@ class Database:
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
         """Run the work on one consistent view of the database."""
+        return self._read(self._reader, work)
+
+    def ask(self, work: Callable[[sa.Connection], T]) -> T:
+        """Run the work, a single statement: it sees one moment by itself. `read` asks the server four times
+        more."""
+        return self._read(self._asker, work)
+
+    def _read(self, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
         try:
-            with self._timed(), self._reader.connect() as connection:
+            with self._timed(), engine.connect() as connection:
                 return work(connection)
         except SQLAlchemyError as error:
             raise translate(error) from error
@@ -134,24 +158,38 @@ class Database:
             .with_for_update()
         ).one_or_none()
 
+    def lock_member_of_job(self, c: sa.Connection, member_id: str) -> AnyRow | None:
+        """As `lock_member`, with the columns that a job asks for."""
+        return c.execute(self._member_of_a_job, {"key": member_id}).one_or_none()
+
+    def lock_request_of_job(self, c: sa.Connection, request_id: str) -> AnyRow | None:
+        """As `lock_request`, with the columns that a job asks for."""
+        return c.execute(self._request_of_a_job, {"key": request_id}).one_or_none()
+
     def lock_both(
         self, c: sa.Connection, request_id: str, member_id: str | None = None
     ) -> tuple[AnyRow, AnyRow] | None:
-        """Member and request, locked in that order; None if either is not there. ``member_id``: where it is
-        known whose request that is."""
+        """Member and request, locked in that order, with the columns that a job asks for; None if either is
+        not there. ``member_id``: where it is known whose request that is."""
         if not is_identifier(request_id):  # MariaDB would find `r1` for `r1 `
             return None
         if member_id is None:
             v = self.t.verification
             member_id = c.scalar(sa.select(v.c.member_id).where(v.c.request_id == request_id))
-        member = None if member_id is None else self.lock_member(c, member_id)
-        request = None if member is None else self.lock_request(c, request_id)
+        member = None if member_id is None else self.lock_member_of_job(c, member_id)
+        request = None if member is None else self.lock_request_of_job(c, request_id)
         return None if member is None or request is None else (member, request)
 
     def update_request(self, c: sa.Connection, request_id: str, **values: Any) -> None:
         """Write these columns of a request."""
         v = self.t.verification
         c.execute(sa.update(v).where(v.c.request_id == request_id).values(**values))
+
+
+def _locking(table: sa.Table, key: str, names: Sequence[str]) -> sa.Select[Any]:
+    """The query of some columns of one row, locked; its parameter is ``key``."""
+    columns = [table.c[name] for name in names]
+    return sa.select(*columns).where(table.c[key] == sa.bindparam("key")).with_for_update()
 
 
 def _scalar(query: sa.Select[T], c: sa.Connection) -> T | None:

@@ -1,6 +1,6 @@
 """One delivery of a job, from message to stored verdict.
 
-The steps: parse the message, store the request, acquire an attempt (committed, so that a photo that kills
+The steps: parse the message, store the request and acquire an attempt (committed, so that a photo that kills
 the process is counted), fetch all photos at once, verify, store the verdict, then those of heads in shadow.
 The database decides what a second delivery, a late one or a fourth attempt may do.
 """
@@ -30,7 +30,7 @@ from worker.errors import (
 from worker.jobs.links import PhotoLink
 from worker.jobs.verify_job import VerifyJob, parse_job
 from worker.logs import about
-from worker.store import Accepted, Attempt, DeadJob, Refusal, Refused
+from worker.store import Attempt, DeadJob, Refusal, Refused
 from worker.verification.dead_letters import invalid_job
 from worker.verification.measured import FAILED, Measured, Watch
 from worker.verification.sandbox import NO_SANDBOX, Answer, NoVerdict, Sandbox
@@ -66,13 +66,10 @@ class Verify(Protocol):
 class Requests(Protocol):
     """The requests of the store, as a delivery needs them. All may raise StoreUnavailable."""
 
-    def accept(self, job: VerifyJob, queue: str, now: datetime) -> Accepted:
-        """Raises RequestConflict, MemberForgotten and ConsentWithdrawn."""
-
-    def acquire(
-        self, request_id: str, worker: str, lease: timedelta, max_attempts: int, now: datetime
+    def begin(
+        self, job: VerifyJob, queue: str, worker: str, lease: timedelta, max_attempts: int, *, now: datetime
     ) -> Attempt | Refused:
-        """Committed on return."""
+        """Committed on return. Raises RequestConflict, MemberForgotten and ConsentWithdrawn."""
 
     def extend(self, attempt: Attempt, lease: timedelta, now: datetime) -> bool: ...
 
@@ -172,8 +169,11 @@ class Verification:
         return Handled.DEAD_LETTER
 
     def _accept_and_run(self, job: VerifyJob, queue: str, watch: Watch) -> Handled:
+        rules = self.rules
         try:
-            self.requests.accept(job, queue, self.clock())
+            attempt = self.requests.begin(
+                job, queue, self.worker, rules.lease, rules.max_attempts, now=self.clock()
+            )
         except RequestConflict:
             logger.warning("the request is known with other content; this one goes to dead_job")
             return Handled.DEAD_LETTER  # by the store
@@ -183,10 +183,6 @@ class Verification:
         except MemberForgotten:
             logger.warning("the member was forgotten and is barred; this request goes to dead_job")
             return Handled.FORGOTTEN  # in dead_job by the store
-        rules = self.rules
-        attempt = self.requests.acquire(
-            job.request_id, self.worker, rules.lease, rules.max_attempts, self.clock()
-        )
         if isinstance(attempt, Refused):
             return self._refused(attempt)
         watch.note(sandbox=attempt.sandbox)

@@ -150,7 +150,7 @@ class Models:
 
     def in_use(self) -> HeadsInUse:
         """Which heads judge; one small indexed read, read before every job."""
-        return self._db.read(self.in_use_on)
+        return self._db.ask(self.in_use_on)
 
     def in_use_on(self, c: sa.Connection) -> HeadsInUse:
         """The same within the transaction of another."""

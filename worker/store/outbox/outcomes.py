@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from pipeline.verdict import PhotoVerdict, Reason, Status
+from pipeline.verdict import PhotoFinding, PhotoVerdict, Reason, Status
 from worker.results.document import EventType, Told, erased, refused
 from worker.store.counts.failing import is_of_another
 from worker.store.database import AnyRow
@@ -78,10 +78,17 @@ class Outcomes:
         self._change(c, decided(c, self.t.result), request_id, now, EventType.FAILED)
 
     def changed(
-        self, c: sa.Connection, request_id: str, now: datetime, event: EventType | None = None
+        self,
+        c: sa.Connection,
+        request_id: str,
+        now: datetime,
+        event: EventType | None = None,
+        *,
+        findings: Sequence[PhotoFinding] | None = None,
     ) -> None:
-        """The machine has changed a request; the app hears of it by an event if it has ended."""
-        self._change(c, self.t.result, request_id, now, event)
+        """The machine has changed a request; the app hears of it by an event if it has ended. ``findings``:
+        where its photos have just been written."""
+        self._change(c, self.t.result, request_id, now, event, findings=findings)
 
     def _change(
         self,
@@ -90,8 +97,10 @@ class Outcomes:
         request_id: str,
         now: datetime,
         event: EventType | None = None,
+        *,
+        findings: Sequence[PhotoFinding] | None = None,
     ) -> None:
-        request = self._read(c, request_id)
+        request = self._read(c, request_id, findings)
         state = State.QUEUED if request.state is State.RUNNING else request.state
         member = self._member(c, request.member_id)
         if member.request_id == request_id:
@@ -157,10 +166,13 @@ class Outcomes:
         r = self.t.result
         return set(c.scalars(sa.select(r.c.request_id).where(r.c.request_id.in_(request_ids))))
 
-    def _read(self, c: sa.Connection, request_id: str) -> RequestRecord:
+    def _read(
+        self, c: sa.Connection, request_id: str, findings: Sequence[PhotoFinding] | None
+    ) -> RequestRecord:
         v = self.t.verification
         query = sa.select(v).where(v.c.request_id == request_id)
-        (request,) = read_requests(c, self.t, query, reuses=False)  # the app is told nothing of them
+        # The app is told nothing of reuses.
+        (request,) = read_requests(c, self.t, query, reuses=False, findings=findings)
         return request
 
     def _told(self, c: sa.Connection, request: RequestRecord, state: State, member: AnyRow) -> Told:

@@ -40,6 +40,8 @@ class Entry:
     job: VerifyJob
     at: datetime
     sandbox: bool
+    sent_at: datetime | None = None
+    """When the app sent it; None of one that we have made ourselves."""
 
 
 class Acceptance:
@@ -64,13 +66,13 @@ class Acceptance:
 
     def accept(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> Accepted:
         """See `Requests.accept`."""
-        member = self._db.lock_member(c, job.member_id)
+        member = self._db.lock_member_of_job(c, job.member_id)
         if member is None:
             row = {"member_id": job.member_id, "created_at": now, "updated_at": now}
             c.execute(sa.insert(self._t.member), [row])
         if self._tombstones.among(c, [job.member_id]):
             raise MemberForgotten("the member was forgotten")
-        known = self._db.lock_request(c, job.request_id)
+        known = self._db.lock_request_of_job(c, job.request_id)
         if known is not None:
             # What was put back after its links were purged comes as it stands in the row.
             if known.content_hash != job.content_hash() and known.message != job.to_message():
@@ -81,15 +83,14 @@ class Acceptance:
         sent_at = min(job.requested_at, now)
         if job.requested_at > now + _NOTABLE:
             logger.warning("the sender's clock is ahead of ours: the request counts from now")
-        entry = Entry(job, just_after(member, sent_at), self.is_sandbox(job.member_id, member))
+        sandbox = self.is_sandbox(job.member_id, member)
+        entry = Entry(job, just_after(member, sent_at), sandbox, sent_at)
         if _was_sent_before(job, sent_at, member, now):
             row = self._request_values(replace(entry, at=sent_at), State.SUPERSEDED, queue, now)
             c.execute(sa.insert(self._t.verification), [row])
             self._outcomes.queued(c, [row], now)
             return Accepted(job.request_id, State.SUPERSEDED, new=True)
         self.enter(c, [entry], queue, now)
-        m = self._t.member
-        c.execute(sa.update(m).where(m.c.member_id == job.member_id).values(sent_at=sent_at))
         return Accepted(job.request_id, State.QUEUED, new=True)
 
     def is_sandbox(self, member_id: str, member: AnyRow | None) -> bool:
@@ -255,4 +256,5 @@ def _member_values(entry: Entry, now: datetime) -> dict[str, Any]:
         "requested_gender": job.declared_gender,
         "requested_photos": len(job.photo_urls),
         "requested_manual": job.manual,
+        **({"sent_at": entry.sent_at} if entry.sent_at else {}),
     }

@@ -8,7 +8,7 @@ look alike from afar. The limits were measured; the figures are in `docs/accurac
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -30,6 +30,7 @@ _KEPT: Final = 20
 """Reuses written down for one request, at most: those of the photos that were used first."""
 Candidates = set[tuple[str, int]]
 """Request and position of photos."""
+Search = sa.Select[str, int]
 _HASHES: Final = ("phash", "phash_fine", *BANDS)
 
 
@@ -38,6 +39,9 @@ class Copies:
     """Finds photos of other members within the transactions of others."""
 
     t: Tables
+    _searches: dict[int, Sequence[Search]] = field(default_factory=dict, repr=False, compare=False)
+    """Those of `near`, by the number of hashes: to build them anew for each request takes longer than to run
+    them."""
 
     def near(self, c: sa.Connection, findings: Sequence[PhotoFinding]) -> Candidates:
         """Photos that may be near copies, of those that are committed.
@@ -46,11 +50,17 @@ class Copies:
         shares a page of an index with such a row, some 1,400 at a million members.
         """
         hashes = [each for photo in findings if photo.sha256 for each in _searched(photo)]
-        searches = [
-            sa.or_(*(self._differs_little(band, number, each) for each in hashes))
-            for number, band in enumerate(BANDS if hashes else ())
-        ]
-        return {(row.request_id, row.position) for each in searches for row in c.execute(self._some(each))}
+        values = {name: value for n, each in enumerate(hashes) for name, value in _searched_for(n, each)}
+        searches = self._band_searches(len(hashes)) if hashes else ()
+        return {(row.request_id, row.position) for each in searches for row in c.execute(each, values)}
+
+    def _band_searches(self, hashes: int) -> Sequence[Search]:
+        """One for each band, by parameters of `_searched_for`."""
+        if hashes not in self._searches:
+            self._searches[hashes] = [
+                self._some(sa.or_(*(self._differs_little(band, n) for n in range(hashes)))) for band in BANDS
+            ]
+        return self._searches[hashes]
 
     def note(
         self,
@@ -90,7 +100,7 @@ class Copies:
             found |= {(row.request_id, row.position) for row in rows}
         return found
 
-    def _some(self, search: sa.ColumnElement[bool]) -> sa.Select[str, int]:
+    def _some(self, search: sa.ColumnElement[bool]) -> Search:
         vp = self.t.verification_photo
         return sa.select(vp.c.request_id, vp.c.position).where(search).limit(_CANDIDATES)
 
@@ -98,10 +108,10 @@ class Copies:
         vp, coarse = self.t.verification_photo, searched.coarse
         return sa.and_(vp.c[BANDS[0]] == _bands(coarse)[0], vp.c.phash == _signed(coarse))
 
-    def _differs_little(self, band: str, number: int, searched: PerceptualHash) -> sa.ColumnElement[bool]:
-        vp, coarse = self.t.verification_photo, searched.coarse
-        differs = sa.func.bit_count(vp.c.phash.bitwise_xor(_signed(coarse)))
-        return sa.and_(vp.c[band] == _bands(coarse)[number], differs <= COARSE_BITS)
+    def _differs_little(self, band: str, n: int) -> sa.ColumnElement[bool]:
+        vp = self.t.verification_photo
+        differs = sa.func.bit_count(vp.c.phash.bitwise_xor(sa.bindparam(f"phash_{n}")))
+        return sa.and_(vp.c[band] == sa.bindparam(f"{band}_{n}"), differs <= COARSE_BITS)
 
     def _rows(self, c: sa.Connection, candidates: Candidates) -> list[AnyRow]:
         """The candidates that were judged, also in the member's earlier requests."""
@@ -191,6 +201,12 @@ def _values(request_id: str, reuse: PhotoReuse) -> Mapping[str, Any]:
         "of_position": reuse.of_position,
         "same_file": reuse.same_file,
     }
+
+
+def _searched_for(n: int, searched: PerceptualHash) -> Iterator[tuple[str, int]]:
+    """The parameters of a search that are about its hash number ``n``."""
+    yield f"phash_{n}", _signed(searched.coarse)
+    yield from ((f"{band}_{n}", value) for band, value in zip(BANDS, _bands(searched.coarse), strict=True))
 
 
 def _signed(number: int) -> int:

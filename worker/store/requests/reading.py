@@ -17,17 +17,29 @@ from worker.store.tables.states import PairLabel
 
 
 def read_requests(
-    c: sa.Connection, t: Tables, query: sa.Select[Any], *, reuses: bool = True
+    c: sa.Connection,
+    t: Tables,
+    query: sa.Select[Any],
+    *,
+    reuses: bool = True,
+    findings: Sequence[PhotoFinding] | None = None,
 ) -> list[RequestRecord]:
-    """The requests that a query of `verification` finds, in its order; with their ``reuses`` if wanted."""
-    return [_request(c, t, row, reuses=reuses) for row in c.execute(query).all()]
+    """The requests that a query of `verification` finds, in its order; with their ``reuses`` if wanted.
+
+    ``findings`` are those of the one request, where they are known.
+    """
+    decided = sa.exists().where(t.decision.c.request_id == t.verification.c.request_id).label("is_decided")
+    rows = c.execute(query.add_columns(decided)).all()
+    return [_request(c, t, row, findings, reuses=reuses) for row in rows]
 
 
-def _request(c: sa.Connection, t: Tables, row: AnyRow, *, reuses: bool) -> RequestRecord:
-    decisions = _decisions(c, t, row.request_id)
+def _request(
+    c: sa.Connection, t: Tables, row: AnyRow, findings: Sequence[PhotoFinding] | None, *, reuses: bool
+) -> RequestRecord:
+    decisions = _decisions(c, t, row.request_id) if row.is_decided else ()
     return request_of(
         row,
-        _findings(c, t, row.request_id),
+        _findings(c, t, row.request_id) if findings is None else findings,
         list(map(decision_of, decisions)),
         read_reuses(c, t, [row.request_id]) if reuses else [],
         _answers(c, t, decisions),

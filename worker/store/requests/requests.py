@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from worker.errors import BadMessage, ConsentWithdrawn, MemberForgotten, Request
 from worker.jobs.links import PhotoLink, current_links, urls_of
 from worker.jobs.verify_job import VerifyJob, parse_stored_job
 from worker.results.document import EventType
-from worker.store.database import AnyRow, Database
+from worker.store.database import AnyRow, Database, T
 from worker.store.leases import is_leased, update_leased
 from worker.store.members.galleries import Galleries
 from worker.store.outbox.outcomes import Outcomes
@@ -58,8 +58,12 @@ class Requests:
 
         Raises RequestConflict, MemberForgotten and ConsentWithdrawn; a `dead_job` row is there then.
         """
+        return self._take_in(lambda c: self._acceptance.accept(c, job, queue, now), job, queue, now)
+
+    def _take_in(self, work: Callable[[sa.Connection], T], job: VerifyJob, queue: str, now: datetime) -> T:
+        """Run the work, which accepts the job; write down why it is not accepted."""
         try:
-            return self._db.write(lambda c: self._acceptance.accept(c, job, queue, now))
+            return self._db.write(work)
         except RequestConflict:
             self._db.write(lambda c: self._acceptance.write_conflict(c, job, queue, now))
             raise
@@ -70,6 +74,18 @@ class Requests:
             self._db.write(lambda c: self._results.refused_consent.refuse(c, job, queue, now))
             raise
 
+    def begin(
+        self, job: VerifyJob, queue: str, worker: str, lease: timedelta, max_attempts: int, *, now: datetime
+    ) -> Attempt | Refused:
+        """`accept` and `acquire`, in one transaction. Raises what `accept` raises."""
+
+        def work(c: sa.Connection) -> Attempt | Refused:
+            self._acceptance.accept(c, job, queue, now)
+            its, until = (job.request_id, job.member_id), now + lease
+            return self._acquire(c, *its, worker=worker, until=until, most=max_attempts, now=now)
+
+        return self._take_in(work, job, queue, now)
+
     def acquire(
         self, request_id: str, worker: str, lease: timedelta, max_attempts: int, now: datetime
     ) -> Attempt | Refused:
@@ -78,14 +94,23 @@ class Requests:
         Of two deliveries of one request only one gets the attempt. A lease that has ended can be
         acquired. Attempts that ended in `postpone` do not count towards ``max_attempts``.
         """
+        until, most = now + lease, max_attempts
         return self._db.write(
-            lambda c: self._acquire(c, request_id, worker, now + lease, max_attempts, now=now)
+            lambda c: self._acquire(c, request_id, None, worker=worker, until=until, most=most, now=now)
         )
 
     def _acquire(
-        self, c: sa.Connection, request_id: str, worker: str, until: datetime, most: int, *, now: datetime
+        self,
+        c: sa.Connection,
+        request_id: str,
+        member_id: str | None,
+        *,
+        worker: str,
+        until: datetime,
+        most: int,
+        now: datetime,
     ) -> Attempt | Refused:
-        both = self._db.lock_both(c, request_id)
+        both = self._db.lock_both(c, request_id, member_id)
         if both is None:
             return Refused(request_id, Refusal.UNKNOWN)
         member, request = both

@@ -95,7 +95,8 @@ class Results:
             self._write_result(c, member, values, State.DONE, now)
             self._cases.follow(c, member.member_id, now)
         event = EventType.SUPERSEDED if late else EventType.COMPLETED
-        self._outcomes.changed(c, request.request_id, now, event)
+        findings = (verdict.selfie, *verdict.photos)
+        self._outcomes.changed(c, request.request_id, now, event, findings=findings)
         return verdict
 
     def _noticed(

@@ -33,6 +33,7 @@ class Cases:
     def __init__(self, t: Tables, rules: ReviewRules) -> None:
         self._t = t
         self._rules = rules
+        self._standing = _standing(t)
 
     def follow(self, c: sa.Connection, member_id: str, now: datetime) -> None:
         """The member's newest request has ended: the case is about that one, is new, or has ended with it.
@@ -40,12 +41,10 @@ class Cases:
         Only better photos end a case, and only one that the machine's doubt has opened. An objection that
         came while the request ran takes effect now.
         """
-        m, o = self._t.member, self._t.objection
-        due = sa.select(sa.func.min(o.c.due_at)).where(o.c.member_id == m.c.member_id, o.c.case_id.is_(None))
-        columns = (m.c.member_id, m.c.request_id, m.c.verification_status, m.c.reason, m.c.sandbox)
-        query = sa.select(*columns, due.scalar_subquery().label("objection_due"))
-        member = c.execute(query.where(m.c.member_id == member_id)).one()
-        waits, case = member.verification_status == Status.REVIEW, self.open_of(c, member_id)
+        o = self._t.objection
+        member = c.execute(self._standing, {"key": member_id}).one()
+        waits = member.verification_status == Status.REVIEW
+        case = self.open_of(c, member_id) if member.is_open else None
         objects = member.objection_due is not None
         if case is not None and not (waits or objects) and case.cause in _ENDED_BY_PHOTOS:
             self.close(c, case, now)
@@ -119,6 +118,17 @@ class Cases:
         """Write these columns of a case that is locked."""
         table = self._t.review_case
         c.execute(sa.update(table).where(table.c.id == case.id).values(**values))
+
+
+def _standing(t: Tables) -> sa.Select[Any]:
+    """How a member stands, whether a case is open, and when a waiting objection is due; by the parameter
+    ``key``."""
+    m, o, case = t.member, t.objection, t.review_case
+    due = sa.select(sa.func.min(o.c.due_at)).where(o.c.member_id == m.c.member_id, o.c.case_id.is_(None))
+    is_open = sa.exists().where(case.c.member_id == m.c.member_id, is_waiting(case)).label("is_open")
+    columns = (m.c.member_id, m.c.request_id, m.c.verification_status, m.c.reason, m.c.sandbox)
+    query = sa.select(*columns, due.scalar_subquery().label("objection_due"), is_open)
+    return query.where(m.c.member_id == sa.bindparam("key"))
 
 
 def has_open_case(c: sa.Connection, t: Tables, member_id: str) -> bool:
