@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from pipeline.bundles.bundle import (
@@ -24,6 +25,7 @@ from pipeline.errors import BundleIncompatible
 from pipeline.faces.detector import TwoRangeDetector
 from pipeline.faces.embedder import Embedder, open_embedder
 from pipeline.faces.mesh import FaceMesh
+from pipeline.memory import keep_freed_memory
 
 Find = Callable[[str, Part], Path]
 """Gives the file of a network by its name and its entry in a manifest. Raises ModelError."""
@@ -118,10 +120,13 @@ def _try_out(params: HeadParams, embedders: Mapping[str, Embedder]) -> None:
 
 
 def warm_up(models: Models) -> None:
-    """Run every network once, so that the first photo takes no longer than others.
+    """Run every network once, so that the first photo takes no longer than others; memory is kept for photos.
 
     Two faces are embedded at a time, as in most requests, so that buffers are allocated for that.
     """
+    keep_freed_memory()
+    cv2.setNumThreads(1)  # as many processes as cores run already
     models.detector.detect(np.full((960, 1280, 3), 128, np.uint8))
     for embedder in models.embedders.values():
         embedder.embed([np.full((embedder.side, embedder.side, 3), 128, np.uint8)] * 2)
+        embedder.network.release_pages()

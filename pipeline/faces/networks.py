@@ -46,6 +46,10 @@ class Network(ABC):
         parts = [self._invoke(batch[i : i + self._most]) for i in range(0, len(batch), self._most)]
         return np.concatenate([np.empty((0, self.dimensions), np.float32), *parts])
 
+    def release_pages(self) -> None:
+        """See `_release_pages`."""
+        _release_pages(self._path)
+
     @abstractmethod
     def _invoke(self, batch: Floats) -> Floats:
         """The output for at most ``most`` rows."""
@@ -64,7 +68,7 @@ class LiteRtNetwork(Network):
         self.dimensions = int(details[1]["shape"][-1])
         self._rows = 1
         self._invoke(np.zeros((1, *self.input_shape), np.float32))
-        _release_pages(path)
+        self.release_pages()
 
     def _invoke(self, batch: Floats) -> Floats:
         if len(batch) != self._rows:

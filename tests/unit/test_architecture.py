@@ -25,9 +25,10 @@ MOST_FILES = 14
 MOST_LINES_OF_A_FUNCTION = 45
 
 LAYERS = (
-    {"pipeline.errors", "pipeline.verdict", "pipeline.terminal", "pipeline.stderr"},
+    {"pipeline.errors", "pipeline.verdict", "pipeline.terminal", "pipeline.stderr", "pipeline.memory"},
     {"pipeline.faces", "pipeline.decide"},
     {"pipeline.images", "pipeline.score"},
+    {"pipeline.first_stage"},
     {"pipeline.bundles"},
     {"pipeline.analysis", "pipeline.fitting", "pipeline.weights"},
     {"pipeline.comparator", "pipeline.datasets"},
