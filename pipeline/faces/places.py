@@ -19,23 +19,23 @@ _DIGITS: Final = 1
 """Of a pixel's fractions: the networks are no more exact."""
 
 
-def box_in_photo(detection: Detection, face: Face) -> Box:
-    """The face's box."""
+def box_in_photo(detection: Detection, face: Face, times: float = 1.0) -> Box:
+    """The face's box, in the photo made so many ``times`` larger."""
     box = face.box
     corners = [[box.x, box.y], [box.x + box.width, box.y + box.height]]
-    low, high = np.sort(_turned_back(corners, detection), axis=0)
+    low, high = np.sort(times * _turned_back(corners, detection), axis=0)
     return Box(float(low[0]), float(low[1]), float(high[0] - low[0]), float(high[1] - low[1]))
 
 
-def landmarks_in_photo(detection: Detection, face: Face) -> Landmarks:
-    """The points that `align.crop_similarity` lays onto its template, and no others."""
+def landmarks_in_photo(detection: Detection, face: Face, times: float = 1.0) -> Landmarks:
+    """The points that `align.crop_similarity` lays onto its template, and no others; ``times`` as before."""
     if face.mesh is None:
-        return _named(_OF_THE_DETECTOR, face.landmarks[:4], detection)
-    return _named(_OF_THE_MESH, face.mesh.five, detection)
+        return _named(_OF_THE_DETECTOR, face.landmarks[:4], detection, times)
+    return _named(_OF_THE_MESH, face.mesh.five, detection, times)
 
 
-def _named(names: Sequence[Landmark], points: Points, detection: Detection) -> Landmarks:
-    places = _turned_back(points.tolist(), detection).round(_DIGITS).tolist()
+def _named(names: Sequence[Landmark], points: Points, detection: Detection, times: float) -> Landmarks:
+    places = (times * _turned_back(points.tolist(), detection)).round(_DIGITS).tolist()
     return {name: (x, y) for name, (x, y) in zip(names, places, strict=True)}
 
 
