@@ -16,11 +16,11 @@ import numpy as np
 from pipeline.bundles.models import Models
 from pipeline.errors import DecodeBudgetSpent, ImageError, PipelineError
 from pipeline.faces.embedder import Embedder
-from pipeline.faces.people import ObservedFace, observe, refine
+from pipeline.faces.people import ObservedFace, large_enough, observe, refine
 from pipeline.faces.places import box_in_photo, landmarks_in_photo
 from pipeline.faces.same_picture import Structure, fine_structure
 from pipeline.faces.types import Detection, Embeddings, Rgb
-from pipeline.images.decode import decode
+from pipeline.images.decode import Picture, decode, decode_small
 from pipeline.images.limits import DecodeBudget
 from pipeline.verdict import Box, Fault, Landmarks, NotFetched, Outcome, Photo, PhotoFinding
 
@@ -30,13 +30,14 @@ FaceKey = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class AnalysedFace(ObservedFace):
-    """A face with its crop for each embedder and its fine structure."""
+    """A face with its crops for the embedders and its fine structure."""
 
-    crops: Mapping[Embedder, Rgb]
+    crops: Mapping[str, Rgb]
+    """By `Embedder.cut`."""
     structure: Structure
     box: Box
     landmarks: Landmarks
-    """Both in pixels of the photo as it was decoded, however the detector turned it."""
+    """Both in pixels of the photo as `decode` gives it, however the detector turned it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,7 +72,7 @@ class PhotoAnalysis:
 
     def _embed(self, name: str, embedder: Embedder, keys: Sequence[FaceKey]) -> Embeddings:
         todo = [key for key in keys if (embedder, key) not in self._embeddings]
-        crops = [self.photos[position].faces[number].crops[embedder] for position, number in todo]
+        crops = [self.photos[position].faces[number].crops[embedder.cut] for position, number in todo]
         with self.stage(f"embed_{name}"):
             rows = embedder.embed(crops)
         self._embeddings.update(((embedder, key), row[None]) for key, row in zip(todo, rows, strict=True))
@@ -105,29 +106,56 @@ def _analyse_photo(
     if isinstance(photo, NotFetched):
         return AnalysedPhoto(PhotoFinding.not_fetched(position, photo))
     try:
-        with analysis.stage("decode"):
-            picture = decode(photo, budget=budget)
+        picture, detection = _detected(heads[0], analysis, budget, photo)
     except (ImageError, DecodeBudgetSpent) as error:
         return AnalysedPhoto(_not_decoded(position, error))
-    with analysis.stage("detect"):
-        detection = heads[0].detector.detect(picture.rgb)
     with analysis.stage("mesh"):
         found = refine(heads[0].mesh, detection.rgb, detection.faces)
     with analysis.stage("quality"):
         observed = observe(detection.rgb, found, picture.scale)
     embedders = {models.embedders[name] for models in heads for name in models.params.dimensions}
-    faces = tuple(_analyse_face(embedders, analysis, detection, one) for one in observed)
+    faces = tuple(_analyse_face(embedders, analysis, picture, detection, one) for one in observed)
     finding = PhotoFinding(
         position, Outcome.NO_FACE, Fault.MEMBER, sha256=picture.sha256, hashes=picture.hashes
     )
     return AnalysedPhoto(finding, faces)
 
 
+def _detected(
+    models: Models, analysis: PhotoAnalysis, budget: DecodeBudget, data: bytes
+) -> tuple[Picture, Detection]:
+    """The photo and its faces: decoded small where that is enough for them, else at its usual size.
+
+    Raises ImageError and DecodeBudgetSpent.
+    """
+    with analysis.stage("decode"):
+        small = decode_small(data, budget)
+    if small is not None:
+        detection = _detection(models, analysis, small)
+        if large_enough(detection.faces):
+            return small, detection
+    with analysis.stage("decode"):
+        picture = decode(data, budget=budget)
+    return picture, _detection(models, analysis, picture)
+
+
+def _detection(models: Models, analysis: PhotoAnalysis, picture: Picture) -> Detection:
+    with analysis.stage("detect"):
+        return models.detector.detect(picture.rgb)
+
+
 def _analyse_face(
-    embedders: Iterable[Embedder], analysis: PhotoAnalysis, detection: Detection, one: ObservedFace
+    embedders: Iterable[Embedder],
+    analysis: PhotoAnalysis,
+    picture: Picture,
+    detection: Detection,
+    one: ObservedFace,
 ) -> AnalysedFace:
     with analysis.stage("align"):
-        crops = {embedder: embedder.crop(detection.rgb, one.face) for embedder in embedders}
+        crops: dict[str, Rgb] = {}
+        for embedder in embedders:
+            if embedder.cut not in crops:
+                crops[embedder.cut] = embedder.crop(detection.rgb, one.face)
     with analysis.stage("same_picture"):
         structure = fine_structure(detection.rgb, one.face)
     return AnalysedFace(
@@ -137,8 +165,8 @@ def _analyse_face(
         one.occlusion,
         crops=crops,
         structure=structure,
-        box=box_in_photo(detection, one.face),
-        landmarks=landmarks_in_photo(detection, one.face),
+        box=box_in_photo(detection, one.face, picture.places),
+        landmarks=landmarks_in_photo(detection, one.face, picture.places),
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+import numpy as np
+
 from pipeline.analysis import AnalysedFace, AnalysedPhoto, FaceKey, PhotoAnalysis
 from pipeline.bundles.models import Models
 from pipeline.faces.people import people
@@ -18,6 +20,8 @@ CLOSE_CROP_COMPARISONS = 30
 """Two close crops have the threshold of the best of so many comparisons. Of `rmfd_crops`, thumbnails of 115
 to 160 pixels, 0.4 % of the men's and 1.3 % of the women's impostor pairs pass at the approve threshold."""
 
+SURE_GENDER: Final = 0.95
+"""The probability from which a selfie's gender is not read from other photos as well."""
 _CONFIRMATION_COMPARISONS: Final = 10
 """By this factor fewer false matches are allowed where a photo is compared with another gallery photo."""
 
@@ -55,6 +59,8 @@ class Comparator:
     analysis: PhotoAnalysis
     _projected: dict[FaceKey, dict[str, Embeddings]] = field(default_factory=dict)
     """By face, (1, k) for each embedder."""
+    _decided: dict[FaceKey, Comparison] = field(default_factory=dict)
+    """By a gallery photo's main face, its comparison with the selfie's where the first stage decides it."""
 
     def subjects(self) -> list[Subject]:
         """The main person of each photo, the selfie's first, with the findings of the gates."""
@@ -78,6 +84,34 @@ class Comparator:
         rows = scorer.project(self.analysis.embed(self.models, todo, scorer.towers))
         for row, key in enumerate(todo):
             self._projected[key] = {name: embeddings[row : row + 1] for name, embeddings in rows.items()}
+
+    def compare_all(self, selfie: Subject, gallery: Sequence[Subject]) -> list[PhotoFinding]:
+        """The findings of the gallery photos compared with the selfie, or so far as they can be compared."""
+        found = [self._same_picture(selfie, photo) for photo in gallery]
+        pairs = list(zip(gallery, found, strict=True))
+        if selfie.comparable:
+            compared = [(photo, finding) for photo, finding in pairs if self.compares(photo)]
+            self._decide(selfie, [pair for pair in compared if pair[0].comparable])
+            if undecided := [photo.key for photo, _ in compared if photo.key not in self._decided]:
+                self.project([selfie.key, *undecided])
+        return self.confirm(gallery, [self._compare(selfie, photo, finding) for photo, finding in pairs])
+
+    def _decide(self, selfie: Subject, pairs: Sequence[tuple[Subject, PhotoFinding]]) -> None:
+        """The first stage. Close crops have thresholds of their own and are left to the second one.
+
+        Of a photo that is known to be a copy the scores need not tell it.
+        """
+        params = self.models.params
+        whole = [(one.key, finding.replay) for one, finding in pairs if not self._close_crop(one.key)]
+        if (stage := params.first_stage) is None or not whole or self._close_crop(selfie.key):
+            return
+        keys = [selfie.key, *(key for key, _ in whole)]
+        embedded = self.analysis.embed(self.models, keys, [stage.embedder])[stage.embedder]
+        own, *others = np.split(stage.project(params.scorer, embedded), len(embedded))
+        for (key, replay), other in zip(whole, others, strict=True):
+            replay_score = float("inf") if replay else params.replay.score
+            if found := stage.compare(params.scorer, own, other, replay_score):
+                self._decided[key] = found
 
     def _without_repeats(self, keys: Sequence[FaceKey]) -> Sequence[FaceKey]:
         """The faces without repeats of the first person, as in a collage or a mirror.
@@ -125,9 +159,7 @@ class Comparator:
                 finding = replace(finding, outcome=Outcome.OCCLUDED, fault=Fault.MEMBER, gate=hidden)
         return finding
 
-    def compare(self, selfie: Subject, photo: Subject) -> PhotoFinding:
-        """The finding of a gallery photo compared with the selfie, or so far as it can be compared."""
-        finding = self._same_picture(selfie, photo)
+    def _compare(self, selfie: Subject, photo: Subject, finding: PhotoFinding) -> PhotoFinding:
         group = finding.outcome is Outcome.MEMBER_NOT_SEEN
         if not selfie.comparable:
             return replace(finding, outcome=Outcome.NOT_COMPARED) if group else finding
@@ -146,12 +178,14 @@ class Comparator:
         this way. None of 4.1 million impostor pairs passed, nor of 5,170 East-Asian ones, of whom 0.25 %
         had at the full rate.
         """
-        verified = [
-            one for one, found in zip(photos, findings, strict=True) if found.verdict is PhotoVerdict.VERIFIED
-        ]
+        pairs = list(zip(photos, findings, strict=True))
+        verified = [one for one, found in pairs if found.verdict is PhotoVerdict.VERIFIED]
+        unsure = [one for one, found in pairs if found.outcome is Outcome.UNSURE]
+        if verified and unsure:
+            self.project([one.key for one in (*unsure, *verified)])
         return [
             self._confirm(photo, found, verified) if found.outcome is Outcome.UNSURE and verified else found
-            for photo, found in zip(photos, findings, strict=True)
+            for photo, found in pairs
         ]
 
     def _confirm(self, photo: Subject, finding: PhotoFinding, verified: Sequence[Subject]) -> PhotoFinding:
@@ -169,6 +203,8 @@ class Comparator:
 
     def _compare_one(self, selfie: Subject, photo: Subject, finding: PhotoFinding) -> PhotoFinding:
         """Compare two main faces. One that a gate refused keeps its outcome, but may contradict."""
+        if decided := self._decided.get(photo.key):
+            return replace(finding, outcome=solo_outcome(decided), comparison=decided)
         comparison, params = self._comparison(selfie.key, photo.key), self.models.params
         if not photo.comparable:
             threshold = params.scorer.thresholds.different_at(finding.outcome)
@@ -206,7 +242,7 @@ class Comparator:
 
     def _search(self, selfie: Subject, photo: Subject, finding: PhotoFinding) -> PhotoFinding:
         """Search all faces of the photo for the member."""
-        self.project(photo.faces)
+        self.project([selfie.key, *photo.faces])
         best = max(photo.faces, key=lambda key: self._score(selfie.key, key))
         comparison = self._comparison(selfie.key, best)
         if comparison.score < self.models.params.scorer.thresholds.approve_among(len(photo.faces)):
@@ -240,12 +276,19 @@ class Comparator:
     def gender(
         self, selfie: Subject, photos: Sequence[Subject], findings: Sequence[PhotoFinding]
     ) -> GenderReading:
-        """Read the gender from the selfie and the gallery faces that match it."""
-        head = self.models.params.gender
+        """Read the gender from the selfie; where it is not sure, from the gallery faces that match it too."""
         if not selfie.comparable:
-            return head.read([])
-        pairs = zip(photos, findings, strict=True)
-        keys = [selfie.key, *(photo.key for photo, found in pairs if found.outcome is Outcome.SAME)]
+            return self.models.params.gender.read([])
+        reading = self._gender([selfie.key])
+        matching = [
+            photo.key for photo, found in zip(photos, findings, strict=True) if found.outcome is Outcome.SAME
+        ]
+        if not matching or (reading.probability or 0.0) >= SURE_GENDER:
+            return reading
+        return self._gender([selfie.key, *matching])
+
+    def _gender(self, keys: Sequence[FaceKey]) -> GenderReading:
+        head = self.models.params.gender
         return head.read(head.logits(self.analysis.embed(self.models, keys, head.weights)).tolist())
 
 

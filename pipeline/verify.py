@@ -53,9 +53,7 @@ def judge(
     """
     comparator, policy = Comparator(models, analysis), policy or Policy()
     face, *gallery = comparator.subjects()
-    if face.comparable:
-        comparator.project([photo.key for photo in (face, *gallery) if comparator.compares(photo)])
-    findings = comparator.confirm(gallery, [comparator.compare(face, photo) for photo in gallery])
+    findings = comparator.compare_all(face, gallery)
     gender = comparator.gender(face, gallery, findings)
     decision = decide(face.finding, findings, gender, declared_gender, policy, calibrated=models.calibrated)
     deciding = _deciding_comparison(decision.photo, findings)

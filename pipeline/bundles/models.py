@@ -23,6 +23,7 @@ from pipeline.faces.mesh import FaceMesh
 from pipeline.faces.occlusion import OcclusionClassifier
 from pipeline.faces.quality import QualityLimits
 from pipeline.faces.types import FaceDetector, Floats
+from pipeline.first_stage import FirstStage
 from pipeline.score import Expectation, GenderHead, Scorer, Thresholds, Tower
 
 SHIPPED = Path(__file__).parents[1] / "heads" / "default.npz"
@@ -51,12 +52,15 @@ class HeadParams:
     occlusion: OcclusionClassifier
     quality: QualityLimits
     replay: ReplayLimits
+    first_stage: FirstStage | None = None
+    """Heads that were fitted before have none."""
 
     @property
     def dimensions(self) -> dict[str, int]:
         """The embedders that the head needs, and the lengths of their embeddings."""
         towers = {name: len(tower.mean) for name, tower in self.scorer.towers.items()}
-        return towers | {name: len(weight) for name, weight in self.gender.weights.items()}
+        first = {one.embedder: towers[one.tower]} if (one := self.first_stage) else {}
+        return first | towers | {name: len(weight) for name, weight in self.gender.weights.items()}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,6 +111,7 @@ def compose(params: HeadParams, facts: Mapping[str, Any], people: FittedOn) -> H
         "gender": {"bias": params.gender.bias, "margin": params.gender.margin},
         "quality": asdict(params.quality),
         "replay": asdict(params.replay),
+        **({"first_stage": asdict(params.first_stage)} if params.first_stage else {}),
     }
     return Head(arrays, {**facts, **metadata})
 
@@ -130,6 +135,7 @@ def _read(arrays: Arrays, metadata: Mapping[str, Any]) -> HeadParams:
         occlusion=_occlusion(_below(arrays, "occlusion.")),
         quality=QualityLimits(**metadata["quality"]),
         replay=ReplayLimits(**metadata["replay"]),
+        first_stage=FirstStage(**metadata["first_stage"]) if "first_stage" in metadata else None,
     )
 
 

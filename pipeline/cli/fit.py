@@ -22,6 +22,7 @@ from pipeline.datasets.embeddings import Dataset
 from pipeline.datasets.tables import PersonCodes, added_faces, face_table, for_gender_head, labels_of
 from pipeline.evaluation.protocol import NOBODY, require_enough
 from pipeline.evaluation.reference import cross_fit_reference
+from pipeline.fitting.first_stage import fit_first_stage
 from pipeline.fitting.fit import (
     FaceTable,
     FitSettings,
@@ -98,6 +99,7 @@ def command(
         occlusion=dataset.models.params.occlusion,
         quality=dataset.models.params.quality,
         replay=replay_limits(scorer, table),
+        first_stage=fit_first_stage(scorer, table),
     )
     names = {face.identity for face in [*people_faces, *gender_faces] if face.file in embedded.row}
     facts = _facts(dataset, params, table, gender_faces) | _reference(table, settings)

@@ -12,14 +12,16 @@ import click
 from pipeline.bundles.bundle import Bundle, Manifest, NetworkFile, installed, write_bundle
 from pipeline.bundles.head import Head
 from pipeline.cli import PATH
-from pipeline.faces.embedder import ADDED_CROP, ON_TEMPLATE, STRETCHED, Feed
+from pipeline.faces.embedder import ADDED_CROP, FOR_GENDER, ON_TEMPLATE, STRETCHED, Feed
 from pipeline.weights import sources
 from pipeline.weights.convert import converted_networks
 
 DOWNLOADS = Path("var/downloads")
 HEADS = Path(__file__).parents[1] / "heads"
-SPARED = ("mobilefacenet", "faceres")
+SPARED = ("mobilefacenet", "faceres", "faceres8")
 """Embedders whose weights come from another registry, which is not always reachable."""
+FOR_OLDER_HEADS = {"faceres8": "faceres"}
+"""Networks that a bundle also holds beside others: heads that were fitted before were fitted on them."""
 
 
 @click.command()
@@ -90,15 +92,10 @@ def command(
     """
     if embedder and not (crop and scale):
         raise click.UsageError("--embedder wants --crop and --scale: how its network is fed")
-    embedders = {
-        "facenet": sources.facenet(facenet),
-        "sface": sources.sface(sface),
-        "mobilefacenet": sources.mobilefacenet(mobilefacenet),
-        "faceres": sources.faceres(faceres),
-    }
+    embedders = _sources(facenet, sface, mobilefacenet, faceres)
     there = [name for name, source in embedders.items() if name not in SPARED or source.path.is_file()]
     fitted = Head.load(head) if head else _shipped(there)
-    wanted = {name: source for name, source in embedders.items() if name in fitted.metadata["embedders"]}
+    wanted = {name: source for name, source in embedders.items() if name in _needed(fitted)}
     previous = installed(out)
     networks = converted_networks({**wanted, **sources.mediapipe(mediapipe)}, previous, _tell)
     if embedder and scale:
@@ -114,6 +111,24 @@ def command(
         )
 
 
+def _sources(facenet: Path, sface: Path, mobilefacenet: Path, faceres: Path) -> dict[str, sources.Source]:
+    """Of all embedders that come along."""
+    return {
+        "facenet": sources.facenet(facenet),
+        "sface": sources.sface(sface),
+        "sface8": sources.sface(sface),
+        "mobilefacenet": sources.mobilefacenet(mobilefacenet),
+        "faceres": sources.faceres(faceres),
+        "faceres8": sources.faceres(faceres),
+    }
+
+
+def _needed(head: Head) -> set[str]:
+    """The embedders of a bundle with this head."""
+    own = set(head.metadata["embedders"])
+    return own | {FOR_OLDER_HEADS[name] for name in own & FOR_OLDER_HEADS.keys()}
+
+
 def _named(text: str | None) -> tuple[str, Path] | None:
     """The name and the file of an embedder."""
     if text is None:
@@ -121,7 +136,7 @@ def _named(text: str | None) -> tuple[str, Path] | None:
     name, _, file = text.partition("=")
     if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) or not file.endswith((".onnx", ".tflite")):
         raise click.BadParameter("NAME=FILE: small letters, digits and _; an .onnx or .tflite file")
-    if name in (*STRETCHED, *ON_TEMPLATE, "faceres"):
+    if name in (*STRETCHED, *ON_TEMPLATE, *FOR_GENDER):
         raise click.BadParameter(f"{name} is the name of a network that comes along")
     return name, Path(file)
 

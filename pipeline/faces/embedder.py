@@ -28,8 +28,10 @@ from pipeline.faces.types import Embeddings, Face, Rgb
 
 STRETCHED = ("facenet", "vgg19", "own_cnn")
 """Embedders that take the stretched crop; `pipeline.training` makes the last two."""
-ON_TEMPLATE = ("sface", "mobilefacenet")
+ON_TEMPLATE = ("sface", "sface8", "mobilefacenet")
 """Embedders that take the crop whose landmarks lie where ArcFace's template has them."""
+FOR_GENDER = ("faceres", "faceres8")
+"""Embedders that only the gender head takes."""
 
 ADDED_CROP: Final = "arcface112"
 """The crop for a network of the operator's own: ArcFace's template of 112x112."""
@@ -68,6 +70,11 @@ class Embedder(ABC):
     def fingerprint(self) -> str:
         """Changes with the network and its rule, and so with the embeddings."""
         return f"{self.name} {self._network.sha256()} {self._rule()}"
+
+    @property
+    @abstractmethod
+    def cut(self) -> str:
+        """Equal for embedders that take the same crop."""
 
     @abstractmethod
     def crop(self, rgb: Rgb, face: Face) -> Rgb:
@@ -125,6 +132,10 @@ class FaceNetEmbedder(Embedder):
         super().__init__(network, most=4)
         self._geometry, self._colours = geometry, colours
 
+    @property
+    def cut(self) -> str:
+        return f"{self._geometry} {self._colours}"
+
     def crop(self, rgb: Rgb, face: Face) -> Rgb:
         """(160, 160, 3) uint8 in the bundle's geometry and colours."""
         return preprocess(crop_stretched(rgb, face, self._geometry), self._colours)
@@ -146,6 +157,10 @@ class TemplateEmbedder(Embedder):
         self.name = name
         super().__init__(network, most)
         self._border = border
+
+    @property
+    def cut(self) -> str:
+        return f"template {self.side} {self._border}"
 
     def crop(self, rgb: Rgb, face: Face) -> Rgb:
         return crop_similarity(rgb, face, self.side, self._border)
@@ -198,12 +213,16 @@ class AddedEmbedder(TemplateEmbedder):
 class FaceResEmbedder(Embedder):
     """FaceRes (MobileNet): the face box stretched to 224x224 → (n, 1024), for the gender head alone."""
 
-    name = "faceres"
     side = 224
 
-    def __init__(self, network: Path | Network, geometry: StretchedGeometry) -> None:
+    def __init__(self, network: Path | Network, geometry: StretchedGeometry, name: str = "faceres") -> None:
+        self.name = name
         super().__init__(network, most=2)
         self._geometry = geometry
+
+    @property
+    def cut(self) -> str:
+        return f"{self._geometry} {Preprocess.COLOR}"
 
     def crop(self, rgb: Rgb, face: Face) -> Rgb:
         return crop_stretched(rgb, face, self._geometry)
@@ -235,8 +254,8 @@ def new_embedder(name: str, network: Path | Network, rule: Mapping[str, Any]) ->
     """An embedder by name and rule. Raises ModelError, and KeyError for an incomplete rule."""
     if name in STRETCHED:
         return FaceNetEmbedder(network, _geometry(rule), Preprocess(rule["preprocess"]), name)
-    if name == "faceres":
-        return FaceResEmbedder(network, _geometry(rule))
+    if name in FOR_GENDER:
+        return FaceResEmbedder(network, _geometry(rule), name)
     if name in ON_TEMPLATE:
         return TemplateEmbedder(name, network, Border(rule["border"]))
     if rule.get("crop") == ADDED_CROP:

@@ -23,7 +23,9 @@ MALE, FEMALE, UNKNOWN = 1, 0, -1
 
 REPLAY_SHARE = 0.001
 """Share of genuine pairs that are taken for one picture sent twice and reviewed for nothing."""
-COME_ALONG = {"facenet", "sface", "mobilefacenet", "faceres", "vgg19", "own_cnn"}
+COME_ALONG = frozenset({"facenet", "mobilefacenet", "vgg19", "own_cnn"}).union(
+    ("sface", "sface8"), ("faceres", "faceres8")
+)
 """Embedders of this project; any other in a table is an operator's own."""
 ENOUGH_FOR_WEIGHTS = 50
 """With fewer people of the users' kind the weights of added networks are learned on everybody."""
@@ -75,8 +77,11 @@ class FitSettings:
     different_fnmr: float = 0.003
     refused_fnmr: float = 0.005
     """The rate of the different threshold where a gate refuses one of the two faces."""
-    not_for_gender: frozenset[str] = frozenset({"mobilefacenet"})
-    """Embedders that the gender head does not use. It does not use added ones either."""
+    for_gender: frozenset[str] = frozenset({"faceres8", "sface8"})
+    """The embedders of the gender head, where a table has them all: fast ones, which read genders as well as
+    with FaceNet added."""
+    not_for_gender: frozenset[str] = frozenset({"mobilefacenet", "sface8", "faceres8"})
+    """Embedders that it does not use otherwise. It does not use added ones either."""
     gender_strength: float = 1.0
     """Inverse of the regularisation of the gender head."""
     gender_margin: float = 0.70
@@ -239,7 +244,7 @@ def fit_gender(table: FaceTable, settings: FitSettings) -> GenderHead:
     counts = np.bincount(known.gender, weights=known.weight, minlength=2)
     if not counts.all():
         raise DataError("the faces show one gender only: a gender head cannot be fitted")
-    names = sorted(known.embeddings.keys() - settings.not_for_gender - {*added_embedders(known, settings)})
+    names = sorted(gender_embedders(known, settings))
     weight = known.weight * (counts.sum() / 2 / counts)[known.gender]
     model = LogisticRegression(C=settings.gender_strength, max_iter=2000)
     model.fit(np.hstack([known.embeddings[name] for name in names]), known.gender, sample_weight=weight)
@@ -248,6 +253,14 @@ def fit_gender(table: FaceTable, settings: FitSettings) -> GenderHead:
     return GenderHead(
         dict(zip(names, parts, strict=True)), float(model.intercept_[0]), settings.gender_margin
     )
+
+
+def gender_embedders(table: FaceTable, settings: FitSettings) -> frozenset[str]:
+    """The embedders that a gender head is fitted on."""
+    there = frozenset(table.embeddings)
+    if settings.for_gender <= there:
+        return settings.for_gender
+    return there - settings.not_for_gender - {*added_embedders(table, settings)}
 
 
 def replay_limits(scorer: Scorer, table: FaceTable) -> ReplayLimits:

@@ -22,6 +22,7 @@ from pipeline.datasets.embeddings import Dataset
 from pipeline.datasets.tables import NO_AGE, PersonCodes, added_faces, face_table, for_gender_head
 from pipeline.errors import DataError
 from pipeline.faces.embedder import new_embedder
+from pipeline.fitting.first_stage import fit_first_stage
 from pipeline.fitting.fit import FaceTable, fit_gender, fit_towers, replay_limits
 from pipeline.promotion.label_checks import LabelFigures, label_figures
 from pipeline.score import Scorer
@@ -246,4 +247,10 @@ def _refit(
     thresholds = guarded_thresholds(genuine, everybody, users_kind, start.scorer.thresholds, recipe.fit)
     scorer = replace(scorer, thresholds=thresholds)
     gender = gender_head(table, genders, recipe.fit) or fit_gender(table, recipe.fit)
-    return replace(start, scorer=scorer, gender=gender, replay=replay_limits(scorer, table))
+    return replace(
+        start,
+        scorer=scorer,
+        gender=gender,
+        replay=replay_limits(scorer, table),
+        first_stage=fit_first_stage(scorer, table),  # the bounds of before are of other networks
+    )

@@ -119,6 +119,7 @@ def test_a_doubtful_photo_is_the_members_where_another_one_surely_is_and_both_ar
     models: Models, heads: Heads
 ) -> None:
     """The edges are put where the two least alike photos of one man are in doubt."""
+    models = replace(models, params=replace(models.params, first_stage=None))
     pictures = [jpeg(heads.of(name)) for name in OBAMA]
     somebody = jpeg(heads.of(BIDEN))
     scores = {}

@@ -69,7 +69,7 @@ def test_two_heads_judge_what_was_analysed_and_embedded_once(models: Models, por
     first = judge(models, analysis)
     embedded = dict(analysis._embeddings)
     second = judge(new, analysis)
-    assert analysis._embeddings.keys() == embedded.keys()
+    assert all(analysis._embeddings[key] is embeddings for key, embeddings in embedded.items())
     assert (first.model_version, second.model_version) == (models.version, new.version)
     alone = verify(new, selfie, photos)
     assert replace(second, timings={}) == replace(alone, timings={})
@@ -85,7 +85,8 @@ def test_a_head_that_wants_other_colours_gets_an_embedder_of_its_own(models: Mod
     assert new.embedders["sface"] is models.embedders["sface"]
     selfie, photo = ((portraits / file).read_bytes() for file in COUPLE)
     analysis = analyse([models, new], selfie, [photo])
-    in_colour, in_gray = (judge(each, analysis).photos[0].comparison for each in (models, new))
+    whole = (replace(each, params=replace(each.params, first_stage=None)) for each in (models, new))
+    in_colour, in_gray = (judge(each, analysis).photos[0].comparison for each in whole)
     assert in_colour is not None
     assert in_gray is not None
     assert in_colour.cosines["sface"] == in_gray.cosines["sface"]

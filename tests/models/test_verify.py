@@ -6,7 +6,7 @@ import io
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +78,11 @@ def judge(models: Models, selfie: Path, *photos: Path, declared: Gender | None =
     return verify(models, selfie.read_bytes(), [photo.read_bytes() for photo in photos], declared)
 
 
+def without_first_stage(models: Models) -> Models:
+    """The models with a head as it was fitted before there was a first stage."""
+    return replace(models, params=replace(models.params, first_stage=None))
+
+
 def jpeg(picture: Image.Image, quality: int = 90) -> bytes:
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=quality)
@@ -116,7 +121,7 @@ def test_a_photo_of_somebody_else_goes_to_a_person_however_many_match(models: Mo
 
 
 def test_the_numbers_of_every_photo_come_along(models: Models, of: Photos) -> None:
-    verdict = judge(models, of.selfie, of.photo)
+    verdict = judge(without_first_stage(models), of.selfie, of.photo)
     comparison = verdict.photos[0].comparison
     assert comparison is not None
     assert set(comparison.cosines) == set(comparison.distances) == set(models.params.scorer.towers)
@@ -127,6 +132,16 @@ def test_the_numbers_of_every_photo_come_along(models: Models, of: Photos) -> No
     assert verdict.photos[0].sha256 is not None
     assert {"decode", "detect", "embed_facenet", "embed_sface"} <= set(verdict.timings)
     assert verdict.model_version == models.version
+
+
+def test_a_clear_comparison_names_the_one_network_that_was_asked(models: Models, of: Photos) -> None:
+    verdict = judge(models, of.selfie, of.photo)
+    comparison = verdict.photos[0].comparison
+    assert comparison is not None
+    assert set(comparison.cosines) == set(comparison.distances) == {"sface8"}
+    assert not {"embed_sface", "embed_facenet", "embed_mobilefacenet"} & set(verdict.timings)
+    assert comparison.score >= comparison.approve_threshold
+    assert verdict.similarity == pytest.approx(1.0, abs=0.01)
 
 
 def test_a_selfie_without_a_face_asks_for_another_and_judges_nothing(models: Models, of: Photos) -> None:

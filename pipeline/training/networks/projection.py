@@ -12,6 +12,7 @@ from pipeline.bundles.identities import FittedOn, Learner
 from pipeline.bundles.models import HeadParams
 from pipeline.errors import DataError
 from pipeline.faces.types import Embeddings, Flags, Scores
+from pipeline.fitting.first_stage import fit_first_stage
 from pipeline.fitting.fit import (
     FEMALE,
     MALE,
@@ -80,7 +81,8 @@ def train_head(
     scorer = replace(scorer, thresholds=thresholds)
     gender = gender_head(faces.table, genders, recipe.fit) or base.gender
     replay = replay_limits(scorer, faces.table)
-    return TrainedHead(HeadParams(scorer, gender, base.occlusion, base.quality, replay), history)
+    stage = fit_first_stage(scorer, faces.table, base.first_stage)
+    return TrainedHead(HeadParams(scorer, gender, base.occlusion, base.quality, replay, stage), history)
 
 
 def starting_scorer(table: FaceTable, base: HeadParams, recipe: Recipe) -> Scorer:
