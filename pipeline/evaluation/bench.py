@@ -8,11 +8,12 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import io
+import resource
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,9 +22,10 @@ from PIL import Image, ImageOps
 from pipeline.analysis import analyse
 from pipeline.bundles.models import Models
 from pipeline.datasets.data import Pair
-from pipeline.datasets.embeddings import embed_picture, main_face
+from pipeline.datasets.embeddings import find_main_face, main_face
 from pipeline.errors import DataError, ImageError, PeerMissing
 from pipeline.faces.types import Doubles, Embeddings, Face, Flags, Rgb, Scores
+from pipeline.first_stage import FirstStage
 from pipeline.fitting import metrics
 from pipeline.images.decode import decode
 from pipeline.score import Scorer
@@ -67,7 +69,9 @@ def _photo(portrait: Image.Image, height: int) -> bytes:
 
 
 def bench(models: Models, selfie: bytes, photo: bytes, rounds: int) -> dict[str, Any]:
-    """Milliseconds of processor time of every stage and of the whole, over ``rounds``; JSON.
+    """Milliseconds of processor time of every stage and of the whole, over ``rounds``, and on the clock.
+
+    With the networks that compared, and the process's most memory; JSON.
 
     Raises DataError where a photo shows no face that can be compared.
     """
@@ -80,17 +84,26 @@ def bench(models: Models, selfie: bytes, photo: bytes, rounds: int) -> dict[str,
 
 def measure(verify_two: Verify, selfie: bytes, photo: bytes, rounds: int) -> dict[str, Any]:
     """The same for any verification; a first round, for warming up, is not counted."""
-    if verify_two(selfie, photo).photos[0].comparison is None:
+    comparison = verify_two(selfie, photo).photos[0].comparison
+    if comparison is None:
         raise DataError("the photos show no two faces that can be compared")
     totals: list[float] = []
+    walls: list[float] = []
     stages: list[dict[str, float]] = []
     for _ in track(range(rounds), rounds, "verifying"):
-        started = process_time()
+        started, clock = process_time(), perf_counter()
         verdict = verify_two(selfie, photo)
         totals.append((process_time() - started) * 1000)
+        walls.append((perf_counter() - clock) * 1000)
         stages.append(dict(verdict.timings))
     by_stage = {name: quartiles([timings.get(name, 0.0) for timings in stages]) for name in stages[0]}
-    return {"rounds": rounds, "milliseconds": {**by_stage, "all": quartiles(totals)}}
+    return {
+        "rounds": rounds,
+        "milliseconds": {**by_stage, "all": quartiles(totals)},
+        "wall": quartiles(walls),
+        "networks": sorted(comparison.cosines),
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 class Verifier(Protocol):
@@ -111,13 +124,24 @@ class Verifier(Protocol):
         """A higher score means more similar faces."""
 
 
+@dataclass(slots=True, eq=False)
+class _Embedded:
+    """A face with what is known of it so far."""
+
+    crops: dict[str, Rgb]
+    fast: Embeddings | None
+    """(1, k) of the first stage; None for heads without one."""
+    projected: dict[str, Embeddings] | None = None
+    """(1, k) by tower, once they are needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ours:
-    """The product's path from photo to score, as in `evaluate`."""
+    """The product's path from photo to score: by the first stage where it decides, else by all networks."""
 
     models: Models
-    """Those that compare faces, see `comparing`."""
     scorer: Scorer
+    first_stage: FirstStage | None
     name: str = "ours"
 
     @property
@@ -125,20 +149,36 @@ class Ours:
         """The approve threshold."""
         return self.scorer.thresholds.approve
 
-    def describe(self, rgb: Rgb) -> dict[str, Embeddings] | None:
-        """Projected embeddings, (1, k) by embedder."""
-        embeddings = embed_picture(self.models, rgb)
-        if embeddings is None:
+    def describe(self, rgb: Rgb) -> _Embedded | None:
+        """The main face, as the labels mean it."""
+        found = find_main_face(self.models, rgb)
+        if found is None:
             return None
-        return self.scorer.project({name: embedding[None] for name, embedding in embeddings.items()})
+        upright, face = found
+        refined = self.models.mesh.refine(upright, face)
+        crops = {name: self.models.embedders[name].crop(upright, refined) for name in self._names()}
+        if self.first_stage is None:
+            return _Embedded(crops, None)
+        embedder = self.models.embedders[self.first_stage.embedder]
+        fast = embedder.embed([crops[self.first_stage.embedder]])
+        return _Embedded(crops, self.first_stage.project(self.scorer, fast))
 
-    def score(self, one: dict[str, Embeddings], other: dict[str, Embeddings]) -> float:
-        return float(self.scorer.scores(one, other)[0])
+    def score(self, one: _Embedded, other: _Embedded) -> float:
+        if self.first_stage and one.fast is not None and other.fast is not None:
+            decided = self.first_stage.compare(self.scorer, one.fast, other.fast, np.inf)
+            if decided is not None:
+                return decided.score
+        return float(self.scorer.scores(self._projected(one), self._projected(other))[0])
 
+    def _names(self) -> set[str]:
+        return {*self.scorer.towers, *([self.first_stage.embedder] if self.first_stage else ())}
 
-def comparing(models: Models, scorer: Scorer) -> Models:
-    """The models without the networks that are only used for gender, which other verifiers do not read."""
-    return replace(models, embedders={name: models.embedders[name] for name in scorer.towers})
+    def _projected(self, face: _Embedded) -> dict[str, Embeddings]:
+        if face.projected is None:
+            embedders = self.models.embedders
+            rows = {name: embedders[name].embed([face.crops[name]]) for name in self.scorer.towers}
+            face.projected = self.scorer.project(rows)
+        return face.projected
 
 
 class FaceRecognition:
