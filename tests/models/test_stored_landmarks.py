@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline.bundles.load import load_models
 from pipeline.bundles.models import Models
+from pipeline.images.decode import reduced_size
 from pipeline.verdict import Landmark, Landmarks, Outcome, PhotoFinding
 from pipeline.verify import verify
 from support.portraits import BIDEN, GROUP, OBAMA, smaller
@@ -48,6 +49,26 @@ def test_a_photo_that_lies_on_its_side_has_its_landmarks_where_the_eyes_lie(
     straight, lying = eyes(placed(verdict.selfie)), eyes(placed(verdict.photos[0]))
     turned = np.column_stack([straight[:, 1], width - straight[:, 0]])
     assert np.abs(lying - turned).max() < 4
+
+
+def test_a_photo_that_is_read_small_has_its_landmarks_where_they_lie_in_its_usual_size(
+    models: Models, portraits: Path
+) -> None:
+    """The large portrait is read at a half. Of the distant one the face is too small then."""
+    with Image.open(portraits / OBAMA[0]) as opened:
+        portrait = opened.convert("RGB")
+    large = portrait.resize((1800 * portrait.width // portrait.height, 1800))
+    distant = Image.new("RGB", (3200, 2400), (90, 110, 100))
+    distant.paste(portrait.resize((400 * portrait.width // portrait.height, 400)), (1400, 900))
+    for picture in (large, distant):
+        buffer, wanted = io.BytesIO(), reduced_size(picture.size, 1600)
+        picture.save(buffer, "JPEG", quality=92)
+        usual = picture.resize(wanted)
+        as_png = io.BytesIO()
+        usual.save(as_png, "PNG")  # a PNG is always read at its size
+        verdict = verify(models, buffer.getvalue(), [as_png.getvalue()])
+        small, whole = eyes(placed(verdict.selfie)), eyes(placed(verdict.photos[0]))
+        assert np.abs(small - whole).max() < 4
 
 
 def test_of_a_group_the_landmarks_are_those_of_the_member(models: Models, portraits: Path) -> None:

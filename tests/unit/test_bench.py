@@ -14,6 +14,7 @@ from PIL import Image
 from pipeline.datasets.data import Pair
 from pipeline.errors import DataError, PeerMissing
 from pipeline.evaluation.bench import SIZE, FaceRecognition, compare, measure, time_verifiers, two_photos
+from pipeline.evaluation.turns import Contestant, in_turns
 from pipeline.faces.types import Rgb
 from pipeline.verdict import Comparison, Gender, Outcome, PhotoFinding, Reason, Status, Verdict
 from support.bundle import ROOT
@@ -109,6 +110,31 @@ def test_the_two_photos_are_of_the_size_that_is_said_and_not_one_picture() -> No
     pictures = [Image.open(io.BytesIO(photo)) for photo in two_photos()]
     assert [picture.size for picture in pictures] == [SIZE, SIZE]
     assert not np.array_equal(np.asarray(pictures[0]), np.asarray(pictures[1]))
+
+
+ANSWERS = """
+import sys
+print(flush=True)
+for line in sys.stdin:
+    print({milliseconds}, 20.0, flush=True)
+"""
+
+
+def test_contestants_verify_in_turns_and_are_held_against_the_first(tmp_path: Path) -> None:
+    def contestant(milliseconds: float) -> Contestant:
+        return Contestant(ANSWERS.format(milliseconds=milliseconds), tmp_path, tmp_path, [])
+
+    with contestant(10.0) as ours, contestant(25.0) as theirs:
+        found = in_turns({"ours": ours, "theirs": theirs}, rounds=3)
+    assert found["ours"]["times"]["median"] == 1.0
+    assert found["theirs"]["times"] == {"median": 2.5, "quartile25": 2.5, "quartile75": 2.5}
+    assert found["theirs"]["milliseconds"]["median"] == 25.0
+    assert found["theirs"]["wall"]["median"] == 20.0
+
+
+def test_a_checkout_that_cannot_verify_is_named_with_its_reason(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be timed: ValueError: no bundle"):
+        Contestant("raise ValueError('no bundle')", tmp_path, tmp_path, [])
 
 
 def test_a_peer_that_is_not_installed_is_said_in_one_line() -> None:

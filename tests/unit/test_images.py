@@ -24,7 +24,7 @@ from pipeline.errors import (
     UndecodableImage,
     UnsupportedFormat,
 )
-from pipeline.images.decode import decode
+from pipeline.images.decode import SMALL, decode, decode_small
 from pipeline.images.limits import CAPS, DecodeBudget, Decoding, ImageLimits
 from pipeline.images.perceptual_hash import picture_hashes
 from pipeline.verdict import PerceptualHash
@@ -275,6 +275,54 @@ def test_a_large_heic_is_scaled_down() -> None:
     picture = decode(heic(four_corners(400, 300)), ImageLimits(long_side=100))
     assert (picture.rgb.shape, picture.width, picture.height) == ((75, 100, 3), 400, 300)
     assert corner_colours(picture.rgb) == list(CORNERS)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("width", [640, 1600, 2000, 4000])
+def test_the_pixels_of_a_jpeg_are_those_that_pillow_gives(mode: str, width: int) -> None:
+    rng = np.random.default_rng(width)
+    data = saved(scene(rng, (width, width // 2)).convert(mode), "JPEG", quality=88)
+    found, asked = decode(data).rgb, (min(width, 1600), min(width, 1600) // 2)
+    with Image.open(io.BytesIO(data)) as theirs:
+        theirs.draft("RGB", asked)
+        expected = theirs.convert("RGB")
+    if expected.size != asked:
+        expected = expected.resize(asked, Image.Resampling.BOX)
+    assert np.array_equal(found, np.asarray(expected))
+
+
+@pytest.mark.parametrize(("width", "reduced"), [(1600, 800), (3199, 1599), (3200, 800), (4032, 1008)])
+def test_a_large_jpeg_can_be_read_small(width: int, reduced: int) -> None:
+    data = saved(four_corners(width, width // 2), "JPEG", quality=90, exif=oriented(6))
+    small, usual = decode_small(data), decode(data)
+    assert small is not None
+    assert max(small.rgb.shape[:2]) == reduced >= SMALL
+    assert corner_colours(small.rgb) == corner_colours(usual.rgb)
+    assert (small.width, small.height, small.sha256) == (usual.width, usual.height, usual.sha256)
+    assert small.places == pytest.approx(max(usual.rgb.shape) / reduced)
+    assert small.scale == pytest.approx(width / reduced)
+
+
+@pytest.mark.parametrize(
+    ("kind", "width", "options"),
+    [("JPEG", 1599, {}), ("JPEG", 3200, {"progressive": True}), ("PNG", 3200, {})],
+)
+def test_where_it_saves_nothing_a_photo_is_not_read_small(
+    kind: str, width: int, options: dict[str, bool]
+) -> None:
+    assert decode_small(saved(four_corners(width, 400), kind, **options)) is None
+
+
+def test_a_damaged_photo_is_damaged_also_where_it_is_read_small() -> None:
+    data = saved(four_corners(3200, 1600), "JPEG")
+    with pytest.raises(UndecodableImage):
+        decode_small(data[: len(data) // 3])
+
+
+def oriented(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    return exif
 
 
 def test_a_small_photo_is_never_enlarged() -> None:

@@ -52,6 +52,13 @@ def test_where_there_is_a_mesh_its_points_are_kept_for_faces_are_aligned_by_them
     assert places[Landmark.MOUTH_LEFT] == (132, 100)
 
 
+def test_of_a_photo_that_was_read_small_places_are_those_in_its_usual_size() -> None:
+    found = detected(0, POINTS, MESH)
+    face = found.faces[0]
+    assert box_in_photo(found, face, 2.5) == Box(200, 75, 225, 250)
+    assert landmarks_in_photo(found, face, 2.5)[Landmark.MOUTH_LEFT] == (330, 250)
+
+
 def test_the_landmarks_have_no_more_digits_than_the_networks_are_exact() -> None:
     found = detected(0, POINTS + np.float32(0.123))
     assert landmarks_in_photo(found, found.faces[0])[Landmark.RIGHT_EYE] == (100.1, 50.1)

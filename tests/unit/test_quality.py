@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.faces.people import large_enough
 from pipeline.faces.quality import Quality, QualityLimits, gate, measure
 from pipeline.faces.types import Face, Rgb
 from pipeline.verdict import Box, Outcome
@@ -166,3 +167,22 @@ def test_the_sides_of_a_photo_are_counted_in_pixels_of_the_original() -> None:
     height, width = scene(8).shape[:2]
     assert measured.photo_px == 3 * min(height, width)
     assert measured.fills == pytest.approx(FACE.box.side / max(height, width))
+
+
+@pytest.mark.parametrize(
+    ("faces", "expected"),
+    [
+        ([], False),
+        ([(128, 0.9)], True),
+        ([(127, 0.9)], False),
+        ([(300, 0.79)], False),
+        ([(200, 0.9), (110, 0.9)], False),
+        ([(300, 0.9), (110, 0.9)], True),
+    ],
+    ids=["none", "large", "small", "uncertain", "a second person small", "a bystander small"],
+)
+def test_a_photo_that_was_read_small_is_enough_where_all_who_may_count_are_certain_and_large(
+    faces: list[tuple[float, float]], expected: bool
+) -> None:
+    found = [Face(Box(0, 0, side, side), LANDMARKS, score) for side, score in faces]
+    assert large_enough(found) is expected
