@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from worker.broker.pool_size import LEAST, default_processes
 from worker.broker.schedules import At, Every
 from worker.client.broker import filesystem_options, is_embedded, is_redis, sentinel_options, tls_options
 from worker.client.sender import kombu_queue
@@ -130,7 +131,8 @@ task_annotations = {
 
 # Processes
 worker_consumer = "worker.broker.consumer:ValidatingConsumer"  # no message ends the worker or is lost
-worker_concurrency = _settings.concurrency
+# Queue files and SQLite have one writer at a time: more processes than two would wait for each other.
+worker_concurrency = _settings.concurrency or (LEAST if _embedded else default_processes())
 # Queue files have no event loop; Celery's pool for such brokers hangs after a `kill -9` of a child.
 worker_pool = "worker.broker.filesystem:KillSafePool" if _embedded else "prefork"
 # A process loads models when it starts; after 4 s (default) Celery would kill it, again and again.

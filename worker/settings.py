@@ -159,8 +159,8 @@ class Settings(ConsoleSettings):
     one replaces the other."""
 
     # Work
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 2
-    """Processes of one worker; each holds its own models, 300 to 350 MB of memory."""
+    concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
+    """Processes; each has its own models, 300 to 350 MB. Unset: 2.5 for each processor, if memory allows."""
     time_limit_seconds: Seconds = 50
     """A job that runs longer is killed. Must be shorter than `VERIFY_LEASE_SECONDS`."""
     lease_seconds: Seconds = 60

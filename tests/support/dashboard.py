@@ -299,7 +299,7 @@ ROWS: Final[Mapping[str, Sequence[Panel]]] = {
     "The machine": (
         lines(
             "Memory of each worker",
-            "Its main process and those that judge. Above 1.5 GB with two of them: a leak.",
+            "Its main process and those that judge. Above 750 MB for each of them: a leak.",
             "verify-worker-memory",
             8,
             {"{{instance}}": 'sum by (instance) (verify_worker_memory_bytes{process=~"main|pool"})'},

@@ -21,6 +21,7 @@ from support.bundle import ROOT
 from support.compose import BASE, PRODUCTION, merged
 from support.dockerfile import DOCKERFILE, copied, stages, steps_of
 from support.prometheus import MONITORING
+from worker.broker.pool_size import MAIN_BYTES, PROCESS_BYTES
 from worker.cli import main as worker_cli
 from worker.jobs import queues
 from worker.setting_names import PREFIX
@@ -121,10 +122,11 @@ def test_the_memory_of_a_process_is_the_same_in_every_document_and_fits_into_its
         n: re.findall(r"(\d+)(?: to |~)(\d+) MB", (ROOT / n).read_text()) for n in (*documents, *sources)
     }
     assert {name: found for name, found in figures.items() if found != [("300", "350")]} == {}
-    processes = Settings.model_fields["concurrency"].default
-    assert OURS["verify"]["mem_limit"] == "1536m"
-    photo = ImageLimits().memory / 1e6  # while it is decoded
-    assert processes * (350 + photo) + 110 < 1536  # and the main process
+    assert Settings.model_fields["concurrency"].default is None
+    assert OURS["verify"]["mem_limit"] == "4g"
+    photo = ImageLimits().memory  # while it is decoded
+    assert 350e6 + photo < PROCESS_BYTES <= celeryconfig.worker_max_memory_per_child * 1024
+    assert 5 * PROCESS_BYTES + MAIN_BYTES < 4 * 1024**3
 
 
 @pytest.mark.parametrize("name", ["verify", "retrain", "beat"])

@@ -1,0 +1,47 @@
+"""How many processes a worker has where `VERIFY_CONCURRENCY` does not say it.
+
+A process waits for photos while another computes, so a worker has more processes than processors:
+processors x (1 + waiting / computing), as many as the memory holds. docs/performance.md has the figures.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+WAITING_PER_COMPUTING: Final = 1.5
+"""Of one job whose photos take 150 ms: it waits for 155 ms and computes for 119; rounded up."""
+PROCESS_BYTES: Final = 750_000_000
+"""For each process: less than what `celeryconfig.worker_max_memory_per_child` lets it keep."""
+MAIN_BYTES: Final = 110_000_000
+"""For the main process."""
+LEAST: Final = 2
+"""One may wait for a photo host for 20 s, so there are two in any case."""
+CONTROL_GROUP: Final = Path("/sys/fs/cgroup")
+"""A container finds its own limits there."""
+
+
+def default_processes(group: Path = CONTROL_GROUP) -> int:
+    """As many as keep the processors busy, and as fit into the memory."""
+    wanted = math.ceil(processors(group) * (1 + WAITING_PER_COMPUTING))
+    return max(LEAST, min(wanted, (memory(group) - MAIN_BYTES) // PROCESS_BYTES))
+
+
+def processors(group: Path) -> float:
+    """Those that this process may use; a container's quota may be a part of one."""
+    there = float(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    with suppress(OSError, ValueError):  # "max" is no number, and means no limit
+        quota, period = map(int, (group / "cpu.max").read_text().split())
+        return min(there, quota / period)
+    return there
+
+
+def memory(group: Path) -> int:
+    """Bytes that a worker may take: all of a container's limit, or half of a machine that others use too."""
+    half = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    with suppress(OSError, ValueError):
+        return min(2 * half, int((group / "memory.max").read_text()))
+    return half
