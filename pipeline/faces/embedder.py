@@ -48,12 +48,12 @@ class Embedder(ABC):
     side: int
     """Of a crop, in pixels."""
 
-    def __init__(self, network: Path | Network, most: int) -> None:
+    def __init__(self, network: Path | Network) -> None:
         """Load the network from a path, or take a loaded one.
 
         Raises ModelError, also for another input shape.
         """
-        self._network = _opened(network, most) if isinstance(network, Path) else network
+        self._network = _opened(network) if isinstance(network, Path) else network
         if self._network.input_shape != (self.side, self.side, 3):
             raise BundleIncompatible(f"the network takes {self._network.input_shape}: it is no {self.name}")
 
@@ -127,9 +127,8 @@ class FaceNetEmbedder(Embedder):
     def __init__(
         self, network: Path | Network, geometry: StretchedGeometry, colours: Preprocess, name: str = "facenet"
     ) -> None:
-        """Load the network. In batches of four a face takes 15 % less time; larger batches gain nothing."""
         self.name = name
-        super().__init__(network, most=4)
+        super().__init__(network)
         self._geometry, self._colours = geometry, colours
 
     @property
@@ -152,10 +151,9 @@ class TemplateEmbedder(Embedder):
 
     side = 112
 
-    def __init__(self, name: str, network: Path | Network, border: Border, most: int = 2) -> None:
-        """Load the network. Two faces at a time are a little faster than one."""
+    def __init__(self, name: str, network: Path | Network, border: Border) -> None:
         self.name = name
-        super().__init__(network, most)
+        super().__init__(network)
         self._border = border
 
     @property
@@ -186,13 +184,10 @@ class Feed:
 
 
 class AddedEmbedder(TemplateEmbedder):
-    """A network of the operator's own → (n, d).
-
-    It takes one face at a time, because many files take no more.
-    """
+    """A network of the operator's own → (n, d)."""
 
     def __init__(self, name: str, network: Path | Network, border: Border, feed: Feed) -> None:
-        super().__init__(name, network, border, most=1)
+        super().__init__(name, network, border)
         self._feed = feed
 
     def embed(self, crops: Sequence[Rgb]) -> Embeddings:
@@ -217,7 +212,7 @@ class FaceResEmbedder(Embedder):
 
     def __init__(self, network: Path | Network, geometry: StretchedGeometry, name: str = "faceres") -> None:
         self.name = name
-        super().__init__(network, most=2)
+        super().__init__(network)
         self._geometry = geometry
 
     @property
@@ -263,9 +258,9 @@ def new_embedder(name: str, network: Path | Network, rule: Mapping[str, Any]) ->
     raise BundleIncompatible(f"this version knows no embedder named {name}")
 
 
-def _opened(path: Path, most: int) -> Network:
+def _opened(path: Path) -> Network:
     """The network in this file, by its suffix. Raises ModelError."""
-    return OnnxNetwork(path) if path.suffix == ".onnx" else LiteRtNetwork(path, most)
+    return OnnxNetwork(path) if path.suffix == ".onnx" else LiteRtNetwork(path)
 
 
 def _geometry(rule: Mapping[str, Any]) -> StretchedGeometry:

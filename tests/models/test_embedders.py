@@ -198,9 +198,9 @@ def test_a_head_that_does_not_say_how_faces_are_cut_is_refused(bundle: Bundle) -
 def test_a_file_that_is_no_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "some.tflite").write_bytes(b"not a network at all")
     with pytest.raises(WeightsCorrupt, match=r"some\.tflite"):
-        LiteRtNetwork(tmp_path / "some.tflite", most=1)
+        LiteRtNetwork(tmp_path / "some.tflite")
     with pytest.raises(WeightsMissing, match=r"other\.tflite"):
-        LiteRtNetwork(tmp_path / "other.tflite", most=1)
+        LiteRtNetwork(tmp_path / "other.tflite")
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ def test_every_backbone_learns_and_keras_litert_and_scorer_agree(name: BackboneN
         assert any(not np.array_equal(one, other) for one, other in zip(before, after, strict=True))
     path = tmp_path / "tower.tflite"
     path.write_bytes(to_tflite(backbone))
-    features = LiteRtNetwork(path, most=2).run(crops)
+    features = LiteRtNetwork(path).run(crops)
     assert np.linalg.norm(features, axis=1) == pytest.approx(np.ones(4), abs=1e-4)
     thresholds = Thresholds(approve=0.4, different=0.2, scale=9.0)
     siamese = networks[-1]
