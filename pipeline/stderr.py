@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -13,6 +14,9 @@ from typing import BinaryIO, Final
 XNNPACK_NOTE: Final = b"INFO: Created TensorFlow Lite XNNPACK delegate for CPU.\n"
 """The first LiteRT network of a process writes this line; its Python package has no log level
 (google-ai-edge/LiteRT#7420)."""
+
+_LITERT_NOTE: Final = re.compile(rb"^(?:INFO|WARNING): \[\w+\.cc:\d+\] .*\n", re.MULTILINE)
+"""What LiteRT's environments write about the accelerators that they look for and do not find."""
 
 _ONE_AT_A_TIME: Final = RLock()
 
@@ -25,6 +29,11 @@ def silent() -> AbstractContextManager[None]:
 def without_xnnpack_note() -> AbstractContextManager[None]:
     """Drop `XNNPACK_NOTE` alone."""
     return filtered(lambda text: text.replace(XNNPACK_NOTE, b""))
+
+
+def without_litert_notes() -> AbstractContextManager[None]:
+    """Drop `XNNPACK_NOTE` and what LiteRT writes about accelerators."""
+    return filtered(lambda text: _LITERT_NOTE.sub(b"", text.replace(XNNPACK_NOTE, b"")))
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from worker.jobs import queues
 from worker.metrics import counting
 from worker.metrics.step import MetricsEndpoint
 from worker.retraining.packages import missing_packages
+from worker.serving.registry import share_weights
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +144,7 @@ def _prepare_process(**_: Any) -> None:
     try:
         telemetry.traces.start()
         telemetry.errors.start(runtime.settings().sentry_dsn.get_secret_value())  # connections of its own
+        share_weights()
         runtime.preload(judging=runtime.needs_models(_served))
         # What is there by now stays: the collector would go through all of it, 90 ms, every fifty jobs.
         gc.collect()

@@ -31,7 +31,7 @@ from worker.operating.heads import HeadChecks
 from worker.retraining.embedding import Embedding, EmbeddingRules, embed_labelled
 from worker.retraining.packages import missing_packages
 from worker.serving.champion import Serving
-from worker.serving.registry import NetworkFiles
+from worker.serving.registry import NetworkFiles, shared_weights
 from worker.serving.signatures import HeadSignatures
 from worker.setting_values import STREAM_ENDPOINT
 from worker.settings import Settings, load_settings
@@ -74,7 +74,7 @@ def models() -> Models:
     """The loaded bundle. Raises ModelError."""
     from pipeline.bundles.load import load_models
 
-    return load_models(settings().bundle)
+    return load_models(settings().bundle, shared_weights())
 
 
 @lru_cache(maxsize=1)

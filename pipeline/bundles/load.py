@@ -25,6 +25,8 @@ from pipeline.errors import BundleIncompatible
 from pipeline.faces.detector import TwoRangeDetector
 from pipeline.faces.embedder import Embedder, open_embedder
 from pipeline.faces.mesh import FaceMesh
+from pipeline.faces.networks import Network
+from pipeline.faces.packed.weights import PackedWeights, open_network
 from pipeline.memory import keep_freed_memory
 
 Find = Callable[[str, Part], Path]
@@ -35,14 +37,17 @@ def _nowhere(name: str, part: Part) -> Path:
     raise BundleIncompatible(f"the bundle here does not hold {name} ({part.file})")
 
 
-def load_models(folder: Path) -> Models:
+def load_models(folder: Path, packed: Path | None = None) -> Models:
     """Check the bundle and load it. Raises ModelError.
 
+    ``packed`` is a folder where the processes of this host share the embedders' packed weights. LiteRT writes
+    two lines to standard error when a process ends that uses it, but for one that ends by `os._exit`.
     Each network runs on one thread and must not be shared between threads.
     """
     bundle = read_bundle(folder)
     params = read_head_params(bundle.head)
     # Also those that a head is yet to be fitted with (`weights --embedder`).
+    opened = PackedWeights(packed).open if packed else open_network
     names = {*params.dimensions, *bundle.head.metadata.get("embedders", {})}
     return Models(
         bundle=bundle,
@@ -50,7 +55,7 @@ def load_models(folder: Path) -> Models:
         head=bundle.head,
         detector=TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full")),
         mesh=FaceMesh(bundle.path("face_mesh")),
-        embedders=_embedders(bundle.head, params, {name: bundle.path(name) for name in names}),
+        embedders=_embedders(bundle.head, params, {name: opened(bundle.path(name)) for name in names}),
         params=params,
     )
 
@@ -96,7 +101,9 @@ def _source(
     return path
 
 
-def _embedders(head: Head, params: HeadParams, sources: Mapping[str, Path | Embedder]) -> dict[str, Embedder]:
+def _embedders(
+    head: Head, params: HeadParams, sources: Mapping[str, Path | Network | Embedder]
+) -> dict[str, Embedder]:
     """The embedders of ``sources``. Raises BundleIncompatible where one does not fit the head."""
     described, embedders = head.metadata.get("embedders", {}), {}
     for name, source in sources.items():

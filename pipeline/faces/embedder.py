@@ -23,7 +23,8 @@ from pipeline.faces.align import (
     crop_stretched,
     preprocess,
 )
-from pipeline.faces.networks import LiteRtNetwork, Network, OnnxNetwork
+from pipeline.faces.networks import Network
+from pipeline.faces.packed.weights import open_network
 from pipeline.faces.types import Embeddings, Face, Rgb
 
 STRETCHED = ("facenet", "vgg19", "own_cnn")
@@ -53,7 +54,7 @@ class Embedder(ABC):
 
         Raises ModelError, also for another input shape.
         """
-        self._network = _opened(network) if isinstance(network, Path) else network
+        self._network = open_network(network) if isinstance(network, Path) else network
         if self._network.input_shape != (self.side, self.side, 3):
             raise BundleIncompatible(f"the network takes {self._network.input_shape}: it is no {self.name}")
 
@@ -226,7 +227,7 @@ class FaceResEmbedder(Embedder):
         return {"geometry": asdict(self._geometry)}
 
 
-def open_embedder(name: str, network: Path | Embedder, description: Mapping[str, Any]) -> Embedder:
+def open_embedder(name: str, network: Path | Network | Embedder, description: Mapping[str, Any]) -> Embedder:
     """The embedder ``name`` as a head describes it, on a network's file or on one that is loaded.
 
     A loaded embedder with the same rule is returned itself. Raises ModelError.
@@ -239,8 +240,8 @@ def open_embedder(name: str, network: Path | Embedder, description: Mapping[str,
     return embedder
 
 
-def _new_or_same(name: str, network: Path | Embedder, description: Mapping[str, Any]) -> Embedder:
-    if isinstance(network, Path):
+def _new_or_same(name: str, network: Path | Network | Embedder, description: Mapping[str, Any]) -> Embedder:
+    if not isinstance(network, Embedder):
         return new_embedder(name, network, description)
     return network if network.has_rule(description) else new_embedder(name, network.network, description)
 
@@ -256,11 +257,6 @@ def new_embedder(name: str, network: Path | Network, rule: Mapping[str, Any]) ->
     if rule.get("crop") == ADDED_CROP:
         return AddedEmbedder(name, network, Border(rule["border"]), Feed(**rule["feed"]))
     raise BundleIncompatible(f"this version knows no embedder named {name}")
-
-
-def _opened(path: Path) -> Network:
-    """The network in this file, by its suffix. Raises ModelError."""
-    return OnnxNetwork(path) if path.suffix == ".onnx" else LiteRtNetwork(path)
 
 
 def _geometry(rule: Mapping[str, Any]) -> StretchedGeometry:

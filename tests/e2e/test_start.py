@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import platform
 import re
+import tempfile
 import time
 from pathlib import Path
+
+import pytest
 
 from support.bundle import ROOT
 from support.servers import redis_cluster
@@ -32,6 +37,16 @@ def test_a_pool_process_has_no_tensorflow_and_no_more_memory_than_the_documents_
 def test_a_pool_process_runs_its_networks_on_one_thread(system: System) -> None:
     (pid,) = system.start().pool()
     assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere each process packs its own weights")
+def test_a_pool_process_maps_packed_weights_that_others_share(system: System) -> None:
+    worker = system.start()
+    (pid,) = worker.pool()
+    shared = Path(tempfile.gettempdir()) / f"face-verification-{os.getuid()}"
+    assert f"{shared}/" in Path(f"/proc/{pid}/maps").read_text()
+    assert worker.stop() == 0
+    assert "ccelerator" not in worker.words, "LiteRT wrote what it looked for"
 
 
 def test_without_models_a_worker_says_so_in_one_line_and_ends(system: System, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from support.bundle import ROOT
 
 FILTERED = """
 import os
-from pipeline.stderr import XNNPACK_NOTE, silent, without_xnnpack_note
+from pipeline.stderr import XNNPACK_NOTE, silent, without_litert_notes, without_xnnpack_note
 
 def native(text):
     os.write(2, text)  # past sys.stderr, as a library does
@@ -31,6 +31,20 @@ with without_xnnpack_note():
 native(b"after\\n")
 """
     assert stderr_of(code) == "before\none\ntwo\nafter\n"
+
+
+def test_what_litert_writes_about_accelerators_is_dropped_and_its_errors_stay() -> None:
+    code = """
+with without_litert_notes():
+    native(b"INFO: [environment.cc:36] Creating LiteRT environment with options\\n" + XNNPACK_NOTE)
+    native(b"ERROR: tflite/delegates/xnnpack/weight_cache.cc:520: incompatible header version\\n")
+    native(b"WARNING: [gpu_registry.cc:160] GPU accelerator could not be loaded and registered.\\n")
+    native(b"WARNING: Cache file is stale.\\n")
+"""
+    assert stderr_of(code).splitlines() == [
+        "ERROR: tflite/delegates/xnnpack/weight_cache.cc:520: incompatible header version",
+        "WARNING: Cache file is stale.",
+    ]
 
 
 def test_after_an_error_everything_is_shown() -> None:

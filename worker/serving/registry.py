@@ -6,8 +6,10 @@ a URL that all hosts share.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import tempfile
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -38,6 +40,18 @@ SECONDS: Final = 25.0
 """For one network of about 90 MB: well below a job's time limit, for a job waits for it."""
 _NAME: Final = re.compile(r"[\w-]+(\.tflite|\.onnx)")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_shares_weights: list[bool] = []
+"""Not empty in a process of a pool."""
+
+
+def share_weights() -> None:
+    """From here on this process, which ends by `os._exit`, shares packed weights with those of its host."""
+    _shares_weights[:] = [True]
+
+
+def shared_weights() -> Path | None:
+    """The folder of packed weights, one for each user; in our containers it is in memory."""
+    return Path(tempfile.gettempdir()) / f"face-verification-{os.getuid()}" if _shares_weights else None
 
 
 class Versions(Protocol):

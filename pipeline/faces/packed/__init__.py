@@ -1,0 +1,1 @@
+"""Networks on packed weights that all processes of a host share."""
