@@ -56,11 +56,4 @@ class FirstStage:
             score = expected
         else:
             return None
-        return Comparison(
-            score=score,
-            similarity=thresholds.similarity(score),
-            approve_threshold=thresholds.approve,
-            different_threshold=thresholds.different,
-            cosines={self.embedder: cosine},
-            distances={self.embedder: float(np.sqrt(max(0.0, 2 - 2 * cosine)))},
-        )
+        return thresholds.comparison(score, {self.embedder: cosine})

@@ -102,6 +102,18 @@ class Thresholds:
         """
         return self.approve + float(np.log(max(faces, 1))) / self.scale
 
+    def comparison(self, score: float, cosines: Mapping[str, float], comparisons: int = 1) -> Comparison:
+        """The comparison with this score and these cosines, the best of so many ``comparisons``."""
+        approve = self.approve_among(comparisons)
+        return Comparison(
+            score=score,
+            similarity=self.similarity(score - (approve - self.approve)),
+            approve_threshold=approve,
+            different_threshold=self.different,
+            cosines=cosines,
+            distances={name: float(np.sqrt(max(0.0, 2 - 2 * c))) for name, c in cosines.items()},
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scorer:
@@ -148,17 +160,8 @@ class Scorer:
 
         The approve threshold is that of the best of so many ``comparisons``.
         """
-        approve = self.thresholds.approve_among(comparisons)
         cosines = {name: float(np.sum(first[name] * second[name])) for name in self.towers}
-        score = float(self.scores(first, second)[0])
-        return Comparison(
-            score=score,
-            similarity=self.thresholds.similarity(score - (approve - self.thresholds.approve)),
-            approve_threshold=approve,
-            different_threshold=self.thresholds.different,
-            cosines=cosines,
-            distances={name: float(np.sqrt(max(0.0, 2 - 2 * c))) for name, c in cosines.items()},
-        )
+        return self.thresholds.comparison(float(self.scores(first, second)[0]), cosines, comparisons)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
