@@ -152,10 +152,8 @@ def _analyse_face(
     one: ObservedFace,
 ) -> AnalysedFace:
     with analysis.stage("align"):
-        crops: dict[str, Rgb] = {}
-        for embedder in embedders:
-            if embedder.cut not in crops:
-                crops[embedder.cut] = embedder.crop(detection.rgb, one.face)
+        each = {embedder.cut: embedder for embedder in embedders}
+        crops = {cut: embedder.crop(detection.rgb, one.face) for cut, embedder in each.items()}
     with analysis.stage("same_picture"):
         structure = fine_structure(detection.rgb, one.face)
     return AnalysedFace(

@@ -23,9 +23,10 @@ MALE, FEMALE, UNKNOWN = 1, 0, -1
 
 REPLAY_SHARE = 0.001
 """Share of genuine pairs that are taken for one picture sent twice and reviewed for nothing."""
-COME_ALONG = frozenset({"facenet", "mobilefacenet", "vgg19", "own_cnn"}).union(
-    ("sface", "sface8"), ("faceres", "faceres8")
-)
+COME_ALONG = {
+    *("facenet", "sface", "sface8", "mobilefacenet", "faceres", "faceres8"),
+    *("vgg19", "own_cnn"),
+}
 """Embedders of this project; any other in a table is an operator's own."""
 ENOUGH_FOR_WEIGHTS = 50
 """With fewer people of the users' kind the weights of added networks are learned on everybody."""
