@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipeline.bundles.bundle import (
@@ -129,7 +128,6 @@ def _try_out(params: HeadParams, embedders: Mapping[str, Embedder]) -> None:
 def warm_up(models: Models) -> None:
     """Run every network once, so that the first photo takes no longer than others, and keep memory for it."""
     keep_freed_memory()
-    cv2.setNumThreads(1)  # as many processes as cores run already
     models.detector.detect(np.full((960, 1280, 3), 128, np.uint8))
     for embedder in models.embedders.values():
         embedder.embed([np.full((embedder.side, embedder.side, 3), 128, np.uint8)])

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import click
+import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
@@ -77,7 +78,8 @@ def command(
     """Milliseconds of processor time for each stage of one verification of two photos."""
     if pairs and (not peers or images is None):
         raise click.UsageError("--pairs wants --peers and --images")
-    # As in a worker: numpy's second thread would wait busily, and its time be taken for ours.
+    # As in a worker: a second thread of numpy would wait busily, and its time be taken for ours.
+    cv2.setNumThreads(1)
     with threadpool_limits(1):
         if pairs and images is not None:
             dataset = Dataset(load_models(bundle), bundle, images, cache)

@@ -30,6 +30,7 @@ _OURS: Final = (
     """
 import sys, time
 from pathlib import Path
+import cv2
 from threadpoolctl import threadpool_limits
 from pipeline.bundles.load import load_models, warm_up
 from pipeline.verify import verify
@@ -38,6 +39,7 @@ models = load_models(Path(sys.argv[1]))
 warm_up(models)
 one, other = (Path(path).read_bytes() for path in sys.argv[2:4])
 threadpool_limits(1)
+cv2.setNumThreads(1)
 
 def once():
     verify(models, one, [other])
