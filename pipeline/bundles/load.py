@@ -24,8 +24,8 @@ from pipeline.errors import BundleIncompatible
 from pipeline.faces.detector import TwoRangeDetector
 from pipeline.faces.embedder import Embedder, open_embedder
 from pipeline.faces.mesh import FaceMesh
-from pipeline.faces.networks import Network
-from pipeline.faces.packed.weights import PackedWeights, open_network
+from pipeline.faces.networks import Network, open_network
+from pipeline.faces.packed.weights import PackedWeights
 from pipeline.memory import keep_freed_memory
 
 Find = Callable[[str, Part], Path]

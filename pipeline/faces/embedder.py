@@ -23,8 +23,7 @@ from pipeline.faces.align import (
     crop_stretched,
     preprocess,
 )
-from pipeline.faces.networks import Network
-from pipeline.faces.packed.weights import open_network
+from pipeline.faces.networks import Network, open_network
 from pipeline.faces.types import Embeddings, Face, Rgb
 
 STRETCHED = ("facenet", "vgg19", "own_cnn")

@@ -108,6 +108,11 @@ class OnnxNetwork(Network):
         return np.asarray(found, np.float32).reshape(1, -1)
 
 
+def open_network(path: Path) -> Network:
+    """The network in this file, by its suffix, on weights of its own. Raises ModelError."""
+    return OnnxNetwork(path) if path.suffix == ".onnx" else LiteRtNetwork(path)
+
+
 def open_interpreter(path: Path) -> Any:
     """A LiteRT interpreter on one thread, ready to run. Raises WeightsMissing or WeightsCorrupt."""
     from ai_edge_litert.interpreter import Interpreter

@@ -26,7 +26,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.faces.networks import LiteRtNetwork, Network, OnnxNetwork
+from pipeline.faces.networks import Network, open_network
 from pipeline.faces.packed import model
 from pipeline.faces.types import Floats
 from pipeline.stderr import without_litert_notes
@@ -94,11 +94,6 @@ class PackedWeights:
         """Not tried again by this process, because it would take as long each time."""
         self._usable = False
         logger.info("this process packs weights of its own: %s", error)
-
-
-def open_network(path: Path) -> Network:
-    """The network in this file, by its suffix, on weights of its own. Raises ModelError."""
-    return OnnxNetwork(path) if path.suffix == ".onnx" else LiteRtNetwork(path)
 
 
 def _claim(folder: Path) -> None:
