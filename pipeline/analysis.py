@@ -20,7 +20,7 @@ from pipeline.faces.people import ObservedFace, large_enough, observe, refine
 from pipeline.faces.places import box_in_photo, landmarks_in_photo
 from pipeline.faces.same_picture import Structure, fine_structure
 from pipeline.faces.types import Detection, Embeddings, Rgb
-from pipeline.images.decode import Picture, decode, decode_small
+from pipeline.images.decode import Picture, decode
 from pipeline.images.limits import DecodeBudget
 from pipeline.verdict import Box, Fault, Landmarks, NotFetched, Outcome, Photo, PhotoFinding
 
@@ -128,20 +128,19 @@ def _detected(
 
     Raises ImageError and DecodeBudgetSpent.
     """
-    with analysis.stage("decode"):
-        small = decode_small(data, budget)
-    if small is not None:
-        detection = _detection(models, analysis, small)
-        if large_enough(detection.faces):
-            return small, detection
-    with analysis.stage("decode"):
-        picture = decode(data, budget=budget)
-    return picture, _detection(models, analysis, picture)
+    picture, detection = _look(models, analysis, budget, data, small=True)
+    if picture.places == 1 or large_enough(detection.faces):
+        return picture, detection
+    return _look(models, analysis, budget, data, small=False)
 
 
-def _detection(models: Models, analysis: PhotoAnalysis, picture: Picture) -> Detection:
+def _look(
+    models: Models, analysis: PhotoAnalysis, budget: DecodeBudget, data: bytes, *, small: bool
+) -> tuple[Picture, Detection]:
+    with analysis.stage("decode"):
+        picture = decode(data, budget=budget, small=small)
     with analysis.stage("detect"):
-        return models.detector.detect(picture.rgb)
+        return picture, models.detector.detect(picture.rgb)
 
 
 def _analyse_face(

@@ -118,6 +118,7 @@ class _Source:
     """Where the picture begins in the file."""
     limits: ImageLimits
     budget: DecodeBudget | None
+    small: bool = False
 
     @property
     def file(self) -> io.BytesIO:
@@ -139,8 +140,17 @@ _Decoded = tuple[Rgb, int, int]
 """The upright picture, and width and height of the original."""
 
 
-def decode(data: bytes, limits: ImageLimits = LIMITS, budget: DecodeBudget | None = None) -> Picture:
+def decode(
+    data: bytes,
+    limits: ImageLimits = LIMITS,
+    budget: DecodeBudget | None = None,
+    *,
+    small: bool = False,
+) -> Picture:
     """The picture in a file's bytes.
+
+    With ``small`` it has a half, a quarter or an eighth of the size, the long side at least `SMALL`, where
+    that halves the time: for large JPEGs that libjpeg need not hold as a whole.
 
     Raises UnsupportedFormat (naming the format), ImageTooLarge or UndecodableImage; DecodeBudgetSpent
     where the job's ``budget`` has too little time left for the photo.
@@ -149,29 +159,11 @@ def decode(data: bytes, limits: ImageLimits = LIMITS, budget: DecodeBudget | Non
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a photo with a damaged EXIF block is used all the same
-            rgb, width, height = _READERS[kind](_Source(data, start, limits, budget))
+            rgb, width, height = _READERS[kind](_Source(data, start, limits, budget, small))
     except DECODER_ERRORS as error:
         what = "cut off" if _CUT_OFF.search(str(error)) else "damaged"
         raise UndecodableImage(f"{what} {kind}: {type(error).__name__}: {error}") from error
     return Picture(rgb, hashlib.sha256(data).hexdigest(), picture_hashes(rgb), kind, width, height)
-
-
-def decode_small(data: bytes, budget: DecodeBudget | None = None) -> Picture | None:
-    """The picture at a half, a quarter or an eighth of its size, the long side at least `SMALL`, in half the
-    time of `decode`; None where that saves nothing.
-
-    That is so for small pictures, for other formats, and for JPEGs that libjpeg must hold as a whole. Raises
-    what `decode` raises.
-    """
-    kind, start = sniff(data)
-    if kind is not ImageFormat.JPEG:
-        return None
-    jpeg = read_jpeg(data, start, LIMITS.jpeg_scans)
-    long_side = max(jpeg.frame.width, jpeg.frame.height)
-    reduction = max((times for times in (1, 2, 4, 8) if long_side // times >= SMALL), default=1)
-    if reduction == 1 or jpeg.whole:
-        return None
-    return decode(data, replace(LIMITS, long_side=long_side // reduction), budget)
 
 
 def _read_jpeg(source: _Source) -> _Decoded:
@@ -182,6 +174,8 @@ def _read_jpeg(source: _Source) -> _Decoded:
         source.check_cost(Decoding.JPEG_WHOLE, size, memory, max(1.0, jpeg.scans / _USUAL_SCANS))
     else:
         source.check_cost(Decoding.JPEG, size)
+    if source.small and not jpeg.whole:
+        source = _reduced(source, max(size))
     image, small = JpegImageFile(io.BytesIO(jpeg.data)), reduced_size(size, source.limits.long_side)
     if jpeg.ended and not jpeg.frame.arithmetic and len(jpeg.frame.components) != _FOUR_COLOURS:
         rgb = _decoded(jpeg, small)
@@ -192,6 +186,13 @@ def _read_jpeg(source: _Source) -> _Decoded:
     if not jpeg.ended and not jpeg.settled:
         _check_rows(image, jpeg)
     return _finish(source, image, size)
+
+
+def _reduced(source: _Source, long_side: int) -> _Source:
+    """To be decoded at the least scale of libjpeg whose long side is not below `SMALL`."""
+    reduction = max((times for times in _REDUCED if long_side // times >= SMALL), default=1)
+    limit = min(source.limits.long_side, long_side // reduction)
+    return replace(source, limits=replace(source.limits, long_side=limit))
 
 
 def _decoded(jpeg: Jpeg, size: tuple[int, int]) -> Rgb:

@@ -24,7 +24,7 @@ from pipeline.errors import (
     UndecodableImage,
     UnsupportedFormat,
 )
-from pipeline.images.decode import SMALL, decode, decode_small
+from pipeline.images.decode import SMALL, decode
 from pipeline.images.limits import CAPS, DecodeBudget, Decoding, ImageLimits
 from pipeline.images.perceptual_hash import picture_hashes
 from pipeline.verdict import PerceptualHash
@@ -294,8 +294,7 @@ def test_the_pixels_of_a_jpeg_are_those_that_pillow_gives(mode: str, width: int)
 @pytest.mark.parametrize(("width", "reduced"), [(1600, 800), (3199, 1599), (3200, 800), (4032, 1008)])
 def test_a_large_jpeg_can_be_read_small(width: int, reduced: int) -> None:
     data = saved(four_corners(width, width // 2), "JPEG", quality=90, exif=oriented(6))
-    small, usual = decode_small(data), decode(data)
-    assert small is not None
+    small, usual = decode(data, small=True), decode(data)
     assert max(small.rgb.shape[:2]) == reduced >= SMALL
     assert corner_colours(small.rgb) == corner_colours(usual.rgb)
     assert (small.width, small.height, small.sha256) == (usual.width, usual.height, usual.sha256)
@@ -310,13 +309,16 @@ def test_a_large_jpeg_can_be_read_small(width: int, reduced: int) -> None:
 def test_where_it_saves_nothing_a_photo_is_not_read_small(
     kind: str, width: int, options: dict[str, bool]
 ) -> None:
-    assert decode_small(saved(four_corners(width, 400), kind, **options)) is None
+    data = saved(four_corners(width, 400), kind, **options)
+    asked, usual = decode(data, small=True), decode(data)
+    assert np.array_equal(asked.rgb, usual.rgb)
+    assert asked.places == usual.places == 1
 
 
 def test_a_damaged_photo_is_damaged_also_where_it_is_read_small() -> None:
     data = saved(four_corners(3200, 1600), "JPEG")
     with pytest.raises(UndecodableImage):
-        decode_small(data[: len(data) // 3])
+        decode(data[: len(data) // 3], small=True)
 
 
 def oriented(orientation: int) -> Image.Exif:
