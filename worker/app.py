@@ -23,6 +23,7 @@ from worker.jobs import queues
 from worker.metrics import counting
 from worker.metrics.step import MetricsEndpoint
 from worker.retraining.packages import missing_packages
+from worker.serving import libraries
 from worker.serving.registry import share_weights
 
 logger = logging.getLogger(__name__)
@@ -112,6 +113,13 @@ def _prepare_worker(instance: Any, **_: Any) -> None:
     if queues.RETRAIN in asked and queues.RETRAIN not in _served:
         logger.warning("the queue retrain is not served: %s", missing_packages())
     signal.signal(GIVE_UP, _end_in_failure)
+    if runtime.needs_models(_served):
+        libraries.one_thread()
+        libraries.load()
+    # What is there by now is shared with the processes to come until somebody writes to it, as the collector
+    # would; and it would go through all of it, 90 ms, every fifty jobs.
+    gc.collect()
+    gc.freeze()
 
 
 def _warn_of_settings() -> None:
@@ -146,7 +154,6 @@ def _prepare_process(**_: Any) -> None:
         telemetry.errors.start(runtime.settings().sentry_dsn.get_secret_value())  # connections of its own
         share_weights()
         runtime.preload(judging=runtime.needs_models(_served))
-        # What is there by now stays: the collector would go through all of it, 90 ms, every fifty jobs.
         gc.collect()
         gc.freeze()
     except Exception as error:

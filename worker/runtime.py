@@ -359,12 +359,11 @@ def real_in_sandbox() -> str | None:
 
 
 def preload(*, judging: bool) -> None:
-    """Prepare a new pool process: one thread, the store, and, for judging, warm models.
+    """Prepare a new pool process: the store, and, for judging, warm models.
 
     Raises ModelError, MappingError. It also starts while the database is unavailable.
     """
     reset()
-    one_thread()
     try:
         store().models.in_use()  # connects: from here on the process uses the clock of the database
     except StoreUnavailable as error:
@@ -372,15 +371,6 @@ def preload(*, judging: bool) -> None:
     if judging:
         _warm_up()
     HealthFiles.of(settings().home, os.getppid()).ready(os.getpid())
-
-
-def one_thread() -> None:
-    """A pool has a process for each processor; libraries that start threads besides slow them all.
-
-    Works before numpy and OpenCV are imported.
-    """
-    for library in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
-        os.environ.setdefault(library, "1")
 
 
 def _warm_up() -> None:

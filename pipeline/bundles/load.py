@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.bundles.bundle import (
+    Bundle,
     Manifest,
     Part,
     check_part,
@@ -46,17 +47,23 @@ def load_models(folder: Path, packed: Path | None = None) -> Models:
     bundle = read_bundle(folder)
     params = read_head_params(bundle.head)
     # Also those that a head is yet to be fitted with (`weights --embedder`).
-    opened = PackedWeights(packed).open if packed else open_network
     names = {*params.dimensions, *bundle.head.metadata.get("embedders", {})}
+    shared = PackedWeights(packed) if packed else None
+    opened = {name: _open(bundle, name, shared) for name in names}
     return Models(
         bundle=bundle,
         manifest=bundle.manifest,
         head=bundle.head,
         detector=TwoRangeDetector(bundle.path("blazeface_short"), bundle.path("blazeface_full")),
         mesh=FaceMesh(bundle.path("face_mesh")),
-        embedders=_embedders(bundle.head, params, {name: opened(bundle.path(name)) for name in names}),
+        embedders=_embedders(bundle.head, params, opened),
         params=params,
     )
+
+
+def _open(bundle: Bundle, name: str, shared: PackedWeights | None) -> Network:
+    path = bundle.path(name)
+    return shared.open(path, bundle.manifest.parts[name].sha256) if shared else open_network(path)
 
 
 def swap_head(held: Sequence[Models], manifest: str, packed: bytes, find: Find = _nowhere) -> Models:
@@ -126,9 +133,9 @@ def _try_out(params: HeadParams, embedders: Mapping[str, Embedder]) -> None:
 
 
 def warm_up(models: Models) -> None:
-    """Run every network once, so that the first photo takes no longer than others, and keep memory for it."""
+    """Search a picture, so that the first photo takes no longer than others, and keep memory for it.
+
+    Embedders have been run when they were loaded.
+    """
     keep_freed_memory()
     models.detector.detect(np.full((960, 1280, 3), 128, np.uint8))
-    for embedder in models.embedders.values():
-        embedder.embed([np.full((embedder.side, embedder.side, 3), 128, np.uint8)])
-        embedder.network.release_pages()

@@ -141,8 +141,8 @@ def _release_pages(path: Path) -> None:
 
 def _mapped(path: Path) -> Iterator[tuple[int, int]]:
     """The addresses where the file is mapped into this process; none on systems without ``/proc``."""
-    maps = Path("/proc/self/maps")
+    maps, end_of_line = Path("/proc/self/maps"), f" {path.resolve()}"
     for line in maps.read_text(encoding="utf-8").splitlines() if maps.is_file() else ():
-        if line.endswith(f" {path.resolve()}"):
+        if line.endswith(end_of_line):
             start, end = line.split(maxsplit=1)[0].split("-")
             yield int(start, 16), int(end, 16)

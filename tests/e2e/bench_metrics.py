@@ -24,7 +24,7 @@ from support.workers import open_empty_store
 from worker.jobs.links import PhotoLink
 from worker.metrics.files import CountFiles
 from worker.metrics.recorder import Recorder, host_class
-from worker.runtime import one_thread
+from worker.serving.libraries import one_thread
 from worker.verification.delivery import DeliveryRules, Handled, Verification
 from worker.verification.measured import Measured
 

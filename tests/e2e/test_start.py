@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -37,6 +39,29 @@ def test_a_pool_process_has_no_tensorflow_and_no_more_memory_than_the_documents_
 def test_a_pool_process_runs_its_networks_on_one_thread(system: System) -> None:
     (pid,) = system.start().pool()
     assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
+
+
+PRODUCT = """
+import os
+import numpy as np
+from worker.serving.libraries import one_thread
+
+one_thread()
+if os.fork() == 0:
+    square = np.ones((900, 900), np.float32)
+    square @ square
+    print(len(os.listdir("/proc/self/task")), flush=True)
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted in /proc")
+def test_a_pool_process_multiplies_on_one_thread_though_numpy_was_loaded_before_its_fork() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PRODUCT], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "1\n"
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere each process packs its own weights")

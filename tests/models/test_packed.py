@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import resource
 import subprocess
 import sys
@@ -27,7 +28,8 @@ from pathlib import Path
 import numpy as np
 from pipeline.faces.packed.weights import PackedWeights
 
-network = PackedWeights(Path(sys.argv[2])).open(Path(sys.argv[1]))
+file = Path(sys.argv[1])
+network = PackedWeights(Path(sys.argv[2])).open(file, hashlib.sha256(file.read_bytes()).hexdigest())
 rows = np.random.default_rng(3).uniform(-1, 1, (3, *network.input_shape)).astype(np.float32)
 print(type(network).__name__, hashlib.sha256(network.run(rows).tobytes()).hexdigest(), flush=True)
 """
@@ -47,6 +49,10 @@ def _numbers(network: Network) -> Floats:
     return network.run(np.random.default_rng(3).uniform(-1, 1, (3, *network.input_shape)).astype(np.float32))
 
 
+def _open(network: Path, folder: Path) -> Network:
+    return PackedWeights(folder / "packed").open(network, hashlib.sha256(network.read_bytes()).hexdigest())
+
+
 def _packed(folder: Path) -> list[Path]:
     return sorted(file for file in folder.iterdir() if file.name != "lock")
 
@@ -60,10 +66,10 @@ def test_every_embedder_gives_the_same_numbers_on_shared_weights(bundle_dir: Pat
 
 
 def test_the_next_process_uses_the_file_that_is_there(mobilefacenet: Path, tmp_path: Path) -> None:
-    PackedWeights(tmp_path / "packed").open(mobilefacenet)
+    _open(mobilefacenet, tmp_path)
     (file,) = _packed(tmp_path / "packed")
     made = file.stat()
-    PackedWeights(tmp_path / "packed").open(mobilefacenet)
+    _open(mobilefacenet, tmp_path)
     assert _packed(tmp_path / "packed") == [file]
     assert file.stat() == made
     assert made.st_mode & 0o777 == 0o400
@@ -84,12 +90,12 @@ def test_the_next_process_uses_the_file_that_is_there(mobilefacenet: Path, tmp_p
 def test_a_damaged_file_is_made_anew(
     mobilefacenet: Path, numbers: Floats, tmp_path: Path, damage: Callable[[bytes], bytes]
 ) -> None:
-    PackedWeights(tmp_path / "packed").open(mobilefacenet)
+    _open(mobilefacenet, tmp_path)
     (file,) = _packed(tmp_path / "packed")
     whole = file.read_bytes()
     file.chmod(0o600)
     file.write_bytes(damage(whole))
-    network = PackedWeights(tmp_path / "packed").open(mobilefacenet)
+    network = _open(mobilefacenet, tmp_path)
     assert isinstance(network, PackedNetwork)
     assert np.array_equal(_numbers(network), numbers)
     assert [file.read_bytes() for file in _packed(tmp_path / "packed")] == [whole]
@@ -134,7 +140,7 @@ def test_in_an_odd_folder_a_process_packs_weights_of_its_own(
     mobilefacenet: Path, numbers: Floats, tmp_path: Path, prepare: Callable[[Path], None]
 ) -> None:
     prepare(tmp_path / "packed")
-    network = PackedWeights(tmp_path / "packed").open(mobilefacenet)
+    network = _open(mobilefacenet, tmp_path)
     assert isinstance(network, LiteRtNetwork)
     assert np.array_equal(_numbers(network), numbers)
 
@@ -159,7 +165,7 @@ def test_what_a_killed_process_left_is_removed(mobilefacenet: Path, tmp_path: Pa
     (tmp_path / "packed").mkdir(mode=0o700)
     (tmp_path / "packed" / "making-left").mkdir()
     (tmp_path / "packed" / "making-left" / "packed").write_bytes(b"half")
-    PackedWeights(tmp_path / "packed").open(mobilefacenet)
+    _open(mobilefacenet, tmp_path)
     (file,) = _packed(tmp_path / "packed")
     assert file.is_file()
 
@@ -167,9 +173,9 @@ def test_what_a_killed_process_left_is_removed(mobilefacenet: Path, tmp_path: Pa
 def test_a_file_that_is_no_network_is_refused_all_the_same(tmp_path: Path) -> None:
     (tmp_path / "some.tflite").write_bytes(b"not a network at all")
     with pytest.raises(WeightsCorrupt, match=r"some\.tflite"):
-        PackedWeights(tmp_path / "packed").open(tmp_path / "some.tflite")
+        _open(tmp_path / "some.tflite", tmp_path)
     with pytest.raises(WeightsMissing, match=r"other\.tflite"):
-        PackedWeights(tmp_path / "packed").open(tmp_path / "other.tflite")
+        PackedWeights(tmp_path / "packed").open(tmp_path / "other.tflite", "")
 
 
 def test_nothing_is_written_to_standard_error(mobilefacenet: Path, tmp_path: Path) -> None:

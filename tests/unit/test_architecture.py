@@ -198,8 +198,7 @@ def test_the_client_for_the_app_needs_no_model_and_no_picture_library() -> None:
     assert not loaded_by("worker.client") & {"numpy", "cv2", "PIL", "ai_edge_litert"}
 
 
-def test_a_worker_loads_opencv_only_after_its_fork_and_what_watches_it_only_where_it_is_wanted() -> None:
-    """`worker.runtime.one_thread` sets the number of OpenCV's threads, which must come before."""
+def test_opencv_is_loaded_only_to_judge_and_what_watches_a_worker_only_where_it_is_wanted() -> None:
     unasked = {
         "cv2",
         "prometheus_client",

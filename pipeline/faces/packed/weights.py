@@ -65,9 +65,9 @@ class PackedWeights:
         self._folder = folder
         self._usable = sys.platform == "linux" and platform.machine() == "x86_64"
 
-    def open(self, network: Path) -> Network:
-        """The network, on weights in the folder if possible. Raises ModelError."""
-        packed = self._find(network)
+    def open(self, network: Path, sha256: str) -> Network:
+        """The network of this digest, on weights in the folder if possible. Raises ModelError."""
+        packed = self._find(network, sha256)
         if packed is not None:
             try:
                 return PackedNetwork(network, packed)
@@ -75,12 +75,12 @@ class PackedWeights:
                 self._give_up(error)
         return open_network(network)
 
-    def _find(self, network: Path) -> Path | None:
+    def _find(self, network: Path, sha256: str) -> Path | None:
         if not self._usable or network.suffix == ".onnx" or not network.is_file():
             return None
         try:
             _claim(self._folder)
-            key = _key(network)
+            key = _key(sha256)
             return _intact(self._folder, key) or self._make(network, key)
         except (OSError, subprocess.SubprocessError) as error:
             self._give_up(error)
@@ -104,9 +104,9 @@ def _claim(folder: Path) -> None:
         raise PermissionError(f"{folder} is not a folder of this user alone")
 
 
-def _key(network: Path) -> str:
+def _key(sha256: str) -> str:
     """Other networks, other versions of LiteRT and other processors have other packed weights."""
-    parts = (_digest(network), version("ai-edge-litert"), *_processor())
+    parts = (sha256, version("ai-edge-litert"), *_processor())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 

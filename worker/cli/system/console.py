@@ -8,6 +8,7 @@ import click
 
 from worker import logs, runtime
 from worker.cli.system.console_people import add, close, list_people, reset
+from worker.serving.libraries import one_thread
 
 
 @click.group(invoke_without_command=True)
@@ -37,7 +38,7 @@ def require_packages() -> None:
 
 
 def _serve() -> None:
-    runtime.one_thread()  # for OpenCV, before it is imported: many photos are decoded beside each other
+    one_thread()  # for OpenCV, before it is imported: many photos are decoded beside each other
     require_packages()
     from worker.console.serve import application, serve
 
