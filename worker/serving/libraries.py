@@ -6,6 +6,7 @@ import os
 import sys
 from importlib import import_module
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 
@@ -24,6 +25,11 @@ def load() -> None:
 
     Not on macOS, where OpenCV brings frameworks that must not be forked.
     """
-    if sys.platform == "linux":
-        for module in ("pipeline.bundles.load", "pipeline.verify", "ai_edge_litert.compiled_model"):
-            import_module(module)
+    if sys.platform != "linux":
+        return
+    for module in ("pipeline.bundles.load", "pipeline.verify", "ai_edge_litert.compiled_model"):
+        import_module(module)
+    # OpenCV computes its tables for colours at the first use, a tenth of a second.
+    import cv2
+
+    cv2.cvtColor(np.zeros((1, 1, 3), np.uint8), cv2.COLOR_RGB2LAB)
