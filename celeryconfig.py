@@ -139,7 +139,7 @@ worker_pool = "worker.broker.filesystem:KillSafePool" if _embedded else "prefork
 worker_proc_alive_timeout = 60
 # Limits leaks in native libraries; a new process costs half a second.
 worker_max_tasks_per_child = 2000
-worker_max_memory_per_child = 800_000  # KiB; a process has 300 to 350 MB
+worker_max_memory_per_child = 800_000  # KiB; a process has 270 to 350 MB, shared memory counted in
 worker_hijack_root_logger = False  # worker.logs owns it
 worker_redirect_stdouts = False
 # Our own: an app's Celery on the same broker would get our commands, and we would get its.

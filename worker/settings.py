@@ -160,7 +160,7 @@ class Settings(ConsoleSettings):
 
     # Work
     concurrency: Annotated[int, Field(ge=1, le=256)] | None = None
-    """Processes; each has its own models, 300 to 350 MB. Unset: 2.5 for each processor, if memory allows."""
+    """Processes; each has its own models, 270 to 350 MB. Unset: 4 for each processor, if memory allows."""
     time_limit_seconds: Seconds = 50
     """A job that runs longer is killed. Must be shorter than `VERIFY_LEASE_SECONDS`."""
     lease_seconds: Seconds = 60

@@ -50,8 +50,8 @@ class StubPhotos(PhotoServer):
     """`/WHAT/MILLISECONDS/name.jpg` is a photo of the stub that says so."""
 
     def _file(self, path: str) -> Answer:
-        _, what, milliseconds, _ = path.split("/")
-        return Answer(a_photo(what, int(milliseconds)))
+        _, what, milliseconds, name = path.split("/")
+        return Answer(a_photo(what, int(milliseconds), name))
 
 
 class Beat:

@@ -41,9 +41,9 @@ _REASONS: Final = {
 _HARMLESS: Final = frozenset(str(status) for status in _REASONS)
 
 
-def a_photo(what: str, milliseconds: int = 0) -> bytes:
-    """The bytes of a photo of the stub."""
-    return f"stub {what} {milliseconds}".encode()
+def a_photo(what: str, milliseconds: int = 0, name: str = "") -> bytes:
+    """The bytes of a photo of the stub; those of another name are another file."""
+    return f"stub {what} {milliseconds} {name}".encode()
 
 
 def verify(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | None) -> Verified:
@@ -72,7 +72,7 @@ def verify(selfie: Photo, photos: Sequence[Photo], declared_gender: Gender | Non
 def _read(selfie: Photo) -> tuple[str, int]:
     if isinstance(selfie, NotFetched):
         return str(Status.ERROR), 0
-    _, what, milliseconds = selfie.decode().split()
+    _, what, milliseconds, *_ = selfie.decode().split()
     return what, int(milliseconds)
 
 

@@ -16,7 +16,7 @@ from worker.jobs.verify_job import VerifyJob
 from worker.store import Attempt, Refusal, Refused, Store
 from worker.store.tables.states import State
 
-STATEMENTS = 30
+STATEMENTS = 20
 """Of a new member's job from its message to its verdict; each takes a round trip and half a millisecond."""
 
 

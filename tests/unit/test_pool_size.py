@@ -21,12 +21,12 @@ def group(folder: Path, cpu: str, memory_bytes: str) -> Path:
 
 
 def test_there_are_more_processes_than_processors_for_some_of_them_wait(tmp_path: Path) -> None:
-    assert default_processes(group(tmp_path, "100000 100000", "3500000000")) == min(3, HERE * 3)
+    assert default_processes(group(tmp_path, "100000 100000", "3500000000")) == min(4, HERE * 4)
 
 
 def test_there_are_no_more_than_the_memory_holds(tmp_path: Path) -> None:
     one_processor = "100000 100000"
-    assert default_processes(group(tmp_path, one_processor, "1700000000")) == 2
+    assert default_processes(group(tmp_path, one_processor, "1200000000")) == 2
 
 
 @pytest.mark.parametrize("cpu", ["1000 100000", "100000 100000"])

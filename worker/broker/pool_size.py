@@ -12,12 +12,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-WAITING_PER_COMPUTING: Final = 1.5
-"""Of one job whose photos take 150 ms: it waits for 155 ms and computes for 119; rounded up."""
-PROCESS_BYTES: Final = 750_000_000
-"""For each process: less than what `celeryconfig.worker_max_memory_per_child` lets it keep."""
-MAIN_BYTES: Final = 110_000_000
-"""For the main process."""
+WAITING_PER_COMPUTING: Final = 3.0
+"""Of one job whose photos take 150 ms: it waits for 155 ms and computes for 67 to 80; rounded up."""
+PROCESS_BYTES: Final = 480_000_000
+"""For each process: it has 90 MB that it does not share, and 340 while it decodes the largest photos."""
+MAIN_BYTES: Final = 300_000_000
+"""For the main process, and for the libraries and weights that all share."""
 LEAST: Final = 2
 """One may wait for a photo host for 20 s, so there are two in any case."""
 CONTROL_GROUP: Final = Path("/sys/fs/cgroup")

@@ -70,6 +70,8 @@ class Database:
         # Built once: to build them anew takes longer than to run them.
         self._member_of_a_job = _locking(self.t.member, "member_id", _MEMBER_OF_A_JOB)
         self._request_of_a_job = _locking(self.t.verification, "request_id", _REQUEST_OF_A_JOB)
+        self._member_update = _updating(self.t.member, "member_id")
+        self._request_update = _updating(self.t.verification, "request_id")
         self.seconds = 0.0
         """What transactions have taken so far, from their connection to their commit."""
 
@@ -182,14 +184,22 @@ class Database:
 
     def update_request(self, c: sa.Connection, request_id: str, **values: Any) -> None:
         """Write these columns of a request."""
-        v = self.t.verification
-        c.execute(sa.update(v).where(v.c.request_id == request_id).values(**values))
+        c.execute(self._request_update, {"key": request_id, **values})
+
+    def update_member(self, c: sa.Connection, member_id: str, **values: Any) -> None:
+        """Write these columns of a member."""
+        c.execute(self._member_update, {"key": member_id, **values})
 
 
 def _locking(table: sa.Table, key: str, names: Sequence[str]) -> sa.Select[Any]:
     """The query of some columns of one row, locked; its parameter is ``key``."""
     columns = [table.c[name] for name in names]
     return sa.select(*columns).where(table.c[key] == sa.bindparam("key")).with_for_update()
+
+
+def _updating(table: sa.Table, key: str) -> sa.Update:
+    """The update of one row; its parameters are ``key`` and the columns."""
+    return sa.update(table).where(table.c[key] == sa.bindparam("key"))
 
 
 def _scalar(query: sa.Select[T], c: sa.Connection) -> T | None:

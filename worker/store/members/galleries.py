@@ -61,14 +61,18 @@ class Galleries:
         p = self._t.photo
         if any(there[member_id] for member_id in changed):
             c.execute(sa.delete(p).where(p.c.member_id.in_(changed)))
+        self.add(c, {member_id: wanted[member_id] for member_id in changed}, now)
+        self.know(c, [photo for photo in photos if photo.member_id not in changed])
+
+    def add(self, c: sa.Connection, wanted: Mapping[str, Gallery], now: datetime) -> None:
+        """Write down the photos of members who have none."""
         rows = [
             _new_photo(member_id, position, url) | {"created_at": now}
-            for member_id in changed
-            for position, url in enumerate(wanted[member_id], start=1)
+            for member_id, urls in wanted.items()
+            for position, url in enumerate(urls, start=1)
         ]
         if rows:
-            c.execute(sa.insert(p), rows)
-        self.know(c, [photo for photo in photos if photo.member_id not in changed])
+            c.execute(sa.insert(self._t.photo), rows)
 
     def know(self, c: sa.Connection, photos: Iterable[AnyRow]) -> None:
         """They are changes no more, as they were read: what the app has written since is one."""

@@ -47,8 +47,11 @@ class Outcomes:
     sandbox_prefix: str = ""
 
     def queued(self, c: sa.Connection, rows: Sequence[Mapping[str, Any]], now: datetime) -> None:
-        """New rows of `verification` are waiting, or were superseded when they came."""
-        results = [{**{name: row[name] for name in _SAME}, "changed_at": now} for row in rows]
+        """New rows of `verification` are waiting, were begun, or were superseded when they came."""
+        results = [
+            {**{name: row[name] for name in _SAME}, "state": _told_of(row["state"]), "changed_at": now}
+            for row in rows
+        ]
         refused_before = self._known(c, [row["request_id"] for row in rows])
         new = [result for result in results if result["request_id"] not in refused_before]
         if new:
@@ -101,7 +104,7 @@ class Outcomes:
         findings: Sequence[PhotoFinding] | None = None,
     ) -> None:
         request = self._read(c, request_id, findings)
-        state = State.QUEUED if request.state is State.RUNNING else request.state
+        state = _told_of(request.state)
         member = self._member(c, request.member_id)
         if member.request_id == request_id:
             self._note_state(c, request, state, member, now)
@@ -262,6 +265,11 @@ class Outcomes:
         ids = {"member_id": member_id, "request_id": request_id}
         held = now + self.hold if self.hold and event is EventType.DECIDED else None
         c.execute(sa.insert(self.t.event).values(**its, **ids, not_before=held, traceparent=traces.current()))
+
+
+def _told_of(state: State) -> State:
+    """To the app a request that runs still waits."""
+    return State.QUEUED if state is State.RUNNING else state
 
 
 def _review_stands(member: AnyRow, request: RequestRecord) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -29,6 +29,8 @@ from worker.store.tables.states import State
 logger = logging.getLogger(__name__)
 
 CONFLICT = "conflict"
+WAITING: Final[Mapping[str, Any]] = {}
+"""Of a request that nobody works on yet."""
 _NOTABLE: Final = timedelta(minutes=1)
 """A clock that is further ahead than this is told to the operator."""
 
@@ -64,12 +66,17 @@ class Acceptance:
         self._stale_after = stale_after
         self._sandbox_prefix = outcomes.sandbox_prefix
 
-    def accept(self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime) -> Accepted:
-        """See `Requests.accept`."""
+    def accept(
+        self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime, begun: Mapping[str, Any] = WAITING
+    ) -> Accepted:
+        """See `Requests.accept`. ``begun``: columns of a request that is new, whose work begins at once."""
         member = self._db.lock_member_of_job(c, job.member_id)
-        if member is None:
-            row = {"member_id": job.member_id, "created_at": now, "updated_at": now}
-            c.execute(sa.insert(self._t.member), [row])
+        sent_at = min(job.requested_at, now)
+        sandbox = self.is_sandbox(job.member_id, member)
+        entry = Entry(job, just_after(member, sent_at), sandbox, sent_at)
+        if member is None:  # at first, so that it is locked
+            new = {"member_id": job.member_id, "created_at": now, **_settled(entry, now)}
+            c.execute(sa.insert(self._t.member), [new])
         if self._tombstones.among(c, [job.member_id]):
             raise MemberForgotten("the member was forgotten")
         known = self._db.lock_request_of_job(c, job.request_id)
@@ -80,18 +87,28 @@ class Acceptance:
             return Accepted(job.request_id, State(known.state), new=False)
         if member is not None and not member.verification_consent and not is_manual(member, job.to_message()):
             raise ConsentWithdrawn(WITHDRAWN)
-        sent_at = min(job.requested_at, now)
         if job.requested_at > now + _NOTABLE:
             logger.warning("the sender's clock is ahead of ours: the request counts from now")
-        sandbox = self.is_sandbox(job.member_id, member)
-        entry = Entry(job, just_after(member, sent_at), sandbox, sent_at)
         if _was_sent_before(job, sent_at, member, now):
             row = self._request_values(replace(entry, at=sent_at), State.SUPERSEDED, queue, now)
             c.execute(sa.insert(self._t.verification), [row])
             self._outcomes.queued(c, [row], now)
             return Accepted(job.request_id, State.SUPERSEDED, new=True)
-        self.enter(c, [entry], queue, now)
-        return Accepted(job.request_id, State.QUEUED, new=True)
+        row = self._request_values(entry, State.QUEUED, queue, now) | {**begun}
+        self._take_in(c, entry, member, row, now)
+        manual = job.manual or (member is not None and bool(member.manual))
+        return Accepted(job.request_id, row["state"], new=True, sandbox=sandbox, manual=manual)
+
+    def _take_in(
+        self, c: sa.Connection, entry: Entry, member: AnyRow | None, row: dict[str, Any], now: datetime
+    ) -> None:
+        """Write down the newest request of a member; of a new one (None) nothing else can be there."""
+        c.execute(sa.insert(self._t.verification), [row])
+        if member is None:
+            self._galleries.add(c, {entry.job.member_id: entry.job.photo_urls}, now)
+        else:
+            self._make_newest(c, [entry], now)
+        self._outcomes.queued(c, [row], now)
 
     def is_sandbox(self, member_id: str, member: AnyRow | None) -> bool:
         """Whether a request of the member is of the sandbox."""
@@ -131,8 +148,7 @@ class Acceptance:
         jobs = [entry.job for entry in entries]
         m = self._t.member
         newest = sa.update(m).where(m.c.member_id == sa.bindparam("id"))
-        settled = newest.values(pending=False, request_after=None)
-        c.execute(settled, [_member_values(entry, now) for entry in entries])
+        c.execute(newest, [{"id": entry.job.member_id, **_settled(entry, now)} for entry in entries])
         self._supersede_waiting(c, jobs, now)
         self._galleries.replace(c, {job.member_id: job.photo_urls for job in jobs}, now)
 
@@ -240,10 +256,12 @@ def _was_sent_before(job: VerifyJob, sent_at: datetime, member: AnyRow | None, n
     return sent_at < newest or (same_moment and job.request_id < member.request_id)
 
 
-def _member_values(entry: Entry, now: datetime) -> dict[str, Any]:
+def _settled(entry: Entry, now: datetime) -> dict[str, Any]:
+    """The columns of a member whose newest request this is."""
     job = entry.job
     return {
-        "id": job.member_id,
+        "pending": False,
+        "request_after": None,
         "declared_gender": job.declared_gender,
         "selfie_url": job.selfie_url,
         "request_id": job.request_id,

@@ -39,9 +39,9 @@ class Copies:
     """Finds photos of other members within the transactions of others."""
 
     t: Tables
-    _searches: dict[int, Sequence[Search]] = field(default_factory=dict, repr=False, compare=False)
-    """Those of `near`, by the number of hashes: to build them anew for each request takes longer than to run
-    them."""
+    _searches: dict[int, sa.CompoundSelect[str, int]] = field(default_factory=dict, repr=False, compare=False)
+    """Those of `near`, by the number of hashes: to build one anew for each request takes longer than to run
+    it."""
 
     def near(self, c: sa.Connection, findings: Sequence[PhotoFinding]) -> Candidates:
         """Photos that may be near copies, of those that are committed.
@@ -51,15 +51,17 @@ class Copies:
         """
         hashes = [each for photo in findings if photo.sha256 for each in _searched(photo)]
         values = {name: value for n, each in enumerate(hashes) for name, value in _searched_for(n, each)}
-        searches = self._band_searches(len(hashes)) if hashes else ()
-        return {(row.request_id, row.position) for each in searches for row in c.execute(each, values)}
+        rows = c.execute(self._band_searches(len(hashes)), values) if hashes else ()
+        return {(row.request_id, row.position) for row in rows}
 
-    def _band_searches(self, hashes: int) -> Sequence[Search]:
-        """One for each band, by parameters of `_searched_for`."""
+    def _band_searches(self, hashes: int) -> sa.CompoundSelect[str, int]:
+        """One for each band, by parameters of `_searched_for`. They are subqueries, since SQLite has no limit
+        for one part of a union."""
         if hashes not in self._searches:
-            self._searches[hashes] = [
+            found = [
                 self._some(sa.or_(*(self._differs_little(band, n) for n in range(hashes)))) for band in BANDS
             ]
+            self._searches[hashes] = sa.union_all(*(sa.select(each.subquery()) for each in found))
         return self._searches[hashes]
 
     def note(

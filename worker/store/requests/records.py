@@ -43,6 +43,10 @@ class Accepted:
     state: State
     new: bool
     """False when it was there before, with the same content."""
+    sandbox: bool = False
+    """Whether a new one is of a member of the sandbox."""
+    manual: bool = False
+    """Whether people look at a new one in place of the machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,10 +78,15 @@ class Requests:
         self, job: VerifyJob, queue: str, worker: str, lease: timedelta, max_attempts: int, *, now: datetime
     ) -> Attempt | Refused:
         """`accept` and `acquire`, in one transaction. Raises what `accept` raises."""
+        until = now + lease
 
         def work(c: sa.Connection) -> Attempt | Refused:
-            self._acceptance.accept(c, job, queue, now)
-            its, until = (job.request_id, job.member_id), now + lease
+            first = {"worker": worker, "lease_until": until, "due_at": until, "started_at": now}
+            begun = {"state": State.RUNNING, "attempts": 1, "open_attempts": 1, **first}
+            accepted = self._acceptance.accept(c, job, queue, now, begun)
+            if accepted.new and accepted.state is State.RUNNING:
+                return _first_attempt(job, accepted, worker, until)
+            its = (job.request_id, job.member_id)
             return self._acquire(c, *its, worker=worker, until=until, most=max_attempts, now=now)
 
         return self._take_in(work, job, queue, now)
@@ -326,6 +331,21 @@ class Requests:
             .limit(limit)
         )
         return self._db.read(lambda c: read_requests(c, self._t, query))
+
+
+def _first_attempt(job: VerifyJob, accepted: Accepted, worker: str, until: datetime) -> Attempt:
+    """Of a request that is the member's newest: the links are those of its message."""
+    return Attempt(
+        request_id=job.request_id,
+        member_id=job.member_id,
+        number=1,
+        postponed=0,
+        worker=worker,
+        lease_until=until,
+        links=current_links([job.selfie_url, *job.photo_urls], (), job.member_id, {}),
+        sandbox=accepted.sandbox,
+        manual=accepted.manual,
+    )
 
 
 def _refusal(member: AnyRow, request: AnyRow, most: int, now: datetime) -> Refusal | None:

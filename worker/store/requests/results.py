@@ -86,7 +86,7 @@ class Results:
         state = State.SUPERSEDED if late else State.DONE
         near = set() if late else self._looks.near(c, request, machine)
         self._write_findings(c, request, machine)
-        verdict = machine if late else self._looks.recorded(c, request, machine, near, now, manual=manual)
+        verdict = machine if late else self._looks.recorded(c, both, machine, near, now, manual=manual)
         more = {} if late else self._noticed(c, member, request, verdict, now)
         more |= machine_values(machine, verdict)
         self._end_request(c, request.request_id, state, now, **verdict_values(verdict), **more)
@@ -218,9 +218,8 @@ class Results:
         """Into our member row, with the state of the request; False where that would wipe what must stand."""
         if _stands(member, values["verification_status"]):
             return False
-        m = self._t.member
         stands = {"requested_state": state, "failed_at": None, "updated_at": now}
-        c.execute(sa.update(m).where(m.c.member_id == member.member_id).values(**stands, **values))
+        self._db.update_member(c, member.member_id, **stands, **values)
         return True
 
 

@@ -40,27 +40,29 @@ class SecondLooks:
     def recorded(
         self,
         c: sa.Connection,
-        request: AnyRow,
+        both: tuple[AnyRow, AnyRow],
         verdict: Verdict,
         near: Candidates,
         now: datetime,
         *,
         manual: bool,
     ) -> Verdict:
-        """The verdict, or a review with a reason of ours. The photos' rows are written since `near`.
+        """The verdict, or a review with a reason of ours, of ``both`` a member and a request. The photos'
+        rows are written since `near`.
 
         Of a ``manual`` request the photos of others are noted only: people look anyhow, or there is nothing
         to look at. The member's row is locked: of two requests of one member the second sees what the first
         came to.
         """
+        member, request = both
         if _is_exempt(request, verdict):
             return verdict
         findings = (verdict.selfie, *verdict.photos)
         reuses = self.copies.note(c, request.member_id, request.request_id, findings, near)
         if reuses and self.review_reused and _yields(verdict) and not manual:
             return _review(verdict, Reason.PHOTO_REUSED, reuses[0].position)
-        if manual or request.why == Why.OPERATOR:
-            return verdict
+        if manual or request.why == Why.OPERATOR or member.verified_request_id is None:
+            return verdict  # the last: nothing has been judged before
         its = (c, request.member_id, request.request_id)
         if verdict.status is Status.APPROVED and self.tries.before(*its, now) >= self.tries.limit.most:
             return _review(verdict, Reason.TOO_MANY_TRIES, verdict.photo)
