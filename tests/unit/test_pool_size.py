@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.broker.pool_size import LEAST, default_processes, memory, processors
+from worker.broker import pool_size
+from worker.broker.pool_size import LEAST, MOST, default_processes, memory, processors
 
 PHYSICAL = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 HERE = len(os.sched_getaffinity(0))
@@ -32,6 +33,14 @@ def test_there_are_no_more_than_the_memory_holds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cpu", ["1000 100000", "100000 100000"])
 def test_one_that_waits_for_a_photo_host_is_never_alone(tmp_path: Path, cpu: str) -> None:
     assert default_processes(group(tmp_path, cpu, "500000000")) == LEAST
+
+
+def test_a_large_machine_does_not_take_all_connections_that_a_database_allows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool_size, "processors", lambda _: 128.0)
+    monkeypatch.setattr(pool_size, "memory", lambda _: 2**40)
+    assert default_processes(tmp_path) == MOST
 
 
 def test_the_quota_of_a_container_counts_as_so_many_processors(tmp_path: Path) -> None:

@@ -20,14 +20,16 @@ MAIN_BYTES: Final = 300_000_000
 """For the main process, and for the libraries and weights that all share."""
 LEAST: Final = 2
 """One may wait for a photo host for 20 s, so there are two in any case."""
+MOST: Final = 64
+"""Each has a connection to the database; MySQL and MariaDB allow 151 of them unless told otherwise."""
 CONTROL_GROUP: Final = Path("/sys/fs/cgroup")
 """A container finds its own limits there."""
 
 
 def default_processes(group: Path = CONTROL_GROUP) -> int:
-    """As many as keep the processors busy, and as fit into the memory."""
+    """As many as keep the processors busy, fit into the memory, and may have a connection each."""
     wanted = math.ceil(processors(group) * (1 + WAITING_PER_COMPUTING))
-    return max(LEAST, min(wanted, (memory(group) - MAIN_BYTES) // PROCESS_BYTES))
+    return max(LEAST, min(wanted, MOST, (memory(group) - MAIN_BYTES) // PROCESS_BYTES))
 
 
 def processors(group: Path) -> float:
