@@ -36,6 +36,16 @@ def test_a_pool_process_has_no_tensorflow_and_no_more_memory_than_the_documents_
     assert resident_megabytes(pid) <= int(promised)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are loaded after the fork")
+@pytest.mark.parametrize(("queues", "judges"), [("verify", True), ("maintenance", False)])
+def test_the_libraries_of_a_verification_are_loaded_once_for_all_processes(
+    system: System, queues: str, judges: bool
+) -> None:
+    worker = system.start("--queues", queues)
+    maps = Path(f"/proc/{worker.pid}/maps").read_text()
+    assert ["cv2" in maps, "ai_edge_litert" in maps] == [judges, judges]
+
+
 def test_a_pool_process_runs_its_networks_on_one_thread(system: System) -> None:
     (pid,) = system.start().pool()
     assert len(list(Path(f"/proc/{pid}/task").iterdir())) == 1
