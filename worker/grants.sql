@@ -93,7 +93,9 @@ GRANT SELECT ON result TO 'verify_app'@'%';
 -- and the result of a request to what a row of `decision` says, and `forget` deletes what is known of a member whom a row of `tombstone`
 -- names, which stays.
 GRANT SELECT, DELETE,
-    INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at),
+    INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at,
+        request_id, requested_at, sent_at, requested_state, requested_selfie_url, requested_gender, requested_photos,
+        requested_manual, request_after, sandbox, failed_at),
     UPDATE (declared_gender, selfie_url, training_consent, verification_consent, pending, updated_at, request_id, requested_at, sent_at,
         requested_state, requested_selfie_url, requested_gender, requested_photos, requested_manual, request_after,
         sandbox, failed_at)
@@ -159,7 +161,9 @@ GRANT LOCK TABLES ON * TO 'verify_operator'@'%';
 -- and reads no vectors.
 GRANT SELECT ON verify_schema_version TO 'verify_console'@'%';
 GRANT SELECT,
-    INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at),
+    INSERT (member_id, declared_gender, selfie_url, training_consent, verification_consent, pending, created_at, updated_at,
+        request_id, requested_at, sent_at, requested_state, requested_selfie_url, requested_gender, requested_photos,
+        requested_manual, request_after, sandbox, failed_at),
     UPDATE (declared_gender, selfie_url, pending, updated_at, request_id, requested_at, sent_at,
         requested_state, requested_selfie_url, requested_gender, requested_photos, requested_manual, request_after,
         sandbox, failed_at)

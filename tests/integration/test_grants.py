@@ -320,6 +320,9 @@ def test_the_operator_runs_every_command(engine_of: Callable[[str], sa.Engine]) 
     [number] = operator.members.lift("m1", "kim", NOW).refused
     operator.dead_jobs.dismiss(number, "kim", "the app sent it again", NOW)
     assert worker.requests.accept(a_job("r9", "m1"), "verify", NOW).new
+    never_accepted = json.dumps(a_message(request_id="r7", member_id="m7")).encode()
+    dead_id = worker.dead_jobs.add(DeadJob("unknown_schema", "x", never_accepted, "verify"), NOW)
+    assert operator.dead_jobs.requeue(dead_id, NOW).job.member_id == "m7"
 
 
 def test_the_worker_counts_days_and_whoever_changes_one_says_so(
