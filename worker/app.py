@@ -102,24 +102,29 @@ def _end_task(task: Any, state: str, **_: Any) -> None:
 @signals.celeryd_after_setup.connect
 def _prepare_worker(instance: Any, **_: Any) -> None:
     """Put the queues in the order of service; end with one line if the models are missing, the training
-    packages of a worker that was asked to train, or what a newer revision adds to the tables."""
+    packages of a worker that was asked to train, what a newer revision adds to the tables, or a library."""
     asked = [queue.alias for queue in instance.app.amqp.queues.consume_from.values()]
     _served[:] = queues.in_order(runtime.servable(asked))
     instance.app.amqp.queues.select(_served)
-    if problem := runtime.check(_served) or runtime.tables_behind():
+    if problem := runtime.check(_served) or runtime.tables_behind() or _load_libraries():
         sys.exit(f"the worker cannot start: {problem}")
     counting.start(runtime.settings())
     _warn_of_settings()
     if queues.RETRAIN in asked and queues.RETRAIN not in _served:
         logger.warning("the queue retrain is not served: %s", missing_packages())
     signal.signal(GIVE_UP, _end_in_failure)
-    if runtime.needs_models(_served):
-        libraries.one_thread()
-        libraries.load()
     # What is there by now is shared with the processes to come until somebody writes to it, as the collector
     # would; and it would go through all of it, 90 ms, every fifty jobs.
     gc.collect()
     gc.freeze()
+
+
+def _load_libraries() -> str | None:
+    """Why what verifications run on cannot be loaded, in one line."""
+    if not runtime.needs_models(_served):
+        return None
+    libraries.one_thread()
+    return libraries.load()
 
 
 def _warn_of_settings() -> None:

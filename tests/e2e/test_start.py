@@ -69,6 +69,18 @@ def test_without_models_a_worker_says_so_in_one_line_and_ends(system: System, tm
     assert "make weights" in worker.words
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are loaded after the fork")
+def test_without_a_library_of_the_system_a_worker_names_it_in_one_line_and_ends(
+    system: System, tmp_path: Path
+) -> None:
+    missing = "libGL.so.1: cannot open shared object file: No such file or directory"
+    (tmp_path / "cv2.py").write_text(f"raise ImportError({missing!r})\n")
+    worker = system.start(ready=False, PYTHONPATH=str(tmp_path))
+    assert worker.process.wait(timeout=120) == 1
+    assert f"the worker cannot start: {missing} (OpenCV needs: apt-get install libgl1" in worker.words
+    assert "Traceback" not in worker.words
+
+
 def test_a_worker_that_may_reach_its_own_network_says_so_once_at_its_start(system: System) -> None:
     warned = system.start("--queues", "maintenance")
     quiet = system.start("--queues", "maintenance", VERIFY_ALLOW_PRIVATE_ADDRESSES="false")

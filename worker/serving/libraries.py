@@ -20,13 +20,21 @@ def one_thread() -> None:
     threadpool_limits(1)
 
 
-def load() -> None:
+def load() -> str | None:
     """Load them before the fork: pool processes share them, and are ready sooner.
 
-    Not on macOS, where OpenCV brings frameworks that must not be forked.
+    Not on macOS, where OpenCV brings frameworks that must not be forked. Returns why one of them cannot be
+    loaded, in one line.
     """
-    if sys.platform != "linux":
-        return
+    if sys.platform == "linux":
+        try:
+            _load()
+        except ImportError as error:
+            return f"{error} (OpenCV needs: apt-get install libgl1 libglib2.0-0)"
+    return None
+
+
+def _load() -> None:
     for module in ("pipeline.bundles.load", "pipeline.verify", "ai_edge_litert.compiled_model"):
         import_module(module)
     # OpenCV computes its tables for colours at the first use, a tenth of a second.

@@ -56,8 +56,8 @@ def _default(*, embedded: bool, sandbox: bool) -> Sequence[str]:
     return queues.IN_ORDER if embedded else (queues.VERIFY, queues.BULK)
 
 
-def _work(names: Sequence[str], concurrency: int | None, *, beat: bool) -> int:
-    """Until the worker is told to end; its exit status."""
+def _work(names: Sequence[str], concurrency: int | None, *, beat: bool) -> int | str:
+    """Until the worker is told to end; its exit status, or in words why it could not start."""
     from worker.app import app
 
     worker = app.Worker(
@@ -69,7 +69,7 @@ def _work(names: Sequence[str], concurrency: int | None, *, beat: bool) -> int:
         quiet=True,
     )
     worker.start()
-    return int(worker.exitcode or 0)
+    return worker.exitcode or 0
 
 
 def _names(named: str) -> list[str]:
