@@ -49,10 +49,6 @@ class Network(ABC):
         rows = [self._invoke(batch[i : i + 1]) for i in range(len(batch))]
         return np.concatenate([np.empty((0, self.dimensions), np.float32), *rows])
 
-    def release_pages(self) -> None:
-        """See `_release_pages`."""
-        _release_pages(self._path)
-
     @abstractmethod
     def _invoke(self, batch: Floats) -> Floats:
         """The output for one row."""
@@ -70,7 +66,7 @@ class LiteRtNetwork(Network):
         self.input_shape = tuple(int(size) for size in details[0]["shape"][1:])
         self.dimensions = int(details[1]["shape"][-1])
         self._invoke(np.zeros((1, *self.input_shape), np.float32))
-        self.release_pages()
+        release_pages(path)
 
     def _invoke(self, batch: Floats) -> Floats:
         self._interpreter.set_tensor(self._input, batch)
@@ -128,7 +124,7 @@ def open_interpreter(path: Path) -> Any:
     return interpreter
 
 
-def _release_pages(path: Path) -> None:
+def release_pages(path: Path) -> None:
     """Give back the memory that mapped the file: XNNPACK computes from its own packed copy.
 
     The map is shared and read-only: a page that is needed after all is read again. With both

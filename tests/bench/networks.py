@@ -44,13 +44,11 @@ def _of_operator(graph: Any, kind: int, operator: Any) -> int:
     def numbers(tensor: int) -> int:
         return math.prod(int(size) for size in graph.tensors[tensor].shape)
 
-    if kind in (_KINDS.CONV_2D, _KINDS.FULLY_CONNECTED):
-        weights = graph.tensors[operator.inputs[1]].shape
-        return numbers(operator.outputs[0]) * numbers(operator.inputs[1]) // int(weights[0])
-    if kind == _KINDS.DEPTHWISE_CONV_2D:
-        weights = graph.tensors[operator.inputs[1]].shape
-        return numbers(operator.outputs[0]) * int(weights[1]) * int(weights[2])
-    return 0
+    if kind not in (_KINDS.CONV_2D, _KINDS.FULLY_CONNECTED, _KINDS.DEPTHWISE_CONV_2D):
+        return 0
+    channels = 3 if kind == _KINDS.DEPTHWISE_CONV_2D else 0  # the axis of the weights
+    weights = operator.inputs[1]
+    return numbers(operator.outputs[0]) * numbers(weights) // int(graph.tensors[weights].shape[channels])
 
 
 def _contestants(folder: Path) -> Iterator[tuple[str, int, Run]]:

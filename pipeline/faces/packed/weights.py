@@ -26,7 +26,7 @@ from typing import Final
 
 import numpy as np
 
-from pipeline.faces.networks import Network, open_network
+from pipeline.faces.networks import Network, open_network, release_pages
 from pipeline.faces.packed import model
 from pipeline.faces.types import Floats
 from pipeline.stderr import without_litert_notes
@@ -52,7 +52,7 @@ class PackedNetwork(Network):
             self.input_shape = self._model.input_shape[1:]
             self.dimensions = self._model.output_shape[1]
             self._invoke(np.zeros(self._model.input_shape, np.float32))
-        self.release_pages()
+        release_pages(path)
 
     def _invoke(self, batch: Floats) -> Floats:
         return self._model(batch)

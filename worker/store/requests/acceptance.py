@@ -29,7 +29,7 @@ from worker.store.tables.states import State
 logger = logging.getLogger(__name__)
 
 CONFLICT = "conflict"
-WAITING: Final[Mapping[str, Any]] = {}
+_WAITING: Final[Mapping[str, Any]] = {}
 """Of a request that nobody works on yet."""
 _NOTABLE: Final = timedelta(minutes=1)
 """A clock that is further ahead than this is told to the operator."""
@@ -67,7 +67,7 @@ class Acceptance:
         self._sandbox_prefix = outcomes.sandbox_prefix
 
     def accept(
-        self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime, begun: Mapping[str, Any] = WAITING
+        self, c: sa.Connection, job: VerifyJob, queue: str, now: datetime, begun: Mapping[str, Any] = _WAITING
     ) -> Accepted:
         """See `Requests.accept`. ``begun``: columns of a request that is new, whose work begins at once."""
         member = self._db.lock_member_of_job(c, job.member_id)

@@ -186,14 +186,12 @@ class PendingMembers:
 
     def _settle(self, c: sa.Connection, member: PendingMember) -> None:
         """No request is wanted any more: what the member has now counts as asked about."""
-        m = self._t.member
         known = {
             "requested_selfie_url": member.selfie_url,
             "requested_gender": member.declared_gender,
             "requested_photos": len(member.photo_urls),
         }
-        update = sa.update(m).where(m.c.member_id == member.member_id)
-        c.execute(update.values(pending=False, request_after=None, **known))
+        self._db.update_member(c, member.member_id, pending=False, request_after=None, **known)
         self._galleries.know(c, self._galleries.photos(c, [member.member_id]))
 
 

@@ -81,9 +81,7 @@ class Requests:
         until = now + lease
 
         def work(c: sa.Connection) -> Attempt | Refused:
-            first = {"worker": worker, "lease_until": until, "due_at": until, "started_at": now}
-            begun = {"state": State.RUNNING, "attempts": 1, "open_attempts": 1, **first}
-            accepted = self._acceptance.accept(c, job, queue, now, begun)
+            accepted = self._acceptance.accept(c, job, queue, now, _begun(1, 1, worker, until, now))
             if accepted.new and accepted.state is State.RUNNING:
                 return _first_attempt(job, accepted, worker, until)
             its = (job.request_id, job.member_id)
@@ -141,19 +139,8 @@ class Requests:
         until: datetime,
         now: datetime,
     ) -> Attempt:
-        self._db.update_request(
-            c,
-            request.request_id,
-            state=State.RUNNING,
-            attempts=request.attempts + 1,
-            open_attempts=request.open_attempts + 1,
-            sweeps=0,
-            worker=worker,
-            lease_until=until,
-            next_attempt_at=None,
-            due_at=until,
-            started_at=now,
-        )
+        begun = _begun(request.attempts + 1, request.open_attempts + 1, worker, until, now)
+        self._db.update_request(c, request.request_id, sweeps=0, next_attempt_at=None, **begun)
         if request.state == State.RETRY_WAIT:
             self._outcomes.changed(c, request.request_id, now)
         return Attempt(
@@ -331,6 +318,19 @@ class Requests:
             .limit(limit)
         )
         return self._db.read(lambda c: read_requests(c, self._t, query))
+
+
+def _begun(attempts: int, open_attempts: int, worker: str, until: datetime, now: datetime) -> dict[str, Any]:
+    """The columns of a request that an attempt of this number has begun."""
+    return {
+        "state": State.RUNNING,
+        "attempts": attempts,
+        "open_attempts": open_attempts,
+        "worker": worker,
+        "lease_until": until,
+        "due_at": until,
+        "started_at": now,
+    }
 
 
 def _first_attempt(job: VerifyJob, accepted: Accepted, worker: str, until: datetime) -> Attempt:

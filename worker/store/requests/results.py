@@ -252,8 +252,7 @@ def note_contents(c: sa.Connection, database: Database, member_id: str, seen: Ma
     member = database.lock_member(c, member_id)
     if member is None or not swapped_photos(c, database.t, member, seen, member.request_id):
         return False  # what the newest request has seen is judged already
-    m = database.t.member
-    c.execute(sa.update(m).where(m.c.member_id == member_id).values(pending=True))
+    database.update_member(c, member_id, pending=True)
     return True
 
 
